@@ -1,0 +1,1 @@
+"""See which organisms look alike, in any part of the spectrum, without labels."""

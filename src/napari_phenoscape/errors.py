@@ -1,0 +1,41 @@
+"""What is said to a person when something is wrong.
+
+Every message has three parts: the fact with its values, what was expected, the way out.
+The command line prints it as one sentence and exits with 2; napari shows it as a notification.
+"""
+
+
+class PhenoscapeError(Exception):
+    """Something outside the program is wrong, and the message says what to do about it."""
+
+
+class OptionError(PhenoscapeError, ValueError):
+    """A YAML file, a form or an argument holds a value that is not allowed."""
+
+
+class CubeError(PhenoscapeError, ValueError):
+    """A file cannot be opened as a cube."""
+
+
+class MissingFileError(PhenoscapeError, FileNotFoundError):
+    """A file that is named, or needed by another one, is not there."""
+
+
+class BandMismatchError(PhenoscapeError, ValueError):
+    """A cube does not have the bands that were asked for."""
+
+
+class CollectionError(PhenoscapeError, ValueError):
+    """No specimens, too few, or specimens that do not fit together."""
+
+
+class CheckpointError(PhenoscapeError, ValueError):
+    """A checkpoint cannot be read, or does not fit the specimens."""
+
+
+class RunError(PhenoscapeError, OSError):
+    """A run directory cannot be written, or is not a run directory."""
+
+
+class TrainingError(PhenoscapeError, ArithmeticError):
+    """Training cannot go on: the numbers or the memory gave out."""

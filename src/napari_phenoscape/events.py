@@ -1,0 +1,152 @@
+"""Events: what a long-running verb says while it works.
+
+A verb is a generator of these. The command line prints them, a notebook loops over them, a dock
+runs the generator in a thread worker. ``generator.close()`` stops it; it saves before it ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """So much of a countable piece of work is done.
+
+    Parameters
+    ----------
+    what
+        The work in the user's words, e.g. ``"reading specimens"``.
+    done, total
+        Items.
+    """
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Training begins (or goes on).
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    specimens
+        How many take part.
+    step, steps
+        Optimiser steps done already, and planned in all.
+    device
+        e.g. ``"cpu"``, ``"cuda:0"``.
+    """
+
+    run: Path
+    specimens: int
+    step: int
+    steps: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step is done.
+
+    Parameters
+    ----------
+    step, steps
+        Steps done, and planned in all.
+    loss
+        Total loss of this step, in nats.
+    agreement
+        Share of views whose most similar other view in the batch is of the same specimen, 0-1.
+    learning_rate
+        The rate that was used.
+    specimens_per_s
+        Over this step.
+    remaining_s
+        Estimated seconds to the end.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    agreement: float
+    learning_rate: float
+    specimens_per_s: float
+    remaining_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the representation fares; the sentence says so when it is ill.
+
+    Parameters
+    ----------
+    step
+        Steps done.
+    spread
+        Standard deviation over the batch of the unit-length projections, averaged over their P
+        dimensions and multiplied by sqrt(P): 1 = spread over the sphere, 0 = collapsed.
+    verdict
+        Empty when nothing is wrong.
+    """
+
+    step: int
+    spread: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file or a checkpoint directory is safely on disk."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The work ended in an error; the message is for the user."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The work is done, or was stopped and saved.
+
+    Parameters
+    ----------
+    path
+        What it made: a run directory or a file.
+    stopped
+        True when somebody stopped it before its planned end.
+    """
+
+    path: Path
+    stopped: bool = False
+
+
+Event = Progress | Started | Step | Health | Saved | Failed | Finished
+
+
+def event_line(event: Event) -> str:
+    """One line of JSON, e.g. ``{"event": "Step", "step": 3, ...}``, as kept in ``events.jsonl``."""
+    fields: dict[str, Any] = dataclasses.asdict(event)
+    return json.dumps({"event": type(event).__name__, **fields}, default=str)
+
+
+def event_from_line(line: str) -> Event:
+    """The event that `event_line` printed."""
+    fields = json.loads(line)
+    kinds = {cls.__name__: cls for cls in Event.__args__}
+    cls = kinds[fields.pop("event")]
+    for name in ("run", "path"):
+        if name in fields:
+            fields[name] = Path(fields[name])
+    return cls(**fields)  # type: ignore[no-any-return]

@@ -1,0 +1,78 @@
+"""Experiment: everything that is needed to run a training again; YAML is its printed form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from napari_phenoscape.augmentations.options import AnyAugmentation, PresetName
+from napari_phenoscape.collection import AnySource
+from napari_phenoscape.cube import Modality, as_modality
+from napari_phenoscape.encoders.options import AnyFusion, Concatenate, Encoder, ProjectionHead
+from napari_phenoscape.losses import AnyLoss, NTXent
+from napari_phenoscape.option import Option
+
+
+class Schedule(Option):
+    """How long and how fast to learn."""
+
+    steps: int = Field(2000, ge=1, description="optimiser steps")
+    batch_size: int = Field(64, ge=2, description="specimens in a step; each gives two views")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="peak rate of AdamW", json_schema_extra={"step": 1e-4}
+    )
+    weight_decay: float = Field(
+        1e-4, ge=0, description="AdamW's; not on norms and biases", json_schema_extra={"step": 1e-5}
+    )
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps over which the rate rises from 0"
+    )
+    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
+
+
+class Runtime(Option):
+    """Where and how to compute; changes speed, not meaning."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto = best present")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="of the network; the loss is always float32"
+    )
+    threads: int = Field(0, ge=0, description="CPU threads of torch; 0 = all but one")
+
+
+class Experiment(Option):
+    """What to learn from, how, and where to keep it."""
+
+    name: str = Field(
+        "phenoscape", pattern=r"^[\w.-]+$", description="names the run directory"
+    )
+    collection: AnySource = Field(description="where the specimens come from")
+    modalities: tuple[str | Modality, ...] = Field(
+        ("rgb",),
+        min_length=1,
+        description="choices of bands, one encoder each; 'rgb+uv' gives both to one encoder",
+    )
+    image_size: int = Field(96, ge=16, le=512, description="side of a view in pixels")
+    background: Literal["remove", "keep"] = Field(
+        "remove", description="what lies outside the mask: replaced by the mean, or kept"
+    )
+    augmentations: PresetName | tuple[AnyAugmentation, ...] = Field(
+        "colour-pattern", description="a preset, or a list of operations"
+    )
+    encoder: Encoder = Encoder()
+    fusion: AnyFusion = Concatenate()
+    head: ProjectionHead = ProjectionHead()
+    losses: tuple[AnyLoss, ...] = Field((NTXent(),), min_length=1)
+    schedule: Schedule = Schedule()
+    runtime: Runtime = Runtime()
+    seed: int = Field(0, ge=0, description="of weights, batches and views")
+    runs: Path = Field(Path("runs"), description="folder that holds the run directories")
+
+    @model_validator(mode="after")
+    def _modalities_are_known_and_distinct(self) -> Experiment:
+        names = [as_modality(given).name for given in self.modalities]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the modalities {names} are not distinct; name each once.")
+        return self
