@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +153,12 @@ def event_from_line(line: str) -> Event:
         if name in fields:
             fields[name] = Path(fields[name])
     return cls(**fields)  # type: ignore[no-any-return]
+
+
+def result(generator: Generator[Event, None, T]) -> T:
+    """What a verb returns, its events unheard."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from napari_phenoscape.augmentations.options import AnyAugmentation, PresetName
+from napari_phenoscape.augmentations import AnyAugmentation, PresetName
 from napari_phenoscape.collection import AnySource
 from napari_phenoscape.cube import Modality, as_modality
-from napari_phenoscape.encoders.options import AnyFusion, Concatenate, Encoder, ProjectionHead
+from napari_phenoscape.encoders import AnyFusion, Concatenate, Encoder, ProjectionHead
 from napari_phenoscape.losses import AnyLoss, NTXent
 from napari_phenoscape.option import Option
 
