@@ -1,0 +1,26 @@
+"""What every test may use, and what must happen before any of them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+# Once a window has drawn with Mesa's OpenGL, loading triton's LLVM beside Mesa's can end the
+# process; loaded first, both live. torch imports triton with the first optimiser.
+with suppress(ImportError):
+    import triton  # noqa: F401
+
+# Read by torch when it is first imported. Tiny tensors gain nothing from a second thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def phenoscape_data() -> Path:
+    """The folder of real files, or a skip that says how to give it."""
+    folder = os.environ.get("PHENOSCAPE_DATA")
+    if not folder:
+        pytest.skip("PHENOSCAPE_DATA is unset; set it to the folder of real files")
+    return Path(folder)
