@@ -1,0 +1,44 @@
+# Each target makes the virtual environment it needs first; the second time that is already there.
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# A screen for the tests, where there is none. macOS needs no X server.
+ifeq ($(shell uname),Linux)
+ifeq ($(DISPLAY),)
+SCREEN := xvfb-run -a -s "-screen 0 1600x1000x24"
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench screenshots docs clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# Stamps: the package is installed with these extras, as pyproject.toml has them now.
+$(VENV)/.with-%: pyproject.toml .ci/install
+	.ci/install $* $(VENV)
+	@touch $@
+
+demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari where there is a display
+	$(BIN)/phenoscape demo $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-viewer)
+
+test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
+	$(SCREEN) $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.with-dev ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
+	$(SCREEN) $(BIN)/python -m tests.benchmarks $(ONLY)
+
+screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
+	$(SCREEN) $(BIN)/python docs/make_screenshots.py
+
+docs: $(VENV)/.with-docs ## build the documentation into site/
+	$(BIN)/python docs/make_configuration.py
+	$(BIN)/mkdocs build --strict -f .mkdocs.yml
+
+clean: ## remove what was made, the virtual environment too
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
