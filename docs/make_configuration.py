@@ -1,0 +1,146 @@
+"""Writes configuration.md, the reference of every option, from the options themselves."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_phenoscape.augmentations import PRESETS
+from napari_phenoscape.clustering import AnyClustering
+from napari_phenoscape.collection import Folder
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.option import Option
+from napari_phenoscape.reduction import AnyReduction
+
+PAGE = Path(__file__).with_name("configuration.md")
+
+#: What a form or a file can hold, and the options that each offers.
+ROOTS: dict[str, Any] = {
+    "In experiment.yaml": Experiment,
+    "Maps (`phenoscape cluster`, explore dock)": AnyReduction,
+    "Clusters (`phenoscape cluster`, explore dock)": AnyClustering,
+}
+
+INTRODUCTION = """\
+# Configuration
+
+<!-- Written by make_configuration.py from the options themselves; edit those. -->
+
+Everything that a run needs stands in one file, `experiment.yaml`. The docks save and load it, and
+the command line runs it: `phenoscape train experiment.yaml`. Every key that is not marked
+*required* may be left out and has the default shown here; a key that does not exist is an error
+that names those that do. Where there are several variants, `kind` chooses. Relative paths start at
+the folder of the file.
+
+A file with every default, for a folder of specimens named `moths`:
+"""
+
+
+def options_in(annotation: Any) -> Iterator[type[Option]]:
+    """The option classes that a type offers, e.g. both of ``tuple[NTXent | CrossModal, ...]``."""
+    if inspect.isclass(annotation) and issubclass(annotation, Option):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from options_in(argument)
+
+
+def reachable(annotation: Any) -> list[type[Option]]:
+    """The option classes that a type offers, those that their fields offer, and so on."""
+    found: list[type[Option]] = []
+    waiting = list(options_in(annotation))
+    while waiting:
+        option = waiting.pop(0)
+        if option not in found:
+            found.append(option)
+            for field in option.model_fields.values():
+                waiting += options_in(field.annotation)
+    return found
+
+
+def legal(schema: dict[str, Any]) -> str:
+    """What a JSON schema allows, in words, e.g. ``integer, ≥ 1``."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(legal(variant) for variant in schema[several])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "prefixItems" in schema:
+        return "[" + ", ".join(legal(item) for item in schema["prefixItems"]) + "]"
+    if "items" in schema:
+        return "list of " + legal(schema["items"])
+    if schema.get("type") == "null":
+        return "nothing"
+    words = "path" if schema.get("format") == "path" else schema.get("type", "anything")
+    bounds = {
+        "minimum": "≥",
+        "exclusiveMinimum": ">",
+        "maximum": "≤",
+        "exclusiveMaximum": "<",
+        "pattern": "matching",
+    }
+    limits = [f"{sign} {schema[key]}" for key, sign in bounds.items() if key in schema]
+    return ", ".join([words, *limits])
+
+
+def default(field: dict[str, Any], required: bool) -> str:
+    """A default as YAML would have it on one line; the variant's kind stands for a whole option."""
+    if required:
+        return "*required*"
+    value = field.get("default")
+    if isinstance(value, dict):
+        return f"`{value['kind']}`" if "kind" in value else "its defaults"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return ", ".join(f"`{item.get('kind', item)}`" for item in value)
+    return "nothing" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def section(option: type[Option]) -> str:
+    """One option: what it is, and a table of its fields."""
+    schema = option.model_json_schema()
+    lines = [f"### {option.__name__}", "", inspect.getdoc(option) or "", ""]
+    invariance = getattr(option, "invariance", None)
+    if invariance:
+        lines += [f"*Teaches:* {invariance}", ""]
+    fields = schema.get("properties", {})
+    if fields:
+        lines += ["| key | value | default | what |", "|---|---|---|---|"]
+    for key, field in fields.items():
+        cells = (
+            f"`{key}`",
+            legal(field),
+            default(field, key in schema.get("required", ())),
+            field.get("description", ""),
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def presets() -> str:
+    """The augmentation presets and what each is made of."""
+    lines = ["### Presets of augmentations", "", "| preset | operations |", "|---|---|"]
+    for name, operations in PRESETS.items():
+        shown = ", ".join(f"[{type(o).__name__}](#{type(o).__name__.lower()})" for o in operations)
+        lines.append(f"| `{name}` | {shown or 'none'} |")
+    return "\n".join([*lines, ""])
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    example = Experiment(collection=Folder(path=Path("moths"))).to_yaml()
+    parts = [INTRODUCTION, f"```yaml\n{example}```\n"]
+    for title, root in ROOTS.items():
+        parts += [f"## {title}\n", *(section(option) for option in reachable(root))]
+    return "\n".join([*parts, presets()])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
