@@ -1,0 +1,146 @@
+"""Session: what the docks of one viewer share, and what outlives a closed dock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.events import Event, Started
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.widgets.worker import Task, Verb
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_phenoscape.clustering import Clusters
+    from napari_phenoscape.collection import Collection
+    from napari_phenoscape.embedding import Embeddings
+
+
+class Session(QObject):
+    """The state of one viewer's docks; a dock shows it, and shows it again when re-opened.
+
+    Attributes
+    ----------
+    parts
+        Fields of the `Experiment` that is being put together, each from the dock that edits it.
+    collection
+        Specimens of ``parts["collection"]``, or None before they were collected.
+    training
+        The training task, at work or ended.
+    history
+        Events of the training that is shown, oldest first.
+    run
+        Run directory of that training.
+    embeddings
+        By space, of the run that was embedded last.
+    clusters
+        Of one of these spaces.
+    """
+
+    experiment_changed = Signal(str)  #: name of the field, or "" when all of it
+    collection_changed = Signal()
+    training_changed = Signal()
+    embeddings_changed = Signal()
+    clusters_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[str, Any] = {}
+        self.collection: Collection | None = None
+        self.training: Task | None = None
+        self.history: list[Event] = []
+        self.run: Path | None = None
+        self.embeddings: dict[str, Embeddings] = {}
+        self.clusters: Clusters | None = None
+        self._tasks: dict[str, Task] = {}
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as the docks have it now.
+
+        Raises
+        ------
+        OptionError
+            Something is missing or not allowed.
+        """
+        if "collection" not in self.parts:
+            raise OptionError("No specimens yet: collect them in the Specimens dock.")
+        return Experiment.parse(self.parts)
+
+    def set_part(self, name: str, value: Any) -> None:
+        """Give one field of the experiment its value."""
+        if self.parts.get(name) != value:
+            self.parts[name] = value
+            if name == "collection":
+                self.collection = None
+                self.collection_changed.emit()
+            self.experiment_changed.emit(name)
+
+    def set_experiment(self, experiment: Experiment) -> None:
+        """Take over a whole experiment, e.g. from a YAML file."""
+        source = self.parts.get("collection")
+        self.parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        if source != experiment.collection:
+            self.collection = None
+            self.collection_changed.emit()
+        self.experiment_changed.emit("")
+
+    def set_collection(self, collection: Collection) -> None:
+        """Keep the specimens that were collected, and where they come from."""
+        self.parts["collection"] = collection.source
+        self.collection = collection
+        self.collection_changed.emit()
+        self.experiment_changed.emit("collection")
+
+    def train(self, verb: Verb) -> Task:
+        """Start a training that goes on when its dock is closed."""
+        self.history = []
+        task = Task("Training SimCLR", verb)
+        task.event.connect(self._remember)
+        self.training = task
+        self.training_changed.emit()
+        task.start()
+        return task
+
+    def do(
+        self,
+        title: str,
+        verb: Verb,
+        done: Callable[[Any], None] | None = None,
+        torch: bool = True,
+    ) -> Task:
+        """Start a piece of work by its title; one of the same title that still runs is stopped."""
+        before = self._tasks.get(title)
+        if before is not None and before.busy:
+            before.stop()
+        task = self._tasks[title] = Task(title, verb, torch)
+        if done is not None:
+            task.succeeded.connect(done)
+        task.start()
+        return task
+
+    def task(self, title: str) -> Task | None:
+        """The latest piece of work of this title."""
+        return self._tasks.get(title)
+
+    def _remember(self, event: Event) -> None:
+        self.history.append(event)
+        if isinstance(event, Started):
+            self.run = event.run
+
+
+_SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+def session_of(viewer: napari.Viewer) -> Session:
+    """The one session of a viewer."""
+    real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
+    if real not in _SESSIONS:
+        _SESSIONS[real] = Session()
+    return _SESSIONS[real]

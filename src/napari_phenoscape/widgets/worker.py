@@ -1,0 +1,211 @@
+"""Task: a verb (a generator of events) at work in one of napari's threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QObject, Signal
+
+from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.events import Event, Failed, Progress, Step
+
+Verb = Callable[[], Generator[Event, None, Any]]
+
+#: The window is told at most so often (in s); events that come faster arrive together.
+INTERVAL_S = 0.1
+
+log = logging.getLogger(__name__)
+
+
+def guard_torch() -> None:
+    """Make torch safe in a process that draws with OpenGL; call before torch is first used.
+
+    torchvision and torch's optimisers import triton, whose LLVM has the same symbols as Mesa's:
+    once a GL context exists, the process dies. Bound to its own symbols, triton lives beside it.
+    One core is left to the window.
+    """
+    if "triton" not in sys.modules and hasattr(os, "RTLD_DEEPBIND"):
+        flags = sys.getdlopenflags()
+        sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+        try:
+            import triton  # noqa: F401
+        except ImportError:
+            pass  # nothing to guard: torch was built without it
+        finally:
+            sys.setdlopenflags(flags)
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+def failure(error: Exception) -> Failed:
+    """What went wrong, for the user; the traceback goes to the log unless we foresaw it."""
+    if isinstance(error, PhenoscapeError):
+        return Failed(str(error))
+    log.error("unforeseen %s", type(error).__name__, exc_info=error)
+    words = " ".join(str(error).split()) or "no message"
+    return Failed(
+        f"Unforeseen {type(error).__name__}: {words}. What was saved before is intact; "
+        "please report this with the log in the console."
+    )
+
+
+def relay(verb: Verb, torch: bool) -> Generator[list[Event], None, Any]:
+    """The events of ``verb`` in packets, none lost and at most ten packets a second.
+
+    napari's worker forgets a RuntimeError (torch's out-of-memory is one), so every exception
+    becomes `Failed` here.
+
+    Parameters
+    ----------
+    verb
+        Makes the generator; called in the thread.
+    torch
+        Whether the verb computes with torch.
+    """
+    waiting: list[Event] = []
+    told = -INTERVAL_S
+    running: Generator[Event, None, Any] | None = None
+    try:
+        if torch:
+            guard_torch()
+        running = verb()
+        while True:
+            try:
+                event = next(running)
+            except StopIteration as end:
+                if waiting:
+                    yield waiting
+                return end.value
+            waiting.append(event)
+            rare = not isinstance(event, Step | Progress)
+            if rare or time.monotonic() - told >= INTERVAL_S:
+                told = time.monotonic()
+                yield waiting
+                waiting = []
+    except Exception as error:
+        yield [*waiting, failure(error)]
+    finally:
+        if running is not None:
+            running.close()
+
+
+class _Worker(GeneratorWorker):
+    """A worker that lets its generator save when it is stopped.
+
+    napari's own leaves an aborted generator unclosed. It also swaps Python's global warning hook
+    while it runs; two workers that overlap would leave the hook of a dead one behind, so ours
+    leaves it alone.
+    """
+
+    def run(self) -> None:
+        """Run to the end, to a stop or to a failure; then say so."""
+        self.started.emit()
+        self._running = True
+        outcome = self.work()
+        try:
+            self._gen.close()
+        except Exception as error:
+            self.yielded.emit([failure(error)])
+        if not self.abort_requested:
+            self.returned.emit(outcome)
+        self._running = False
+        self.finished.emit()
+        self._finished.emit(self)
+
+
+class _Named(partial[Generator[list[Event], None, Any]]):
+    """A function that prints as what it does; napari shows it when the window is closed."""
+
+    title = ""
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Task(QObject):
+    """One verb at work: tells its events in the window's thread, and can be paused and stopped.
+
+    Parameters
+    ----------
+    title
+        What is going on, e.g. ``"Training SimCLR"``.
+    verb
+        Called without arguments in the thread; gives the generator.
+    torch
+        Whether the verb computes with torch.
+    """
+
+    event = Signal(object)  #: one Event, in order, none left out
+    told = Signal()  #: a packet of events has been told: redraw now
+    state_changed = Signal(str)  #: running, pausing, paused, stopping; done, stopped, failed
+    succeeded = Signal(object)  #: what the verb returned
+
+    def __init__(self, title: str, verb: Verb, torch: bool = True) -> None:
+        super().__init__()
+        self.title = title
+        self.state = "running"
+        self._failed = False
+        named = _Named(relay, verb, torch)
+        named.title = title
+        self._worker = create_worker(named, _worker_class=_Worker, _start_thread=False)
+        self._worker.yielded.connect(self._tell)
+        self._worker.returned.connect(self._return)
+        self._worker.paused.connect(lambda: self._enter("paused"))
+        self._worker.resumed.connect(lambda: self._enter("running"))
+        self._worker.finished.connect(self._end)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the thread still works (or waits)."""
+        return self.state in ("running", "pausing", "paused", "stopping")
+
+    def start(self) -> None:
+        """Begin, in napari's thread pool."""
+        self._worker.start()
+
+    def pause(self) -> None:
+        """Wait before the next event, until `resume`."""
+        if self.state == "running":
+            self._enter("pausing")
+            self._worker.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.state == "paused":
+            self._worker.resume()
+
+    def stop(self) -> None:
+        """End after the event that is being made; the verb saves first."""
+        if self.busy and self.state != "stopping":
+            self._enter("stopping")
+            self._worker.quit()
+
+    def _enter(self, state: str) -> None:
+        if self.state != "stopping" or state not in ("running", "paused"):
+            self.state = state
+            self.state_changed.emit(state)
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Failed):
+                self._failed = True
+                show_error(event.message)
+            self.event.emit(event)
+        self.told.emit()
+
+    def _return(self, outcome: Any) -> None:
+        if not self._failed:
+            self.succeeded.emit(outcome)
+
+    def _end(self) -> None:
+        stopped = bool(self._worker.abort_requested)
+        self._enter("failed" if self._failed else "stopped" if stopped else "done")
