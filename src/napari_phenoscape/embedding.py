@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from napari_phenoscape.atomic import atomic
+from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
+from napari_phenoscape.collection import AnySource, Collection, collect
+from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.errors import CheckpointError, MissingFileError
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.run import read_experiment
+from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.training import build_model, canvas_size
+
+#: Specimens in one forward pass.
+BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,3 +43,151 @@ class Embeddings:
     x: NDArray[np.float32]
     table: pd.DataFrame
     space: str
+
+
+def embed(
+    run: Path, source: AnySource | None = None, *, untrained: bool = False
+) -> Generator[Event, None, dict[str, Embeddings]]:
+    """Embed every specimen of a collection with the newest checkpoint of a run.
+
+    Writes ``embeddings.parquet`` and ``.csv`` into the run (``embeddings-rgb...`` and so on for
+    the single modalities, ``untrained...`` for the control).
+
+    Parameters
+    ----------
+    run
+        A run directory.
+    source
+        Other specimens than those that the run was trained on.
+    untrained
+        The control: the same net with the weights that training began with.
+
+    Returns
+    -------
+    Embeddings by space: each modality, and ``joint`` when there are several.
+
+    Raises
+    ------
+    CheckpointError
+        The specimens do not have the bands that the run was trained on.
+    """
+    import torch
+
+    from napari_phenoscape.augmentations.pipeline import Augmenter
+    from napari_phenoscape.runtime import fabric
+
+    experiment = read_experiment(run)
+    checkpoint = last_checkpoint(run)
+    trained_on = read_state(checkpoint).bands
+    collection = yield from collect(source or experiment.collection)
+    modalities = [as_modality(given) for given in experiment.modalities]
+    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    _check_bands(crops, trained_on, run)
+    net = build_model(experiment, crops)
+    if not untrained:
+        load_weights(checkpoint, net)
+    home = fabric(experiment.runtime)
+    model = home.setup(net)
+    model.mark_forward_method("embed")
+    net.eval()
+    whole = Augmenter(
+        (),
+        bands=crops.bands,
+        fill=crops.mean,
+        size=experiment.image_size,
+        background=experiment.background,
+    )
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    number = len(crops.ids)
+    for start in range(0, number, BATCH):
+        batch = np.arange(start, min(start + BATCH, number))
+        with torch.inference_mode():
+            image = whole(
+                torch.from_numpy(crops.images[batch]),
+                torch.from_numpy(crops.masks[batch]),
+                seed=0,
+                step=0,
+                specimens=batch,
+                view=0,
+            ).image
+            inputs = {
+                name: image[:, torch.from_numpy(index)].to(home.device)
+                for name, index in crops.modalities.items()
+            }
+            for space, h in model.embed(inputs).items():
+                rows.setdefault(space, []).append(h.float().cpu().numpy())
+        yield Progress("embedding specimens", int(batch[-1]) + 1, number)
+    table = _table(collection)
+    spaces = {space: Embeddings(np.concatenate(h), table, space) for space, h in rows.items()}
+    for space, embeddings in spaces.items():
+        for suffix in (".parquet", ".csv"):
+            path = embeddings_path(run, space if len(spaces) > 1 else "", untrained, suffix)
+            write_embeddings(embeddings, path)
+            yield Saved(path)
+    return spaces
+
+
+def embeddings_path(
+    run: Path, space: str = "", untrained: bool = False, suffix: str = ".parquet"
+) -> Path:
+    """Where a run keeps its embeddings; the joint or only space has no name in it."""
+    stem = "untrained" if untrained else "embeddings"
+    return run / (stem + (f"-{space}" if space not in ("", "joint") else "") + suffix)
+
+
+def write_embeddings(embeddings: Embeddings, path: Path) -> None:
+    """Write ``.parquet`` (table, then x1..xD) or ``.csv`` (filename, x1..xD, then the rest)."""
+    x = pd.DataFrame(
+        embeddings.x, columns=[f"x{i + 1}" for i in range(embeddings.x.shape[1])]
+    )
+    with atomic(path) as temporary:
+        if path.suffix == ".csv":
+            first, rest = embeddings.table[["filename"]], embeddings.table.drop(columns="filename")
+            pd.concat([first, x, rest], axis=1).to_csv(temporary, index=False)
+        else:
+            whole = pd.concat([embeddings.table, x], axis=1)
+            whole.attrs["space"] = embeddings.space
+            whole.to_parquet(temporary)
+
+
+def read_embeddings(path: Path) -> Embeddings:
+    """Embeddings from a Parquet file that `write_embeddings` made."""
+    if not path.is_file():
+        raise MissingFileError(
+            f"There are no embeddings at '{path}'. Run `phenoscape embed {path.parent}` first."
+        )
+    whole = pd.read_parquet(path)
+    columns = [f"x{i + 1}" for i in range(sum(bool(re.fullmatch(r"x\d+", c)) for c in whole))]
+    x = whole[columns].to_numpy(np.float32)
+    return Embeddings(x, whole.drop(columns=columns), whole.attrs["space"])
+
+
+def _table(collection: Collection) -> pd.DataFrame:
+    specimens = collection.specimens
+    boxes = np.array([specimen.box for specimen in specimens])
+    own = pd.DataFrame(
+        {
+            "specimen": [specimen.id for specimen in specimens],
+            "filename": [specimen.path.name for specimen in specimens],
+            "path": [str(specimen.path) for specimen in specimens],
+            "row": (boxes[:, 0] + boxes[:, 1] - 1) / 2,
+            "column": (boxes[:, 2] + boxes[:, 3] - 1) / 2,
+        }
+    )
+    metadata = collection.metadata.reset_index(drop=True)
+    clash = [name for name in metadata if name in own or re.fullmatch(r"x\d+", str(name))]
+    return pd.concat([own, metadata.rename(columns={n: f"metadata.{n}" for n in clash})], axis=1)
+
+
+def _check_bands(crops: Crops, trained_on: dict[str, tuple[Band, ...]], run: Path) -> None:
+    for name, bands in crops.modality_bands.items():
+        if bands != trained_on[name]:
+            raise CheckpointError(
+                f"The specimens have {_bands(bands)} as modality '{name}'; run '{run.name}' was "
+                f"trained on {_bands(trained_on[name])}. Embed specimens of the same camera, or "
+                "train a run on these."
+            )
+
+
+def _bands(bands: tuple[Band, ...]) -> str:
+    return f"{len(bands)} bands ({bands[0].name} to {bands[-1].name})"

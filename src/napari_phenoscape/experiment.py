@@ -39,7 +39,9 @@ class Runtime(Option):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="of the network; the loss is always float32"
     )
-    threads: int = Field(0, ge=0, description="CPU threads of torch; 0 = all but one")
+    threads: int = Field(
+        0, ge=0, description="CPU threads of torch; 0 = all cores, one left to the window in napari"
+    )
 
 
 class Experiment(Option):

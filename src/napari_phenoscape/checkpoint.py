@@ -1,0 +1,136 @@
+"""Checkpoints: weights and optimiser in safetensors, the rest in JSON; no pickle, never half."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_phenoscape.atomic import atomic
+from napari_phenoscape.cube import Band
+from napari_phenoscape.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds beside tensors.
+
+    Parameters
+    ----------
+    step
+        Optimiser steps done.
+    bands
+        Bands of each modality, in the order of the encoder's input.
+    """
+
+    step: int
+    bands: dict[str, tuple[Band, ...]]
+
+
+def save_checkpoint(run: Path, state: State, net: nn.Module, optimizer: optim.Optimizer) -> Path:
+    """Write ``checkpoints/step-00000200`` of a run whole or not at all, then drop the one before.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written; the checkpoint before is kept.
+    """
+    from safetensors.torch import save
+
+    folder = run / "checkpoints"
+    path = folder / f"step-{state.step:08d}"
+    older = [other for other in checkpoints(run) if other != path]
+    with atomic(path) as temporary:
+        temporary.mkdir()
+        (temporary / WEIGHTS).write_bytes(save(_contiguous(net.state_dict())))
+        (temporary / OPTIMIZER).write_bytes(save(_flat(optimizer.state_dict()["state"])))
+        (temporary / STATE).write_text(json.dumps(dataclasses.asdict(state), indent=1), "utf-8")
+    for other in older:
+        shutil.rmtree(other)
+    return path
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted((run / "checkpoints").glob("step-????????"))
+
+
+def last_checkpoint(run: Path) -> Path:
+    """The newest checkpoint of a run."""
+    found = checkpoints(run)
+    if not found:
+        raise CheckpointError(
+            f"'{run}' holds no checkpoint; a run directory with 'checkpoints/step-...' was expected."
+            " Train first, or name another run."
+        )
+    return found[-1]
+
+
+def read_state(checkpoint: Path) -> State:
+    """Step and bands of a checkpoint."""
+    try:
+        fields = json.loads((checkpoint / STATE).read_text("utf-8"))
+        bands = {
+            name: tuple(Band(**band) for band in listed) for name, listed in fields["bands"].items()
+        }
+        return State(step=fields["step"], bands=bands)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
+            "the run is damaged: restore it from a copy, or train again."
+        ) from None
+
+
+def load_weights(checkpoint: Path, net: nn.Module) -> None:
+    """Put the weights of a checkpoint into ``net``, which must be of the same experiment."""
+    tensors = _read(checkpoint / WEIGHTS)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"The weights in '{checkpoint}' do not fit the run's experiment.yaml ({reason}); "
+            "was the file edited? Restore it, or train again."
+        ) from None
+
+
+def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
+    """Put the optimiser's moments of a checkpoint into ``optimizer``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _read(checkpoint / OPTIMIZER).items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"'{path}' cannot be read as safetensors ({error}); "
+            "the run is damaged: restore it from a copy, or train again."
+        ) from None
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _flat(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
+    return _contiguous(
+        {f"{index}.{name}": tensor for index, slots in state.items() for name, tensor in slots.items()}
+    )

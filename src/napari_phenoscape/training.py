@@ -1,0 +1,337 @@
+"""Training: SimCLR [1]_ as a generator of events.
+
+References
+----------
+.. [1] Chen et al. 2020, A simple framework for contrastive learning of visual representations.
+   https://arxiv.org/abs/2002.05709
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.checkpoint import (
+    State,
+    checkpoints,
+    load_optimizer,
+    load_weights,
+    read_state,
+    save_checkpoint,
+)
+from napari_phenoscape.collection import collect
+from napari_phenoscape.cube import as_modality
+from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
+from napari_phenoscape.events import Event, Finished, Health, Saved, Started, Step
+from napari_phenoscape.experiment import Experiment, Schedule
+from napari_phenoscape.run import log_event, new_run, read_experiment, write_experiment
+from napari_phenoscape.store import Crops, prepare
+
+if TYPE_CHECKING:
+    from torch import Tensor, optim
+
+    from napari_phenoscape.augmentations.pipeline import Augmenter
+    from napari_phenoscape.model import SimCLR
+
+#: Side of the prepared crops over the side of a view, so that a zoomed-in view is still sharp.
+CANVAS = 1.25
+
+#: Steps between two looks at the health of the projections.
+HEALTH_EVERY = 25
+
+#: Below this spread (1 = over the whole sphere) the projections have collapsed.
+COLLAPSED = 0.1
+
+
+def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
+    """Train SimCLR; closing the generator stops it after the running batch and saves.
+
+    Parameters
+    ----------
+    experiment
+        What to train.
+    run
+        None: a new run directory under ``experiment.runs``. Else the run to go on with; on CPU the
+        numbers are then those of a run that was never interrupted, bit for bit.
+
+    Yields
+    ------
+    Event
+        Also appended to the run's ``events.jsonl``.
+
+    Returns
+    -------
+    The run directory.
+
+    Raises
+    ------
+    PhenoscapeError
+        What is wrong and the way out. A run that was started keeps its newest checkpoint.
+    """
+    if run is None:
+        crops = yield from _crops(experiment)
+        _check_batch(experiment.schedule, crops)
+        run = new_run(experiment)
+    else:
+        _check_same(experiment, read_experiment(run), run)
+        crops = yield from _crops(experiment)
+        _check_batch(experiment.schedule, crops)
+        write_experiment(run, experiment)
+    steps = _steps(experiment, crops, run)
+    try:
+        for event in steps:
+            log_event(run, event)
+            yield event
+    finally:
+        steps.close()
+    return run
+
+
+def augmenter(experiment: Experiment, crops: Crops) -> Augmenter:
+    """The function from crops to views that preview and training share."""
+    from napari_phenoscape.augmentations import operations
+    from napari_phenoscape.augmentations.pipeline import Augmenter
+
+    return Augmenter(
+        operations(experiment.augmentations),
+        bands=crops.bands,
+        fill=crops.mean,
+        size=experiment.image_size,
+        background=experiment.background,
+    )
+
+
+def canvas_size(experiment: Experiment) -> int:
+    """Side in pixels of the crops that views are cut from."""
+    return round(CANVAS * experiment.image_size)
+
+
+def build_model(experiment: Experiment, crops: Crops) -> SimCLR:
+    """The untrained net of an experiment; the same weights for the same seed."""
+    import torch
+
+    from napari_phenoscape.model import SimCLR
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.seed)
+        return SimCLR(
+            experiment,
+            bands=crops.modality_bands,
+            mean={name: crops.mean[index] for name, index in crops.modalities.items()},
+            std={name: crops.std[index] for name, index in crops.modalities.items()},
+        )
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (Loshchilov & Hutter 2017)."""
+    warm = max(1, round(schedule.warmup * schedule.steps))
+    if step < warm:
+        return schedule.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, schedule.steps - warm)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDArray[np.int64]:
+    """(batch_size,) specimen numbers of a step (from 0), none twice.
+
+    Each epoch is a new order of all specimens, a pure function of seed and epoch; what is left
+    over at its end (fewer than a batch) sits out.
+    """
+    epoch, position = divmod(step, specimens // batch_size)
+    order = np.random.default_rng((seed, epoch)).permutation(specimens)
+    return order[position * batch_size : (position + 1) * batch_size]
+
+
+def _crops(experiment: Experiment) -> Generator[Event, None, Crops]:
+    collection = yield from collect(experiment.collection)
+    modalities = [as_modality(given) for given in experiment.modalities]
+    return (yield from prepare(collection, modalities, canvas_size(experiment)))
+
+
+def _steps(experiment: Experiment, crops: Crops, run: Path) -> Iterator[Event]:
+    """Events of the optimisation itself."""
+    import torch
+
+    from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.runtime import fabric
+
+    schedule, seed = experiment.schedule, experiment.seed
+    home = fabric(experiment.runtime)
+    net = build_model(experiment, crops)
+    net.to(memory_format=torch.channels_last)
+    optimizer = _optimizer(net, schedule)
+    step = 0
+    if found := checkpoints(run):
+        step = read_state(found[-1]).step
+        load_weights(found[-1], net)
+    model, optimizer = home.setup(net, optimizer)
+    if found:
+        load_optimizer(found[-1], optimizer)
+    saved = step if found else -1
+
+    def save() -> Saved:
+        return Saved(save_checkpoint(run, State(step, crops.modality_bands), net, optimizer))
+
+    views = augmenter(experiment, crops)
+    yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
+    seconds: deque[float] = deque(maxlen=20)
+    model.train()
+    try:
+        while step < schedule.steps:
+            start = time.perf_counter()
+            # dropout and stochastic depth become a function of (seed, step): exact resume
+            torch.manual_seed(hash((seed, step)) & 0x7FFF_FFFF)
+            rate = learning_rate(schedule, step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
+            images = _two_views(views, crops, batch, seed, step, home.device)
+            with _advice(schedule, experiment.image_size):
+                z = model(images).z
+                loss, _ = total_loss(experiment.losses, z)
+                _check_finite(loss, crops, batch, step)
+                home.backward(loss)
+                optimizer.step()
+                optimizer.zero_grad()
+            step += 1
+            seconds.append(time.perf_counter() - start)
+            joint = z[net.space].detach()
+            yield Step(
+                step,
+                schedule.steps,
+                float(loss.detach()),
+                agreement(joint),
+                rate,
+                schedule.batch_size / seconds[-1],
+                (schedule.steps - step) * median(seconds),
+            )
+            if step % HEALTH_EVERY == 0:
+                yield _health(step, spread(joint))
+            if step % schedule.checkpoint_every == 0:
+                yield save()
+                saved = step
+    except GeneratorExit:
+        # stopped: everything learned so far is kept
+        if saved != step:
+            log_event(run, save())
+        log_event(run, Finished(run, stopped=True))
+        raise
+    if saved != step:
+        yield save()
+    yield Finished(run)
+
+
+def _two_views(
+    views: Augmenter,
+    crops: Crops,
+    batch: NDArray[np.int64],
+    seed: int,
+    step: int,
+    device: object,
+) -> dict[str, Tensor]:
+    """(2N, C, h, w) of each modality: first all first views, then all second ones."""
+    import torch
+
+    images = torch.from_numpy(crops.images[batch])
+    masks = torch.from_numpy(crops.masks[batch])
+    both = torch.cat(
+        [
+            views(images, masks, seed=seed, step=step, specimens=batch, view=view).image
+            for view in (0, 1)
+        ]
+    )
+    return {
+        name: both[:, torch.from_numpy(index)].to(device)  # type: ignore[call-overload]
+        for name, index in crops.modalities.items()
+    }
+
+
+def _optimizer(net: SimCLR, schedule: Schedule) -> optim.Optimizer:
+    """AdamW; norms and biases (everything of fewer than two axes) do not decay."""
+    from torch import optim
+
+    learned = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    return optim.AdamW(
+        [
+            {
+                "params": [parameter for parameter in learned if parameter.ndim > 1],
+                "weight_decay": schedule.weight_decay,
+            },
+            {
+                "params": [parameter for parameter in learned if parameter.ndim <= 1],
+                "weight_decay": 0.0,
+            },
+        ],
+        lr=schedule.learning_rate,
+    )
+
+
+def _check_batch(schedule: Schedule, crops: Crops) -> None:
+    if schedule.batch_size > len(crops.ids):
+        raise CollectionError(
+            f"A batch of {schedule.batch_size} is larger than the collection of "
+            f"{len(crops.ids)} specimens. Set schedule.batch_size to {len(crops.ids)} or less, "
+            "or collect more specimens."
+        )
+
+
+def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
+    """Everything but the number of steps, and where to compute, must be as it was."""
+    for name in type(experiment).model_fields:
+        if name in ("schedule", "runtime", "runs", "name"):
+            continue
+        if getattr(experiment, name) != getattr(before, name):
+            raise OptionError(
+                f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
+                f"experiment. Resume it with its own experiment.yaml, or start a new run."
+            )
+    if experiment.schedule.batch_size != before.schedule.batch_size:
+        raise OptionError(
+            f"'{run.name}' was trained with batches of {before.schedule.batch_size}, not "
+            f"{experiment.schedule.batch_size}. Resume it with its own, or start a new run."
+        )
+
+
+def _check_finite(loss: Tensor, crops: Crops, batch: NDArray[np.int64], step: int) -> None:
+    if not math.isfinite(float(loss.detach())):
+        names = ", ".join(crops.ids[i] for i in batch[:5]) + (", ..." if len(batch) > 5 else "")
+        raise TrainingError(
+            f"The loss of step {step + 1} is not a number (specimens: {names}). Look at these "
+            "specimens, lower schedule.learning_rate, or use precision float32; the run keeps "
+            "its newest checkpoint and can be resumed."
+        )
+
+
+def _health(step: int, spread: float) -> Health:
+    verdict = ""
+    if spread < COLLAPSED:
+        verdict = (
+            f"collapsed: all specimens have nearly the same projection (spread {spread:.3f}, "
+            "1 = over the whole sphere). Are the images all alike? Else lower the learning rate, "
+            "or enlarge the batch."
+        )
+    return Health(step, spread, verdict)
+
+
+@contextmanager
+def _advice(schedule: Schedule, image_size: int) -> Iterator[None]:
+    """Turn "out of memory" into advice."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, a plain one on the CPU
+        if "memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"Out of memory with batches of {schedule.batch_size} at {image_size} px. Lower "
+            "schedule.batch_size or image_size; the run keeps its newest checkpoint and can be "
+            "resumed."
+        ) from None
