@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
@@ -38,11 +39,14 @@ class Embeddings:
         ``row`` and ``column`` (centre of the specimen in its cube, pixels), then the metadata.
     space
         Whose embedding it is: a modality's name, or ``joint`` for several fused.
+    source
+        Where the specimens came from, None when they were not collected.
     """
 
     x: NDArray[np.float32]
     table: pd.DataFrame
     space: str
+    source: AnySource | None = None
 
 
 def embed(
@@ -79,7 +83,8 @@ def embed(
     experiment = read_experiment(run)
     checkpoint = last_checkpoint(run)
     trained_on = read_state(checkpoint).bands
-    collection = yield from collect(source or experiment.collection)
+    source = source or experiment.collection
+    collection = yield from collect(source)
     modalities = [as_modality(given) for given in experiment.modalities]
     crops = yield from prepare(collection, modalities, canvas_size(experiment))
     _check_bands(crops, trained_on, run)
@@ -118,7 +123,9 @@ def embed(
                 rows.setdefault(space, []).append(h.float().cpu().numpy())
         yield Progress("embedding specimens", int(batch[-1]) + 1, number)
     table = _table(collection)
-    spaces = {space: Embeddings(np.concatenate(h), table, space) for space, h in rows.items()}
+    spaces = {
+        space: Embeddings(np.concatenate(h), table, space, source) for space, h in rows.items()
+    }
     for space, embeddings in spaces.items():
         for suffix in (".parquet", ".csv"):
             path = embeddings_path(run, space if len(spaces) > 1 else "", untrained, suffix)
@@ -146,7 +153,8 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
             pd.concat([first, x, rest], axis=1).to_csv(temporary, index=False)
         else:
             whole = pd.concat([embeddings.table, x], axis=1)
-            whole.attrs["space"] = embeddings.space
+            source = embeddings.source and embeddings.source.model_dump(mode="json")
+            whole.attrs = {"space": embeddings.space, "source": source}
             whole.to_parquet(temporary)
 
 
@@ -159,7 +167,11 @@ def read_embeddings(path: Path) -> Embeddings:
     whole = pd.read_parquet(path)
     columns = [f"x{i + 1}" for i in range(sum(bool(re.fullmatch(r"x\d+", c)) for c in whole))]
     x = whole[columns].to_numpy(np.float32)
-    return Embeddings(x, whole.drop(columns=columns), whole.attrs["space"])
+    given = whole.attrs["source"]
+    source = given and TypeAdapter(AnySource).validate_python(given)
+    table = whole.drop(columns=columns)
+    table.attrs = {}
+    return Embeddings(x, table, whole.attrs["space"], source)
 
 
 def _table(collection: Collection) -> pd.DataFrame:

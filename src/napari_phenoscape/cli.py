@@ -1,0 +1,256 @@
+"""The command line: every verb of the docks, from the same experiment.yaml."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from napari_phenoscape.errors import MissingFileError, OptionError, PhenoscapeError
+from napari_phenoscape.events import Event, Finished, Health, Progress, Saved, Started, Step
+from napari_phenoscape.experiment import Experiment
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="See which organisms look alike, in any part of the spectrum, without labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
+]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb whose errors are one sentence and exit code 2; Ctrl-C is exit code 130."""
+
+    @app.command()
+    @functools.wraps(function)
+    def verb(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except PhenoscapeError as error:
+            err.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            err.print("stopped; what was done is saved")
+            raise typer.Exit(130) from None
+
+    return verb
+
+
+@command
+def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")]) -> None:
+    """Say what a cube or a run holds, and what was assumed about it."""
+    from napari_phenoscape.io import open_cube
+    from napari_phenoscape.run import read_events, read_experiment
+
+    if path.is_dir():
+        experiment = read_experiment(path)
+        steps = [event for event in read_events(path) if isinstance(event, Step)]
+        out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
+        if steps:
+            out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
+        out.print(_plain(experiment.to_yaml()))
+        return
+    cube = open_cube(path)
+    bands, rows, columns = cube.shape
+    out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
+    if (centres := cube.wavelengths_nm) is not None:
+        out.print(f"{centres.min():.2f} to {centres.max():.2f} nm")
+    else:
+        out.print(_plain("bands: " + ", ".join(band.name for band in cube.bands)))
+    if cube.mask is not None:
+        out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
+    for sentence in cube.provenance:
+        out.print(_plain(f"assumed: {sentence}"))
+
+
+@command
+def samples(
+    directory: Annotated[Path, typer.Argument(help="a new or empty folder")],
+    seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 0,
+) -> None:
+    """Draw specimens with a known answer, with experiment files that train on them."""
+    from napari_phenoscape.samples import write_samples
+
+    out.print(f"samples in {_listen(write_samples(directory, seed=seed))}")
+
+
+@command
+def preview(
+    experiment: Yaml,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG")] = Path("views.png"),
+    specimen: Annotated[int, typer.Option(help="its number, from 0")] = 0,
+    seed: Annotated[int | None, typer.Option(help="instead of the experiment's")] = None,
+    step: Annotated[int, typer.Option(help="the training step whose views are wanted")] = 0,
+    change: Set = [],  # noqa: B006
+) -> None:
+    """Write a sheet of augmented views of one specimen."""
+    from napari_phenoscape.preview import preview as verb
+
+    path = _listen(verb(_experiment(experiment, change), output, specimen, seed=seed, step=step))
+    out.print(f"views in {path}")
+
+
+@command
+def train(
+    experiment: Annotated[Path, typer.Argument(help="experiment.yaml, or a run to go on with")],
+    change: Set = [],  # noqa: B006
+) -> None:
+    """Train SimCLR; a run directory instead of a file goes on where it ended."""
+    from napari_phenoscape.run import EXPERIMENT
+    from napari_phenoscape.training import train as verb
+
+    run = experiment if experiment.is_dir() else None
+    path = experiment / EXPERIMENT if run else experiment
+    out.print(f"run {_listen(verb(_experiment(path, change), run))}", soft_wrap=True)
+
+
+@command
+def embed(
+    run: Run,
+    collection: Annotated[
+        Path | None, typer.Option(help="experiment.yaml with other specimens")
+    ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="the control: weights before training")
+    ] = False,
+) -> None:
+    """Embed the specimens with a trained run; Parquet and CSV into the run."""
+    from napari_phenoscape.embedding import embed as verb
+
+    source = Experiment.read(collection).collection if collection else None
+    for space, embeddings in _listen(verb(run, source, untrained=untrained)).items():
+        number, dimensions = embeddings.x.shape
+        out.print(f"{space}: {number} specimens, {dimensions} numbers each")
+
+
+@command
+def cluster(
+    run: Run,
+    method: Annotated[str, typer.Option(help="kmeans or hdbscan")] = "kmeans",
+    clusters: Annotated[int, typer.Option(help="how many, for kmeans", min=2)] = 4,
+    min_size: Annotated[int, typer.Option(help="of a cluster, for hdbscan", min=2)] = 5,
+    space: Annotated[str, typer.Option(help="a modality, or joint")] = "",
+    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+) -> None:
+    """Cluster the embeddings of a run; a table and a figure into the run."""
+    from napari_phenoscape.clustering import HDBSCAN, AnyClustering, KMeans
+    from napari_phenoscape.report import cluster_run
+
+    methods: dict[str, Callable[[], AnyClustering]] = {
+        "kmeans": lambda: KMeans(clusters=clusters),
+        "hdbscan": lambda: HDBSCAN(min_size=min_size),
+    }
+    if method not in methods:
+        raise OptionError(f"unknown method '{method}'; choose from {', '.join(methods)}.")
+    found = _listen(cluster_run(run, methods[method](), space=space, untrained=untrained))
+    for number, name in found.names.items():
+        out.print(f"{name}: {int((found.labels == number).sum())} specimens")
+
+
+@command
+def evaluate(
+    run: Run,
+    label: Annotated[str, typer.Option(help="metadata column to compare with")],
+    within: Annotated[str, typer.Option(help="compare inside each level of this column")] = "",
+    groups: Annotated[str, typer.Option(help="no neighbour of the same level counts")] = "",
+) -> None:
+    """Compare embeddings with a label, beside the controls."""
+    from rich.table import Table
+
+    from napari_phenoscape.report import evaluate_run
+
+    table = Table("embedding", f"5-NN accuracy of {label}", "adjusted Rand index")
+    for row in _listen(evaluate_run(run, label, within=within, groups=groups)):
+        table.add_row(row.embedding, f"{row.accuracy:.3f}", f"{row.rand:.3f}")
+    out.print(table)
+
+
+@command
+def demo(
+    directory: Annotated[Path, typer.Argument(help="a folder for all of it")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="of weights and views")] = 0,
+    viewer: Annotated[bool, typer.Option(help="open the result in napari")] = True,
+) -> None:
+    """Samples, training, embedding and clusters, with and without UV, in one go."""
+    from napari_phenoscape.demo import demo as verb
+    from napari_phenoscape.demo import has_display, show
+
+    result = _listen(verb(directory, seed=seed))
+    out.print(result.table)
+    out.print(f"figure {result.figure}", soft_wrap=True)
+    if viewer and has_display():
+        show(result.runs["RGB + UV"])
+
+
+def _experiment(path: Path, change: list[str]) -> Experiment:
+    experiment = Experiment.read(path)
+    if not change:
+        return experiment
+    given = experiment.model_dump(mode="json")
+    for text in change:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--set {text}: 'name=value' was expected, e.g. schedule.steps=500.")
+        *parents, last = name.split(".")
+        inner: Any = given
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
+        inner[last] = yaml.safe_load(value)
+    return Experiment.parse(given, "--set").anchored(Path.cwd())
+
+
+def _listen(verb: Generator[Event, None, T]) -> T:
+    """Run a verb to its end with a progress bar; what it returns."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int, detail: str = "") -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total, description=what + detail)
+
+        try:
+            while True:
+                match next(verb):
+                    case Progress(what, done, total):
+                        show(what, done, total)
+                    case Started(_, specimens, step, steps, device):
+                        bar.console.print(f"training on {specimens} specimens, {device}")
+                        show("training", step, steps)
+                    case Step(step=step, steps=steps, loss=loss):
+                        show("training", step, steps, f"  loss {loss:.3f}")
+                    case Health(step, _, verdict) if verdict:
+                        bar.console.print(f"[yellow]step {step}:[/] {_plain(verdict)}")
+                    case Saved() | Finished() | Health():
+                        pass
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            verb.close()
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

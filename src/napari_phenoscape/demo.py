@@ -1,0 +1,102 @@
+"""The demonstration: specimens with a known answer, learned with and without UV."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from napari_phenoscape.clustering import KMeans, cluster, write_clusters
+from napari_phenoscape.embedding import embed
+from napari_phenoscape.events import Event, Saved
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.figures import cluster_figure
+from napari_phenoscape.report import Worth, cluster_panel, evaluate_run
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.training import train
+
+#: The experiments of the samples that are compared, and what to call them.
+COMPARED = {"rgb-uv.yaml": "RGB + UV", "rgb.yaml": "RGB only"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demonstration found.
+
+    Parameters
+    ----------
+    runs, species, morphs
+        By name of the experiment: the run directory; how well embeddings tell the species; how
+        well they tell the UV morphs within a species.
+    figure
+        PNG of the contact sheets coloured by cluster, and the maps.
+    """
+
+    runs: dict[str, Path]
+    species: dict[str, list[Worth]]
+    morphs: dict[str, list[Worth]]
+    figure: Path
+
+    @property
+    def table(self) -> Table:
+        """Adjusted Rand indices: 1 = the clusters are the groups, 0 = chance."""
+        table = Table("bands", "embedding", "species", "UV morphs within species")
+        table.title = "adjusted Rand index of clusters (1 = right, 0 = chance)"
+        for name in self.runs:
+            for species, morph in zip(self.species[name], self.morphs[name], strict=True):
+                table.add_row(name, species.embedding, f"{species.rand:.2f}", f"{morph.rand:.2f}")
+        return table
+
+
+def demo(directory: Path, *, seed: int = 0) -> Generator[Event, None, Result]:
+    """Draw samples, train on them with and without UV, cluster, compare with the answer.
+
+    Parameters
+    ----------
+    directory
+        Where samples, runs and the figure go.
+    seed
+        Of weights, batches and views; the specimens are the same for every seed.
+    """
+    samples = yield from write_samples(directory / "samples")
+    runs, species, morphs, panels = {}, {}, {}, []
+    for file, name in COMPARED.items():
+        experiment = Experiment.read(samples / file)
+        experiment = experiment.model_copy(
+            update={"seed": seed, "runs": (directory / "runs").absolute()}
+        )
+        runs[name] = run = yield from train(experiment)
+        species[name] = yield from evaluate_run(run, "species")
+        morphs[name] = yield from evaluate_run(run, "morph", within="species")
+        embeddings = list((yield from embed(run)).values())[-1]
+        ids = tuple(embeddings.table["specimen"])
+        found = cluster(embeddings.x, ids, KMeans(clusters=4), seed)
+        write_clusters(found, run / "clusters.parquet")
+        note = (
+            f"adjusted Rand index: species {species[name][0].rand:.2f}, "
+            f"UV morphs within species {morphs[name][0].rand:.2f}"
+        )
+        panels.append((yield from cluster_panel(run, found, title=name, note=note)))
+    figure = directory / "demo.png"
+    cluster_figure(panels, figure)
+    yield Saved(figure)
+    return Result(runs, species, morphs, figure)
+
+
+def show(run: Path) -> None:
+    """Open a clustered run in napari, in a process of its own, and wait until it is closed."""
+    subprocess.run(
+        [sys.executable, "-m", "napari_phenoscape.widgets.show", str(run)], check=False
+    )
+
+
+def has_display() -> bool:
+    """Whether a window can be opened here."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True

@@ -1,0 +1,91 @@
+"""Preview: the very views that training sees, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_phenoscape.collection import collect
+from napari_phenoscape.cube import as_modality
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.events import Event, Saved
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.training import augmenter, canvas_size
+
+if TYPE_CHECKING:
+    from napari_phenoscape.augmentations.pipeline import Views
+
+#: Views on a sheet: those of four steps.
+SHEET = 8
+
+
+def views_of(
+    experiment: Experiment, crops: Crops, specimen: int, *, seed: int, step: int, count: int = 2
+) -> Views:
+    """Views of one specimen: the two of ``step``, then the two of the next one, and so on.
+
+    Bit for bit what `train` with that seed makes of the specimen in that step, when it is in the
+    batch.
+
+    Returns
+    -------
+    ``count`` views, (count, C, h, w) and so on.
+    """
+    import torch
+
+    from napari_phenoscape.augmentations.pipeline import Views
+
+    make = augmenter(experiment, crops)
+    number = np.array([specimen])
+    each = [
+        make(
+            torch.from_numpy(crops.images[number]),
+            torch.from_numpy(crops.masks[number]),
+            seed=seed,
+            step=step + index // 2,
+            specimens=number,
+            view=index % 2,
+        )
+        for index in range(count)
+    ]
+    fields = []
+    for parts in zip(*each, strict=True):
+        fields.append(None if parts[0] is None else torch.cat(parts))
+    return Views(*fields)
+
+
+def preview(
+    experiment: Experiment, path: Path, specimen: int, *, seed: int | None = None, step: int = 0
+) -> Generator[Event, None, Path]:
+    """Write a sheet of eight views of one specimen as PNG."""
+    from PIL import Image
+
+    from napari_phenoscape.atomic import atomic
+    from napari_phenoscape.layers.views import view_sheet
+
+    collection = yield from collect(experiment.collection)
+    number = len(collection.specimens)
+    if not 0 <= specimen < number:
+        raise OptionError(
+            f"There is no specimen {specimen}; the collection has {number}. Choose 0 to "
+            f"{number - 1}."
+        )
+    modalities = [as_modality(given) for given in experiment.modalities]
+    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    views = views_of(
+        experiment,
+        crops,
+        specimen,
+        seed=experiment.seed if seed is None else seed,
+        step=step,
+        count=SHEET,
+    )
+    sheet = view_sheet(views, crops.bands)
+    with atomic(path.absolute()) as temporary:
+        Image.fromarray(sheet).save(temporary, format="PNG")
+    yield Saved(path)
+    return path
