@@ -1,0 +1,153 @@
+"""Filters: what lens and sensor do to the finished view: focus and noise."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import override
+
+from napari_phenoscape.augmentations.operation import (
+    NotNegativeInterval,
+    Operation,
+    PositiveInterval,
+    between,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Filter(Operation):
+    """Base: acts on the neighbourhood of each pixel of the view, band by band."""
+
+    #: Does a pixel depend on its neighbours?
+    mixes_pixels: ClassVar[bool] = True
+
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+    ) -> None:
+        """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
+
+        ``noise`` is a generator to be seeded here; nothing else draws from it.
+        """
+        raise NotImplementedError
+
+
+class RandomGaussianBlur(Filter):
+    """A picture out of focus (Kornia's RandomGaussianBlur).
+
+    The kernel reaches three times the largest sigma; the border is mirrored.
+
+    Source: Chen et al. 2020, SimCLR, appendix A; kornia.filters.get_gaussian_kernel1d.
+    """
+
+    invariance: ClassVar[str] = "Sharp or slightly out of focus, it is the same specimen."
+    draws: ClassVar[int] = 1
+
+    kind: Literal["RandomGaussianBlur"] = "RandomGaussianBlur"
+    sigma: PositiveInterval = Field(
+        (0.1, 1.0), description="standard deviation in pixels of the view"
+    )
+
+    def sigmas(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) pixels."""
+        return between(u[:, 0], *self.sigma)
+
+    @property
+    def radius(self) -> int:
+        """Pixels of the kernel on each side of its centre."""
+        return math.ceil(3 * self.sigma[1])
+
+    @override
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+    ) -> None:
+        import torch
+        from kornia.filters import get_gaussian_kernel1d
+        from torch.nn.functional import pad
+
+        size = view.shape[-1]
+        reach = min(self.radius, size - 1)
+        sigmas = torch.from_numpy(self.sigmas(u))[:, None]
+        kernels = get_gaussian_kernel1d(2 * reach + 1, sigmas).to(view)[:, :, None, None, None]
+        # a sum of shifted pictures stays in the cache, and its bits do not depend on the batch
+        for axis in (3, 2):
+            border = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
+            wide = pad(view, border, mode="reflect")
+            torch.mul(wide.narrow(axis, reach, size), kernels[:, reach], out=view)
+            for shift in range(1, reach + 1):
+                pair = wide.narrow(axis, reach - shift, size) + wide.narrow(
+                    axis, reach + shift, size
+                )
+                view.add_(pair.mul_(kernels[:, reach + shift]))
+
+
+class RandomSharpness(Filter):
+    """Edges softened (factor below 1) or enhanced (above 1) (Kornia's RandomSharpness).
+
+    The view is blended with, or drawn away from, a copy smoothed by a 3x3 kernel (5 at the centre,
+    1 around it, over 13); the outermost pixels stay. Nothing is clamped.
+
+    Source: Cubuk et al. 2019, AutoAugment; kornia.enhance.sharpness.
+    """
+
+    invariance: ClassVar[str] = "The camera's sharpening does not matter."
+    draws: ClassVar[int] = 1
+
+    kind: Literal["RandomSharpness"] = "RandomSharpness"
+    sharpness: NotNegativeInterval = Field(
+        (0.5, 1.5), description="0 = smoothed, 1 = unchanged, 2 = as much again"
+    )
+
+    def factors(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) unitless."""
+        return between(u[:, 0], *self.sharpness)
+
+    @override
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+    ) -> None:
+        rows = view[:, :, :-2] + view[:, :, 1:-1]
+        rows += view[:, :, 2:]
+        smooth = rows[..., :-2] + rows[..., 1:-1]
+        smooth += rows[..., 2:]
+        inner = view[:, :, 1:-1, 1:-1]
+        factor = view.new_tensor(self.factors(u)).view(-1, 1, 1, 1)
+        # (box + 4 centre) / 13 is the smoothed copy
+        smooth *= (1 - factor) / 13
+        inner *= factor + (1 - factor) * 4 / 13
+        inner += smooth
+
+
+class RandomGaussianNoise(Filter):
+    """Independent normal noise at each pixel and band (Kornia's RandomGaussianNoise)."""
+
+    invariance: ClassVar[str] = "The sensor's noise does not matter."
+    draws: ClassVar[int] = 2
+    mixes_pixels: ClassVar[bool] = False
+
+    kind: Literal["RandomGaussianNoise"] = "RandomGaussianNoise"
+    std: NotNegativeInterval = Field(
+        (0.0, 0.02), description="standard deviation, reflectance; drawn for each view"
+    )
+
+    def levels(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) standard deviations, reflectance."""
+        return between(u[:, 0], *self.std)
+
+    @override
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+    ) -> None:
+        import torch
+
+        seeds = (u[:, 1] * 2.0**53).astype(np.int64) + first_band
+        drawn = torch.empty(view.shape[1:])
+        for one, level, seed in zip(view, self.levels(u), seeds, strict=True):
+            noise.manual_seed(int(seed))
+            one += drawn.normal_(0, float(level), generator=noise).to(view.device)
