@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,10 @@ FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
     {"io", "spectral", "augmentations", "encoders", "losses", "reduction", "clustering"},
     {"collection", "store", "experiment", "model"},
-    {"run", "checkpoint", "runtime", "training", "embedding", "evaluation", "layers", "samples"},
+    {
+        "run", "checkpoint", "runtime", "training", "preview", "embedding", "evaluation", "report",
+        "layers", "samples",
+    },
     {"cli", "demo", "widgets"},
 )
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}
@@ -129,6 +133,25 @@ def test_nothing_imports_widgets():
         and any(_room(other) == "widgets" for other in _imports(module) if other in MODULES)
     }
     assert not guests
+
+
+def test_every_library_that_is_imported_is_required():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    required = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    names = {_canonical(re.split(r"[\[<>=]", line)[0]) for line in required}
+    given_by = packages_distributions()
+    imported = {other.partition(".")[0] for module in MODULES for other in _imports(module)}
+    stray = {
+        library
+        for library in imported - set(sys.stdlib_module_names)
+        if not {_canonical(name) for name in given_by.get(library, [library])} & names
+    }
+    assert stray <= {"triton", "pydantic_core"}  # torch and pydantic bring their own
+
+
+def _canonical(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
 
 
 @pytest.mark.parametrize("module", ["", ".io", ".collection", ".experiment", ".layers"])
