@@ -10,7 +10,19 @@ class PhenoscapeError(Exception):
 
 
 class OptionError(PhenoscapeError, ValueError):
-    """A YAML file, a form or an argument holds a value that is not allowed."""
+    """A YAML file, a form or an argument holds a value that is not allowed.
+
+    Parameters
+    ----------
+    message
+        For the user.
+    place
+        Field names and positions that lead to the value, so that a form can say it beside it.
+    """
+
+    def __init__(self, message: str, place: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class CubeError(PhenoscapeError, ValueError):

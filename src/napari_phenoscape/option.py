@@ -64,7 +64,7 @@ class Option(BaseModel):
             value = first.get("input")
             shown = f" (given: {value!r})" if isinstance(value, str | int | float | bool) else ""
             raise OptionError(
-                f"{prefix + ': ' if prefix else ''}{message}{shown}"
+                f"{prefix + ': ' if prefix else ''}{message}{shown}", first["loc"]
             ) from None
 
     @classmethod
@@ -84,7 +84,7 @@ class Option(BaseModel):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """The option in a YAML file."""
+        """The option in a YAML file; its relative paths start at the file's folder."""
         path = Path(path)
         try:
             text = path.read_text("utf-8")
@@ -92,10 +92,24 @@ class Option(BaseModel):
             raise MissingFileError(f"There is no YAML file at '{path}'.") from None
         except UnicodeDecodeError:
             raise OptionError(f"'{path}' is not a UTF-8 text; a YAML file was expected.") from None
-        return cls.from_yaml(text, f"'{path.name}'")
+        return cls.from_yaml(text, f"'{path.name}'").anchored(path.absolute().parent)
+
+    def anchored(self, folder: Path) -> Self:
+        """This option with every relative path in it made absolute, starting at ``folder``."""
+        return type(self).model_validate(_anchored(self, folder))
 
     def to_yaml(self) -> str:
         """All of the option, defaults too, as a YAML document that `from_yaml` reads back."""
         return yaml.safe_dump(
             self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
         )
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, Option):
+        return {name: _anchored(getattr(value, name), folder) for name in type(value).model_fields}
+    if isinstance(value, tuple):
+        return tuple(_anchored(item, folder) for item in value)
+    return value

@@ -1,0 +1,37 @@
+"""Events: a line of JSON holds all of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_phenoscape.events import (
+    Event,
+    Failed,
+    Finished,
+    Health,
+    Progress,
+    Saved,
+    Started,
+    Step,
+    event_from_line,
+    event_line,
+)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Progress("reading", 1, 3),
+        Started(Path("runs/a"), 24, 0, 100, "cpu"),
+        Step(1, 100, 4.2, 0.5, 1e-3, 60.0, 99.0),
+        Health(25, 0.9, ""),
+        Saved(Path("runs/a/x")),
+        Failed("no"),
+        Finished(Path("runs/a"), stopped=True),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_event_comes_back_from_its_line(event: Event) -> None:
+    assert event_from_line(event_line(event)) == event
