@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("qtpy")
 
-from napari_phenoscape.widgets.worker import guard_torch  # noqa: E402
+from napari_phenoscape.widgets.worker import guard_torch
 
 guard_torch()  # before any window is made
 

@@ -15,7 +15,7 @@ def step(number: int) -> Step:
 
 def told_by(task: Task) -> list[object]:
     told: list[object] = []
-    task.event.connect(told.append)
+    task.happened.connect(told.append)
     return told
 
 
@@ -60,7 +60,8 @@ def test_an_exception_becomes_failed_after_the_events_before_it(wait, error, wor
     task.start()
     wait(lambda: not task.busy)
     assert told[:2] == [step(1), step(2)]
-    assert isinstance(told[2], Failed) and words in told[2].message
+    assert isinstance(told[2], Failed)
+    assert words in told[2].message
     assert task.state == "failed"
     assert outcomes == []
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_phenoscape.clustering import Clusters
     from napari_phenoscape.collection import Collection
     from napari_phenoscape.embedding import Embeddings
+    from napari_phenoscape.store import Crops
 
 
 class Session(QObject):
@@ -53,6 +54,7 @@ class Session(QObject):
         super().__init__()
         self.parts: dict[str, Any] = {}
         self.collection: Collection | None = None
+        self._crops: tuple[Any, Crops] | None = None
         self.training: Task | None = None
         self.history: list[Event] = []
         self.run: Path | None = None
@@ -95,14 +97,25 @@ class Session(QObject):
         """Keep the specimens that were collected, and where they come from."""
         self.parts["collection"] = collection.source
         self.collection = collection
+        self._crops = None  # files may have changed since
         self.collection_changed.emit()
         self.experiment_changed.emit("collection")
+
+    def crops_for(self, experiment: Experiment) -> Crops | None:
+        """The prepared crops of an experiment, if they are at hand."""
+        if self._crops is not None and self._crops[0] == _crops_key(experiment):
+            return self._crops[1]
+        return None
+
+    def keep_crops(self, experiment: Experiment, crops: Crops) -> None:
+        """Keep the crops of an experiment in place of those before."""
+        self._crops = _crops_key(experiment), crops
 
     def train(self, verb: Verb) -> Task:
         """Start a training that goes on when its dock is closed."""
         self.history = []
         task = Task("Training SimCLR", verb)
-        task.event.connect(self._remember)
+        task.happened.connect(self._remember)
         self.training = task
         self.training_changed.emit()
         task.start()
@@ -133,6 +146,11 @@ class Session(QObject):
         self.history.append(event)
         if isinstance(event, Started):
             self.run = event.run
+
+
+def _crops_key(experiment: Experiment) -> tuple[Any, ...]:
+    """What crops depend on."""
+    return experiment.collection, experiment.modalities, experiment.image_size
 
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()

@@ -91,7 +91,7 @@ def relay(verb: Verb, torch: bool) -> Generator[list[Event], None, Any]:
                 told = time.monotonic()
                 yield waiting
                 waiting = []
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, the user is told
         yield [*waiting, failure(error)]
     finally:
         if running is not None:
@@ -113,7 +113,7 @@ class _Worker(GeneratorWorker):
         outcome = self.work()
         try:
             self._gen.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the user is told
             self.yielded.emit([failure(error)])
         if not self.abort_requested:
             self.returned.emit(outcome)
@@ -144,7 +144,7 @@ class Task(QObject):
         Whether the verb computes with torch.
     """
 
-    event = Signal(object)  #: one Event, in order, none left out
+    happened = Signal(object)  #: one Event, in order, none left out
     told = Signal()  #: a packet of events has been told: redraw now
     state_changed = Signal(str)  #: running, pausing, paused, stopping; done, stopped, failed
     succeeded = Signal(object)  #: what the verb returned
@@ -199,7 +199,7 @@ class Task(QObject):
             if isinstance(event, Failed):
                 self._failed = True
                 show_error(event.message)
-            self.event.emit(event)
+            self.happened.emit(event)
         self.told.emit()
 
     def _return(self, outcome: Any) -> None:

@@ -33,7 +33,7 @@ from napari_phenoscape.widgets.form.modalities import Modalities
 from napari_phenoscape.widgets.form.numbers import Number
 from napari_phenoscape.widgets.form.variants import Preset, Rows, Variant
 
-__all__ = ["Fold", "Form", "heading", "note", "without_wheel"]
+__all__ = ["Editor", "Fold", "Form", "editor_of", "heading", "note", "without_wheel"]
 
 O = TypeVar("O", bound=Option)  # noqa: E741
 
@@ -181,10 +181,10 @@ class Form(Editor, Generic[O]):
         self._problem.setVisible(elsewhere)
 
     @property
-    def _missing(self) -> set[str]:
+    def _missing(self) -> list[str]:
         """Hidden fields without a value: whoever hid them says so."""
-        shown = {"kind", *self.editors, *self._kept}
-        return {name for name in self.option_class.model_fields if name not in shown}
+        there = ("kind", *self.editors, *self._kept)
+        return [name for name in self.option_class.model_fields if name not in there]
 
 
 def editor_for(annotation: Any, info: FieldInfo) -> Editor:
@@ -230,6 +230,16 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
     raise TypeError(f"no form field shows {annotation!r}")
 
 
+def editor_of(option_class: type[Option], name: str) -> Editor:
+    """The editor of a single field, showing the default if there is one."""
+    info = option_class.model_fields[name]
+    editor = editor_for(info.annotation, info)
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if default is not PydanticUndefined:
+        editor.set(default)
+    return editor
+
+
 def _tuple_editor(annotation: Any, info: FieldInfo) -> Editor:
     arguments = typing.get_args(annotation)
     if Ellipsis not in arguments:
@@ -260,9 +270,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     """The alternatives of a union; the type itself when it is none."""
     annotation, _ = _bare(annotation, [])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(
-            inner for member in typing.get_args(annotation) for inner in _members(member)
-        )
+        return tuple(inner for member in typing.get_args(annotation) for inner in _members(member))
     return (annotation,)
 
 

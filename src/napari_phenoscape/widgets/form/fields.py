@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.widgets.form.fold import without_wheel
 
+
 class Editor(QWidget):
     """Shows one value and lets the user change it."""
 
@@ -240,4 +241,3 @@ def field_picks(info: FieldInfo) -> str:
     """What a path names: ``file``, ``folder``, or ``any`` when the field does not say."""
     extra = info.json_schema_extra
     return str(extra.get("picks", "any")) if isinstance(extra, dict) else "any"
-

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OWN = "my own"
 
 
-def _form(cls: type[Option]) -> Form:
+def _form(cls: type[Option]) -> Form[Any]:
     from napari_phenoscape.widgets.form import Form  # Form and its editors contain each other
 
     return Form(cls)
@@ -47,11 +47,9 @@ class Variant(Editor):
 
     def __init__(self, classes: tuple[type[Option], ...], optional: bool) -> None:
         super().__init__()
-        self.classes: tuple[type[Option] | None, ...] = (
-            (None, *classes) if optional else classes
-        )
+        self.classes: tuple[type[Option] | None, ...] = (None, *classes) if optional else classes
         self.combo = QComboBox()
-        self.forms: dict[type[Option], Form] = {}
+        self.forms: dict[type[Option], Form[Any]] = {}
         layout = _column(self)
         layout.addWidget(self.combo)
         without_wheel(self.combo)
@@ -93,7 +91,7 @@ class Rows(Editor):
     def __init__(self, classes: tuple[type[Option], ...]) -> None:
         super().__init__()
         self.classes = classes
-        self.rows: list[tuple[Fold, Form]] = []
+        self.rows: list[tuple[Fold, Form[Any]]] = []
         self._layout = _column(self)
         self.set(())
 
@@ -128,7 +126,7 @@ class Rows(Editor):
             self._layout.removeWidget(fold)
             fold.deleteLater()
 
-    def _new_row(self, cls: type[Option]) -> tuple[Fold, Form]:
+    def _new_row(self, cls: type[Option]) -> tuple[Fold, Form[Any]]:
         form = _form(cls)
         content = QWidget()
         layout = _column(content)
@@ -166,7 +164,7 @@ class Preset(Editor):
         """Show a preset or a list, and the operations that it stands for."""
         blocked = self.choice.blockSignals(True), self.rows.blockSignals(True)
         self.choice.set(value if isinstance(value, str) else OWN)
-        self.rows.set(operations(value))
+        self.rows.set(operations(value) if isinstance(value, str) else value)
         self.choice.blockSignals(blocked[0])
         self.rows.blockSignals(blocked[1])
         self.changed.emit()

@@ -1,0 +1,194 @@
+"""Dock: the look and the manners that all docks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pyqtgraph as pg
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_phenoscape.events import Event, Failed, Progress
+from napari_phenoscape.widgets.form import note, without_wheel
+from napari_phenoscape.widgets.session import session_of
+from napari_phenoscape.widgets.worker import Task
+
+if TYPE_CHECKING:
+    import napari
+
+#: Wide enough for every form, narrow enough to leave a canvas on a 1280 x 800 screen.
+WIDTH = 380
+
+ERROR = "color: #ff6b6b;"
+PLAIN = ""
+
+
+class Dock(QWidget):
+    """A column that scrolls, and below it what always stays in sight: progress and words.
+
+    Parameters
+    ----------
+    viewer
+        Whose session this dock shows.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.session = session_of(viewer)
+        self._tips: dict[QPushButton, str] = {}
+        self._followed: Task | None = None
+        self._done_words = ""
+        content = QWidget()
+        self.column = QVBoxLayout(content)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(6)
+        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        self.foot = QVBoxLayout()
+        self.foot.setContentsMargins(6, 0, 6, 6)
+        self.foot.setSpacing(4)
+        self.progress = QProgressBar()
+        self.progress.hide()
+        self.words = note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(self.foot)
+        self.foot.addWidget(self.progress)
+        self.foot.addWidget(self.words)
+        self.setMinimumWidth(300)
+
+    def sizeHint(self) -> QSize:
+        """As wide as all our docks."""
+        return QSize(WIDTH, 600)
+
+    def say(self, words: str, error: bool = False) -> None:
+        """Put a sentence at the foot of the dock."""
+        self.words.setStyleSheet(ERROR if error else PLAIN)
+        self.words.setText(words)
+
+    def button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
+        """A button that explains itself."""
+        button = QPushButton(text)
+        button.setToolTip(tip)
+        button.clicked.connect(lambda: act())
+        self._tips[button] = tip
+        return button
+
+    def allow(self, button: QPushButton, unless: str = "") -> None:
+        """Enable a button, or grey it and say why."""
+        button.setEnabled(not unless)
+        button.setToolTip(unless or self._tips[button])
+
+    def follow(self, task: Task, done: str = "") -> None:
+        """Show the progress of a task, and how it ended; the task before it is forgotten."""
+        self._followed, self._done_words = task, done
+        self.say("")
+        self.progress.setRange(0, 0)
+        self.progress.setFormat(task.title)
+        self.progress.show()
+        # methods, not lambdas: Qt disconnects them when the dock is closed
+        task.happened.connect(self._on_event)
+        task.state_changed.connect(self._on_state)
+
+    def _on_event(self, event: Event) -> None:
+        if self.sender() is not self._followed:
+            return
+        if isinstance(event, Progress):
+            self.progress.setRange(0, max(event.total, 1))
+            self.progress.setValue(event.done)
+            self.progress.setFormat(f"{event.what}: {event.done} of {event.total}")
+        elif isinstance(event, Failed):
+            self.say(event.message, error=True)
+
+    def _on_state(self, state: str) -> None:
+        task = self._followed
+        if task is None or self.sender() is not task or task.busy:
+            return
+        self.progress.hide()
+        if state == "stopped":
+            self.say(f"{task.title}: stopped.")
+        elif state == "done" and self._done_words:
+            self.say(self._done_words)
+
+
+def row(*widgets: QWidget) -> QHBoxLayout:
+    """Widgets side by side."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def stacked(*widgets: QWidget) -> QWidget:
+    """Widgets one below the other."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return box
+
+
+def short_combo() -> QComboBox:
+    """A combo box that a long name in it does not widen."""
+    combo = QComboBox()
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    without_wheel(combo)
+    return combo
+
+
+def plot(x: str, y: str, height: int) -> pg.PlotWidget:
+    """An empty plot in the colours of the window, with its axes named."""
+    widget = pg.PlotWidget(background=None)
+    widget.setLabel("bottom", x)
+    widget.setLabel("left", y)
+    widget.setFixedHeight(height)
+    widget.getPlotItem().setMenuEnabled(False)
+    widget.getPlotItem().hideButtons()
+    return widget
+
+
+def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) -> None:
+    """Show rows of words; long ones in the tooltip too."""
+    table.setColumnCount(len(header))
+    table.setHorizontalHeaderLabels(header)
+    table.setRowCount(len(rows))
+    for i, words in enumerate(rows):
+        for j, word in enumerate(words):
+            item = QTableWidgetItem(word)
+            item.setToolTip(word)
+            table.setItem(i, j, item)
+    table.resizeColumnsToContents()
+
+
+def small_table(height: int) -> QTableWidget:
+    """A table that only shows."""
+    table = QTableWidget()
+    table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    table.setFixedHeight(height)
+    header = table.verticalHeader()
+    if header is not None:
+        header.hide()
+        header.setDefaultSectionSize(20)
+    return table

@@ -1,0 +1,178 @@
+"""Preview augmentations: the dock that shows what training will see of a specimen."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QSlider, QSpinBox
+
+from napari_phenoscape.augmentations import operations, warnings
+from napari_phenoscape.cube import as_modality
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.events import Event
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.layers.views import view_layers
+from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.widgets.dock import Dock, row, short_combo
+from napari_phenoscape.widgets.form import Form, heading, note, without_wheel
+from napari_phenoscape.widgets.place import look_at, ours, place
+
+if TYPE_CHECKING:
+    import napari
+
+SHOWN = ("augmentations", "image_size", "background")
+
+#: The form may change many times a second; the views follow after so long a rest.
+REST_MS = 150
+
+WORKING = "Making views"
+
+
+class PreviewDock(Dock):
+    """Both views of a specimen beside the original, following the form.
+
+    The views are those of training: the same seed, step and specimen give the same bits there.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__(viewer)
+        self.specimen = short_combo()
+        self.specimen.setToolTip("The specimen that is shown")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setToolTip("Go through the specimens")
+        self.step = QSpinBox()
+        self.step.setRange(0, 1_000_000)
+        self.step.setPrefix("step ")
+        self.step.setToolTip("The training step whose views these are")
+        without_wheel(self.step)
+        self.roll_button = self.button(
+            "Re-roll", "Views of the next step: another roll of the dice", self._roll
+        )
+        self.form = Form(
+            Experiment, hide=[name for name in Experiment.model_fields if name not in SHOWN + ("seed",)]
+        )
+        self.warnings = note()
+        self.warnings.setStyleSheet("color: #ffb74d;")
+        self.column.addWidget(heading("Specimen"))
+        self.column.addWidget(self.specimen)
+        self.column.addWidget(self.slider)
+        self.column.addLayout(row(self.step, self.roll_button))
+        self.column.addWidget(heading("How its views differ"))
+        self.column.addWidget(self.form)
+        self.column.addWidget(self.warnings)
+
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._make)
+        self._again = False
+        self.specimen.currentIndexChanged.connect(self.slider.setValue)
+        self.slider.valueChanged.connect(self.specimen.setCurrentIndex)
+        self.specimen.currentIndexChanged.connect(self._later)
+        self.step.valueChanged.connect(self._later)
+        self.form.changed.connect(self._store)
+        self.session.collection_changed.connect(self._list)
+        self.session.experiment_changed.connect(self._take)
+        self._take("")
+        self._list()
+
+    def _take(self, name: str) -> None:
+        parts = self.session.parts
+        blocked = self.form.blockSignals(True)
+        for field, editor in self.form.editors.items():
+            if field in parts and name in ("", field) and self._shown(field) != parts[field]:
+                editor.set(parts[field])
+        self.form.blockSignals(blocked)
+        if name in ("", "modalities", *self.form.editors):
+            self._later()
+
+    def _shown(self, field: str) -> Any:
+        try:
+            return self.form.editors[field].get()
+        except OptionError:
+            return None
+
+    def _store(self) -> None:
+        for name, editor in self.form.editors.items():
+            try:
+                self.session.set_part(name, editor.get())
+            except OptionError as error:
+                self.say(str(error), error=True)
+                return
+        self._later()
+
+    def _list(self) -> None:
+        collection = self.session.collection
+        ids = [specimen.id for specimen in collection.specimens] if collection else []
+        self.specimen.blockSignals(True)
+        self.specimen.clear()
+        self.specimen.addItems(ids)
+        self.specimen.blockSignals(False)
+        self.slider.setRange(0, max(0, len(ids) - 1))
+        missing = "" if ids else "Collect specimens first, in the Specimens dock."
+        self.allow(self.roll_button, missing)
+        for widget in (self.specimen, self.slider, self.step):
+            widget.setEnabled(bool(ids))
+        self.say(missing)
+        self._later()
+
+    def _roll(self) -> None:
+        self.step.setValue(self.step.value() + 1)
+
+    def _later(self) -> None:
+        if self.session.collection is not None:
+            self._rest.start()
+
+    def _make(self) -> None:
+        """Make the views in a thread; while one is at work, remember to do it again."""
+        if self.session.collection is None or self.specimen.currentIndex() < 0:
+            return
+        task = self.session.task(WORKING)
+        if task is not None and task.busy:
+            self._again = True
+            return
+        try:
+            experiment = self.session.experiment
+        except OptionError as error:
+            self.say(str(error), error=True)
+            return
+        collection, crops = self.session.collection, self.session.crops_for(experiment)
+        number, step = self.specimen.currentIndex(), self.step.value()
+
+        def verb() -> Generator[Event, None, Any]:
+            from napari_phenoscape.preview import views_of
+            from napari_phenoscape.training import canvas_size
+
+            made = crops
+            if made is None:
+                modalities = [as_modality(given) for given in experiment.modalities]
+                made = yield from prepare(collection, modalities, canvas_size(experiment))
+            views = views_of(experiment, made, number, seed=experiment.seed, step=step)
+            return experiment, made, number, views
+
+        task = self.session.do(WORKING, verb, self._show)
+        self.follow(task)
+        task.state_changed.connect(self._next)
+
+    def _next(self) -> None:
+        task = self.session.task(WORKING)
+        if self._again and task is not None and not task.busy:
+            self._again = False
+            self._make()
+
+    def _show(self, made: tuple[Experiment, Crops, int, Any]) -> None:
+        experiment, crops, number, views = made
+        self.session.keep_crops(experiment, crops)
+        new = not ours(self.viewer, "view")
+        layers = place(
+            self.viewer,
+            view_layers(crops.images[number], crops.masks[number], views, crops.bands),
+            "view",
+        )
+        if new:
+            look_at(self.viewer, layers)
+        said = warnings(operations(experiment.augmentations), crops.bands)
+        self.warnings.setText("\n".join(said))
+        self.warnings.setVisible(bool(said))

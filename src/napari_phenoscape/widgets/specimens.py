@@ -1,0 +1,233 @@
+"""Specimens: the dock that makes a collection of a folder, a drawer, or open layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_phenoscape.collection import Collection, Drawer, collect
+from napari_phenoscape.cube import as_modality
+from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.widgets.dock import (
+    Dock,
+    fill_table,
+    plot,
+    row,
+    short_combo,
+    small_table,
+    stacked,
+)
+from napari_phenoscape.widgets.form import Fold, editor_of, heading, note
+from napari_phenoscape.widgets.regions import cube_layers_of, region_layers_of, write_regions
+
+if TYPE_CHECKING:
+    import napari
+
+#: Side in pixels at which bands are measured: a mean over a mask needs no detail.
+MEASURED_PX = 32
+
+#: Rows of the metadata that are shown.
+ROWS = 8
+
+OWN_MASK = "the file's own mask"
+
+
+class SpecimensDock(Dock):
+    """Where the specimens come from, what they are, and which files are none."""
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__(viewer)
+        self.form = editor_of(Experiment, "collection")
+        self.form.changed.connect(self._refresh)
+        self.cubes, self.regions = short_combo(), short_combo()
+        self.cubes.setToolTip("An open cube")
+        self.regions.setToolTip("Each region of it is a specimen: the mask, or a layer you drew")
+        self.use_button = self.button(
+            "Use these layers",
+            "Describe these layers above; drawn regions are written as a label image, so that "
+            "the command line can use them too",
+            self._use_layers,
+        )
+        self.from_layers = Fold(
+            "From open layers", stacked(self.cubes, self.regions, self.use_button)
+        )
+        self.collect_button = self.button(
+            "Collect", "Find the specimens and read their metadata", self._collect
+        )
+        self.stop_button = self.button("Stop", "Stop looking", self._stop)
+        self.summary = note()
+        self.bands = plot("wavelength (nm)", "reflectance", 160)
+        self.bands_words = note()
+        self.table = small_table(190)
+        self.skipped = small_table(120)
+        self.found = Fold("Found", stacked(self.summary), opened=True)
+        self.bands_fold = Fold(
+            "Bands: mean ± sd over the specimens", stacked(self.bands, self.bands_words)
+        )
+        self.table_fold = Fold("Metadata", stacked(self.table))
+        self.skipped_fold = Fold("Skipped files", stacked(self.skipped))
+        self.column.addWidget(heading("Where the specimens are"))
+        self.column.addWidget(self.form)
+        self.column.addWidget(self.from_layers)
+        self.column.addLayout(row(self.collect_button, self.stop_button))
+        for fold in (self.found, self.bands_fold, self.table_fold, self.skipped_fold):
+            self.column.addWidget(fold)
+
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(self._list_layers)
+        self.session.collection_changed.connect(self._show)
+        self.session.experiment_changed.connect(self._take)
+        self._list_layers()
+        self._take("collection")
+        self._show()
+
+    def _take(self, name: str) -> None:
+        source = self.session.parts.get("collection")
+        if name in ("", "collection") and source is not None and self._source() != source:
+            self.form.set(source)
+        self._refresh()
+
+    def _source(self) -> Any:
+        try:
+            return self.form.get()
+        except PhenoscapeError:
+            return None
+
+    def _refresh(self) -> None:
+        task = self.session.task("Collecting specimens")
+        busy = task is not None and task.busy
+        try:
+            self.form.get()
+            wrong = ""
+        except PhenoscapeError as error:
+            wrong = str(error)
+        self.allow(self.collect_button, "Specimens are being collected." if busy else wrong)
+        self.allow(self.stop_button, "" if busy else "Nothing is being collected.")
+        self.allow(
+            self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
+        )
+
+    def _list_layers(self) -> None:
+        for combo, names in (
+            (self.cubes, [layer.name for layer in cube_layers_of(self.viewer)]),
+            (self.regions, [OWN_MASK, *(layer.name for layer in region_layers_of(self.viewer))]),
+        ):
+            chosen = combo.currentText()
+            combo.clear()
+            combo.addItems(names)
+            combo.setCurrentIndex(max(0, combo.findText(chosen)))
+        self._refresh()
+
+    def _use_layers(self) -> None:
+        cube = self.viewer.layers[self.cubes.currentText()]
+        path = Path(cube.metadata["phenoscape"]["path"])
+        try:
+            regions = None
+            if self.regions.currentText() != OWN_MASK:
+                drawn = self.viewer.layers[self.regions.currentText()]
+                runs = Path(self.session.parts.get("runs", Path("runs")))
+                regions = write_regions(drawn, cube, runs / f"{path.stem}_regions.tif")
+            self.form.set(Drawer(path=path, regions=regions))
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+        else:
+            self.say("" if regions is None else f"The regions are in '{regions}'.")
+
+    def _collect(self) -> None:
+        source = self._source()
+        task = self.session.do(
+            "Collecting specimens",
+            lambda: collect(source),
+            self.session.set_collection,
+            torch=False,
+        )
+        self.follow(task)
+        task.state_changed.connect(self._refresh)
+        self._refresh()
+
+    def _stop(self) -> None:
+        for title in ("Collecting specimens", "Measuring bands"):
+            task = self.session.task(title)
+            if task is not None:
+                task.stop()
+
+    def _show(self) -> None:
+        collection = self.session.collection
+        for fold in (self.found, self.bands_fold, self.table_fold, self.skipped_fold):
+            fold.setVisible(collection is not None)
+        if collection is None:
+            return
+        columns = [str(name) for name in collection.metadata.columns]
+        self.summary.setText(
+            f"{len(collection.specimens)} specimens in "
+            f"{len({specimen.path for specimen in collection.specimens})} files; "
+            f"metadata: {', '.join(columns) or 'none'}; "
+            f"{len(collection.skipped)} files skipped."
+        )
+        head = collection.metadata.head(ROWS)
+        fill_table(
+            self.table,
+            ["specimen", *columns],
+            [
+                [str(index), *map(str, values)]
+                for index, values in zip(head.index, head.to_numpy(), strict=True)
+            ],
+        )
+        self.table_fold.opened = True
+        fill_table(
+            self.skipped,
+            ["file", "why"],
+            [[skipped.path.name, skipped.reason] for skipped in collection.skipped],
+        )
+        self.skipped_fold.setVisible(bool(collection.skipped))
+        self.skipped_fold.opened = bool(collection.skipped)
+        self._measure(collection)
+        self._refresh()
+
+    def _measure(self, collection: Collection) -> None:
+        self.bands.clear()
+        self.bands_words.setText("")
+        task = self.session.do(
+            "Measuring bands",
+            lambda: prepare(collection, [as_modality("full")], MEASURED_PX),
+            self._show_bands,
+            torch=False,
+        )
+        self.follow(task)
+
+    def _show_bands(self, crops: Crops) -> None:
+        centres = [band.wavelength_nm for band in crops.bands]
+        known = all(centre is not None for centre in centres)
+        x = np.array(centres if known else range(len(centres)), dtype=float)
+        order = np.argsort(x)
+        low, high = crops.mean - crops.std, crops.mean + crops.std
+        self.bands.clear()
+        self.bands.setLabel("bottom", "wavelength (nm)" if known else "band")
+        symbol = "o" if len(centres) < 30 else None
+        for edge in (low, high):
+            self.bands.plot(x[order], edge[order], pen={"color": "#4fc3f780", "width": 1})
+        self.bands.plot(
+            x[order],
+            crops.mean[order],
+            pen={"color": "#4fc3f7", "width": 2},
+            symbol=symbol,
+            symbolSize=5,
+        )
+        if not known:
+            self.bands.getAxis("bottom").setTicks(
+                [list(enumerate(band.name for band in crops.bands))]
+            )
+        self.bands_fold.opened = True
+        span = f", {x.min():.0f}-{x.max():.0f} nm" if known else ""
+        self.bands_words.setText(
+            f"{len(centres)} bands{span}."
+            if len(centres) > 12
+            else "; ".join(
+                f"{band.name} {mean:.3f} ± {sd:.3f}"
+                for band, mean, sd in zip(crops.bands, crops.mean, crops.std, strict=True)
+            )
+        )
