@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from typing_extensions import override
 
 from napari_phenoscape.augmentations.operation import (
     NotNegativeInterval,
@@ -63,7 +62,6 @@ class RandomGaussianBlur(Filter):
         """Pixels of the kernel on each side of its centre."""
         return math.ceil(3 * self.sigma[1])
 
-    @override
     def apply(
         self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
     ) -> None:
@@ -108,7 +106,6 @@ class RandomSharpness(Filter):
         """(N,) unitless."""
         return between(u[:, 0], *self.sharpness)
 
-    @override
     def apply(
         self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
     ) -> None:
@@ -140,7 +137,6 @@ class RandomGaussianNoise(Filter):
         """(N,) standard deviations, reflectance."""
         return between(u[:, 0], *self.std)
 
-    @override
     def apply(
         self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
     ) -> None:

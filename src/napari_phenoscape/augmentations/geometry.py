@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from typing_extensions import override
 
 from napari_phenoscape.augmentations.operation import (
     Operation,
@@ -65,7 +64,6 @@ class RandomResizedCrop(Geometric):
         x0, y0, width, height = self.boxes(u, side, specimens).T
         return _window(x0, y0, width, height, size)
 
-    @override
     def warning(self) -> str:
         if self.p and self.scale[0] < 0.2:
             return (
@@ -82,7 +80,6 @@ class RandomHorizontalFlip(Geometric):
 
     kind: Literal["RandomHorizontalFlip"] = "RandomHorizontalFlip"
 
-    @override
     def matrix(self, u: Floats, side: int) -> Floats:
         flip = np.array([[-1.0, 0, side - 1], [0, 1, 0], [0, 0, 1]])
         return np.broadcast_to(flip, (len(u), 3, 3))
@@ -95,7 +92,6 @@ class RandomVerticalFlip(Geometric):
 
     kind: Literal["RandomVerticalFlip"] = "RandomVerticalFlip"
 
-    @override
     def matrix(self, u: Floats, side: int) -> Floats:
         flip = np.array([[1.0, 0, 0], [0, -1, side - 1], [0, 0, 1]])
         return np.broadcast_to(flip, (len(u), 3, 3))
@@ -114,7 +110,6 @@ class RandomRotation(Geometric):
         """(N,) degrees."""
         return between(u[:, 0], -self.degrees, self.degrees)
 
-    @override
     def matrix(self, u: Floats, side: int) -> Floats:
         radians = np.deg2rad(self.angles(u))
         cos, sin, centre = np.cos(radians), np.sin(radians), (side - 1) / 2
@@ -154,7 +149,6 @@ class RandomAffine(Geometric):
             "sy": between(u[:, 5], -self.shear, self.shear),
         }
 
-    @override
     def matrix(self, u: Floats, side: int) -> Floats:
         import torch
         from kornia.geometry.transform import get_affine_matrix2d
@@ -189,7 +183,6 @@ class RandomPerspective(Geometric):
         shift = self.distortion_scale * side / 2 * u.reshape(-1, 4, 2) * inwards
         return np.broadcast_to(start, shift.shape), start + shift
 
-    @override
     def matrix(self, u: Floats, side: int) -> Floats:
         import torch
         from kornia.geometry.transform import get_perspective_transform

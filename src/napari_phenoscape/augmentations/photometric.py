@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from typing_extensions import override
 
 from napari_phenoscape.augmentations.operation import Operation, between
 from napari_phenoscape.cube import Band
@@ -172,16 +171,13 @@ class ColorJitter(Photometric):
         about_one = (between(u[:, i], 1 - s, 1 + s) for i, s in enumerate(strengths))
         return (*about_one, between(u[:, 3], -self.hue, self.hue))
 
-    @override
     def gain(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         return self.factors(u)[0]
 
     @property
-    @override
     def changes_pixels(self) -> bool:
         return bool(self.contrast or self.saturation or self.hue)
 
-    @override
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
     ) -> None:
@@ -203,7 +199,6 @@ class ColorJitter(Photometric):
             if self.saturation or self.hue:
                 image[:, part.bands] = values
 
-    @override
     def warning(self) -> str:
         if self.p and (self.hue > 0.02 or self.saturation > 0.2):
             return (
@@ -227,7 +222,6 @@ class RandomGrayscale(Photometric):
     kind: Literal["RandomGrayscale"] = "RandomGrayscale"
     p: float = Field(0.1, ge=0, le=1, description="share of the views that it changes")
 
-    @override
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
     ) -> None:
@@ -236,7 +230,6 @@ class RandomGrayscale(Photometric):
             for band in part.bands:
                 image[:, band : band + 1] = grey
 
-    @override
     def warning(self) -> str:
         if self.p:
             return (
@@ -273,7 +266,6 @@ class RandomPosterize(Photometric):
         """(N,) whole numbers of bits."""
         return np.floor(between(u[:, 0], self.bits_low, self.bits_high + 1)).astype(np.int64)
 
-    @override
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
     ) -> None:
@@ -282,7 +274,6 @@ class RandomPosterize(Photometric):
                 step = float(2 ** (8 - bits))
                 one.mul_(255).floor_().mul_(1 / step).floor_().mul_(step / 255)
 
-    @override
     def warning(self) -> str:
         if self.p and self.bits_low < 8:
             steps = 2**self.bits_low
