@@ -148,7 +148,7 @@ def test_too_few_specimens_are_one_sentence(
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     old = replace(before(2, -1, 7, 2), method=HDBSCAN(min_size=3), seed=5)
     old.names[7] = "spotted – UV"
-    write_clusters(tmp_path / "clusters.parquet", old)
+    write_clusters(old, tmp_path / "clusters.parquet")
     new = read_clusters(tmp_path / "clusters.parquet")
     assert new.labels.tolist() == [2, -1, 7, 2]
     assert new.labels.dtype == np.int64
@@ -157,7 +157,7 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
 
 
 def test_the_file_is_a_plain_table_for_other_programs(tmp_path: Path) -> None:
-    write_clusters(tmp_path / "clusters.parquet", before(2, 1))
+    write_clusters(before(2, 1), tmp_path / "clusters.parquet")
     table = pd.read_parquet(tmp_path / "clusters.parquet")
     assert table.columns.tolist() == ["specimen", "cluster", "name", "colour"]
     assert table.to_numpy().tolist()[0] == ["s0", 2, "old 2", COLOURS[4]]

@@ -134,7 +134,7 @@ def cluster(
     return Clusters(labels, tuple(specimens), names, colours, method, seed)
 
 
-def write_clusters(path: Path, clusters: Clusters) -> None:
+def write_clusters(clusters: Clusters, path: Path) -> None:
     """Write Parquet: a row per specimen, and method and seed as JSON in the schema's metadata.
 
     Raises
