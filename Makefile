@@ -21,7 +21,7 @@ $(VENV)/.with-%: pyproject.toml .ci/install
 	@touch $@
 
 demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari where there is a display
-	$(BIN)/phenoscape demo $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-viewer)
+	$(BIN)/phenoscape demo
 
 test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
 	$(SCREEN) $(BIN)/python -m pytest $(ARGS)

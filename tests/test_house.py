@@ -37,8 +37,8 @@ FLOORS = (
     {"io", "spectral", "augmentations", "encoders", "losses", "reduction", "clustering"},
     {"collection", "store", "experiment", "model"},
     {
-        "run", "checkpoint", "runtime", "training", "preview", "embedding", "evaluation", "report",
-        "layers", "samples",
+        "run", "checkpoint", "runtime", "training", "preview", "embedding", "evaluation", "figures",
+        "report", "layers", "samples",
     },
     {"cli", "demo", "widgets"},
 )
