@@ -211,10 +211,11 @@ class Augmenter:
                 continue
             if image is images:
                 image = images.clone()
-            if op.needs_exposure:
-                image *= image.new_tensor(gain).view(-1, 1, 1, 1)
-                gain = np.ones(len(images))
             changed = image[active]
+            if op.needs_exposure:
+                # of these specimens only: when a gain is applied must not depend on the others
+                changed *= image.new_tensor(gain[active]).view(-1, 1, 1, 1)
+                gain[active] = 1
             op.apply(changed, mask[active], u[active, 1:], self._colours)
             image[active] = changed
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
