@@ -149,8 +149,9 @@ def material_cover(
         pattern.border,
         wing * inside((radius - (1 - pattern.border_width) * margin) / steepness),
     )
-    # an ellipse of 0.07 x 0.42; its distance is exact across the body, where it matters
-    paint(pattern.body, inside(0.07 * (1 - np.hypot(x / 0.07, (y - 0.05) / 0.42))))
+    # a capsule: all points within 0.055 of the line from -0.25 to 0.32 along the middle
+    beyond = np.maximum(np.abs(y - 0.035) - 0.285, 0)
+    paint(pattern.body, inside(0.055 - np.hypot(x, beyond)))
     whole = np.sum(list(covers.values()), axis=0, dtype=np.float32)
     return covers, np.asarray(np.minimum(whole, 1))
 

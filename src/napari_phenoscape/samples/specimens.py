@@ -80,10 +80,10 @@ def individual(number: int, seed: int) -> Individual:
     female = number // 4 % 2 == 0
     aurea = species == "Ficta aurea"
     pose = Pose(
-        rotation_deg=float(rng.uniform(-25, 25)),
-        row=float(rng.uniform(-0.04, 0.04)),
-        column=float(rng.uniform(-0.04, 0.04)),
-        wing_length=float(rng.uniform(0.36, 0.47)),
+        rotation_deg=float(rng.uniform(-45, 45)),
+        row=float(rng.uniform(-0.03, 0.03)),
+        column=float(rng.uniform(-0.03, 0.03)),
+        wing_length=float(rng.uniform(0.35, 0.44)),
     )
     wings = Wings(
         fore_deg=float(rng.normal(35, 2)),
