@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QSize, Qt
@@ -78,6 +78,11 @@ class Dock(QWidget):
     def sizeHint(self) -> QSize:
         """As wide as all our docks."""
         return QSize(WIDTH, 600)
+
+    def listen(self, event: Any, slot: Callable[..., None]) -> None:
+        """Connect to an event of napari until this dock is closed; napari would not let go."""
+        event.connect(slot)
+        self.destroyed.connect(lambda: event.disconnect(slot))
 
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""

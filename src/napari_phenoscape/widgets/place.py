@@ -14,44 +14,46 @@ if TYPE_CHECKING:
 LayerData = tuple[Any, dict[str, Any], str]
 
 
-def ours(viewer: napari.Viewer, role: str) -> list[Any]:
+def ours(viewer: napari.Viewer, group: str) -> list[Any]:
     """The open layers that we made for a purpose, e.g. ``"view"``, bottom first."""
     return [
-        layer for layer in viewer.layers if layer.metadata.get("phenoscape", {}).get("role") == role
+        layer
+        for layer in viewer.layers
+        if layer.metadata.get("phenoscape", {}).get("group") == group
     ]
 
 
-def place(viewer: napari.Viewer, layers: Sequence[LayerData], role: str) -> list[Any]:
-    """Show layers; those of the same role and place in the list are updated, the rest added.
+def place(
+    viewer: napari.Viewer, layers: Sequence[LayerData], group: str, at: Any = None
+) -> list[Any]:
+    """Show layers; those of the same group and place in the list are updated, the rest added.
 
-    The user's own layers are not touched, nor are the names, order and visibility of ours. New
-    ones are put to the right of everything that is open.
+    The user's own layers are not touched, nor are the names, order and visibility of ours.
 
     Parameters
     ----------
     layers
         ``(data, kwargs, type)`` as the functions of `napari_phenoscape.layers` give them.
-    role
-        What the layers are for.
+    group
+        What the layers are for, together.
+    at : (2,)
+        Row and column of their origin; None: where they are, or to the right of all that is open.
     """
-    there = {layer.metadata["phenoscape"]["part"]: layer for layer in ours(viewer, role)}
-    start = (
-        _origin(next(iter(there.values())))
-        if there
-        else np.array([0.0, _right_of_all(viewer)])
-    )
+    there = {layer.metadata["phenoscape"]["part"]: layer for layer in ours(viewer, group)}
+    if at is None:
+        first = next(iter(there.values()), None)
+        at = (0.0, _right_of_all(viewer)) if first is None else _origin(first)
     placed = []
     for part, (data, kwargs, kind) in enumerate(layers):
         settings = dict(kwargs)
-        mark = {**settings.get("metadata", {}).get("phenoscape", {}), "role": role}
-        mark |= {"part": part, "origin": tuple(start)}
-        settings["metadata"] = {**settings.get("metadata", {}), "phenoscape": mark}
-        settings["translate"] = np.asarray(settings.get("translate", (0.0, 0.0))) + start
-        layer = there.pop(part, None)
-        if layer is None:
-            layer = viewer.add_layer(Layer.create(data, settings, kind))
+        mark = {**settings["metadata"]["phenoscape"], "group": group, "part": part}
+        settings["metadata"] = {"phenoscape": mark | {"origin": tuple(map(float, at))}}
+        settings["translate"] = np.add(settings.get("translate", (0.0, 0.0)), at)
+        layer = there.get(part)
+        if layer is not None and layer.__class__.__name__.lower() == kind:
+            _update(there.pop(part), data, settings)
         else:
-            _update(layer, data, settings)
+            layer = viewer.add_layer(Layer.create(data, settings, kind))
         placed.append(layer)
     for layer in there.values():
         viewer.layers.remove(layer)
@@ -74,7 +76,8 @@ def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
     layer.metadata = settings["metadata"]
     if isinstance(layer, Points):
         layer.features = settings["features"]
-        layer.face_color = settings["face_color"]
+        layer.size = settings["size"]
+        layer.border_color = settings["border_color"]
 
 
 def _origin(layer: Any) -> Any:

@@ -22,7 +22,7 @@ from napari_phenoscape.widgets.place import look_at, ours, place
 if TYPE_CHECKING:
     import napari
 
-SHOWN = ("augmentations", "image_size", "background")
+SHOWN = ("augmentations", "image_size", "background", "seed")
 
 #: The form may change many times a second; the views follow after so long a rest.
 REST_MS = 150
@@ -51,7 +51,8 @@ class PreviewDock(Dock):
             "Re-roll", "Views of the next step: another roll of the dice", self._roll
         )
         self.form = Form(
-            Experiment, hide=[name for name in Experiment.model_fields if name not in SHOWN + ("seed",)]
+            Experiment,
+            hide=[name for name in Experiment.model_fields if name not in SHOWN],
         )
         self.warnings = note()
         self.warnings.setStyleSheet("color: #ffb74d;")
@@ -173,6 +174,6 @@ class PreviewDock(Dock):
         )
         if new:
             look_at(self.viewer, layers)
-        said = warnings(operations(experiment.augmentations), crops.bands)
+        said = warnings(operations(experiment.augmentations))
         self.warnings.setText("\n".join(said))
         self.warnings.setVisible(bool(said))

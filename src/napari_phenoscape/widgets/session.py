@@ -16,11 +16,14 @@ from napari_phenoscape.widgets.worker import Task, Verb
 
 if TYPE_CHECKING:
     import napari
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_phenoscape.clustering import Clusters
     from napari_phenoscape.collection import Collection
     from napari_phenoscape.embedding import Embeddings
     from napari_phenoscape.store import Crops
+    from napari_phenoscape.widgets.overlay import Ground
 
 
 class Session(QObject):
@@ -40,8 +43,10 @@ class Session(QObject):
         Run directory of that training.
     embeddings
         By space, of the run that was embedded last.
-    clusters
-        Of one of these spaces.
+    clusters, shown, map
+        Clusters of one of these spaces, that space, and its (N, 2) map with the method's name.
+    grounds
+        By run: the picture that its specimens are shown on.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
@@ -60,6 +65,9 @@ class Session(QObject):
         self.run: Path | None = None
         self.embeddings: dict[str, Embeddings] = {}
         self.clusters: Clusters | None = None
+        self.shown: Embeddings | None = None
+        self.map: tuple[NDArray[np.float32], str] | None = None
+        self.grounds: dict[Path, Ground] = {}
         self._tasks: dict[str, Task] = {}
 
     @property

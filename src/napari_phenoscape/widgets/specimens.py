@@ -78,7 +78,7 @@ class SpecimensDock(Dock):
             self.column.addWidget(fold)
 
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._list_layers)
+            self.listen(event, self._list_layers)
         self.session.collection_changed.connect(self._show)
         self.session.experiment_changed.connect(self._take)
         self._list_layers()

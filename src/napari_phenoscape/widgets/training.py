@@ -16,7 +16,7 @@ from napari_phenoscape.widgets.form import Fold, Form, note
 if TYPE_CHECKING:
     import napari
 
-ELSEWHERE = ("collection", "augmentations", "background", "image_size")
+ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed")
 
 
 class TrainDock(Dock):
@@ -90,7 +90,7 @@ class TrainDock(Dock):
     def _refresh(self) -> None:
         collection = self.session.collection
         chosen = self.session.parts.get("collection")
-        if collection is not None:
+        if collection is not None and chosen is not None:
             self.source.setText(f"{len(collection.specimens)} specimens from '{chosen.path}'.")
         elif chosen is not None:
             self.source.setText(f"Specimens of '{chosen.path}'.")

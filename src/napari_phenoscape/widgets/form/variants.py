@@ -144,6 +144,7 @@ class Preset(Editor):
 
     def __init__(self, names: tuple[str, ...], classes: tuple[type[Option], ...]) -> None:
         super().__init__()
+        self._names = names
         self.choice = Choice((*names, OWN))
         self.rows = Rows(classes)
         self.fold = Fold("Operations", self.rows)
@@ -164,7 +165,7 @@ class Preset(Editor):
         """Show a preset or a list, and the operations that it stands for."""
         blocked = self.choice.blockSignals(True), self.rows.blockSignals(True)
         self.choice.set(value if isinstance(value, str) else OWN)
-        self.rows.set(operations(value) if isinstance(value, str) else value)
+        self.rows.set(operations(value) if value in self._names else value)
         self.choice.blockSignals(blocked[0])
         self.rows.blockSignals(blocked[1])
         self.changed.emit()

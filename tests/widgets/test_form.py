@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+from qtpy.QtWidgets import QLabel
+
+from napari_phenoscape.augmentations import PRESETS, RandomErasing, RandomHorizontalFlip
+from napari_phenoscape.collection import Drawer, Folder
+from napari_phenoscape.cube import Modality
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.experiment import Experiment, Schedule
+from napari_phenoscape.option import Option
+from napari_phenoscape.widgets.form import Form
+from napari_phenoscape.widgets.form.variants import OWN
+
+
+@pytest.fixture
+def form(qtbot):
+    def make(option_class, **kwargs):
+        made = Form(option_class, **kwargs)
+        qtbot.addWidget(made)
+        return made
+
+    return make
+
+
+def words_shown(form):
+    return [label.text() for label in form.findChildren(QLabel) if not label.isHidden()]
+
+
+def variants(option_class: type[Option]) -> list[type[Option]]:
+    below = option_class.__subclasses__()
+    return [leaf for cls in below for leaf in variants(cls)] if below else [option_class]
+
+
+OPTIONS = [cls for cls in variants(Option) if cls.__module__.startswith("napari_phenoscape.")]
+PLAIN = [cls for cls in OPTIONS if not any(f.is_required() for f in cls.model_fields.values())]
+
+
+@pytest.mark.parametrize("option_class", PLAIN, ids=lambda cls: cls.__name__)
+def test_a_form_begins_with_the_defaults_of_its_option(form, option_class):
+    assert form(option_class).value == option_class()
+
+
+EXPERIMENTS = {
+    "defaults": Experiment(collection=Folder(path=Path("specimens"))),
+    "relative paths": Experiment(
+        collection=Drawer(path=Path("../drawer.bil"), regions=Path("r.tif")), runs=Path("a/../b")
+    ),
+    "own modalities": Experiment(
+        collection=Folder(path=Path("x")),
+        modalities=(
+            "rgb+uv",
+            Modality(name="red edge", range_nm=(680, 750.5)),
+            Modality(name="mine", bands=(3, 0, "UV_R")),
+            "uv",
+        ),
+    ),
+    "preset": Experiment(collection=Folder(path=Path("x")), augmentations="shape-only"),
+    "own operations": Experiment(
+        collection=Folder(path=Path("x")),
+        augmentations=(RandomErasing(p=0.125), RandomHorizontalFlip(p=1)),
+    ),
+    "small numbers": Experiment(
+        collection=Folder(path=Path("x")),
+        schedule=Schedule(learning_rate=3e-4, weight_decay=1e-7, steps=7, batch_size=2),
+        seed=123456,
+    ),
+}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS.keys())
+def test_what_is_set_is_what_is_read(form, experiment):
+    made = form(Experiment)
+    made.set(experiment)
+    assert made.value == experiment
+    assert made.error == ""
+
+
+def test_a_learning_rate_of_0_0003_is_shown_as_that(form):
+    made = form(Schedule)
+    made.set(Schedule(learning_rate=3e-4))
+    assert made.editors["learning_rate"].box.text() == "0.0003"
+
+
+def test_a_preset_fills_the_rows_and_a_changed_row_makes_it_the_users_own(form):
+    made = form(Experiment, hide=("collection",))
+    made.keep(collection=Folder(path=Path("x")))
+    editor = made.editors["augmentations"]
+    editor.choice.set("simclr-rgb")
+    assert made.value.augmentations == "simclr-rgb"
+    assert editor.rows.get() == PRESETS["simclr-rgb"]
+    fold, _ = next(row for row in editor.rows.rows if row[1].option_class is RandomErasing)
+    fold.on = not fold.on
+    assert editor.choice.get() == OWN
+    kinds = {operation.kind for operation in made.value.augmentations}
+    assert kinds ^ {operation.kind for operation in PRESETS["simclr-rgb"]} == {RandomErasing().kind}
+
+
+def test_a_wrong_value_is_explained_beside_its_field_until_it_is_mended(form):
+    made = form(Experiment, hide=("collection",))
+    made.keep(collection=Folder(path=Path("x")))
+    name = made.editors["name"]
+    name.line.setText("my run")
+    assert any("my run" in words for words in words_shown(made))
+    with pytest.raises(OptionError, match="my run"):
+        _ = made.value
+    name.line.setText("my-run")
+    assert made.error == ""
+    assert not any("my run" in words for words in words_shown(made))
+
+
+def test_an_unknown_modality_is_answered_with_the_known_ones(form):
+    made = form(Experiment, hide=("collection",))
+    made.keep(collection=Folder(path=Path("x")))
+    made.editors["modalities"].line.setText("rgb; infrared")
+    assert "unknown modality 'infrared'; choose from rgb, uv" in made.error
+
+
+def test_the_built_in_modalities_are_ticked_where_they_are_written(form):
+    made = form(Experiment, hide=("collection",))
+    editor = made.editors["modalities"]
+    editor.boxes["uv"].click()
+    assert editor.get() == ("rgb", "uv")
+    editor.boxes["rgb"].click()
+    assert editor.get() == ("uv",)
+
+
+def test_setting_a_form_tells_it_once(form):
+    made, told = form(Experiment), []
+    made.changed.connect(lambda: told.append(1))
+    made.set(EXPERIMENTS["own operations"])
+    assert told == [1]
+
+
+def test_the_wheel_does_not_change_a_box_that_was_not_clicked_into(form, qtbot):
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
+    made = form(Schedule)
+    box = made.editors["steps"].box
+    before = box.value()
+    turn = QWheelEvent(
+        QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, 120),
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(box, turn)
+    assert box.value() == before
+
+
+class Left(Option):
+    """One way."""
+
+    kind: Literal["left"] = "left"
+    share: float = Field(0.5, gt=0, le=1)
+
+
+class Right(Option):
+    """The other way."""
+
+    kind: Literal["right"] = "right"
+    ends: tuple[float, float] | None = None
+
+
+class Both(Option):
+    """Every kind of field."""
+
+    way: Annotated[Left | Right, Field(discriminator="kind")] = Left()
+    maybe: Annotated[Left | Right, Field(discriminator="kind")] | None = None
+    bands: tuple[int | str, ...] = ()
+    path: Path | None = None
+    limit: float | None = Field(None, ge=0)
+
+
+def test_unions_optional_values_and_lists_go_through_a_form(form):
+    made = form(Both)
+    full = Both(
+        way=Right(ends=(0.25, 4)), maybe=Left(share=1), bands=(2, "R"), path=Path("a"), limit=0
+    )
+    for option in (full, Both(), full):
+        made.set(option)
+        assert made.value == option
+
+
+def test_an_exclusive_bound_is_refused_in_words(form):
+    made = form(Both)
+    made.editors["way"].forms[Left].editors["share"].box.setValue(0)
+    assert "greater than 0" in made.error
