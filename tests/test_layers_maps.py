@@ -74,7 +74,7 @@ def test_each_cluster_starts_a_row_and_noise_is_last() -> None:
 
 def test_the_sheet_is_wider_than_high_unless_told() -> None:
     sheet = contact_sheet(tiles(12, side=16))
-    assert sheet.gap == 2
+    assert (sheet.tile, sheet.gap, sheet.frame) == (16, 2, 17)
     assert sheet.image.shape == (3 * 18 + 2, 4 * 18 + 2, 3)
 
 

@@ -48,6 +48,11 @@ class ContactSheet:
     tile: int
     gap: int
 
+    @property
+    def frame(self) -> float:
+        """Side in pixels of a frame (its middle line) that lies in the gap, beside its neighbours'."""
+        return self.tile + self.gap / 2
+
 
 def thumbnails(
     crops: Crops, size: int, shown: tuple[int, int, int] | None = None
@@ -156,7 +161,7 @@ def points_layer(
     centres : (N, 2)
         Row and column of each row of ``embeddings`` on the picture.
     size : () or (N,)
-        Outer side of the frames in pixels.
+        Side of the frames (of their middle line) in pixels; on a contact sheet its ``frame``.
 
     Returns
     -------
@@ -177,7 +182,7 @@ def points_layer(
         # arrays, not a feature and a colormap: colours stay, and any number of points is fast
         "face_color": np.zeros((len(labels), 4), np.float32),
         "border_color": np.array([frames[n] for n in labels], np.float32).reshape(-1, 4),
-        "border_width": 0.08,
+        "border_width": 0.05,
         "border_width_is_relative": True,
         "metadata": {
             "phenoscape": {
