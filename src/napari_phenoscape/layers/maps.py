@@ -50,7 +50,7 @@ class ContactSheet:
 
     @property
     def frame(self) -> float:
-        """Side in pixels of a frame (its middle line) that fits in the gap beside its neighbour's."""
+        """Side in pixels of a frame (its middle line) that fits into the gap."""
         return self.tile + self.gap / 2
 
 
