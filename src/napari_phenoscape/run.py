@@ -9,7 +9,7 @@ from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import Event, event_from_line, event_line
 from napari_phenoscape.experiment import Experiment
 
-EXPERIMENT, EVENTS = "experiment.yaml", "events.jsonl"
+EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
 
 
 def new_run(experiment: Experiment) -> Path:
@@ -26,6 +26,7 @@ def new_run(experiment: Experiment) -> Path:
         run = experiment.runs.absolute() / (stem if number == 1 else f"{stem}-{number}")
         try:
             run.mkdir(parents=True)
+            (run / CHECKPOINTS).mkdir()
             break
         except FileExistsError:
             if run.parent.is_file():

@@ -1,0 +1,80 @@
+"""Embeddings: one row per specimen, in files that others read, and only of the same bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_phenoscape.collection import Folder
+from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
+from napari_phenoscape.errors import CheckpointError, MissingFileError, PhenoscapeError
+from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples.experiments import RGB_UV
+from napari_phenoscape.training import train
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("embed") / "samples"
+    return result(write_samples(folder, specimens=24, size=32, drawer=False))
+
+
+@pytest.fixture(scope="module")
+def run(samples: Path) -> Path:
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 2, "batch_size": 8}
+    given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs")}
+    return result(train(Experiment.parse(given)))
+
+
+def test_each_modality_and_both_together_are_exported(run: Path) -> None:
+    spaces = result(embed(run))
+    assert {name: e.x.shape for name, e in spaces.items()} == {
+        "rgb": (24, 512),
+        "uv": (24, 512),
+        "joint": (24, 1024),
+    }
+    np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
+    table = pd.read_csv(embeddings_path(run, suffix=".csv"))
+    assert list(table.columns[:2]) == ["filename", "x1"]
+    assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
+
+
+def test_parquet_gives_back_what_was_written(run: Path) -> None:
+    written = result(embed(run))["uv"]
+    read = read_embeddings(embeddings_path(run, "uv"))
+    np.testing.assert_array_equal(read.x, written.x)
+    pd.testing.assert_frame_equal(read.table, written.table, check_dtype=False)
+    assert (read.space, read.source) == ("uv", written.source)
+
+
+def test_embedding_twice_gives_the_same_numbers_and_untrained_others(run: Path) -> None:
+    first, again = (result(embed(run))["joint"].x for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(result(embed(run, untrained=True))["joint"].x - first).max() > 1e-3
+
+
+def test_specimens_of_other_bands_are_refused(run: Path, samples: Path) -> None:
+    with pytest.raises(PhenoscapeError, match="uv"):
+        result(embed(run, Folder(path=samples / "rgb")))
+
+
+def test_what_was_not_embedded_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="phenoscape embed"):
+        read_embeddings(embeddings_path(tmp_path))
+
+
+def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    file = next(copy.glob("checkpoints/*/weights.safetensors"))
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        result(embed(copy))
