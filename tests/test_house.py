@@ -207,7 +207,8 @@ def options(configuration) -> list[type[Option]]:
         for other in below:
             yield from leaves(other)
 
-    return [o for o in leaves(Option) if o.__module__.startswith("napari_phenoscape.")]
+    ours = [o for o in leaves(Option) if o.__module__.startswith("napari_phenoscape.")]
+    return [o for o in ours if not o.__name__.startswith("_")]
 
 
 def test_every_option_can_be_reached(options, configuration):
