@@ -1,7 +1,9 @@
-"""Losses: one `contrast` behind SimCLR, its decoupled form, several positives, and cross-modal."""
+"""Losses: one `contrast` behind SimCLR, its decoupled and supervised kin, and cross-modal terms."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,73 +17,158 @@ if TYPE_CHECKING:
 
 
 class Loss(Option):
-    """A term of the total; the total is the sum of weight x term."""
+    """Base of the loss terms."""
 
-    weight: float = Field(1.0, gt=0, description="share in the total loss")
-    temperature: float = Field(
-        0.2, gt=0, description="divides the cosine similarities", json_schema_extra={"step": 0.01}
-    )
+    weight: float = Field(1.0, ge=0, description="share in the total loss")
+
+    def value(self, z: dict[str, Tensor]) -> Tensor:
+        """() in nats, of the projections (2N, P) of each space; first all first views."""
+        raise NotImplementedError
 
 
 class NTXent(Loss):
-    """Two views of a specimen agree, in each modality and in the joint space (SimCLR)."""
+    """Two views of a specimen attract, views of others repel (SimCLR); mean over all spaces."""
 
     kind: Literal["nt_xent"] = "nt_xent"
-    decoupled: bool = Field(
-        False, description="leave the positive out of the denominator (DCL, for small batches)"
+    temperature: float = Field(
+        0.2,
+        gt=0,
+        le=10,
+        description="divides the cosine similarities; lower looks harder at near neighbours",
+        json_schema_extra={"step": 0.01},
     )
+    decoupled: bool = Field(
+        False, description="leave the positive out of the denominator (DCL), for small batches"
+    )
+
+    def value(self, z: dict[str, Tensor]) -> Tensor:
+        terms = [
+            contrast(rows, _specimens(rows), self.temperature, decoupled=self.decoupled)
+            for rows in z.values()
+        ]
+        return _mean(terms)
 
 
 class CrossModal(Loss):
-    """The same view in two modalities agrees; alone it deletes what only one of them shows."""
+    """A specimen's views in one modality attract its views in another; mean over all pairs."""
 
     kind: Literal["cross_modal"] = "cross_modal"
+    temperature: float = Field(
+        0.2,
+        gt=0,
+        le=10,
+        description="divides the cosine similarities",
+        json_schema_extra={"step": 0.01},
+    )
+
+    def value(self, z: dict[str, Tensor]) -> Tensor:
+        modalities = [name for name in z if name != "joint"]
+        if len(modalities) < 2:
+            raise OptionError(
+                f"The loss 'cross_modal' compares modalities, and there is only one "
+                f"({modalities[0]}). Name two or more, e.g. [rgb, uv], or remove this loss."
+            )
+        pairs = combinations(modalities, 2)
+        return _mean([cross_modal(z[a], z[b], self.temperature) for a, b in pairs])
 
 
 AnyLoss = Annotated[NTXent | CrossModal, Field(discriminator="kind")]
 
 
-def contrast(z: Tensor, group: Tensor, temperature: float, *, decoupled: bool = False) -> Tensor:
-    """Contrastive loss in which rows of the same group are positives [1]_ [2]_ [3]_.
+def total_loss(losses: Sequence[Loss], z: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted sum of the terms, and each term before its weight.
 
-    With two rows in each group this is NT-Xent (SimCLR); with more, the supervised form with the
-    mean outside the logarithm.
+    Parameters
+    ----------
+    losses
+        At least one term.
+    z : (2N, P) each
+        Projections of each space: rows 0..N-1 the first views, N..2N-1 the second ones.
+
+    Returns
+    -------
+    total : ()
+        In nats.
+    terms
+        By kind; the second of a kind is called ``kind_2``, and so on.
+
+    Raises
+    ------
+    OptionError
+        A cross-modal term, and only one modality.
+    """
+    seen = Counter[str]()
+    terms: dict[str, Tensor] = {}
+    weighted = []
+    for loss in losses:
+        kind = loss.kind  # type: ignore[attr-defined]
+        seen[kind] += 1
+        value = loss.value(z)
+        terms[kind if seen[kind] == 1 else f"{kind}_{seen[kind]}"] = value
+        weighted.append(loss.weight * value)
+    total = weighted[0]
+    for value in weighted[1:]:
+        total = total + value
+    return total, terms
+
+
+def contrast(
+    z: Tensor,
+    group: Tensor,
+    temperature: float,
+    *,
+    decoupled: bool = False,
+    part: Tensor | None = None,
+) -> Tensor:
+    """Contrastive loss in which rows of the same group are each other's positives.
+
+    For an anchor i with the positives P(i), and s the cosine similarity over the temperature,
+    ``-mean_{p in P(i)} s(i, p) + log sum_{a in A(i)} exp s(i, a)``, where A(i) is every row that
+    is compared with i. One positive each gives NT-Xent [1]_, several give the supervised loss
+    (L_out of [3]_).
 
     Parameters
     ----------
     z : (M, P)
-        Projections; need not be unit length. Computed in float32 or better whatever their type.
+        Projections; need not be unit length. Computed in float32, or float64 if given that.
     group : (M,)
-        Integers. A row whose group has no other row is no anchor, only a negative.
+        Integers, e.g. the number of the specimen, or of its species.
     temperature
-        Divides the cosine similarities. Unitless, > 0.
+        Unitless, > 0.
     decoupled
-        Leave all positives out of the denominator.
+        Leave the positives out of A(i), as in DCL [2]_.
+    part : (M,)
+        Integers, e.g. the modality; rows are then compared with those of other parts only.
 
     Returns
     -------
-    () mean over the anchors, in nats.
+    () mean over the anchors that have a positive, in nats; nan when none has.
 
     References
     ----------
     .. [1] Chen et al. 2020, SimCLR, eq. 1. https://arxiv.org/abs/2002.05709
-    .. [2] Khosla et al. 2020, SupCon, eq. 2. https://arxiv.org/abs/2004.11362
-    .. [3] Yeh et al. 2022, Decoupled contrastive learning. https://arxiv.org/abs/2110.06848
+    .. [2] Yeh et al. 2022, Decoupled contrastive learning, eq. 6.
+       https://arxiv.org/abs/2110.06848
+    .. [3] Khosla et al. 2020, Supervised contrastive learning, eq. 2.
+       https://arxiv.org/abs/2004.11362
     """
     import torch
+    from torch.nn.functional import normalize
 
+    z = z if z.dtype == torch.float64 else z.float()
     with torch.autocast(z.device.type, enabled=False):
-        z = z if z.dtype == torch.float64 else z.float()
-        unit = torch.nn.functional.normalize(z, dim=1)
-        logits = unit @ unit.T / temperature
-        own = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        positive = (group[:, None] == group) & ~own
-        outside = own | positive if decoupled else own
-        normaliser = logits.masked_fill(outside, -torch.inf).logsumexp(1)
-        count = positive.sum(1)
-        anchor = count > 0
-        pull = (logits * positive).sum(1)[anchor] / count[anchor]
-        return (normaliser[anchor] - pull).mean()
+        z = normalize(z, dim=1)
+        similarity = z @ z.T / temperature
+        compared = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
+        if part is not None:
+            compared = compared & (part[:, None] != part)
+        positive = compared & (group[:, None] == group)
+        denominator = compared & ~positive if decoupled else compared
+        number = positive.sum(1)
+        attraction = (similarity * positive).sum(1) / number.clamp(min=1)
+        repulsion = similarity.masked_fill(~denominator, -torch.inf).logsumexp(1)
+        anchors = number > 0
+        return ((repulsion - attraction) * anchors).sum() / anchors.sum()
 
 
 def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
@@ -104,82 +191,68 @@ def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
     """
     import torch
 
-    return contrast(torch.cat([z0, z1]), two_of_each(len(z0), z0), temperature)
+    z = torch.cat([z0, z1])
+    return contrast(z, _specimens(z), temperature)
 
 
-def two_of_each(number: int, like: Tensor) -> Tensor:
-    """(2N,) groups 0..N-1, 0..N-1 on the device of ``like``."""
-    import torch
-
-    return torch.arange(number, device=like.device).repeat(2)
-
-
-def total_loss(
-    losses: tuple[AnyLoss, ...], z: dict[str, Tensor]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum of the terms, and each of them.
+def cross_modal(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
+    """Symmetric cross-entropy between two modalities, as CLIP's [1]_, with two views in each.
 
     Parameters
     ----------
-    losses
-        The terms.
-    z : (2N, P) each
-        Projections by space (modalities, and ``joint``): N first views, then N second ones.
+    z0, z1 : (2N, P)
+        Projections in one and the other modality, first all first views. A row is compared with
+        the rows of the other modality only; both views of its specimen there are positives.
+    temperature
+        Divides the cosine similarities. Unitless, > 0.
 
     Returns
     -------
-    () in nats, and by kind of term its unweighted value.
+    () mean over the 4N anchors, in nats; log(2N) when all projections coincide.
 
-    Raises
-    ------
-    OptionError
-        A cross-modal term without two modalities.
+    References
+    ----------
+    .. [1] Radford et al. 2021, CLIP, fig. 3. https://arxiv.org/abs/2103.00020
     """
     import torch
 
-    terms = {}
-    for loss in losses:
-        if isinstance(loss, NTXent):
-            parts = [
-                contrast(
-                    rows,
-                    two_of_each(len(rows) // 2, rows),
-                    loss.temperature,
-                    decoupled=loss.decoupled,
-                )
-                for rows in z.values()
-            ]
-        else:
-            pairs = list(combinations([rows for name, rows in z.items() if name != "joint"], 2))
-            if not pairs:
-                raise OptionError(
-                    f"The loss 'cross_modal' compares modalities, and there is only "
-                    f"'{next(iter(z))}'. Choose two modalities, e.g. [rgb, uv], or leave it out."
-                )
-            parts = [
-                torch.stack(
-                    [nt_xent(a, b, loss.temperature) for a, b in zip(one, other, strict=True)]
-                ).mean()
-                for one, other in ((one.chunk(2), other.chunk(2)) for one, other in pairs)
-            ]
-        terms[loss.kind] = torch.stack(parts).mean()
-    total = torch.stack([loss.weight * terms[loss.kind] for loss in losses]).sum()
-    return total, terms
+    modality = torch.arange(2, device=z0.device).repeat_interleave(len(z0))
+    return contrast(torch.cat([z0, z1]), _specimens(z0).repeat(2), temperature, part=modality)
 
 
 def agreement(z: Tensor) -> float:
-    """Share of the (2N, P) rows whose most similar other row is the other view, 0-1."""
+    """Share (0-1) of the (2N, P) views whose most similar other view is of the same specimen."""
     import torch
+    from torch.nn.functional import normalize
 
-    unit = torch.nn.functional.normalize(z.float(), dim=1)
-    similarity = (unit @ unit.T).fill_diagonal_(-torch.inf)
-    other = torch.arange(len(z), device=z.device).roll(len(z) // 2)
-    return float((similarity.argmax(1) == other).float().mean())
+    with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
+        unit = normalize(z.float(), dim=1)
+        nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
+        specimen = _specimens(z)
+        return float((specimen[nearest] == specimen).float().mean())
 
 
 def spread(z: Tensor) -> float:
-    """Standard deviation of the unit-length rows, times sqrt(P): 1 = whole sphere, 0 = a point."""
+    """Standard deviation over (M, P) unit-length projections, mean over P, times sqrt(P).
+
+    1 = spread over the sphere, 0 = collapsed to a point.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    with torch.no_grad():
+        unit = normalize(z.float(), dim=1)
+        return float(unit.std(0, correction=0).mean() * unit.shape[1] ** 0.5)
+
+
+def _specimens(z: Tensor) -> Tensor:
+    """(2N,) specimen number of each row: 0..N-1, 0..N-1."""
     import torch
 
-    unit = torch.nn.functional.normalize(z.float(), dim=1)
-    return float(unit.std(dim=0).mean() * z.shape[1] ** 0.5)
+    return torch.arange(len(z) // 2, device=z.device).repeat(2)
+
+
+def _mean(terms: Sequence[Tensor]) -> Tensor:
+    import torch
+
+    return torch.stack(tuple(terms)).mean()

@@ -1,32 +1,32 @@
-"""SimCLR: an encoder per modality, their fusion, and a projection head for each."""
+"""SimCLR: an encoder per modality, their fusion, and a projection head for each of these."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from napari_phenoscape.cube import Band
-from napari_phenoscape.encoders import Concatenate, ProjectionHead
-from napari_phenoscape.encoders.backbone import SpectralEncoder
+from napari_phenoscape.encoders.backbone import ModalityEncoder
+from napari_phenoscape.encoders.fusion import fuse, fused_features
+from napari_phenoscape.encoders.heads import projection_head
 from napari_phenoscape.experiment import Experiment
 
-#: The smallest standard deviation (reflectance) that a band is divided by.
-STD_FLOOR = 1e-4
+#: The space of several modalities fused.
+JOINT = "joint"
 
 
 class Representations(NamedTuple):
-    """What the model makes of a batch, by space: each modality, and ``joint`` of several.
+    """What the net makes of N images, by space: each modality, and ``joint`` if several.
 
     Parameters
     ----------
-    h
-        (N, D) embeddings.
-    z
-        (N, P) projections, which the loss compares.
+    h : (N, D) each
+        Features; these are the embeddings.
+    z : (N, P) each
+        Projections; these are what the loss compares.
     """
 
     h: dict[str, Tensor]
@@ -34,83 +34,66 @@ class Representations(NamedTuple):
 
 
 class SimCLR(nn.Module):
-    """The net of an experiment.
+    """The net of an experiment. Its first weights come from torch's random state.
 
     Parameters
     ----------
     experiment
-        Encoder, fusion and head.
+        Encoder, fusion, head and image size are read from it.
     bands
-        Input bands of each modality.
-    mean, std
-        (C,) of each modality's bands over the collection, in reflectance; kept with the weights.
+        Bands of each modality, in the order of the images' C.
+    mean, std : (C,) each
+        Reflectance over the specimens of the collection; kept with the weights.
+
+    Raises
+    ------
+    PhenoscapeError
+        See `ModalityEncoder`.
     """
 
     def __init__(
         self,
         experiment: Experiment,
-        bands: dict[str, tuple[Band, ...]],
-        mean: dict[str, NDArray[np.float32]],
-        std: dict[str, NDArray[np.float32]],
+        bands: Mapping[str, Sequence[Band]],
+        mean: Mapping[str, ArrayLike],
+        std: Mapping[str, ArrayLike],
     ) -> None:
         super().__init__()
+        self.modalities = tuple(bands)
         self.fusion = experiment.fusion
-        self.encoders = nn.ModuleDict()
-        self.standardise = nn.ModuleDict()
-        dims = {}
-        for name, own in bands.items():
-            encoder = SpectralEncoder(experiment.encoder, own, experiment.image_size)
-            self.standardise[name] = Standardise(mean[name], std[name])
-            self.encoders[name] = encoder
-            dims[name] = encoder.dim
-        self.space = next(iter(bands))
-        if len(bands) > 1:
-            self.space = "joint"
-            concatenated = isinstance(self.fusion, Concatenate)
-            dims["joint"] = sum(dims.values()) if concatenated else max(dims.values())
-        self.heads = nn.ModuleDict(
-            {name: projection_head(dim, experiment.head) for name, dim in dims.items()}
-        )
+        # lists, because a modality's name (vis+nir, my.bands) need not be a legal module name
+        encoders = [
+            ModalityEncoder(
+                experiment.encoder, bands[name], mean[name], std[name], experiment.image_size
+            )
+            for name in self.modalities
+        ]
+        self.encoders = nn.ModuleList(encoders)
+        widths = [encoder.features for encoder in encoders]
+        if len(widths) > 1:
+            widths.append(fused_features(experiment.fusion, widths[0], len(widths)))
+        self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
 
-    def embed(self, images: dict[str, Tensor]) -> dict[str, Tensor]:
-        """(N, D) embedding of each space, from (N, C, H, W) reflectance of each modality."""
-        h = {
-            name: encoder(self.standardise[name](images[name]))
-            for name, encoder in self.encoders.items()
-        }
-        if len(h) > 1:
-            parts = list(h.values())
-            joined = isinstance(self.fusion, Concatenate)
-            h["joint"] = torch.cat(parts, 1) if joined else torch.stack(parts).mean(0)
-        return h
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Names of the spaces, the main one last."""
+        return (*self.modalities, JOINT) if len(self.modalities) > 1 else self.modalities
 
-    def forward(self, images: dict[str, Tensor]) -> Representations:
-        """Embeddings and projections of a batch."""
+    @property
+    def space(self) -> str:
+        """The space to look at first: ``joint``, or the only modality."""
+        return self.spaces[-1]
+
+    def forward(self, images: Mapping[str, Tensor]) -> Representations:
+        """Features and projections of (N, C, h, w) reflectance of each modality."""
         h = self.embed(images)
-        return Representations(h, {name: self.heads[name](part) for name, part in h.items()})
+        z = {name: head(h[name]) for name, head in zip(self.spaces, self.heads, strict=True)}
+        return Representations(h, z)
 
-
-class Standardise(nn.Module):
-    """(x - mean) / std of each band, with the collection's numbers."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> None:
-        super().__init__()
-        for name, values in (("mean", mean), ("std", np.maximum(std, STD_FLOOR))):
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32)[:, None, None])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) reflectance -> standard deviations from the mean."""
-        return (x - self.mean) / self.std
-
-
-def projection_head(dim: int, option: ProjectionHead) -> nn.Sequential:
-    """SimCLR's g(h): linear, batch norm, ReLU, linear (Chen et al. 2020, sec. 4.2)."""
-    return nn.Sequential(
-        nn.Linear(dim, option.hidden, bias=False),
-        nn.BatchNorm1d(option.hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(option.hidden, option.out),
-    )
+    def embed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Features alone."""
+        pairs = zip(self.modalities, self.encoders, strict=True)
+        h: dict[str, Tensor] = {name: encoder(images[name]).h for name, encoder in pairs}
+        if len(h) > 1:
+            h[JOINT] = fuse(self.fusion, tuple(h.values()))
+        return h

@@ -1,40 +1,79 @@
-"""Encoders: from a view of any number of bands to one embedding. Options only, without torch."""
+"""Encoders: from the bands of a modality to D features. The options; torch is in the files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_phenoscape.option import Option
 
 
 class Convolution(Option):
-    """The backbone's own first convolution, widened to the bands; needs no wavelengths."""
+    """The backbone's first convolution takes every band as it is."""
 
     kind: Literal["convolution"] = "convolution"
 
 
 class SpectralResponse(Option):
-    """Smooth response curves over wavelength turn any number of bands into a few planes."""
+    """Smooth response curves over wavelength, like receptors, mix the bands into a few planes."""
 
     kind: Literal["spectral_response"] = "spectral_response"
-    curves: int = Field(24, ge=1, le=128, description="response curves, i.e. planes")
-    learned: bool = Field(True, description="learn the curves, or keep the starting ones")
+    curves: int = Field(24, ge=2, le=256, description="number of response curves, i.e. of planes")
+    range_nm: tuple[float, float] = Field(
+        (300.0, 1000.0), description="wavelengths (nm) between which the curves are defined"
+    )
+    learned: bool = Field(
+        True, description="curves change in training; else they stay evenly spaced bells"
+    )
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> SpectralResponse:
+        low, high = self.range_nm
+        if not 0 < low < high:
+            raise ValueError(
+                f"the range {low:g}-{high:g} nm is empty; give the lower end first, above 0."
+            )
+        return self
 
 
 AnyStem = Annotated[Convolution | SpectralResponse, Field(discriminator="kind")]
 
 
+class Encoder(Option):
+    """What turns the bands of one modality into features; every modality has its own weights."""
+
+    backbone: str = Field(
+        "resnet18",
+        description="any classification net of torchvision, e.g. resnet50, vit_b_16, "
+        "convnext_tiny; or timm:NAME when timm is installed",
+    )
+    stem: AnyStem = Convolution()
+    weights: Path | None = Field(
+        None, description="file of pretrained weights (.safetensors or .pth) to start from"
+    )
+    download: bool = Field(
+        False, description="start from weights pretrained on ImageNet, fetched from the internet"
+    )
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Encoder:
+        if self.weights and self.download:
+            raise ValueError(
+                f"'weights' ({self.weights}) and 'download' are both given; choose one start."
+            )
+        return self
+
+
 class Concatenate(Option):
-    """The joint embedding is the embeddings of all modalities, one after the other."""
+    """The features of all modalities, side by side."""
 
     kind: Literal["concatenate"] = "concatenate"
 
 
 class Mean(Option):
-    """The joint embedding is the mean of the modalities' embeddings."""
+    """The mean of the features of all modalities."""
 
     kind: Literal["mean"] = "mean"
 
@@ -42,20 +81,8 @@ class Mean(Option):
 AnyFusion = Annotated[Concatenate | Mean, Field(discriminator="kind")]
 
 
-class Encoder(Option):
-    """A stem and a backbone; every modality has one of its own."""
-
-    backbone: str = Field(
-        "resnet18", description="a torchvision classification net, e.g. resnet50, vit_b_16"
-    )
-    stem: AnyStem = Field(Convolution(), description="how bands enter the backbone")
-    weights: Path | None = Field(
-        None, description="file of pretrained RGB weights (.safetensors, .pth)"
-    )
-
-
 class ProjectionHead(Option):
-    """Two layers between the embedding and the space in which views are compared."""
+    """Two layers between features and loss; not used for embeddings (SimCLR's g)."""
 
-    hidden: int = Field(512, ge=1, description="width of the hidden layer")
-    out: int = Field(128, ge=2, description="dimensions of a projection")
+    hidden: int = Field(512, ge=8, le=8192, description="width of the hidden layer")
+    out: int = Field(128, ge=2, le=4096, description="dimensions P of the projection")

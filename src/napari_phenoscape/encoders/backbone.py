@@ -1,108 +1,333 @@
-"""Backbones: torchvision's classification nets without their classifier."""
+"""Backbones: torchvision's classification nets (and timm's) without what classifies."""
 
 from __future__ import annotations
 
 import difflib
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
+import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Encoder, SpectralResponse
-from napari_phenoscape.encoders.stem import ResponseStem, widened
+from napari_phenoscape.encoders.stem import ResponseCurves, Standardised, Stem, rgb_mixing
 from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError
 
+#: Children of torchvision's nets that pool and classify; all that comes before makes the grid.
+CLASSIFIERS = {"avgpool", "classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits"}
 
-class SpectralEncoder(nn.Module):
-    """Stem and backbone: (N, C, H, W) standardised bands -> (N, D) embedding.
+TIMM = "timm:"
+
+
+class Features(NamedTuple):
+    """What an encoder sees in N images.
+
+    Parameters
+    ----------
+    h : (N, D)
+        One vector per image.
+    grid : (N, D, h', w')
+        One vector per place.
+    """
+
+    h: Tensor
+    grid: Tensor
+
+
+class ModalityEncoder(nn.Module):
+    """Stem and backbone of one modality: (N, C, h, w) reflectance -> `Features`.
 
     Parameters
     ----------
     option
-        Which ones.
+        Which backbone and stem, and the weights to begin with.
     bands
-        The C input bands.
+        The C bands, in the order of the input.
+    mean, std : (C,)
+        Reflectance of the collection.
     image_size
-        H = W in pixels.
+        Side of the input in pixels.
+
+    Raises
+    ------
+    OptionError
+        There is no such backbone, or it does not take images of this size.
+    MissingFileError, CheckpointError
+        The pretrained weights are missing, or do not fit the backbone.
+    BandMismatchError
+        The stem cannot take these bands.
     """
 
-    def __init__(self, option: Encoder, bands: tuple[Band, ...], image_size: int) -> None:
+    def __init__(
+        self,
+        option: Encoder,
+        bands: Sequence[Band],
+        mean: ArrayLike,
+        std: ArrayLike,
+        image_size: int,
+    ) -> None:
         super().__init__()
-        self.stem: nn.Module = nn.Identity()
-        planes = len(bands)
+        stem: Stem
         if isinstance(option.stem, SpectralResponse):
-            self.stem = ResponseStem(option.stem, bands)
-            planes = option.stem.curves
-        net = _net(option.backbone, image_size)
-        if option.weights is not None:
-            _load(net, option.weights, option.backbone)
-        self.dim = _without_classifier(net, option.backbone)
-        name, first = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
-        own = bands if planes == len(bands) else None
-        _put(net, name, widened(first, own, planes, keep=option.weights is not None))
-        self.backbone = net
+            stem = ResponseCurves(option.stem, bands, mean, std)
+        else:
+            stem = Standardised(bands, mean, std)
+        self.stem = stem
+        self.backbone = _backbone(option, image_size)
+        pretrained = option.download or option.weights is not None
+        _take_planes(self.backbone, stem.planes, pretrained)
+        self.features = _features(self, len(bands), option.backbone, image_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, D)."""
-        h: Tensor = self.backbone(self.stem(x))
-        return h
+    def forward(self, images: Tensor) -> Features:
+        features: Features = self.backbone(self.stem(images))
+        return features
 
 
-def _net(name: str, image_size: int) -> nn.Module:
-    import torchvision
+class Pooled(nn.Module):
+    """A convolutional net or Swin: h is the mean of the grid, normalised if the net does so."""
 
-    known = torchvision.models.list_models(module=torchvision.models)
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        before = OrderedDict[str, nn.Module]()
+        for name, child in net.named_children():
+            if name in CLASSIFIERS:
+                break
+            # MaxViT keeps its blocks in a list
+            before[name] = nn.Sequential(*child) if isinstance(child, nn.ModuleList) else child
+        if isinstance(net, models.DenseNet):
+            before["relu"] = nn.ReLU(inplace=True)  # in its forward only
+        self.trunk = nn.Sequential(before)
+        # ConvNeXt and MaxViT normalise between pooling and their first linear layer
+        after = getattr(net, "classifier", nn.Identity()).children()
+        norm = next((m for m in after if isinstance(m, nn.LayerNorm)), None)
+        self.norm: nn.Module = nn.Identity() if norm is None else _plain(norm)
+
+    def forward(self, planes: Tensor) -> Features:
+        grid = self.trunk(planes)
+        return Features(self.norm(grid.mean((2, 3))), grid)
+
+
+class Tokens(nn.Module):
+    """torchvision's vision transformer: h is the class token, the grid is the patches' tokens."""
+
+    def __init__(self, net: VisionTransformer) -> None:
+        super().__init__()
+        net.heads = nn.Identity()
+        self.net = net
+
+    def forward(self, planes: Tensor) -> Features:
+        net = self.net
+        patches = net.conv_proj(planes)  # (N, D, h', w')
+        token = net.class_token.expand(len(planes), -1, -1)
+        tokens = net.encoder(torch.cat([token, patches.flatten(2).mT], dim=1))
+        return Features(tokens[:, 0], tokens[:, 1:].mT.unflatten(2, patches.shape[2:]))
+
+
+class Timm(nn.Module):
+    """A net of timm: h is what its classifier would get."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, planes: Tensor) -> Features:
+        features = self.net.forward_features(planes)
+        h = self.net.forward_head(features, pre_logits=True)
+        if features.ndim == 3:  # (N, tokens, D), class and register tokens first
+            patches = features[:, self.net.num_prefix_tokens :].mT
+            side = round(patches.shape[2] ** 0.5)
+            return Features(h, patches.unflatten(2, (side, side)))
+        channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"
+        return Features(h, features.permute(0, 3, 1, 2) if channels_last else features)
+
+
+def _backbone(option: Encoder, image_size: int) -> nn.Module:
+    """Net with three planes of input, pretrained if asked for, without its classifier."""
+    name = option.backbone
+    if name.startswith(TIMM):
+        net = _timm(name.removeprefix(TIMM), image_size, option.download)
+    else:
+        net = _torchvision(name, image_size)
+    weights = None
+    if option.weights is not None:
+        weights = _read(option.weights)
+    elif option.download and not name.startswith(TIMM):
+        weights = _download(name)
+    if weights is not None:
+        _load(net, weights, option)
+    if isinstance(net, VisionTransformer):
+        return Tokens(net)
+    return Timm(net) if name.startswith(TIMM) else Pooled(net)
+
+
+def _torchvision(name: str, image_size: int) -> nn.Module:
+    known = models.list_models(module=models)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or ["resnet18", "vit_b_16"]
+        raise _unknown(name, known, "a classification net of torchvision")
+    settings: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        patch = int(name.rpartition("_")[2])
+        if image_size % patch:
+            raise OptionError(
+                f"'{name}' cuts images into patches of {patch} px, which {image_size} px is not a "
+                f"multiple of. Set image_size to {max(1, round(image_size / patch)) * patch}."
+            )
+        settings["image_size"] = image_size
+    elif name.startswith("maxvit_"):
+        settings["input_size"] = (image_size, image_size)
+    elif name in ("googlenet", "inception_v3"):
+        settings |= {"aux_logits": False, "init_weights": True}
+    try:
+        return cast(nn.Module, models.get_model(name, weights=None, **settings))
+    except ValueError as error:
+        raise _wrong_size(name, image_size, error) from None
+
+
+def _timm(name: str, image_size: int, download: bool) -> nn.Module:
+    try:
+        import timm
+    except ModuleNotFoundError:
         raise OptionError(
-            f"torchvision has no classification net '{name}'; did you mean {' or '.join(near)}?"
-        )
-    if not name.startswith("vit_"):
-        net: nn.Module = torchvision.models.get_model(name, weights=None)
-        return net
-    patch = int(name.rsplit("_", 1)[1])
-    if image_size % patch:
-        raise OptionError(
-            f"{name} cuts views into patches of {patch} px, and image_size {image_size} is not a "
-            f"multiple of it; choose {max(1, round(image_size / patch)) * patch}."
-        )
-    net = torchvision.models.get_model(name, weights=None, image_size=image_size)
-    return net
+            f"The backbone '{TIMM}{name}' needs timm, which is not installed. "
+            'Run: pip install "napari-phenoscape[timm]", or choose a net of torchvision.'
+        ) from None
+    if not timm.is_model(name.partition(".")[0]):
+        raise _unknown(name, timm.list_models(), "a net of timm")
+    settings = {}
+    if timm.models.get_pretrained_cfg(name).fixed_input_size:
+        settings["img_size"] = image_size
+    try:
+        net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
+    except (OSError, RuntimeError) as error:
+        raise _cannot_download(f"{TIMM}{name}", error) from None
+    except (ValueError, AssertionError) as error:
+        raise _wrong_size(f"{TIMM}{name}", image_size, error) from None
+    return cast(nn.Module, net)
 
 
-def _without_classifier(net: nn.Module, backbone: str) -> int:
-    """Put an identity in the classifier's place; the D features that it took."""
-    linear = [(name, m) for name, m in net.named_modules() if isinstance(m, nn.Linear)]
-    if not linear or hasattr(net, "aux_logits"):
-        raise OptionError(
-            f"'{backbone}' does not end in one linear classifier, so it gives no embedding; "
-            "choose another backbone, e.g. resnet18."
-        )
-    name, last = linear[-1]
-    _put(net, name, nn.Identity())
-    return last.in_features
+def _take_planes(backbone: nn.Module, planes: Sequence[Band], pretrained: bool) -> None:
+    """Give the first convolution kernels for these planes."""
+    convolution = next(m for m in backbone.modules() if isinstance(m, nn.Conv2d))
+    with torch.no_grad():
+        if pretrained:
+            mixing = torch.as_tensor(rgb_mixing(planes), dtype=torch.float32)
+            weight = torch.einsum("orhw,rp->ophw", convolution.weight, mixing)
+        else:
+            # the net's own spread, scaled so that more planes do not give larger outputs
+            out, rgb, *kernel = convolution.weight.shape
+            spread = float(convolution.weight.std()) * (rgb / len(planes)) ** 0.5
+            weight = torch.randn(out, len(planes), *kernel) * spread
+    convolution.weight = nn.Parameter(weight)
+    convolution.in_channels = len(planes)
 
 
-def _put(net: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(net.get_submodule(parent), child, module)
+def _features(encoder: nn.Module, bands: int, name: str, image_size: int) -> int:
+    """D, told by one empty image."""
+    training = encoder.training
+    try:
+        with torch.no_grad():
+            h: Tensor = encoder.eval()(torch.zeros(1, bands, image_size, image_size)).h
+    except (RuntimeError, AssertionError) as error:
+        raise _wrong_size(name, image_size, error) from None
+    encoder.train(training)
+    return h.shape[1]
 
 
-def _load(net: nn.Module, path: Path, backbone: str) -> None:
-    import torch
+def _read(path: Path) -> dict[str, Tensor]:
+    """Tensors by name; never runs code that a file holds."""
+    import pickle
+
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise MissingFileError(f"There is no file of weights at '{path}'.")
+        raise MissingFileError(
+            f"There is no file of weights at '{path}'. Correct encoder.weights, or leave it out "
+            "to start from random weights."
+        )
     try:
         if path.suffix == ".safetensors":
-            tensors = load_file(path)
-        else:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-        net.load_state_dict(tensors)
-    except Exception as error:  # every library has its own; all mean the same to the user
-        reason = " ".join(str(error).split())[:160]
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
         raise CheckpointError(
-            f"'{path.name}' does not hold the weights of {backbone} ({reason}); name a file of "
-            "that net's state_dict."
+            f"'{path}' cannot be read as weights ({reason}). A .safetensors file, or a .pth file "
+            "that holds nothing but tensors, was expected."
         ) from None
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise CheckpointError(
+            f"'{path}' holds more than tensors by name (a state_dict). Save the state_dict alone, "
+            "best as .safetensors."
+        )
+    return dict(found)
+
+
+def _download(name: str) -> dict[str, Tensor]:
+    try:
+        weights = models.get_model_weights(name).DEFAULT
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
+    except AttributeError:
+        raise OptionError(
+            f"torchvision has no pretrained weights for '{name}'. Set download to false, or "
+            "choose another backbone."
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise _cannot_download(name, error) from None
+
+
+def _load(net: nn.Module, weights: dict[str, Tensor], option: Encoder) -> None:
+    """Put pretrained weights into a whole net; those of its classifier may be missing or differ."""
+    if isinstance(net, VisionTransformer) and "encoder.pos_embedding" in weights:
+        weights = interpolate_embeddings(net.image_size, net.patch_size, OrderedDict(weights))
+    wanted = net.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in wanted and tensor.shape == wanted[name].shape
+    }
+    lacking = [n for n in wanted if n not in fitting and n.split(".")[0] not in CLASSIFIERS]
+    if lacking:
+        first = lacking[0]
+        given = f"has shape {tuple(weights[first].shape)}" if first in weights else "is missing"
+        raise CheckpointError(
+            f"{len(lacking)} of {len(wanted)} tensors of '{option.backbone}' are not in "
+            f"'{option.weights or 'the download'}' (e.g. '{first}' {given}). Name the backbone "
+            "that these weights belong to, or other weights."
+        )
+    net.load_state_dict(fitting, strict=False)
+
+
+def _plain(norm: nn.LayerNorm) -> nn.LayerNorm:
+    """The same norm for (N, D); ConvNeXt's own is for (N, D, 1, 1)."""
+    plain = nn.LayerNorm(norm.normalized_shape, norm.eps)
+    plain.load_state_dict(norm.state_dict())
+    return plain
+
+
+def _unknown(name: str, known: Sequence[str], what: str) -> OptionError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f" Nearest: {', '.join(near)}." if near else " Try resnet18."
+    return OptionError(f"'{name}' is not {what}.{hint}")
+
+
+def _wrong_size(name: str, image_size: int, error: Exception) -> OptionError:
+    reason = " ".join(str(error).split())[:120]
+    return OptionError(
+        f"The backbone '{name}' does not take images of {image_size} px ({reason}). "
+        "Enlarge image_size (224 suits every net), or choose another backbone."
+    )
+
+
+def _cannot_download(name: str, error: Exception) -> OptionError:
+    reason = " ".join(str(error).split())[:120]
+    return OptionError(
+        f"The pretrained weights of '{name}' cannot be downloaded ({reason}). Name a file in "
+        "encoder.weights, or set download to false."
+    )

@@ -1,114 +1,195 @@
-"""Stems: from C bands to what a backbone takes."""
+"""Stems: from reflectance in C bands to the standardised planes that a backbone takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from napari_phenoscape.cube import RGB_NM, Band
 from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.errors import BandMismatchError
 
-#: Centres (nm) of the smooth basis that response curves are written in, and its width.
-KNOTS_NM, WIDTH_NM = np.arange(300.0, 2501.0, 20.0), 20.0
+#: A band that varies less than this share of the most variable one is not blown up to match it.
+LEAST_STD = 0.01
+
+#: Width in nm that is given to a band that has no neighbours to tell it.
+LONE_BAND_NM = 20.0
+
+#: Distance in nm of the spline's knots: no curve is narrower than about this.
+KNOT_NM = 10.0
 
 
-class ResponseStem(nn.Module):
-    """K response curves over wavelength, applied as a K x C matrix to the spectrum of each pixel.
+class Stem(Protocol):
+    """(N, C, h, w) reflectance -> (N, planes, h, w), mean 0 and standard deviation about 1."""
 
-    A curve is a sum of Gaussians on a fixed grid of wavelengths (every 20 nm), so it is smooth and
-    belongs to no camera; the matrix is the curve at the bands' centres times the width of the
-    bands (trapezoidal rule). It starts as K bell curves side by side over the bands' range.
+    #: What each plane shows, in the words of a band: its name, wavelength and region.
+    planes: tuple[Band, ...]
+
+    def __call__(self, images: Tensor, /) -> Tensor: ...
+
+
+class Standardised(nn.Module):
+    """The bands themselves, each standardised over the collection: (x - mean) / std."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike) -> None:
+        super().__init__()
+        self.planes = tuple(bands)
+        # (C,) -> (C, 1, 1)
+        self.register_buffer("mean", _tensor(mean)[:, None, None])
+        self.register_buffer("std", _floored(_tensor(std))[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+class ResponseCurves(nn.Module):
+    """K smooth curves over wavelength, each integrated with the spectrum of every pixel.
+
+    Plane k is ``∫ s_k(λ) (x(λ) - mean(λ)) dλ / scale_k``: x(λ) is the pixel's spectrum, linear
+    between the bands' centres; s_k is a cubic B-spline with learned coefficients that begins as a
+    bell of unit area; mean is the mean spectrum of the collection. Nothing that is learned or
+    kept knows the bands, so the same state serves the bands of another camera. Wavelengths that a
+    camera does not see count as the mean.
 
     Parameters
     ----------
     option
-        Number of curves; whether they are learned.
+        How many curves, and where.
     bands
-        C bands with wavelengths.
+        C bands, each with a wavelength, in any order.
+    mean, std : (C,)
+        Reflectance of the collection. Replaced when a state is loaded.
 
     Raises
     ------
     BandMismatchError
-        A band has no wavelength.
+        A band has no wavelength, or one outside the curves' range.
     """
 
-    curves: Tensor
+    spectrum: Tensor
+    scale: Tensor
     basis: Tensor
+    sampling: Tensor
 
-    def __init__(self, option: SpectralResponse, bands: tuple[Band, ...]) -> None:
+    def __init__(
+        self, option: SpectralResponse, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike
+    ) -> None:
         super().__init__()
-        nameless = [band.name for band in bands if band.wavelength_nm is None]
-        if nameless or len(bands) < 2:
-            raise BandMismatchError(
-                f"The stem 'spectral_response' needs at least two bands with a wavelength in nm; "
-                f"{nameless[0] if nameless else bands[0].name!r} stands without. Use the stem "
-                "'convolution' for these specimens."
-            )
-        centres = np.array([band.wavelength_nm for band in bands])
-        order = np.argsort(centres)
-        widths = np.empty_like(centres)
-        widths[order] = np.abs(np.gradient(centres[order]))
-        basis = np.exp(-0.5 * ((KNOTS_NM[:, None] - centres) / WIDTH_NM) ** 2)
-        basis *= widths / basis.sum(axis=0)
-        low, high = centres.min(), centres.max()
-        peaks = np.linspace(low, high, option.curves + 2)[1:-1]
-        spread = (high - low) / (option.curves + 1)
-        curves = np.exp(-0.5 * ((KNOTS_NM - peaks[:, None]) / max(spread, WIDTH_NM)) ** 2)
-        curves /= (curves @ basis).sum(axis=1, keepdims=True)
-        self.register_buffer("basis", torch.tensor(basis, dtype=torch.float32))
-        self.curves = nn.Parameter(
-            torch.tensor(curves, dtype=torch.float32), requires_grad=option.learned
-        )
+        centres = _centres(bands, option)
+        grid = np.arange(option.range_nm[0], option.range_nm[1] + 1)  # 1 nm apart
+        seen = _seen(grid, centres)
+        bells_nm = np.linspace(grid[seen].min(), grid[seen].max(), option.curves)
+        # neighbours cross at 0.6 of their height
+        sd = max(KNOT_NM, (bells_nm[1] - bells_nm[0]) / 2)
+        knots, basis = _splines(grid)
+        bells = np.exp(-0.5 * ((knots - bells_nm[:, None]) / sd) ** 2)
+        bells /= (bells @ basis[:, seen]).sum(1, keepdims=True)
+        self.planes = tuple(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)
 
-    @property
+        sampling = _interpolation(grid, centres)  # (G, C)
+        self.coefficients = nn.Parameter(_tensor(bells), requires_grad=option.learned)  # (K, B)
+        self.register_buffer("spectrum", _tensor(sampling @ np.asarray(mean)))  # (G,)
+        # the standard deviation if neighbouring bands rise and fall together, as in smooth spectra
+        matrix = bells @ (basis * seen) @ sampling
+        self.register_buffer("scale", _floored(_tensor(matrix @ np.asarray(std))))  # (K,)
+        # these two follow from the bands and are not kept
+        self.register_buffer("basis", _tensor(basis * seen), persistent=False)  # (B, G)
+        self.register_buffer("sampling", _tensor((basis * seen) @ sampling), persistent=False)
+
     def matrix(self) -> Tensor:
-        """(K, C) weight of every band in every plane."""
-        return self.curves @ self.basis
+        """(K, C) weights: plane = matrix @ reflectance, up to a constant."""
+        return self.coefficients @ self.sampling / self.scale[:, None]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, K, H, W)."""
-        return nn.functional.conv2d(x, self.matrix[:, :, None, None].to(x.dtype))
+    def forward(self, images: Tensor) -> Tensor:
+        offset = self.coefficients @ (self.basis @ self.spectrum) / self.scale
+        # the mean is subtracted inside: in bf16 a difference of sums would lose it
+        return conv2d(images, self.matrix()[:, :, None, None], -offset)
 
 
-def widened(first: nn.Conv2d, bands: tuple[Band, ...] | None, planes: int, keep: bool) -> nn.Conv2d:
-    """The first convolution of a backbone for another number of input planes.
+def rgb_mixing(bands: Sequence[Band]) -> NDArray[np.float64]:
+    """(3, C) shares by which kernels for R, G, B become kernels for other bands.
 
-    Parameters
-    ----------
-    first
-        The convolution for R, G, B.
-    bands
-        What the planes are, to carry pretrained weights over by wavelength: a band takes the
-        weights of the nearest of red, green and blue (by name where it has no wavelength, blue
-        for UV), all scaled so that a grey image gives what it gave. None: no such meaning.
-    planes
-        Input planes of the new one.
-    keep
-        Carry weights over; else start anew.
+    A visible band gets the kernel of its wavelength (by its name, R, G or B, when it has none),
+    interpolated between red, green and blue; any other band gets their mean. Rows sum to 1, so a
+    grey image gives what it gave in RGB; for R, G, B it is the identity.
     """
-    wide = nn.Conv2d(
-        planes,
-        first.out_channels,
-        kernel_size=first.kernel_size,  # type: ignore[arg-type]
-        stride=first.stride,  # type: ignore[arg-type]
-        padding=first.padding,  # type: ignore[arg-type]
-        bias=first.bias is not None,
-    )
-    if keep:
-        near = [_nearest(band) for band in bands] if bands else [i % 3 for i in range(planes)]
-        with torch.no_grad():
-            wide.weight.copy_(first.weight[:, near] * (3 / planes))
-            if wide.bias is not None and first.bias is not None:
-                wide.bias.copy_(first.bias)
-    return wide
+    names = ["R", "G", "B"]
+    shares = np.zeros((3, len(bands)))
+    visible = np.zeros(len(bands), dtype=bool)
+    for i, band in enumerate(bands):
+        if band.name in names:
+            shares[names.index(band.name), i] = 1
+            visible[i] = True
+        elif band.wavelength_nm is not None and band.region == "vis":
+            for row, kernel in enumerate(np.eye(3)):
+                # ascending: B, G, R
+                shares[row, i] = np.interp(band.wavelength_nm, RGB_NM[::-1], kernel[::-1])
+            visible[i] = True
+    total = shares.sum(1, keepdims=True)
+    # a colour that no band shows is spread over the visible ones
+    shares = np.where(total > 0, shares, visible)
+    shares /= np.maximum(shares.sum(1, keepdims=True), 1e-12)
+    grey = ~visible / max(1, (~visible).sum())
+    mixed: NDArray[np.float64] = visible.mean() * shares + (~visible).mean() * grey
+    return mixed
 
 
-def _nearest(band: Band) -> int:
-    """0, 1, 2: whichever of red, green and blue is nearest."""
-    if band.wavelength_nm is not None:
-        return int(np.argmin(np.abs(np.array(RGB_NM) - band.wavelength_nm)))
-    if band.name in "RGB":
-        return "RGB".index(band.name)
-    return 0 if band.region in ("nir", "swir") else 2
+def _centres(bands: Sequence[Band], option: SpectralResponse) -> NDArray[np.float64]:
+    low, high = option.range_nm
+    centres = []
+    for band in bands:
+        if band.wavelength_nm is None:
+            raise BandMismatchError(
+                f"The band '{band.name}' has no wavelength, which response curves over nm need. "
+                "Choose the stem 'convolution', or give the cube wavelengths."
+            )
+        if not low <= band.wavelength_nm <= high:
+            raise BandMismatchError(
+                f"The band '{band.name}' ({band.wavelength_nm:g} nm) lies outside the response "
+                f"curves' range of {low:g}-{high:g} nm. Widen the stem's 'range_nm', or choose a "
+                "modality within it."
+            )
+        centres.append(band.wavelength_nm)
+    return np.array(centres, dtype=np.float64)
+
+
+def _seen(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(G,) True where the bands measure: half a band's width beyond the first and the last."""
+    nm = np.unique(centres)
+    # at least 2 nm wide, so that a place of the grid lies within
+    steps = np.diff(nm).clip(min=2) if len(nm) > 1 else np.array([LONE_BAND_NM])
+    seen: NDArray[np.bool_] = (grid >= nm[0] - steps[0] / 2) & (grid <= nm[-1] + steps[-1] / 2)
+    return seen
+
+
+def _interpolation(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(G, C) matrix of linear interpolation; bands of the same wavelength share its weight."""
+    nm, index, counts = np.unique(centres, return_inverse=True, return_counts=True)
+    hats = np.stack([np.interp(grid, nm, unit) for unit in np.eye(len(nm))], axis=1)
+    matrix: NDArray[np.float64] = hats[:, index] / counts[index]
+    return matrix
+
+
+def _splines(grid: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centres (B,) and values (B, G) of cubic B-splines over the grid, which sum to 1."""
+    centres = np.arange(grid[0] - KNOT_NM, grid[-1] + 2 * KNOT_NM, KNOT_NM)
+    t = np.abs(grid - centres[:, None]) / KNOT_NM
+    basis = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6)
+    return centres, basis
+
+
+def _floored(std: Tensor) -> Tensor:
+    return std.clamp(min=max(1e-6, LEAST_STD * float(std.max())))
+
+
+def _tensor(numbers: ArrayLike) -> Tensor:
+    return torch.as_tensor(np.asarray(numbers), dtype=torch.float32)
