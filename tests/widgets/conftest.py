@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from qtpy.QtWidgets import QWidget
 
-pytest.importorskip("qtpy")
-
+from napari_phenoscape.collection import Folder
+from napari_phenoscape.encoders import Encoder
+from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment, Runtime, Schedule
+from napari_phenoscape.samples import write_samples
 from napari_phenoscape.widgets.worker import guard_torch
 
 guard_torch()  # before any window is made
@@ -21,3 +27,58 @@ def wait(qtbot) -> Callable[[Callable[[], bool]], None]:
         qtbot.waitUntil(claim, timeout=60_000)
 
     return until
+
+
+@pytest.fixture(scope="session")
+def specimens(tmp_path_factory) -> Path:
+    """24 butterflies in 7 channels, a folder for each species."""
+    directory = tmp_path_factory.mktemp("samples") / "samples"
+    result(write_samples(directory, specimens=24, size=32, drawer=False))
+    return directory / "multispectral"
+
+
+@pytest.fixture(scope="session")
+def drawer(tmp_path_factory) -> Path:
+    """An ENVI cube of 4 bands, 40 x 60 pixels: two bright rectangles on black."""
+    path = tmp_path_factory.mktemp("drawer") / "drawer.bil"
+    cube = np.zeros((40, 4, 60), "<u2")  # row, band, column: interleaved by line
+    cube[5:15, :, 10:22] = np.array([100, 200, 300, 400])[None, :, None]
+    cube[20:32, :, 30:45] = np.array([400, 300, 200, 100])[None, :, None]
+    path.write_bytes(cube.tobytes())
+    path.with_name("drawer.bil.hdr").write_text(
+        "ENVI\nsamples = 60\nlines = 40\nbands = 4\ndata type = 12\ninterleave = bil\n"
+        "byte order = 0\nheader offset = 0\nwavelength units = nm\n"
+        "wavelength = {370, 460, 550, 640}\nreflectance scale factor = 1000\n"
+    )
+    return path
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy):
+    """A viewer as plugins get it, in a window on the screen."""
+    return make_napari_viewer_proxy(show=True)
+
+
+@pytest.fixture
+def open_dock(viewer) -> Callable[[type], QWidget]:
+    """Puts a dock into the viewer's window."""
+
+    def put(dock_class: type) -> QWidget:
+        dock = dock_class(viewer)
+        viewer.window.add_dock_widget(dock, name=dock_class.__name__, area="right")
+        return dock
+
+    return put
+
+
+@pytest.fixture
+def experiment(specimens, tmp_path) -> Experiment:
+    """A training that goes on until it is stopped."""
+    return Experiment(
+        collection=Folder(path=specimens),
+        image_size=32,
+        encoder=Encoder(backbone="resnet18"),
+        schedule=Schedule(steps=100_000, batch_size=4, checkpoint_every=50_000),
+        runtime=Runtime(device="cpu"),
+        runs=tmp_path / "runs",
+    )

@@ -159,6 +159,7 @@ def short_combo() -> QComboBox:
     """A combo box that a long name in it does not widen."""
     combo = QComboBox()
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
     without_wheel(combo)
     return combo
 

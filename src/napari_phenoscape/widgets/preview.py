@@ -54,6 +54,7 @@ class PreviewDock(Dock):
             Experiment,
             hide=[name for name in Experiment.model_fields if name not in SHOWN],
         )
+        self.form.editors["augmentations"].fold.opened = True
         self.warnings = note()
         self.warnings.setStyleSheet("color: #ffb74d;")
         self.column.addWidget(heading("Specimen"))

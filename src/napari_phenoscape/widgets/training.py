@@ -42,7 +42,7 @@ class TrainDock(Dock):
             "Save…", "Write experiment.yaml; `phenoscape train` runs the same file", self._save
         )
         self.continue_button = self.button(
-            "Continue a run…", "Go on with a run directory that was stopped", self._continue
+            "Continue…", "Go on with a run directory that was stopped", self._continue
         )
         self.column.addWidget(self.source)
         self.column.addLayout(row(self.load_button, self.save_button, self.continue_button))
@@ -215,6 +215,7 @@ class TrainDock(Dock):
 
     def _draw(self) -> None:
         self._loss_line.setData(self._steps, self._losses)
+        self.curve.setVisible(bool(self._steps))
 
     def _on_training_state(self, state: str) -> None:
         if state in ("done", "stopped", "failed"):
@@ -222,7 +223,7 @@ class TrainDock(Dock):
         if state == "done":
             self.say(f"Trained. Embed and cluster the run in the Clusters dock: {self.session.run}")
         elif state == "stopped":
-            self.say(f"Stopped and saved: {self.session.run}. 'Continue a run…' goes on from here.")
+            self.say(f"Stopped and saved: {self.session.run}. 'Continue…' goes on from here.")
         elif state == "stopping":
             self.say("Stopping after this step, then saving …")
         elif state in ("pausing", "paused"):

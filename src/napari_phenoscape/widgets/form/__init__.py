@@ -153,7 +153,11 @@ class Form(Editor, Generic[O]):
             column.setSpacing(0)
             column.addWidget(editor)
             column.addWidget(error)
-            self._layout.addRow(label, cell)
+            if isinstance(editor, Preset | Modalities):  # too wide to stand beside its name
+                self._layout.addRow(label)
+                self._layout.addRow(cell)
+            else:
+                self._layout.addRow(label, cell)
         editor.changed.connect(self._changed)
 
     def _changed(self) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QMenu,
+    QSizePolicy,
     QToolButton,
     QWidget,
 )
@@ -54,6 +55,8 @@ class Choice(Editor):
         self.combo.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
+        self.combo.setMinimumContentsLength(8)
+        self.combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         without_wheel(self.combo)
         self.combo.currentIndexChanged.connect(self.changed)
         self._row(self.combo)
@@ -94,6 +97,9 @@ class Text(Editor):
         self.line = QLineEdit()
         self.line.setMinimumWidth(60)
         self.line.textChanged.connect(self.changed)
+        self._arrange()
+
+    def _arrange(self) -> None:
         self._row(self.line)
 
     def get(self) -> Any:
@@ -111,10 +117,11 @@ class PathEditor(Text):
     """A path as it was written, relative ones too, with a dialog for those who like to point."""
 
     def __init__(self, optional: bool, picks: str) -> None:
+        self._button = button = QToolButton()
         super().__init__(optional)
-        button = QToolButton()
         button.setText("…")
         button.setToolTip("Choose with a dialog")
+        button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         acts = {"file": ("File…", self._file), "folder": ("Folder…", self._folder)}
         if picks in acts:
             button.clicked.connect(acts[picks][1])
@@ -124,9 +131,9 @@ class PathEditor(Text):
                 menu.addAction(words, act)
             button.setMenu(menu)
             button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        row = self.layout()
-        assert row is not None  # made by Text
-        row.addWidget(button)
+
+    def _arrange(self) -> None:
+        self._row(self.line, self._button)
 
     def get(self) -> Path | None:
         """The path, exactly as given."""

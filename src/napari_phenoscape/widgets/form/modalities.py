@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout
+from functools import partial
+
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout
 
 from napari_phenoscape.cube import BUILT_IN_MODALITIES, Modality
 from napari_phenoscape.widgets.form.fields import Text
@@ -16,30 +18,26 @@ class Modalities(Text):
     """
 
     def __init__(self) -> None:
+        self.boxes = {name: QCheckBox(name) for name in BUILT_IN_MODALITIES}
         super().__init__()
         self.line.setToolTip(
             "One encoder for each modality. Several are separated by ';', bands for one encoder "
             "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm) or "
             "'mine: 0, 3, UV_R' (bands)."
         )
-        self.boxes: dict[str, QCheckBox] = {}
-        boxes = QHBoxLayout()
-        boxes.setSpacing(6)
-        for name in BUILT_IN_MODALITIES:
-            box = QCheckBox(name)
-            box.toggled.connect(lambda on, name=name: self._toggle(name, on))
-            boxes.addWidget(box)
-            self.boxes[name] = box
-        boxes.addStretch()
-        old = self.layout()
-        assert old is not None  # made by Text
-        column = QVBoxLayout()
-        column.setSpacing(2)
-        column.addLayout(boxes)
-        column.addWidget(self.line)
-        old.removeWidget(self.line)
-        old.addItem(column)
+        for name, box in self.boxes.items():
+            box.toggled.connect(partial(self._toggle, name))
         self.line.textChanged.connect(self._tick)
+
+    def _arrange(self) -> None:
+        boxes = QGridLayout()
+        for i, box in enumerate(self.boxes.values()):
+            boxes.addWidget(box, *divmod(i, 3))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(self.line)
+        column.addLayout(boxes)
 
     def get(self) -> tuple[str | Modality, ...]:
         """The modalities in the order in which they are written."""

@@ -76,8 +76,8 @@ class Number(Editor):
         else:
             self.box.setSingleStep(step)
         self.box.setKeyboardTracking(False)
-        self.box.setMinimumWidth(56)
-        self.box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.box.setMinimumWidth(96)
+        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         without_wheel(self.box)
         self.box.valueChanged.connect(self.changed)
         self._row(self.box)

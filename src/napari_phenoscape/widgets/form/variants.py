@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_phenoscape.augmentations import operations
 from napari_phenoscape.option import Option
-from napari_phenoscape.widgets.form.fields import Choice, Editor, field_words
+from napari_phenoscape.widgets.form.fields import Choice, Editor
 from napari_phenoscape.widgets.form.fold import Fold, note, without_wheel
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Variant(Editor):
         layout.addWidget(self.combo)
         without_wheel(self.combo)
         for cls in self.classes:
-            self.combo.addItem("none" if cls is None else field_words(kind_words(cls)))
+            self.combo.addItem("none" if cls is None else kind_words(cls))
             if cls is not None:
                 form = self.forms[cls] = _form(cls)
                 form.changed.connect(self.changed)
@@ -132,7 +132,7 @@ class Rows(Editor):
         layout = _column(content)
         layout.addWidget(note(sentence(cls)))
         layout.addWidget(form)
-        fold = Fold(field_words(kind_words(cls)), content, switch=True)
+        fold = Fold(kind_words(cls), content, switch=True)
         fold.setToolTip(sentence(cls))
         fold.switched.connect(self.changed)
         form.changed.connect(lambda: self.changed.emit() if fold.on else None)

@@ -1,0 +1,175 @@
+"""The Clusters dock, on a run of a few steps, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_phenoscape.clustering import HDBSCAN, KMeans, read_clusters
+from napari_phenoscape.events import result
+from napari_phenoscape.reduction import PCA, UMAP
+from napari_phenoscape.training import train
+from napari_phenoscape.widgets.clusters import (
+    CLUSTERING,
+    EMBEDDING,
+    MAPPING,
+    ClustersDock,
+    Embedding,
+    Grouping,
+)
+from napari_phenoscape.widgets.place import ours
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def run(experiment):
+    schedule = experiment.schedule.model_copy(update={"steps": 2, "batch_size": 8})
+    return result(
+        train(experiment.model_copy(update={"schedule": schedule, "modalities": ("rgb", "uv")}))
+    )
+
+
+@pytest.fixture
+def dock(open_dock):
+    dock = open_dock(ClustersDock)
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=PCA()))
+    return dock
+
+
+def idle(dock) -> bool:
+    tasks = [dock.session.task(title) for title in (EMBEDDING, CLUSTERING, MAPPING)]
+    return not any(task is not None and task.busy for task in tasks)
+
+
+def embed(dock, run, wait, untrained=False) -> None:
+    dock.embedding.set(Embedding(run=run, untrained=untrained))
+    before = dock.session.clusters
+    dock.embed_button.click()
+    wait(lambda: idle(dock) and dock.session.clusters is not before)
+
+
+def points(viewer):
+    return ours(viewer, "clusters")[-1]
+
+
+def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    clusters = dock.session.clusters
+    assert [dock.space.itemText(i) for i in range(dock.space.count())] == ["rgb", "uv", "joint"]
+    assert dock.space.currentText() == "joint"
+    sheet, frames = ours(viewer, "clusters")
+    assert sheet.data.ndim == 3
+    assert len(frames.data) == 24
+    for label, colour in zip(clusters.labels.tolist(), frames.border_color, strict=True):
+        expected = [int(clusters.colours[label][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        np.testing.assert_allclose(colour[:3], expected, atol=1e-6)
+    assert set(frames.features["cluster"]) == set(clusters.names.values())
+    assert {"species", "morph"} <= set(frames.features)
+    assert sum(int(dock.legend.item(i, 2).text()) for i in range(3)) == 24
+    assert len(dock.map.dots.points()) == 24
+    assert read_clusters(run / "clusters.parquet").labels.tolist() == clusters.labels.tolist()
+
+
+def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    dock.map.chosen.emit({4, 7})
+    assert set(points(viewer).selected_data) == {4, 7}
+    points(viewer).selected_data = {2}
+    ringed = [i for i, dot in enumerate(dock.map.dots.points()) if dot.pen().widthF() == 2]
+    assert ringed == [2]
+    assert dock.session.shown.table["specimen"][2] in dock.map_words.text()
+
+
+def test_another_method_updates_the_same_layers(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    layers = ours(viewer, "clusters")
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=5), map=PCA()))
+    before = dock.session.clusters
+    dock.cluster_button.click()
+    wait(lambda: idle(dock) and dock.session.clusters is not before)
+    assert ours(viewer, "clusters") == layers
+    assert len(set(dock.session.clusters.labels)) == 5
+    dock.grouping.set(Grouping(clusters=HDBSCAN(min_size=2), map=PCA()))
+    before = dock.session.clusters
+    dock.cluster_button.click()
+    wait(lambda: idle(dock) and dock.session.clusters is not before)
+    assert dock.session.clusters.method == HDBSCAN(min_size=2)
+
+
+def test_a_name_that_is_edited_is_kept_on_the_layer_and_on_disk(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    number = dock.session.clusters.labels[0]
+    row = next(
+        i for i in range(3) if dock.legend.item(i, 1).text() == dock.session.clusters.names[number]
+    )
+    dock.legend.item(row, 1).setText("pale morph")
+    assert points(viewer).features["cluster"].iloc[0] == "pale morph"
+    assert read_clusters(run / "clusters.parquet").names[number] == "pale morph"
+    before = dock.session.clusters
+    dock.cluster_button.click()
+    wait(lambda: idle(dock) and dock.session.clusters is not before)
+    assert "pale morph" in dock.session.clusters.names.values()
+
+
+def test_the_exported_table_has_file_embedding_cluster_and_metadata(dock, run, wait, tmp_path):
+    embed(dock, run, wait)
+    dock.export(tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv")
+    width = dock.session.shown.x.shape[1]
+    assert list(table.columns[: width + 1]) == ["filename", *(f"x{i + 1}" for i in range(width))]
+    assert table["cluster"].tolist() == dock.session.clusters.labels.tolist()
+    assert "species" in table
+    dock.export(tmp_path / "missing" / "out.csv")
+    assert "cannot be written" in dock.words.text()
+
+
+def test_the_untrained_net_gives_other_embeddings(dock, run, wait):
+    embed(dock, run, wait)
+    trained = dock.session.embeddings["joint"].x
+    embed(dock, run, wait, untrained=True)
+    assert dock.session.embeddings["joint"].x.shape == trained.shape
+    assert not np.allclose(dock.session.embeddings["joint"].x, trained)
+
+
+def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=UMAP(neighbours=50)))
+    embed(dock, run, wait)
+    wait(lambda: idle(dock))
+    assert "50 neighbours" in dock.words.text()
+    assert dock.session.map[1] == "pca"
+    assert dock.cluster_button.isEnabled()
+
+
+@pytest.mark.parametrize("name", ["nothing here", "empty"])
+def test_a_folder_that_is_no_run_is_answered_in_words(dock, wait, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    dock.embedding.set(Embedding(run=tmp_path / name))
+    dock.embed_button.click()
+    wait(lambda: idle(dock))
+    assert "is not a run directory" in dock.words.text()
+    assert dock.embed_button.isEnabled()
+
+
+def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock, run, wait):
+    embed(dock, run, wait)
+    viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    layers = ours(viewer, "clusters")
+    again = open_dock(ClustersDock)
+    assert again.legend.rowCount() == 3
+    assert len(again.map.dots.points()) == 24
+    assert ours(viewer, "clusters") == layers
+    points(viewer).selected_data = {1}
+    assert again.session.shown.table["specimen"][1] in again.map_words.text()
+
+
+def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock, run, wait):
+    embed(dock, run, wait)
+    labels = dock.session.clusters.labels.tolist()
+    dock.session.clusters = None
+    dock.open_run(run)
+    wait(lambda: idle(dock) and dock.session.clusters is not None)
+    wait(lambda: idle(dock) and dock.session.shown is dock.session.embeddings["joint"])
+    assert dock.session.clusters.labels.tolist() == labels

@@ -1,0 +1,142 @@
+"""The Preview augmentations dock, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_phenoscape.augmentations import PRESETS, RandomHorizontalFlip
+from napari_phenoscape.collection import collect
+from napari_phenoscape.cube import as_modality
+from napari_phenoscape.events import result
+from napari_phenoscape.preview import views_of
+from napari_phenoscape.store import prepare
+from napari_phenoscape.training import canvas_size
+from napari_phenoscape.widgets.place import ours
+from napari_phenoscape.widgets.preview import WORKING, PreviewDock
+from napari_phenoscape.widgets.session import session_of
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def session(viewer, experiment):
+    session = session_of(viewer)
+    session.set_experiment(experiment)
+    session.set_collection(result(collect(experiment.collection)))
+    return session
+
+
+@pytest.fixture
+def dock(open_dock, session, wait):
+    dock = open_dock(PreviewDock)
+    settled(dock, wait)
+    return dock
+
+
+def settled(dock, wait) -> None:
+    """The views on the screen are those of the form."""
+    task = dock.session.task(WORKING)
+    wait(lambda: dock._rest.isActive() or dock.session.task(WORKING) is not task)
+    wait(lambda: not dock._rest.isActive() and not dock.session.task(WORKING).busy)
+
+
+def pictures(viewer) -> list[np.ndarray]:
+    return [np.asarray(layer.data) for layer in ours(viewer, "view")]
+
+
+def test_the_specimen_and_both_views_stand_side_by_side(viewer, dock):
+    names = [layer.name for layer in ours(viewer, "view")]
+    assert names == ["specimen", "view 1", "view 2", "outlines"]
+    starts = [layer.translate[-1] for layer in ours(viewer, "view")[:3]]
+    assert starts == sorted(starts)
+    assert len(set(starts)) == 3
+
+
+def test_the_views_are_those_of_training(viewer, dock, session, experiment, wait):
+    dock.specimen.setCurrentIndex(5)
+    dock.step.setValue(3)
+    settled(dock, wait)
+    collection = result(collect(experiment.collection))
+    crops = result(prepare(collection, [as_modality("rgb")], canvas_size(experiment)))
+    views = views_of(experiment, crops, 5, seed=experiment.seed, step=3)
+    outlines = pictures(viewer)[3]
+    side = views.mask.shape[-1]
+    start = round(ours(viewer, "view")[1].translate[-1] - ours(viewer, "view")[0].translate[-1])
+    np.testing.assert_array_equal(
+        outlines[:side, start : start + side] > 0, views.mask[0, 0].numpy()
+    )
+
+
+def test_a_roll_changes_the_views_in_place_and_the_way_back_restores_them(viewer, dock, wait):
+    before, layers = pictures(viewer), ours(viewer, "view")
+    dock.roll_button.click()
+    settled(dock, wait)
+    assert ours(viewer, "view") == layers
+    assert not np.array_equal(pictures(viewer)[1], before[1])
+    np.testing.assert_array_equal(pictures(viewer)[0], before[0])
+    dock.step.setValue(0)
+    settled(dock, wait)
+    for now, then in zip(pictures(viewer), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_the_preset_none_shows_two_equal_views(viewer, dock, session, wait):
+    dock.form.editors["augmentations"].choice.set("none")
+    settled(dock, wait)
+    _, first, second, _ = pictures(viewer)
+    np.testing.assert_array_equal(first, second)
+    assert session.experiment.augmentations == "none"
+
+
+def test_a_single_operation_is_shown_alone(viewer, dock, session, wait):
+    dock.form.editors["augmentations"].set((RandomHorizontalFlip(p=1),))
+    settled(dock, wait)
+    flipped = pictures(viewer)[1]
+    dock.form.editors["augmentations"].choice.set("none")
+    settled(dock, wait)
+    np.testing.assert_allclose(
+        flipped.astype(int)[:, ::-1], pictures(viewer)[1].astype(int), atol=1
+    )
+
+
+def test_the_users_layers_are_left_as_they_are(viewer, open_dock, session, wait):
+    own = viewer.add_image(np.zeros((50, 70)), name="view 1")
+    dock = open_dock(PreviewDock)
+    settled(dock, wait)
+    viewer.layers.remove("view 2")
+    dock.roll_button.click()
+    settled(dock, wait)
+    assert viewer.layers["view 1"].data is own.data or np.array_equal(
+        viewer.layers["view 1"].data, own.data
+    )
+    assert tuple(own.translate) == (0, 0)
+    assert len(ours(viewer, "view")) == 4
+    # ours stand beside it, not on it
+    assert all(layer.translate[-1] >= 70 for layer in ours(viewer, "view")[:1])
+
+
+def test_a_setting_that_destroys_the_signal_is_named(dock, wait):
+    dock.form.editors["augmentations"].choice.set("simclr-rgb")
+    settled(dock, wait)
+    expected = [w for operation in PRESETS["simclr-rgb"] if (w := operation.warning())]
+    assert expected
+    assert dock.warnings.text().split("\n") == expected
+    dock.form.editors["augmentations"].choice.set("none")
+    settled(dock, wait)
+    assert dock.warnings.text() == ""
+
+
+def test_a_modality_that_the_specimens_lack_is_answered_in_words(dock, session, wait):
+    session.set_part("modalities", ("nir",))
+    settled(dock, wait)
+    assert "nir" in dock.words.text()
+    session.set_part("modalities", ("uv",))
+    settled(dock, wait)
+    assert dock.words.text() == ""
+
+
+def test_without_specimens_the_roll_is_grey_and_says_why(open_dock):
+    dock = open_dock(PreviewDock)
+    assert not dock.roll_button.isEnabled()
+    assert dock.roll_button.toolTip() == "Collect specimens first, in the Specimens dock."

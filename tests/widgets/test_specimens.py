@@ -1,0 +1,139 @@
+"""The Specimens dock, in a real window."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from napari_phenoscape.collection import Drawer, Folder, collect
+from napari_phenoscape.events import result
+from napari_phenoscape.widgets.commands import add_cube
+from napari_phenoscape.widgets.specimens import SpecimensDock
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def dock(open_dock):
+    return open_dock(SpecimensDock)
+
+
+def gather(dock, wait, source) -> None:
+    dock.form.set(source)
+    dock.collect_button.click()
+    wait(lambda: not dock.session.task("Collecting specimens").busy)
+    measuring = dock.session.task("Measuring bands")
+    wait(lambda: measuring is None or not dock.session.task("Measuring bands").busy)
+
+
+def cells(table) -> list[list[str]]:
+    return [
+        [table.item(i, j).text() for j in range(table.columnCount())]
+        for i in range(table.rowCount())
+    ]
+
+
+def test_a_folder_is_collected_with_its_metadata_and_skipped_files(dock, wait, specimens, tmp_path):
+    folder = tmp_path / "folder"
+    shutil.copytree(specimens, folder)
+    (folder / "notes.tif").write_text("not a picture")
+    gather(dock, wait, Folder(path=folder))
+    assert len(dock.session.collection.specimens) == 24
+    assert dock.summary.text().startswith("24 specimens in 24 files")
+    assert "1 files skipped" in dock.summary.text() or "1 file skipped" in dock.summary.text()
+    assert [row[0] for row in cells(dock.skipped)] == ["notes.tif"]
+    header = [dock.table.horizontalHeaderItem(j).text() for j in range(dock.table.columnCount())]
+    assert {"species", "morph"} <= set(header)
+    first = dict(zip(header, cells(dock.table)[0], strict=True))
+    metadata = dock.session.collection.metadata.iloc[0]
+    assert first["species"] == metadata["species"]
+    # one mean for each of R, G, B and the UV bands
+    assert dock.bands_words.text().count("±") == 6
+
+
+def test_measured_bands_are_the_reflectance_that_was_drawn(dock, wait, drawer):
+    gather(dock, wait, Drawer(path=drawer, regions=regions_of(drawer)))
+    curves = dock.bands.getPlotItem().listDataItems()
+    x, mean = curves[-1].getData()
+    np.testing.assert_allclose(x, [370, 460, 550, 640])
+    # rectangles of reflectance 0.1-0.4 and 0.4-0.1: the means lie between
+    assert np.all((mean > 0.1) & (mean < 0.4))
+
+
+def regions_of(drawer):
+    import tifffile
+
+    path = drawer.with_name("regions.tif")
+    numbers = np.zeros((40, 60), np.uint8)
+    numbers[5:15, 10:22], numbers[20:32, 30:45] = 1, 2
+    tifffile.imwrite(path, numbers)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["labels", "shapes"])
+def test_drawn_regions_become_specimens_that_the_command_line_finds_too(
+    viewer, dock, wait, drawer, tmp_path, kind
+):
+    dock.session.set_part("runs", tmp_path / "runs")
+    add_cube(viewer, drawer)
+    if kind == "labels":
+        numbers = np.zeros((40, 60), np.int32)
+        numbers[5:15, 10:22], numbers[20:32, 30:45] = 3, 7
+        viewer.add_labels(numbers, name="mine")
+    else:
+        boxes = [
+            [[5, 10], [5, 21], [14, 21], [14, 10]],
+            [[20, 30], [20, 44], [31, 44], [31, 30]],
+        ]
+        viewer.add_shapes(boxes, shape_type="polygon", name="mine")
+    dock.regions.setCurrentText("mine")
+    dock.use_button.click()
+    source = dock.form.get()
+    assert source.path == drawer
+    assert source.regions == tmp_path / "runs" / "drawer_regions.tif"
+    gather(dock, wait, source)
+    boxes = [specimen.box for specimen in dock.session.collection.specimens]
+    assert boxes == [(5, 15, 10, 22), (20, 32, 30, 45)]
+    assert [s.box for s in result(collect(source)).specimens] == boxes
+    assert [layer.name for layer in viewer.layers].count("mine") == 1
+
+
+def test_an_empty_drawn_layer_is_answered_in_words(viewer, dock, drawer):
+    add_cube(viewer, drawer)
+    viewer.add_shapes(name="nothing")
+    dock.regions.setCurrentText("nothing")
+    before = dock.words.text()
+    dock.use_button.click()
+    assert dock.words.text() != before
+    assert "'nothing' holds no shape" in dock.words.text()
+
+
+def test_a_folder_without_a_picture_is_answered_in_words_and_the_dock_is_usable_again(
+    dock, wait, tmp_path, specimens
+):
+    (tmp_path / "empty").mkdir()
+    dock.form.set(Folder(path=tmp_path / "empty"))
+    dock.collect_button.click()
+    wait(lambda: not dock.session.task("Collecting specimens").busy)
+    assert "empty" in dock.words.text()
+    assert dock.collect_button.isEnabled()
+    gather(dock, wait, Folder(path=specimens))
+    assert dock.summary.text().startswith("24 specimens")
+
+
+def test_without_a_path_collect_is_grey_and_says_why(dock):
+    assert not dock.collect_button.isEnabled()
+    assert "No path is given" in dock.collect_button.toolTip()
+
+
+def test_a_new_dock_shows_what_the_closed_one_collected(viewer, dock, open_dock, wait, specimens):
+    gather(dock, wait, Folder(path=specimens))
+    viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    again = open_dock(SpecimensDock)
+    assert again.summary.text().startswith("24 specimens")
+    assert again.form.get() == Folder(path=specimens)
+    viewer.add_image(np.zeros((4, 4)))  # the closed dock no longer listens
+    wait(lambda: not again.session.task("Measuring bands").busy)
