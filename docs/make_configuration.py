@@ -85,9 +85,10 @@ def legal(schema: dict[str, Any]) -> str:
         "exclusiveMinimum": ">",
         "maximum": "≤",
         "exclusiveMaximum": "<",
-        "pattern": "matching",
     }
     limits = [f"{sign} {schema[key]}" for key, sign in bounds.items() if key in schema]
+    if "pattern" in schema:
+        limits.append(f"matching `{schema['pattern']}`")
     return ", ".join([words, *limits])
 
 
@@ -118,7 +119,7 @@ def section(option: type[Option]) -> str:
             f"`{key}`",
             legal(field),
             default(field, key in schema.get("required", ())),
-            field.get("description", ""),
+            "chooses this variant" if key == "kind" else field.get("description", "see there"),
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
