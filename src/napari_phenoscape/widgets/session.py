@@ -146,6 +146,12 @@ class Session(QObject):
         task.start()
         return task
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is at work."""
+        tasks = [*self._tasks.values(), self.training]
+        return any(task is not None and task.busy for task in tasks)
+
     def task(self, title: str) -> Task | None:
         """The latest piece of work of this title."""
         return self._tasks.get(title)

@@ -1,0 +1,148 @@
+"""Screenshots of the docks: a real window, driven as a user would, on generated samples.
+
+``make screenshots`` writes ``docs/images/dock-*.png``. Needs a display of 1600 x 1000 pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtGui import QImage
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_phenoscape.collection import Drawer, Folder
+from napari_phenoscape.events import Step, result
+from napari_phenoscape.experiment import Experiment, Schedule
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.widgets.clusters import ClustersDock
+from napari_phenoscape.widgets.commands import add_cube
+from napari_phenoscape.widgets.dock import Dock
+from napari_phenoscape.widgets.preview import PreviewDock
+from napari_phenoscape.widgets.session import session_of
+from napari_phenoscape.widgets.specimens import SpecimensDock
+from napari_phenoscape.widgets.training import TrainDock
+from napari_phenoscape.widgets.worker import guard_torch
+
+IMAGES = Path(__file__).parent / "images"
+
+#: Enough for a loss curve that falls.
+STEPS = 60
+
+
+def wait(claim: Callable[[], bool], seconds: float = 300) -> None:
+    """Let the window live until a claim is true."""
+    end = time.monotonic() + seconds
+    while not claim():
+        if time.monotonic() > end:
+            raise TimeoutError("a dock did not come to its end")
+        QTest.qWait(50)
+
+
+def at_rest(dock: Dock) -> Callable[[], bool]:
+    """Whether nothing is at work any more."""
+    return lambda: not dock.session.busy
+
+
+def shoot(window: QWidget, name: str) -> None:
+    """Save the window as it stands, with few enough colours to be small."""
+    QTest.qWait(800)
+    shot = window.screen().grabWindow(int(window.winId())).toImage()
+    shot = shot.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(shot.constBits().asarray(shot.sizeInBytes()), np.uint8)
+    rows = rows.reshape(shot.height(), shot.bytesPerLine())[:, : 3 * shot.width()]
+    picture = Image.fromarray(rows.reshape(shot.height(), shot.width(), 3))
+    path = IMAGES / f"dock-{name}.png"
+    picture.quantize(256).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size // 1024} kB")
+
+
+def put(viewer: napari.Viewer, dock: Dock, name: str) -> Dock:
+    """Dock it on the right, alone."""
+    for old in list(viewer.window.dock_widgets.values()):
+        if isinstance(old, Dock):
+            viewer.window.remove_dock_widget(old)
+    viewer.window.add_dock_widget(dock, name=name, area="right")
+    return dock
+
+
+def main() -> None:
+    """Drive every dock."""
+    guard_torch()
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # so that the pictures show short, relative paths
+        result(write_samples("samples", specimens=72))
+        viewer = napari.Viewer(title="napari")
+        window = QApplication.activeWindow() or QApplication.topLevelWidgets()[0]
+        window.setGeometry(0, 0, 1600, 1000)
+
+        add_cube(viewer, Path("samples/drawer.bil"))
+        specimens = put(viewer, SpecimensDock(viewer), "Specimens")
+        assert isinstance(specimens, SpecimensDock)
+        specimens.form.set(
+            Drawer(
+                path=Path("samples/drawer.bil"),
+                regions=Path("samples/drawer_regions.tif"),
+                metadata=Path("samples/drawer_metadata.csv"),
+            )
+        )
+        specimens.collect_button.click()
+        wait(at_rest(specimens))
+        shoot(window, "specimens")
+
+        viewer.layers.clear()
+        specimens.form.set(Folder(path=Path("samples/multispectral")))
+        specimens.collect_button.click()
+        wait(at_rest(specimens))
+        experiment = Experiment(
+            collection=Folder(path=Path("samples/multispectral")),
+            modalities=("rgb+uv",),
+            image_size=64,
+            schedule=Schedule(steps=STEPS, batch_size=24),
+        )
+        collection = specimens.session.collection
+        session_of(viewer).set_experiment(experiment)
+        assert collection is not None
+        session_of(viewer).set_collection(collection)
+        wait(at_rest(specimens))
+
+        preview = put(viewer, PreviewDock(viewer), "Preview augmentations")
+        assert isinstance(preview, PreviewDock)
+        QTest.qWait(500)
+        wait(at_rest(preview))
+        preview.specimen.setCurrentIndex(7)
+        preview.roll_button.click()
+        QTest.qWait(500)
+        wait(at_rest(preview))
+        shoot(window, "preview")
+
+        train = put(viewer, TrainDock(viewer), "Train")
+        assert isinstance(train, TrainDock)
+        train.start_button.click()
+        session = train.session
+        wait(lambda: sum(isinstance(event, Step) for event in session.history) > STEPS * 0.7)
+        shoot(window, "train")
+        wait(at_rest(train))
+
+        clusters = put(viewer, ClustersDock(viewer), "Clusters")
+        assert isinstance(clusters, ClustersDock)
+        viewer.layers.clear()
+        clusters.embed_button.click()
+        wait(at_rest(clusters))
+        QTest.qWait(500)
+        wait(at_rest(clusters))
+        clusters.map.chosen.emit({3})
+        shoot(window, "clusters")
+        viewer.close()
+
+
+if __name__ == "__main__":
+    main()
