@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,10 +105,17 @@ def default(field: dict[str, Any], required: bool) -> str:
     return "nothing" if value is None else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
+def markdown(docstring: str) -> str:
+    """A numpydoc docstring with its references and literals as Markdown has them."""
+    text = re.sub(r"^References\n-+\n", "", docstring, flags=re.M)
+    text = re.sub(r"^\.\. (\[\d+\]) (.*(?:\n   .*)*)", r"\n\1 \2", text, flags=re.M)
+    return re.sub(r"(\[\d+\])_", r"\1", text).replace("``", "`")
+
+
 def section(option: type[Option]) -> str:
     """One option: what it is, and a table of its fields."""
     schema = option.model_json_schema()
-    lines = [f"### {option.__name__}", "", inspect.getdoc(option) or "", ""]
+    lines = [f"### {option.__name__}", "", markdown(inspect.getdoc(option) or ""), ""]
     invariance = getattr(option, "invariance", None)
     if invariance:
         lines += [f"*Teaches:* {invariance}", ""]
