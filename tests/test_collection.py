@@ -126,9 +126,9 @@ def test_every_file_that_is_left_out_is_listed_with_its_reason(tmp_path):
     why = reasons(collection)
     assert set(why) == {"empty.tif", "two.tif", "notes.txt", "broken.png"}
     assert why["empty.tif"] == "Its mask is empty: no pixel is above 0."
-    assert why["notes.txt"] == "It is not an image of a format that can be opened."
-    assert len(why["two.tif"]) > 10
-    assert "broken.png" in why["broken.png"]
+    assert why["notes.txt"].startswith("'notes.txt' is no cube")
+    assert why["two.tif"].startswith("'two.tif' has 2 ")
+    assert why["broken.png"].startswith("'broken.png' cannot be decoded")
 
 
 def test_a_mask_of_another_size_is_a_reason(tmp_path):
@@ -418,4 +418,4 @@ def test_real_cut_out_beetles_have_their_outline(phenoscape_data):
     )
     assert len(collection.specimens) == 5
     first = next(s for s in collection.specimens if s.id == "chongi.png")
-    assert first.box == (4, 210, 10, 78)
+    assert first.box == (5, 210, 11, 78)

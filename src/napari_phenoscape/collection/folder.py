@@ -26,7 +26,7 @@ from napari_phenoscape.collection.specimens import (
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.io import open_cube, read_mask, recognise
+from napari_phenoscape.io import open_cube, read_mask
 from napari_phenoscape.option import Option
 
 
@@ -112,7 +112,7 @@ class Folder(Option):
         fields: dict[str, dict[str, str]] = {}
         for done, path in enumerate(files, 1):
             try:
-                cube = self._cube(path)
+                cube = open_cube(path)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
                     fields[name] = self._spelt(cube.path)
@@ -180,11 +180,6 @@ class Folder(Option):
             )
         masks = {self._mask_path(path) for path in files if self._mask_path(path) != path}
         return [path for path in files if path not in masks]
-
-    def _cube(self, path: Path) -> Cube:
-        if recognise(path) is None:
-            raise CollectionError("It is not an image of a format that can be opened.")
-        return open_cube(path)
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
