@@ -1,0 +1,161 @@
+"""Pictures of a common camera: PNG, JPEG, BMP, WebP; three bands, transparency as the mask."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from napari_phenoscape.cube import Band, Cube
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.io.arrays import DecodedArray, Planes
+
+#: How the files of these formats begin.
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
+
+RGB = (Band("R", region="vis"), Band("G", region="vis"), Band("B", region="vis"))
+
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange rows and columns
+
+
+def recognise(path: Path, head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is a picture."""
+    if not head.startswith(SIGNATURES):
+        return False
+    try:
+        with _opened(path):
+            return True
+    except CubeError:
+        return False
+
+
+def open_picture(path: Path) -> Cube:
+    """The bands R, G, B of a colour picture; its mask is where it is at least half opaque.
+
+    Raises
+    ------
+    CubeError
+        The picture is grey, has other colours than RGB, or is damaged.
+    """
+    with _opened(path) as picture:
+        mode = "RGBA" if _is_transparent(picture) else "RGB"
+        if picture.mode not in ("RGB", "RGBA", "P"):
+            grey = picture.mode in ("1", "L", "LA", "La") or picture.mode[0] in "IF"
+            what = "one band, grey" if grey else f"the colours {picture.mode}"
+            raise CubeError(
+                f"'{path.name}' has {what}; red, green and blue were expected. "
+                + ("It can serve as a mask." if grey else "Save it as an RGB picture.")
+            )
+        turned = picture.getexif().get(_ORIENTATION, 1)
+        width, height = picture.size[::-1] if turned in (5, 6, 7, 8) else picture.size
+        deep = _is_deep(path)
+    notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
+    if turned != 1:
+        notes.append("The picture is turned as its EXIF orientation says.")
+    dtype, white = (np.dtype(np.uint16), 65535) if deep else (np.dtype(np.uint8), 255)
+    depth = len(mode)
+    pixels = DecodedArray(
+        path,
+        (depth, height, width),
+        dtype,
+        lambda: _decode_deep(path) if deep else _decode(path, mode),
+    )
+    mask = None
+    if mode == "RGBA":
+        opaque = pixels[3] > white // 2
+        mask = None if opaque.all() else opaque
+    return Cube(
+        array=Planes(pixels, [0, 1, 2]) if depth == 4 else pixels,
+        bands=RGB,
+        path=path,
+        gain=np.array(1 / white, np.float32),
+        mask=mask,
+        provenance=tuple(notes),
+    )
+
+
+def read_numbers(path: Path) -> NDArray[Any]:
+    """(H, W) the numbers of a picture of one band; the colour numbers of a palette.
+
+    Raises
+    ------
+    CubeError
+        It has several bands, or is a JPEG, whose numbers are not exact.
+    """
+    with _opened(path) as picture:
+        if picture.format == "JPEG":
+            raise CubeError(
+                f"'{path.name}' is a JPEG, which blurs the numbers of a mask; PNG or TIFF was "
+                "expected. Save the mask in one of these."
+            )
+        if picture.mode not in ("1", "L", "P") and picture.mode[0] != "I":
+            raise CubeError(
+                f"'{path.name}' has the bands {'+'.join(picture.getbands())}; a mask of one band "
+                "was expected. Save it as a grey picture."
+            )
+        numbers = np.asarray(picture)
+    return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            # a drawer of 100 million pixels is no attack; DecodedArray looks at the memory
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as picture:
+                yield picture
+    except Image.DecompressionBombError:
+        raise CubeError(
+            f"'{path.name}' declares more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
+            "save it as TIFF, which is read without that limit."
+        ) from None
+    except CubeError:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise CubeError(
+            f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
+            "from its source."
+        ) from None
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    return picture.mode == "RGBA" or (picture.mode in "PRGB" and "transparency" in picture.info)
+
+
+def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
+    with _opened(path) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        return np.moveaxis(np.asarray(upright.convert(mode)), -1, 0)
+
+
+def _is_deep(path: Path) -> bool:
+    """Whether a PNG has 16 bits and colours, which Pillow would halve in silence."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head.startswith(SIGNATURES[0]) and head[24] == 16 and head[25] in (2, 6)
+
+
+def _decode_deep(path: Path) -> NDArray[np.uint16]:
+    try:
+        import imagecodecs
+    except ImportError:
+        raise CubeError(
+            f"'{path.name}' has 16 bits a colour, which needs imagecodecs: "
+            'pip install "napari-phenoscape[formats]", or save it as TIFF.'
+        ) from None
+    try:
+        pixels = imagecodecs.png_decode(path.read_bytes())
+    except RuntimeError as error:
+        raise CubeError(
+            f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
+            "from its source."
+        ) from None
+    return np.moveaxis(np.asarray(pixels), -1, 0)

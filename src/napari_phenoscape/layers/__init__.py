@@ -1,0 +1,1 @@
+"""Pure conversions to napari's LayerData tuples: cubes, views, maps."""
