@@ -35,33 +35,33 @@ class Colour:
     Parameters
     ----------
     bands : (n,)
-        Their positions on the C axis.
-    weights : (n,)
-        How much of each is in its grey value; they sum to 1.
+        Their positions on the C axis; a slice where they are neighbours.
+    weights
+        How much of each is in its grey value; None: all alike.
     wavelengths_nm : (n,) or None
-        For a spectrum. None: a red, green, blue triplet, or a single band without hue.
+        Of a spectrum; None for bands that have no hue, and for a triplet.
+    triplet
+        Whether they are red, green and blue, in this order.
     """
 
-    bands: NDArray[np.intp]
-    weights: NDArray[np.float32]
+    bands: NDArray[np.intp] | slice
+    weights: tuple[float, float, float] | None
     wavelengths_nm: NDArray[np.float64] | None
-
-    @property
-    def is_triplet(self) -> bool:
-        """Whether it is red, green and blue, in this order."""
-        return self.wavelengths_nm is None and len(self.bands) == 3
+    triplet: bool
 
     def grey(self, values: Tensor) -> Tensor:
         """(N, 1, H, W) grey of the (N, n, H, W) values of this colour's bands."""
-        weights = values.new_tensor(self.weights).view(-1, 1, 1)
-        return (values * weights).sum(1, keepdim=True)
+        if self.weights is None:
+            return values.mean(1, keepdim=True)
+        red, green, blue = (values[:, i : i + 1] * weight for i, weight in enumerate(self.weights))
+        return red.add_(green).add_(blue)
 
     def turn(self, values: Tensor, turns: NDArray[np.float64]) -> Tensor:
         """(N, n, H, W) values whose hue is turned by (N,) ``turns`` of the colour circle."""
         import torch
         from kornia.color import hsv_to_rgb, rgb_to_hsv
 
-        if self.is_triplet:
+        if self.triplet:
             hsv = rgb_to_hsv(values)
             angles = values.new_tensor(turns * 2 * math.pi).view(-1, 1, 1)
             hsv[:, 0] = (hsv[:, 0] + angles) % (2 * math.pi)
@@ -88,19 +88,23 @@ def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
     # Rec. 601 luma for what the eye sees; no eye weighs the three UV bands
     for triplet, weights in (
         (("R", "G", "B"), (0.299, 0.587, 0.114)),
-        (("UV_R", "UV_G", "UV_B"), (1 / 3, 1 / 3, 1 / 3)),
+        (("UV_R", "UV_G", "UV_B"), None),
     ):
         if all(name in names for name in triplet):
             places = [names.index(name) for name in triplet]
             rest = [i for i in rest if i not in places]
-            found.append(Colour(np.array(places), np.array(weights, np.float32), None))
+            found.append(Colour(_neighbours(places), weights, None, triplet=True))
     if rest:
         centres = [bands[i].wavelength_nm for i in rest]
         known = np.array([c for c in centres if c is not None])
         has_hue = len(rest) > 1 and len(known) == len(rest)
-        weights_rest = np.full(len(rest), 1 / len(rest), np.float32)
-        found.append(Colour(np.array(rest), weights_rest, known if has_hue else None))
+        found.append(Colour(_neighbours(rest), None, known if has_hue else None, triplet=False))
     return tuple(found)
+
+
+def _neighbours(places: list[int]) -> NDArray[np.intp] | slice:
+    first, last = places[0], places[-1] + 1
+    return slice(first, last) if places == list(range(first, last)) else np.array(places)
 
 
 class Photometric(Operation):
@@ -226,9 +230,7 @@ class RandomGrayscale(Photometric):
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
     ) -> None:
         for part in parts:
-            grey = part.grey(image[:, part.bands])
-            for band in part.bands:
-                image[:, band : band + 1] = grey
+            image[:, part.bands] = part.grey(image[:, part.bands])
 
     def warning(self) -> str:
         if self.p:
@@ -272,7 +274,7 @@ class RandomPosterize(Photometric):
         for one, bits in zip(image, self.bits(u), strict=True):
             if bits < 8:
                 step = float(2 ** (8 - bits))
-                one.mul_(255).floor_().mul_(1 / step).floor_().mul_(step / 255)
+                one.mul_(255 / step).floor_().mul_(step / 255)
 
     def warning(self) -> str:
         if self.p and self.bits_low < 8:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from napari_phenoscape.cube import Band
 #: Specimens, and pixels of all their bands, that are worked on together: few enough for the
 #: processor's cache, which is several times faster than memory, and enough for its cores.
 CHUNK_SPECIMENS = 4
-CHUNK_VALUES = 2**18
+CHUNK_VALUES = 2**20
 
 
 class Views(NamedTuple):
@@ -55,6 +55,8 @@ class Views(NamedTuple):
 
 class Augmenter:
     """Makes views; a pure function of pictures, seed, step, specimen number and view number.
+
+    It keeps working memory, so two threads need one each.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ class Augmenter:
         )
         self._erasing = next((o for o in self.operations if isinstance(o, RandomErasing)), None)
         self._noise = torch.Generator()
+        self._buffer = torch.empty(0)
 
     def __call__(
         self,
@@ -133,14 +136,11 @@ class Augmenter:
             torch.from_numpy(matrix.astype(np.float32)).to(images.device),
             field,
         )
-        # one shrinkage in a chunk: each has its own prefilter
+        # on an accelerator all at once; in any case one shrinkage, which is one prefilter
         together = CHUNK_SPECIMENS if images.device.type == "cpu" else max(count, 1)
-        for factor in np.unique(shrink):
-            (members,) = np.nonzero(shrink == factor)
-            for start in range(0, len(members), together):
-                rows = members[start : start + together]
-                part = {kind: u[rows] for kind, u in draws.items()}
-                self._draw(images, masks, matrix[rows], int(factor), rows, part, views)
+        for rows in _chunks(shrink, together):
+            part = {kind: u[rows] for kind, u in draws.items()}
+            self._draw(images, masks, matrix[rows], int(shrink[rows.start]), rows, part, views)
         return views
 
     def _draw(
@@ -149,16 +149,15 @@ class Augmenter:
         masks: Tensor,
         matrix: NDArray[np.float64],
         shrink: int,
-        rows: NDArray[np.intp],
+        rows: slice,
         draws: dict[str, NDArray[np.float64]],
         views: Views,
     ) -> None:
         """Fill the ``rows`` of ``views``."""
         device, side, size = images.device, images.shape[-1], self.size
-        at: Any = _as_slice(rows)
-        mask = masks[at].float()
-        source, gain = self._lit(images[at], mask, draws)
-        bend = views.field[at] if views.field is not None else None
+        mask = masks[rows].float()
+        source, gain = self._lit(images[rows], mask, draws)
+        bend = views.field[rows] if views.field is not None else None
         grid, inside = self._grid(matrix, bend, side, device)
         seen = grid_sample(mask, grid, mode="nearest", align_corners=False) > 0.5
         seen &= inside
@@ -167,7 +166,7 @@ class Augmenter:
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
-        views.mask[at] = seen & kept
+        views.mask[rows] = seen & kept
         block = max(1, CHUNK_VALUES // (CHUNK_SPECIMENS * size**2))
         bands = source.shape[1]
         if device.type != "cpu":
@@ -186,14 +185,9 @@ class Augmenter:
                 view = torch.where(shown, view, fill)
             for op in self._filters:
                 u = draws[op.kind]
-                active = np.flatnonzero(u[:, 0] < op.p)
-                if len(active) == len(view):
-                    op.apply(view, u[:, 1:], first, self._noise)
-                elif len(active):
-                    some = view[active]
-                    op.apply(some, u[active, 1:], first, self._noise)
-                    view[active] = some
-            views.image[at, part] = torch.where(shown & kept, view, fill)
+                for run in _runs(u[:, 0] < op.p):
+                    op.apply(view[run], u[run, 1:], first, self._noise)
+            torch.where(shown & kept, view, fill, out=views.image[rows, part])
 
     def _lit(
         self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]]
@@ -210,15 +204,20 @@ class Augmenter:
             if not (op.changes_pixels and active.any()):
                 continue
             if image is images:
-                image = images.clone()
-            changed = image[active]
-            if op.needs_exposure:
-                # of these specimens only: when a gain is applied must not depend on the others
-                changed *= image.new_tensor(gain[active]).view(-1, 1, 1, 1)
-                gain[active] = 1
-            op.apply(changed, mask[active], u[active, 1:], self._colours)
-            image[active] = changed
+                image = self._copied(images)
+            for run in _runs(active):
+                if op.needs_exposure:
+                    # of these only: when a gain is applied must not depend on other specimens
+                    image[run] *= image.new_tensor(gain[run]).view(-1, 1, 1, 1)
+                    gain[run] = 1
+                op.apply(image[run], mask[run], u[run, 1:], self._colours)
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
+
+    def _copied(self, images: Tensor) -> Tensor:
+        """A copy in memory that is kept: fresh memory costs as much as the arithmetic."""
+        if self._buffer.shape[1:] != images.shape[1:] or len(self._buffer) < len(images):
+            self._buffer = torch.empty_like(images)
+        return self._buffer[: len(images)].copy_(images)
 
     def _grid(
         self, matrix: NDArray[np.float64], bend: Tensor | None, side: int, device: torch.device
@@ -246,8 +245,8 @@ class Augmenter:
             # behind the camera there is nothing to see
             grid /= depth.clamp_min(1e-6)[..., None]
             grid[depth <= 1e-6] = 2
-        inside = (grid.abs() <= 1).all(3)[:, None]
-        return grid, inside
+        near = grid.abs() <= 1
+        return grid, (near[..., 0] & near[..., 1])[:, None]
 
     def _field(self, draws: dict[str, NDArray[np.float64]], device: torch.device) -> Tensor | None:
         """(N, h, w, 2) bend in view pixels."""
@@ -295,8 +294,17 @@ def _bounds(masks: Tensor) -> NDArray[np.float64]:
     return bounds
 
 
-def _as_slice(rows: NDArray[np.intp]) -> slice | Tensor:
-    """Neighbouring rows as a slice, which copies nothing."""
-    if rows[-1] - rows[0] == len(rows) - 1:
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return torch.from_numpy(rows)
+def _runs(active: NDArray[np.bool_]) -> Iterator[slice]:
+    """Neighbouring rows that are active: as slices, which copy nothing."""
+    edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
+    for start, stop in edges.reshape(-1, 2):
+        yield slice(int(start), int(stop))
+
+
+def _chunks(shrink: NDArray[np.int64], together: int) -> Iterator[slice]:
+    """Neighbouring rows of the same shrinkage, ``together`` of them at most."""
+    start = 0
+    for stop in range(1, len(shrink) + 1):
+        if stop == len(shrink) or stop - start == together or shrink[stop] != shrink[start]:
+            yield slice(start, stop)
+            start = stop
