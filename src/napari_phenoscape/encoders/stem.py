@@ -18,8 +18,8 @@ from napari_phenoscape.errors import BandMismatchError
 #: A band that varies less than this share of the most variable one is not blown up to match it.
 LEAST_STD = 0.01
 
-#: Width in nm that is given to a band that has no neighbours to tell it.
-LONE_BAND_NM = 20.0
+#: The first and the last band speak for so many nm beyond their centres.
+MARGIN_NM = 10.0
 
 #: Distance in nm of the spline's knots: no curve is narrower than about this.
 KNOT_NM = 10.0
@@ -86,7 +86,7 @@ class ResponseCurves(nn.Module):
         super().__init__()
         centres = _centres(bands, option)
         grid = np.arange(option.range_nm[0], option.range_nm[1] + 1)  # 1 nm apart
-        seen = _seen(grid, centres)
+        seen = (grid >= centres.min() - MARGIN_NM) & (grid <= centres.max() + MARGIN_NM)
         bells_nm = np.linspace(grid[seen].min(), grid[seen].max(), option.curves)
         # neighbours cross at 0.6 of their height
         sd = max(KNOT_NM, (bells_nm[1] - bells_nm[0]) / 2)
@@ -160,15 +160,6 @@ def _centres(bands: Sequence[Band], option: SpectralResponse) -> NDArray[np.floa
             )
         centres.append(band.wavelength_nm)
     return np.array(centres, dtype=np.float64)
-
-
-def _seen(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(G,) True where the bands measure: half a band's width beyond the first and the last."""
-    nm = np.unique(centres)
-    # at least 2 nm wide, so that a place of the grid lies within
-    steps = np.diff(nm).clip(min=2) if len(nm) > 1 else np.array([LONE_BAND_NM])
-    seen: NDArray[np.bool_] = (grid >= nm[0] - steps[0] / 2) & (grid <= nm[-1] + steps[-1] / 2)
-    return seen
 
 
 def _interpolation(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
