@@ -130,13 +130,3 @@ def test_a_loss_that_is_no_number_names_the_specimens_and_keeps_the_checkpoint(
             break
     run = next(experiment.runs.iterdir())
     assert last_checkpoint(run).name == "step-00000002"
-
-
-def test_two_modalities_have_an_encoder_each_and_a_joint_space(experiment: Experiment) -> None:
-    both = with_steps(experiment.model_copy(update={"modalities": ("rgb", "uv")}), 1)
-    names = weights(result(train(both)))
-    assert {name.split(".")[1] for name in names if name.startswith("heads")} == {
-        "rgb",
-        "uv",
-        "joint",
-    }
