@@ -51,7 +51,8 @@ class Header:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         with path.open("rb") as file:
-            raw = file.read(LARGEST_HEADER + 1)
+            is_large = path.stat().st_size > LARGEST_HEADER
+            raw = file.read(64 if is_large else -1)
         if not _IS_ENVI.match(raw[:64] + b"\n"):
             others = (what for pattern, what in OTHER_FORMATS if re.match(pattern, raw[:64]))
             what = next(others, "a file of another kind")
@@ -59,7 +60,7 @@ class Header:
                 f"'{self.name}' is {what}, not an ENVI header, whose first line is 'ENVI'. "
                 "Open it with a program for its format, or export the cube as ENVI."
             )
-        if len(raw) > LARGEST_HEADER:
+        if is_large:
             raise CubeError(
                 f"'{self.name}' is larger than {LARGEST_HEADER} bytes; an ENVI header was "
                 "expected. Is it the data file, renamed?"

@@ -146,9 +146,9 @@ def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
         )
         return [*SPECIMEN, MASK]
     raise CubeError(
-        f"'{stack.path.name}' has {count} {stack.noun if count > 1 else 'channel'}{said}; 3 (RGB), 4 with transparency, "
-        "6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) were expected, or ImageJ labels such "
-        "as 'visible:R' and 'uv:B'. "
+        f"'{stack.path.name}' has {count} {stack.noun if count > 1 else 'channel'}{said}; "
+        "3 (RGB), 4 with transparency, 6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) were "
+        "expected, or ImageJ labels such as 'visible:R' and 'uv:B'. "
         + ("It can serve as a mask." if count == 1 else "Choose or label the channels in ImageJ.")
     )
 
