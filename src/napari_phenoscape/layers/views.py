@@ -64,7 +64,7 @@ def view_layers(
         outlines[: len(one), start : start + len(one)][one] = number
         kwargs = {"name": name, "rgb": True, "translate": (0, start), "metadata": metadata}
         layers.append((_composite(image[list(triple)], low, high), kwargs, "image"))
-    layers.append((outlines, {"name": "outlines", "contour": 1, "metadata": metadata}, "labels"))
+    layers.append((outlines, {"name": "outlines", "metadata": metadata}, "labels"))
     return layers
 
 

@@ -174,6 +174,7 @@ class PreviewDock(Dock):
             "view",
         )
         if new:
+            layers[-1].contour = 1  # napari's constructor of Labels does not take it
             look_at(self.viewer, layers)
         said = warnings(operations(experiment.augmentations))
         self.warnings.setText("\n".join(said))
