@@ -25,7 +25,7 @@ from napari_phenoscape.augmentations.photometric import Photometric, colours
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.cube import Band
 
-#: Specimens, and pixels of all their bands, that are worked on together: few enough for the
+#: Specimens, and values of the few bands of them, that are worked on together: few enough for the
 #: processor's cache, which is several times faster than memory, and enough for its cores.
 CHUNK_SPECIMENS = 4
 CHUNK_VALUES = 2**20
