@@ -23,9 +23,10 @@ def fabric(runtime: Runtime) -> Fabric:
     """
     import torch
 
+    from lightning_fabric import Fabric
+
     # Fabric announces the precision on stderr, under our progress bar
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    from lightning_fabric import Fabric
 
     present = devices()
     device = present[0] if runtime.device == "auto" else runtime.device
