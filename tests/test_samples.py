@@ -13,8 +13,12 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
+from napari_phenoscape.collection import collect
+from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.io import open_cube
 from napari_phenoscape.samples import pigments, write_samples
 from napari_phenoscape.samples.pigments import WAVELENGTHS_NM
 from napari_phenoscape.samples.shapes import Pose
@@ -296,3 +300,44 @@ def test_stopping_in_the_middle_leaves_nothing_behind(tmp_path):
 def test_too_few_or_too_small_specimens_are_refused(tmp_path, specimens, size):
     with pytest.raises(CollectionError, match=f"{specimens} specimens of {size} pixels"):
         result(write_samples(tmp_path / "new", specimens=specimens, size=size))
+
+
+def test_experiments_are_read_back_with_their_files_found(samples):
+    read = {path.name: Experiment.read(path) for path in samples.glob("*.yaml")}
+    assert set(read) == {"rgb-uv.yaml", "rgb.yaml", "drawer.yaml"}
+    assert read["rgb-uv.yaml"].collection.path == samples / "multispectral"
+    drawer = read["drawer.yaml"].collection
+    assert all(path.is_file() for path in (drawer.path, drawer.regions, drawer.metadata))
+
+
+def test_rgb_and_rgb_uv_experiments_differ_in_their_bands_only(samples):
+    with_uv, without = (
+        Experiment.read(samples / name).model_dump(exclude={"name", "modalities"})
+        for name in ("rgb-uv.yaml", "rgb.yaml")
+    )
+    assert with_uv == without
+
+
+def test_all_experiments_collect_every_specimen_with_its_metadata(samples):
+    found = {
+        name: result(collect(Experiment.read(samples / f"{name}.yaml").collection))
+        for name in ("rgb-uv", "rgb", "drawer")
+    }
+    assert {name: len(each.specimens) for name, each in found.items()} == {
+        "rgb-uv": 32,
+        "rgb": 32,
+        "drawer": 24,
+    }
+    for collection in found.values():
+        assert not collection.metadata["morph"].isna().any()
+        assert not collection.skipped
+
+
+def test_modalities_of_the_samples_are_found_by_the_readers(samples):
+    photograph_path = samples / "multispectral/Ficta_aurea/Ficta_aurea_0000_F_Dorsal.tif"
+    photographed, scanned = open_cube(photograph_path), open_cube(samples / "drawer.bil")
+    assert list(as_modality("rgb+uv").indices(photographed)) == [0, 1, 2, 3, 4, 5]
+    assert photographed.mask is not None
+    assert len(as_modality("full").indices(scanned)) == 408
+    foam = scanned.reflectance(rows=slice(0, 1), columns=slice(0, 1))
+    assert foam.mean() == pytest.approx(0.3, abs=0.002)

@@ -21,6 +21,7 @@ from PIL import Image
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Progress
+from napari_phenoscape.samples.experiments import write_experiments
 from napari_phenoscape.samples.pigments import WAVELENGTHS_NM
 from napari_phenoscape.samples.specimens import (
     DRAWER_COLUMNS,
@@ -116,6 +117,7 @@ def write_samples(
             for _ in _write_drawer(folder, individuals[:IN_DRAWER]):
                 done += 1
                 yield Progress("drawing samples", done, total)
+        write_experiments(folder, drawer)
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
         (folder / RECEIPT).write_text(json.dumps({**asked, "bytes": sizes}, indent=1), "utf-8")
