@@ -5,22 +5,25 @@ from __future__ import annotations
 import difflib
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+from torchvision.models.vision_transformer import VisionTransformer
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Encoder, SpectralResponse
 from napari_phenoscape.encoders.stem import ResponseCurves, Standardised, Stem, rgb_mixing
-from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError
-
-#: Children of torchvision's nets that pool and classify; all that comes before makes the grid.
-CLASSIFIERS = {"avgpool", "classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits"}
+from napari_phenoscape.encoders.weights import (
+    CLASSIFIERS,
+    cannot_download,
+    download_weights,
+    load_weights,
+    read_weights,
+)
+from napari_phenoscape.errors import OptionError
 
 TIMM = "timm:"
 
@@ -156,11 +159,11 @@ def _backbone(option: Encoder, image_size: int) -> nn.Module:
         net = _torchvision(name, image_size)
     weights = None
     if option.weights is not None:
-        weights = _read(option.weights)
+        weights = read_weights(option.weights)
     elif option.download and not name.startswith(TIMM):
-        weights = _download(name)
+        weights = download_weights(name)
     if weights is not None:
-        _load(net, weights, option)
+        load_weights(net, weights, option)
     if isinstance(net, VisionTransformer):
         return Tokens(net)
     return Timm(net) if name.startswith(TIMM) else Pooled(net)
@@ -205,7 +208,7 @@ def _timm(name: str, image_size: int, download: bool) -> nn.Module:
     try:
         net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
     except (OSError, RuntimeError) as error:
-        raise _cannot_download(f"{TIMM}{name}", error) from None
+        raise cannot_download(f"{TIMM}{name}", error) from None
     except (ValueError, AssertionError) as error:
         raise _wrong_size(f"{TIMM}{name}", image_size, error) from None
     return cast(nn.Module, net)
@@ -239,71 +242,6 @@ def _features(encoder: nn.Module, bands: int, name: str, image_size: int) -> int
     return h.shape[1]
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors by name; never runs code that a file holds."""
-    import pickle
-
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise MissingFileError(
-            f"There is no file of weights at '{path}'. Correct encoder.weights, or leave it out "
-            "to start from random weights."
-        )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise CheckpointError(
-            f"'{path}' cannot be read as weights ({reason}). A .safetensors file, or a .pth file "
-            "that holds nothing but tensors, was expected."
-        ) from None
-    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise CheckpointError(
-            f"'{path}' holds more than tensors by name (a state_dict). Save the state_dict alone, "
-            "best as .safetensors."
-        )
-    return dict(found)
-
-
-def _download(name: str) -> dict[str, Tensor]:
-    try:
-        weights = models.get_model_weights(name).DEFAULT
-        return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except AttributeError:
-        raise OptionError(
-            f"torchvision has no pretrained weights for '{name}'. Set download to false, or "
-            "choose another backbone."
-        ) from None
-    except (OSError, RuntimeError) as error:
-        raise _cannot_download(name, error) from None
-
-
-def _load(net: nn.Module, weights: dict[str, Tensor], option: Encoder) -> None:
-    """Put pretrained weights into a whole net; those of its classifier may be missing or differ."""
-    if isinstance(net, VisionTransformer) and "encoder.pos_embedding" in weights:
-        weights = interpolate_embeddings(net.image_size, net.patch_size, OrderedDict(weights))
-    wanted = net.state_dict()
-    fitting = {
-        name: tensor
-        for name, tensor in weights.items()
-        if name in wanted and tensor.shape == wanted[name].shape
-    }
-    lacking = [n for n in wanted if n not in fitting and n.split(".")[0] not in CLASSIFIERS]
-    if lacking:
-        first = lacking[0]
-        given = f"has shape {tuple(weights[first].shape)}" if first in weights else "is missing"
-        raise CheckpointError(
-            f"{len(lacking)} of {len(wanted)} tensors of '{option.backbone}' are not in "
-            f"'{option.weights or 'the download'}' (e.g. '{first}' {given}). Name the backbone "
-            "that these weights belong to, or other weights."
-        )
-    net.load_state_dict(fitting, strict=False)
-
-
 def _plain(norm: nn.LayerNorm) -> nn.LayerNorm:
     """The same norm for (N, D); ConvNeXt's own is for (N, D, 1, 1)."""
     plain = nn.LayerNorm(norm.normalized_shape, norm.eps)
@@ -322,12 +260,4 @@ def _wrong_size(name: str, image_size: int, error: Exception) -> OptionError:
     return OptionError(
         f"The backbone '{name}' does not take images of {image_size} px ({reason}). "
         "Enlarge image_size (224 suits every net), or choose another backbone."
-    )
-
-
-def _cannot_download(name: str, error: Exception) -> OptionError:
-    reason = " ".join(str(error).split())[:120]
-    return OptionError(
-        f"The pretrained weights of '{name}' cannot be downloaded ({reason}). Name a file in "
-        "encoder.weights, or set download to false."
     )
