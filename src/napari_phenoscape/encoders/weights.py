@@ -46,7 +46,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def download_weights(name: str) -> dict[str, Tensor]:
-    """torchvision's best weights of a net, through torch's cache."""
+    """The best weights that torchvision has for a net, through torch's cache."""
     best = getattr(models.get_model_weights(name), "DEFAULT", None)
     if best is None:
         raise OptionError(
