@@ -16,6 +16,7 @@ from napari_phenoscape.atomic import atomic
 from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
 from napari_phenoscape.collection import AnySource, Collection, collect
 from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.errors import CheckpointError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.run import read_experiment
@@ -73,7 +74,8 @@ def embed(
     Raises
     ------
     CheckpointError
-        The specimens do not have the bands that the run was trained on.
+        The specimens do not have the bands that the run was trained on (a run with the stem
+        ``spectral_response`` takes any that have wavelengths).
     """
     import torch
 
@@ -87,8 +89,9 @@ def embed(
     collection = yield from collect(source)
     modalities = [as_modality(given) for given in experiment.modalities]
     crops = yield from prepare(collection, modalities, canvas_size(experiment))
-    _check_bands(crops, trained_on, run)
-    net = build_model(experiment, crops)
+    if not isinstance(experiment.encoder.stem, SpectralResponse):
+        _check_bands(crops, trained_on, run)
+    net = build_model(experiment, crops, pretrained=untrained)
     if not untrained:
         load_weights(checkpoint, net)
     home = fabric(experiment.runtime)

@@ -11,7 +11,7 @@ from napari_phenoscape.augmentations import AnyAugmentation, PresetName
 from napari_phenoscape.collection import AnySource
 from napari_phenoscape.cube import Modality, as_modality
 from napari_phenoscape.encoders import AnyFusion, Concatenate, Encoder, ProjectionHead
-from napari_phenoscape.losses import AnyLoss, NTXent
+from napari_phenoscape.losses import AnyLoss, CrossModal, NTXent
 from napari_phenoscape.option import Option
 
 
@@ -73,8 +73,15 @@ class Experiment(Option):
     runs: Path = Field(Path("runs"), description="folder that holds the run directories")
 
     @model_validator(mode="after")
-    def _modalities_are_known_and_distinct(self) -> Experiment:
+    def _modalities_fit_each_other_and_the_losses(self) -> Experiment:
         names = [as_modality(given).name for given in self.modalities]
         if len(set(names)) < len(names):
             raise ValueError(f"the modalities {names} are not distinct; name each once.")
+        if "joint" in names:
+            raise ValueError("'joint' is the space of all modalities; name the modality otherwise.")
+        if len(names) < 2 and any(isinstance(loss, CrossModal) for loss in self.losses):
+            raise ValueError(
+                f"the loss 'cross_modal' compares modalities, and there is only '{names[0]}'; "
+                "choose two, e.g. [rgb, uv], or leave it out."
+            )
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,7 +108,7 @@ class Option(BaseModel):
 
 def _anchored(value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
-        return folder / value
+        return Path(os.path.normpath(folder / value))
     if isinstance(value, Option):
         return {name: _anchored(getattr(value, name), folder) for name in type(value).model_fields}
     if isinstance(value, tuple):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Views on a sheet: those of four steps.
 SHEET = 8
 
+#: Width in pixels that the picture of a sheet has at most, unless its views are larger.
+SHEET_PX = 1200
+
 
 def views_of(
     experiment: Experiment, crops: Crops, specimen: int, *, seed: int, step: int, count: int = 2
@@ -84,8 +87,10 @@ def preview(
         step=step,
         count=SHEET,
     )
-    sheet = view_sheet(views, crops.bands)
+    sheet = Image.fromarray(view_sheet(views, crops.bands))
+    # whole pixels, large enough to look at
+    sheet = sheet.resize([side * max(1, SHEET_PX // sheet.width) for side in sheet.size], 0)
     with atomic(path.absolute()) as temporary:
-        Image.fromarray(sheet).save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG")
     yield Saved(path)
     return path

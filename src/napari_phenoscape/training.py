@@ -37,6 +37,7 @@ from napari_phenoscape.run import log_event, new_run, read_experiment, write_exp
 from napari_phenoscape.store import Crops, prepare
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
     from torch import Tensor, optim
 
     from napari_phenoscape.augmentations.pipeline import Augmenter
@@ -77,16 +78,21 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     PhenoscapeError
         What is wrong and the way out. A run that was started keeps its newest checkpoint.
     """
+    from napari_phenoscape.runtime import fabric
+
+    if run is not None:
+        _check_same(experiment, read_experiment(run), run)
+    crops = yield from _crops(experiment)
+    _check_batch(experiment.schedule, crops)
+    # all that can be refused is refused before a directory is made
+    begun = run is not None and bool(checkpoints(run))
+    net = build_model(experiment, crops, pretrained=not begun)
+    home = fabric(experiment.runtime)
     if run is None:
-        crops = yield from _crops(experiment)
-        _check_batch(experiment.schedule, crops)
         run = new_run(experiment)
     else:
-        _check_same(experiment, read_experiment(run), run)
-        crops = yield from _crops(experiment)
-        _check_batch(experiment.schedule, crops)
         write_experiment(run, experiment)
-    steps = _steps(experiment, crops, run)
+    steps = _steps(experiment, crops, run, home, net)
     try:
         for event in steps:
             log_event(run, event)
@@ -115,12 +121,24 @@ def canvas_size(experiment: Experiment) -> int:
     return round(CANVAS * experiment.image_size)
 
 
-def build_model(experiment: Experiment, crops: Crops) -> SimCLR:
-    """The untrained net of an experiment; the same weights for the same seed."""
+def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
+    """The untrained net of an experiment; the same weights for the same seed.
+
+    Parameters
+    ----------
+    experiment, crops
+        What it is made of and for.
+    pretrained
+        Read the pretrained weights that the experiment names; not needed, and so not looked for,
+        where a checkpoint is loaded next.
+    """
     import torch
 
     from napari_phenoscape.model import SimCLR
 
+    if not pretrained:
+        blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
+        experiment = experiment.model_copy(update={"encoder": blank})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
         return SimCLR(
@@ -157,16 +175,15 @@ def _crops(experiment: Experiment) -> Generator[Event, None, Crops]:
     return (yield from prepare(collection, modalities, canvas_size(experiment)))
 
 
-def _steps(experiment: Experiment, crops: Crops, run: Path) -> Iterator[Event]:
+def _steps(
+    experiment: Experiment, crops: Crops, run: Path, home: Fabric, net: SimCLR
+) -> Generator[Event, None, None]:
     """Events of the optimisation itself."""
     import torch
 
     from napari_phenoscape.losses import agreement, spread, total_loss
-    from napari_phenoscape.runtime import fabric
 
     schedule, seed = experiment.schedule, experiment.seed
-    home = fabric(experiment.runtime)
-    net = build_model(experiment, crops)
     net.to(memory_format=torch.channels_last)
     optimizer = _optimizer(net, schedule)
     step = 0

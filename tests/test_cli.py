@@ -1,0 +1,139 @@
+"""The command line: the whole path from samples to clusters, and one sentence when it fails."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from napari_phenoscape.cli import app
+from napari_phenoscape.clustering import read_clusters
+from napari_phenoscape.events import result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples.experiments import RGB_UV
+
+TINY = ("--set", "schedule.steps=2", "--set", "schedule.batch_size=8", "--set", "image_size=32")
+
+
+def phenoscape(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def sentence(*words: object) -> str:
+    """What a verb that fails says; exit code 2, one line, no traceback."""
+    end = phenoscape(*words)
+    assert end.exit_code == 2, end.output
+    assert "Traceback" not in end.stderr
+    lines = [line for line in end.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, end.stderr
+    return lines[0]
+
+
+def picture(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "samples"
+    result(write_samples(folder, specimens=24, size=32, drawer=False))
+    (folder / "e.yaml").write_text(RGB_UV.model_copy(update={"runs": Path("../runs")}).to_yaml())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
+    end = phenoscape("train", folder / "e.yaml", *TINY)
+    assert end.exit_code == 0, end.output
+    return Path("".join(end.stdout.split("run ", 1)[1].splitlines()))
+
+
+def test_paths_in_a_yaml_file_start_at_its_folder(run: Path, folder: Path) -> None:
+    assert run.parent.resolve() == folder.parent / "runs"
+
+
+def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
+    assert "24 specimens, 512 numbers each" in phenoscape("embed", run).stdout
+    clustered = phenoscape("cluster", run, "--clusters", 3)
+    counts = [int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)]
+    assert len(counts) == 3
+    assert sum(counts) == 24
+    assert sorted(set(read_clusters(run / "clusters.parquet").labels)) == [1, 2, 3]
+    assert picture(run / "clusters.png").shape[1] > 500
+    table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
+    assert all(line in table for line in ("trained", "untrained", "colour statistics"))
+    assert "2 of 2 steps" in phenoscape("info", run).stdout
+
+
+def test_a_run_goes_on_with_more_steps(folder: Path) -> None:
+    end = phenoscape("train", folder / "e.yaml", *TINY)
+    run = "".join(end.stdout.split("run ", 1)[1].splitlines())
+    assert phenoscape("train", run, "--set", "schedule.steps=3").exit_code == 0
+    assert "3 of 3 steps" in phenoscape("info", run).stdout
+
+
+def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Path) -> None:
+    sheets = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        out = tmp_path / f"{name}.png"
+        assert phenoscape("preview", folder / "e.yaml", "-o", out, "--seed", seed).exit_code == 0
+        sheets.append(picture(out))
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    assert (sheets[0] != sheets[2]).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("schedule.batch_size=500", "batch of 500 is larger than the collection of 24"),
+        ("collection.path=/nowhere", "/nowhere"),
+        ("encoder.backbone=resnet19", "resnet19"),
+        ("modalities=[nir]", "nir"),
+        ("losses=[{kind: cross_modal}]", "there is only 'rgb+uv'"),
+        ("schedule.stepz=3", "Did you mean 'steps'"),
+        ("nothing", "name=value"),
+        ("a.b=1", "no 'a'"),
+    ],
+)
+def test_what_is_wrong_in_an_experiment_is_one_sentence(
+    folder: Path, change: str, words: str
+) -> None:
+    runs = folder.parent / "no-runs"
+    assert words in sentence("train", folder / "e.yaml", *TINY, "--set", f"runs={runs}", "--set", change)
+    assert not runs.exists()
+
+
+def test_what_is_wrong_elsewhere_is_one_sentence(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.yaml").write_text("collection: [")
+    for words in (
+        ("info", tmp_path / "nothing.bil"),
+        ("info", tmp_path / "empty"),
+        ("train", tmp_path / "broken.yaml"),
+        ("train", tmp_path / "empty"),
+        ("embed", tmp_path / "empty"),
+        ("cluster", tmp_path / "empty"),
+        ("cluster", run, "--method", "kmeens"),
+        ("evaluate", run, "--label", "colour"),
+    ):
+        assert len(sentence(*words)) > len("error: ")
+
+
+def test_a_folder_without_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    said = sentence("train", folder / "e.yaml", "--set", f"collection.path={tmp_path}")
+    assert "notes.txt" in said
+
+
+def test_specimens_of_other_bands_do_not_fit_a_run(run: Path, folder: Path, tmp_path: Path) -> None:
+    given = RGB_UV.anchored(folder)
+    other = given.model_copy(
+        update={"collection": given.collection.model_copy(update={"path": folder / "rgb"})}
+    )
+    (tmp_path / "other.yaml").write_text(other.to_yaml())
+    assert "uv" in sentence("embed", run, "--collection", tmp_path / "other.yaml")
