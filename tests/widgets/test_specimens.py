@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_phenoscape.collection import Drawer, Folder, collect
 from napari_phenoscape.events import result
@@ -63,8 +64,6 @@ def test_measured_bands_are_the_reflectance_that_was_drawn(dock, wait, drawer):
 
 
 def regions_of(drawer):
-    import tifffile
-
     path = drawer.with_name("regions.tif")
     numbers = np.zeros((40, 60), np.uint8)
     numbers[5:15, 10:22], numbers[20:32, 30:45] = 1, 2
@@ -82,12 +81,14 @@ def test_drawn_regions_become_specimens_that_the_command_line_finds_too(
         numbers = np.zeros((40, 60), np.int32)
         numbers[5:15, 10:22], numbers[20:32, 30:45] = 3, 7
         viewer.add_labels(numbers, name="mine")
+        rows = [0] * 5 + [3 * 12] * 10 + [0] * 5 + [7 * 15] * 12 + [0] * 8
     else:
         boxes = [
             [[5, 10], [5, 21], [14, 21], [14, 10]],
             [[20, 30], [20, 44], [31, 44], [31, 30]],
         ]
         viewer.add_shapes(boxes, shape_type="polygon", name="mine")
+        rows = [0] * 5 + [1 * 12] * 10 + [0] * 5 + [2 * 15] * 12 + [0] * 8
     dock.regions.setCurrentText("mine")
     dock.use_button.click()
     source = dock.form.get()
@@ -95,7 +96,8 @@ def test_drawn_regions_become_specimens_that_the_command_line_finds_too(
     assert source.regions == tmp_path / "runs" / "drawer_regions.tif"
     gather(dock, wait, source)
     boxes = [specimen.box for specimen in dock.session.collection.specimens]
-    assert boxes == [(5, 15, 10, 22), (20, 32, 30, 45)]
+    assert boxes == [(3, 17, 8, 24), (18, 34, 28, 47)]  # with a margin of 2 pixels
+    assert tifffile.imread(source.regions).sum(axis=1).tolist() == rows
     assert [s.box for s in result(collect(source)).specimens] == boxes
     assert [layer.name for layer in viewer.layers].count("mine") == 1
 
