@@ -78,3 +78,43 @@ def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> No
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged"):
         result(embed(copy))
+
+
+def test_a_response_stem_embeds_a_camera_of_other_wavelengths(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The same specimens with every band and with every fourth lie in nearly the same place."""
+    from napari_phenoscape.encoders import SpectralResponse
+
+    folder = tmp_path_factory.mktemp("scan")
+    rng = np.random.default_rng(0)
+    shape = rng.random((12, 4, 16, 16))
+    nm = np.linspace(400, 800, 121)
+    curves = np.exp(-0.5 * ((nm - np.array([[450], [550], [650], [750]])) / 60) ** 2)
+    for name, step in (("fine", 1), ("coarse", 4)):
+        (folder / name).mkdir()
+        own = nm[::step]
+        for number, planes in enumerate(shape):
+            counts = np.tensordot(curves[:, ::step].T, planes, 1) * 10_000
+            path = folder / name / f"s{number}.bsq"
+            counts.astype("<u2").tofile(path)
+            path.with_suffix(".bsq.hdr").write_text(
+                f"ENVI\nsamples = 16\nlines = 16\nbands = {len(own)}\ninterleave = bsq\n"
+                "data type = 12\nbyte order = 0\nheader offset = 0\nwavelength units = nm\n"
+                f"wavelength = {{{', '.join(f'{x:.3f}' for x in own)}}}\n"
+            )
+    given = {
+        "collection": {"kind": "folder", "path": str(folder / "fine"), "pattern": "*.bsq"},
+        "modalities": ["full"],
+        "image_size": 32,
+        "encoder": {"stem": {**SpectralResponse().model_dump(), "curves": 6}},
+        "schedule": {"steps": 2, "batch_size": 6},
+        "runs": str(folder / "runs"),
+    }
+    run = result(train(Experiment.parse(given)))
+    fine = result(embed(run))["full"].x
+    coarse = result(embed(run, Folder(path=folder / "coarse", pattern="*.bsq")))["full"].x
+    centre = fine.mean(0)
+    a, b = fine - centre, coarse - centre
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() > 0.99
