@@ -407,6 +407,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.filterwarnings("ignore:Parameters with non-lowercase")  # says the oracle
 def test_every_header_of_the_truth_table_is_right_or_refused(phenoscape_data):
     opened = 0
     for row in _rows(phenoscape_data):

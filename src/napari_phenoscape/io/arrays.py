@@ -226,7 +226,7 @@ def ignorable(value: float, dtype: np.dtype[Any]) -> float | None:
     # decimal digits of the largest float32 may round to just above it
     if largest < abs(value) <= largest * 1.001:
         return float(np.copysign(largest, value))
-    return None if largest < abs(value) < float("inf") else float(value)
+    return None if largest < abs(value) < float("inf") else float(np.asarray(value, dtype))
 
 
 def unique(names: list[str]) -> list[str]:

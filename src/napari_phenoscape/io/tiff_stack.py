@@ -23,7 +23,7 @@ from napari_phenoscape.io.arrays import DecodedArray, FileArray
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_PHOTOMETRIC_MINISWHITE, _MINISBLACK, _RGB, _YCBCR = 0, 1, 2, 6
+_MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
@@ -116,7 +116,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
     path
         The file.
     colours
-        Refuse palettes and inverted grey, whose numbers are no reflectance.
+        Refuse palettes, whose numbers are no reflectance.
 
     Raises
     ------
@@ -124,6 +124,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
         Damaged, cut short, more than memory holds, or planes that do not fit together.
     """
     with _readable(path), tifffile.TiffFile(path) as tif:
+        _refuse_lost_pages(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
         if len(images) == 2 and _is_mask_page(*images):
             return _with_mask_page(path, tif, images[0], images[1])
@@ -133,6 +134,18 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
                 "of planes of the same size was expected. Save the one that you want alone."
             )
         return _stack(path, tif, images[0], colours=colours)
+
+
+def _refuse_lost_pages(path: Path, tif: tifffile.TiffFile) -> None:
+    """Each page says where the next one is; where that is not in the file, tifffile stops."""
+    with path.open("rb") as file:
+        file.seek(tif.pages.next_page_offset or 0)
+        following = file.read(tif.tiff.offsetsize)
+    if following != bytes(tif.tiff.offsetsize):
+        raise CubeError(
+            f"'{path.name}' is truncated: after {len(tif.pages)} pages another is declared that is "
+            f"not in its {path.stat().st_size} bytes. Copy the file again from its source."
+        )
 
 
 def _is_mask_page(planes: tifffile.TiffPageSeries, last: tifffile.TiffPageSeries) -> bool:
@@ -191,10 +204,16 @@ def _stack(
 
 
 def _refuse_other_colours(path: Path, page: Any, colours: bool) -> None:
-    allowed = [_MINISBLACK, _RGB]
+    allowed = [_MINISBLACK, _RGB] if colours else [_MINISBLACK, _RGB, _PALETTE]
     if page.compression in _JPEG:
         allowed.append(_YCBCR)  # its decoder gives RGB
-    if colours and page.photometric not in allowed:
+    if page.photometric == _MINISWHITE:
+        # tifffile writes bool masks so, True as 1; other programs show that 1 as black
+        raise CubeError(
+            f"'{path.name}' declares that 0 is white, which programs read in opposite ways; 0 as "
+            "black was expected. Save it anew as 8-bit grey."
+        )
+    if page.photometric not in allowed:
         kind = getattr(page.photometric, "name", page.photometric)
         raise CubeError(
             f"'{path.name}' has the colours {kind}; plain numbers or RGB were expected. Save it as "
