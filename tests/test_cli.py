@@ -104,7 +104,9 @@ def test_what_is_wrong_in_an_experiment_is_one_sentence(
     folder: Path, change: str, words: str
 ) -> None:
     runs = folder.parent / "no-runs"
-    assert words in sentence("train", folder / "e.yaml", *TINY, "--set", f"runs={runs}", "--set", change)
+    assert words in sentence(
+        "train", folder / "e.yaml", *TINY, "--set", f"runs={runs}", "--set", change
+    )
     assert not runs.exists()
 
 

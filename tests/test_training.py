@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from napari_phenoscape.checkpoint import last_checkpoint
 from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
-from napari_phenoscape.events import Finished, Saved, Started, Step, result
+from napari_phenoscape.events import Finished, Progress, Saved, Started, Step, result
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.run import read_events
 from napari_phenoscape.samples import write_samples
@@ -85,7 +85,7 @@ def test_every_event_is_in_the_log_and_the_checkpoints_are_announced(
 ) -> None:
     events = list(train(experiment))
     run = events[-1].path  # type: ignore[union-attr]
-    assert read_events(run) == [e for e in events if not type(e).__name__ == "Progress"]
+    assert read_events(run) == [e for e in events if not isinstance(e, Progress)]
     assert [e.step for e in events if isinstance(e, Step)] == [1, 2, 3, 4, 5, 6]
     assert [e.path.name[-1] for e in events if isinstance(e, Saved)] == ["2", "4", "6"]
 
@@ -99,7 +99,9 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_an_epoch_shows_every_specimen_once_in_a_new_order() -> None:
-    epochs = [np.concatenate([batch_of_step(s + 3 * e, 24, 8, 0) for s in range(3)]) for e in (0, 1)]
+    epochs = [
+        np.concatenate([batch_of_step(s + 3 * e, 24, 8, 0) for s in range(3)]) for e in (0, 1)
+    ]
     assert all(sorted(epoch) == list(range(24)) for epoch in epochs)
     assert not np.array_equal(*epochs)
 
@@ -107,7 +109,7 @@ def test_an_epoch_shows_every_specimen_once_in_a_new_order() -> None:
 def test_a_batch_larger_than_the_collection_is_refused_before_a_run_is_made(
     experiment: Experiment,
 ) -> None:
-    with pytest.raises(CollectionError, match="batch of 64 is larger than .* 24 specimens"):
+    with pytest.raises(CollectionError, match=r"batch of 64 is larger than .* 24 specimens"):
         result(train(with_steps(experiment, 6, batch_size=64)))
     assert not experiment.runs.exists()
 

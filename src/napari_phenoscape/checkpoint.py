@@ -68,8 +68,8 @@ def last_checkpoint(run: Path) -> Path:
     found = checkpoints(run)
     if not found:
         raise CheckpointError(
-            f"'{run}' holds no checkpoint; a run directory with 'checkpoints/step-...' was expected."
-            " Train first, or name another run."
+            f"'{run}' holds no checkpoint ('checkpoints/step-...' was expected). "
+            "Train first, or name another run."
         )
     return found[-1]
 
@@ -132,5 +132,9 @@ def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _flat(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
     return _contiguous(
-        {f"{index}.{name}": tensor for index, slots in state.items() for name, tensor in slots.items()}
+        {
+            f"{index}.{name}": tensor
+            for index, slots in state.items()
+            for name, tensor in slots.items()
+        }
     )

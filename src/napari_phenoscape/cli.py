@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from napari_phenoscape.errors import MissingFileError, OptionError, PhenoscapeError
+from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Finished, Health, Progress, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment
 

@@ -104,8 +104,8 @@ class Cube:
     array: BandArray
     bands: tuple[Band, ...]
     path: Path
-    gain: NDArray[np.float32] = field(default_factory=lambda: np.float32(1)[...])
-    offset: NDArray[np.float32] = field(default_factory=lambda: np.float32(0)[...])
+    gain: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))
+    offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
     mask: NDArray[np.bool_] | None = None
     ignore_value: float | None = None
     rgb_bands: tuple[int, int, int] | None = None
@@ -255,6 +255,7 @@ def _describe(cube: Cube) -> str:
     span = (
         f"{centres.min():.0f}-{centres.max():.0f} nm"
         if centres is not None
-        else ", ".join(band.name for band in cube.bands[:8]) + (", ..." if len(cube.bands) > 8 else "")
+        else ", ".join(band.name for band in cube.bands[:8])
+        + (", ..." if len(cube.bands) > 8 else "")
     )
     return f"'{cube.path.name}' ({len(cube.bands)} bands: {span})"

@@ -90,9 +90,7 @@ def demo(directory: Path, *, seed: int = 0) -> Generator[Event, None, Result]:
 
 def show(run: Path) -> None:
     """Open a clustered run in napari, in a process of its own, and wait until it is closed."""
-    subprocess.run(
-        [sys.executable, "-m", "napari_phenoscape.widgets.show", str(run)], check=False
-    )
+    subprocess.run([sys.executable, "-m", "napari_phenoscape.widgets.show", str(run)], check=False)
 
 
 def has_display() -> bool:

@@ -147,9 +147,7 @@ def embeddings_path(
 
 def write_embeddings(embeddings: Embeddings, path: Path) -> None:
     """Write ``.parquet`` (table, then x1..xD) or ``.csv`` (filename, x1..xD, then the rest)."""
-    x = pd.DataFrame(
-        embeddings.x, columns=[f"x{i + 1}" for i in range(embeddings.x.shape[1])]
-    )
+    x = pd.DataFrame(embeddings.x, columns=[f"x{i + 1}" for i in range(embeddings.x.shape[1])])
     with atomic(path) as temporary:
         if path.suffix == ".csv":
             first, rest = embeddings.table[["filename"]], embeddings.table.drop(columns="filename")
@@ -168,7 +166,7 @@ def read_embeddings(path: Path) -> Embeddings:
             f"There are no embeddings at '{path}'. Run `phenoscape embed {path.parent}` first."
         )
     whole = pd.read_parquet(path)
-    columns = [f"x{i + 1}" for i in range(sum(bool(re.fullmatch(r"x\d+", c)) for c in whole))]
+    columns = [f"x{i + 1}" for i in range(sum(map(_is_dimension, whole)))]
     x = whole[columns].to_numpy(np.float32)
     given = whole.attrs["source"]
     source = given and TypeAdapter(AnySource).validate_python(given)
@@ -190,7 +188,7 @@ def _table(collection: Collection) -> pd.DataFrame:
         }
     )
     metadata = collection.metadata.reset_index(drop=True)
-    clash = [name for name in metadata if name in own or re.fullmatch(r"x\d+", str(name))]
+    clash = [name for name in metadata if name in own or _is_dimension(name)]
     return pd.concat([own, metadata.rename(columns={n: f"metadata.{n}" for n in clash})], axis=1)
 
 
@@ -206,3 +204,8 @@ def _check_bands(crops: Crops, trained_on: dict[str, tuple[Band, ...]], run: Pat
 
 def _bands(bands: tuple[Band, ...]) -> str:
     return f"{len(bands)} bands ({bands[0].name} to {bands[-1].name})"
+
+
+def _is_dimension(column: object) -> bool:
+    """Whether a column's name is x1, x2, ..."""
+    return re.fullmatch(r"x\d+", str(column)) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -47,9 +47,7 @@ class Runtime(Option):
 class Experiment(Option):
     """What to learn from, how, and where to keep it."""
 
-    name: str = Field(
-        "phenoscape", pattern=r"^[\w.-]+$", description="names the run directory"
-    )
+    name: str = Field("phenoscape", pattern=r"^[\w.-]+$", description="names the run directory")
     collection: AnySource = Field(description="where the specimens come from")
     modalities: tuple[str | Modality, ...] = Field(
         ("rgb",),

@@ -55,10 +55,13 @@ def views_of(
         )
         for index in range(count)
     ]
-    fields = []
-    for parts in zip(*each, strict=True):
-        fields.append(None if parts[0] is None else torch.cat(parts))
-    return Views(*fields)
+    fields = [view.field for view in each if view.field is not None]
+    return Views(
+        torch.cat([view.image for view in each]),
+        torch.cat([view.mask for view in each]),
+        torch.cat([view.matrix for view in each]),
+        torch.cat(fields) if fields else None,
+    )
 
 
 def preview(

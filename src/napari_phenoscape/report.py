@@ -140,7 +140,9 @@ def evaluate_run(
     rows.append(("colour statistics", _standardised(colour_statistics(crops))))
     known = table[label].notna().to_numpy()
     if known.sum() < 2:
-        raise CollectionError(f"Fewer than two specimens of '{run.name}' have a value in '{label}'.")
+        raise CollectionError(
+            f"Fewer than two specimens of '{run.name}' have a value in '{label}'."
+        )
     return [_worth(name, x[known], table[known], label, within, groups) for name, x in rows]
 
 
@@ -175,7 +177,5 @@ def _worth(
 
 def _standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
     spread = x.std(axis=0)
-    return (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
-
-
-
+    standardised: NDArray[np.float32] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return standardised

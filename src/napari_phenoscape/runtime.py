@@ -22,7 +22,6 @@ def fabric(runtime: Runtime) -> Fabric:
         The machine does not have the device.
     """
     import torch
-
     from lightning_fabric import Fabric
 
     # Fabric announces the precision on stderr, under our progress bar
@@ -37,8 +36,11 @@ def fabric(runtime: Runtime) -> Fabric:
         )
     if runtime.threads:
         torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
-    precision = "bf16-mixed" if runtime.precision == "bf16" else "32-true"
-    return Fabric(accelerator=device, devices=1, precision=precision)
+    return Fabric(
+        accelerator=device,
+        devices=1,
+        precision="bf16-mixed" if runtime.precision == "bf16" else "32-true",
+    )
 
 
 def devices() -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (Loshchilov & Hutter 2017)."""
+    """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (SGDR, eq. 5)."""
     warm = max(1, round(schedule.warmup * schedule.steps))
     if step < warm:
         return schedule.learning_rate * (step + 1) / warm
