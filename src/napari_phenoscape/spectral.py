@@ -151,7 +151,7 @@ def mean_spectrum(
 
 def _stretch(cube: Cube, bands: NDArray[np.intp]) -> tuple[float, float]:
     """Reflectance shown as black and as white."""
-    down, across = (slice(None, None, max(1, side // STRETCH_SAMPLE)) for side in cube.shape[1:])
+    down, across = (slice(None, None, -(-side // STRETCH_SAMPLE)) for side in cube.shape[1:])
     values = cube.reflectance(bands, down, across)
     if cube.mask is not None and cube.mask[down, across].any():
         values = values[:, cube.mask[down, across]]

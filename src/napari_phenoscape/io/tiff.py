@@ -166,7 +166,7 @@ def _refuse_photograph_as_mask(stack: Stack) -> None:
 
 
 def _probe(stack: Stack, index: int) -> NDArray[Any]:
-    rows, columns = (max(1, side // PROBE) for side in stack.array.shape[1:])
+    rows, columns = (-(-side // PROBE) for side in stack.array.shape[1:])
     return stack.plane(index, (slice(None, None, rows), slice(None, None, columns)))
 
 

@@ -142,7 +142,7 @@ def _remember_drop(given: Path, data: Path) -> None:
 def _limits(array: BandArray, ignore_value: float | None) -> tuple[float, float]:
     """Black and white of the band slider: percentiles 0.5 and 99.5 of a sample of all bands."""
     steps = (
-        slice(None, None, max(1, side // wanted))
+        slice(None, None, -(-side // wanted))
         for side, wanted in zip(array.shape, LIMITS_SAMPLE, strict=True)
     )
     values: NDArray[np.float64] = np.asarray(array[tuple(steps)]).astype(np.float64)
