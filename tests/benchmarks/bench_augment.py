@@ -52,7 +52,7 @@ OURS: tuple[Operation, ...] = (
     RandomErasing(scale=(0.02, 0.2)),
     RandomGaussianBlur(sigma=(0.1, 1.0)),
     RandomSharpness(sharpness=(0.5, 1.5)),
-    RandomGaussianNoise(p=1, std=(0.02, 0.02)),
+    RandomGaussianNoise(p=1, std=(0.04, 0.04)),
 )
 
 

@@ -28,11 +28,17 @@ class Filter(Operation):
     mixes_pixels: ClassVar[bool] = True
 
     def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+        self,
+        view: Tensor,
+        u: NDArray[np.float64],
+        first_band: int,
+        mean: Tensor,
+        noise: torch.Generator,
     ) -> None:
         """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
 
-        ``noise`` is a generator to be seeded here; nothing else draws from it.
+        ``mean`` is the (1, n, 1, 1) reflectance of these bands over the collection, ``noise`` a
+        generator to be seeded here; nothing else draws from it.
         """
         raise NotImplementedError
 
@@ -63,7 +69,12 @@ class RandomGaussianBlur(Filter):
         return math.ceil(3 * self.sigma[1])
 
     def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+        self,
+        view: Tensor,
+        u: NDArray[np.float64],
+        first_band: int,
+        mean: Tensor,
+        noise: torch.Generator,
     ) -> None:
         import torch
         from torch.nn.functional import pad
@@ -108,7 +119,12 @@ class RandomSharpness(Filter):
         return between(u[:, 0], *self.sharpness)
 
     def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+        self,
+        view: Tensor,
+        u: NDArray[np.float64],
+        first_band: int,
+        mean: Tensor,
+        noise: torch.Generator,
     ) -> None:
         rows = view[:, :, :-2] + view[:, :, 1:-1]
         rows += view[:, :, 2:]
@@ -123,7 +139,11 @@ class RandomSharpness(Filter):
 
 
 class RandomGaussianNoise(Filter):
-    """Independent normal noise at each pixel and band (Kornia's RandomGaussianNoise)."""
+    """Independent normal noise at each pixel and band (Kornia's RandomGaussianNoise).
+
+    Its level is relative to the mean of the band over the collection, so it is the same for
+    reflectance as for a camera's raw numbers, and a dark band is not drowned.
+    """
 
     invariance: ClassVar[str] = "The sensor's noise does not matter."
     draws: ClassVar[int] = 2
@@ -131,15 +151,20 @@ class RandomGaussianNoise(Filter):
 
     kind: Literal["RandomGaussianNoise"] = "RandomGaussianNoise"
     std: NotNegativeInterval = Field(
-        (0.0, 0.02), description="standard deviation, reflectance; drawn for each view"
+        (0.0, 0.05), description="standard deviation over the band's mean; drawn for each view"
     )
 
     def levels(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N,) standard deviations, reflectance."""
+        """(N,) standard deviations over the bands' means."""
         return between(u[:, 0], *self.std)
 
     def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, noise: torch.Generator
+        self,
+        view: Tensor,
+        u: NDArray[np.float64],
+        first_band: int,
+        mean: Tensor,
+        noise: torch.Generator,
     ) -> None:
         import torch
 
@@ -147,4 +172,4 @@ class RandomGaussianNoise(Filter):
         drawn = torch.empty(view.shape[1:])
         for one, level, seed in zip(view, self.levels(u), seeds, strict=True):
             noise.manual_seed(int(seed))
-            one += drawn.normal_(0, float(level), generator=noise).to(view.device)
+            one += drawn.normal_(0, float(level), generator=noise).to(view.device) * mean[0]

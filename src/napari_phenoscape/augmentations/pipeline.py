@@ -186,7 +186,7 @@ class Augmenter:
             for op in self._filters:
                 u = draws[op.kind]
                 for run in _runs(u[:, 0] < op.p):
-                    op.apply(view[run], u[run, 1:], first, self._noise)
+                    op.apply(view[run], u[run, 1:], first, fill, self._noise)
             torch.where(shown & kept, view, fill, out=views.image[rows, part])
 
     def _lit(

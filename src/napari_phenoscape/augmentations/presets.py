@@ -31,7 +31,7 @@ PRESETS: dict[PresetName, tuple[Operation, ...]] = {
         RandomResizedCrop(scale=(0.35, 1.0)),
         *_POSE,
         RandomGaussianBlur(sigma=(0.1, 1.0)),
-        RandomGaussianNoise(p=1, std=(0.0, 0.02)),
+        RandomGaussianNoise(p=1, std=(0.0, 0.05)),
     ),
     # colour is made worthless now and then, so the net must do without; never always, because
     # embedding shows it the true colours
@@ -41,7 +41,7 @@ PRESETS: dict[PresetName, tuple[Operation, ...]] = {
         RandomResizedCrop(scale=(0.35, 1.0)),
         *_POSE,
         RandomGaussianBlur(sigma=(0.1, 1.0)),
-        RandomGaussianNoise(p=1, std=(0.0, 0.02)),
+        RandomGaussianNoise(p=1, std=(0.0, 0.05)),
     ),
     # pattern is washed out too; crops stay large, so the outline is seen
     "shape-only": (
@@ -52,7 +52,7 @@ PRESETS: dict[PresetName, tuple[Operation, ...]] = {
         *_POSE,
         RandomGaussianBlur(p=0.8, sigma=(0.1, 3.0)),
         RandomErasing(scale=(0.02, 0.1)),
-        RandomGaussianNoise(p=1, std=(0.0, 0.05)),
+        RandomGaussianNoise(p=1, std=(0.0, 0.1)),
     ),
     # Chen et al. 2020, SimCLR, appendix A, colour distortion of strength 1
     "simclr-rgb": (
