@@ -166,10 +166,9 @@ def _data_of(header: Path, interleave: str, declared: int) -> Path:
         return exact
     endings = dict.fromkeys(["", f".{interleave}", *ENDINGS])
     names = [header.stem + cased for end in endings for cased in dict.fromkeys((end, end.upper()))]
-    there = [file for name in names if (file := header.with_name(name)).is_file()]
-    there = list(
-        {(found := file.stat()).st_dev * 2**64 + found.st_ino: file for file in there}.values()
-    )
+    found = [file for name in names if (file := header.with_name(name)).is_file()]
+    # where case does not matter, x.img and x.IMG are one file
+    there = [a for i, a in enumerate(found) if not any(a.samefile(b) for b in found[:i])]
     if not there:
         raise MissingFileError(
             f"'{header.name}' has no data file beside it: '{header.stem}' with one of the endings "

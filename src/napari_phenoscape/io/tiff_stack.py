@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 import struct
 import zlib
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import BandArray
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 from napari_phenoscape.io.arrays import DecodedArray, FileArray
+
+# what tifffile would print about a damaged file is said here, in a sentence of ours
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
