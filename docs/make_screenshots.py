@@ -12,11 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
-import numpy as np
 from PIL import Image
-from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_phenoscape.collection import Drawer, Folder
 from napari_phenoscape.events import Step, result
@@ -26,7 +23,7 @@ from napari_phenoscape.widgets.clusters import ClustersDock
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.dock import Dock
 from napari_phenoscape.widgets.preview import PreviewDock
-from napari_phenoscape.widgets.session import session_of
+from napari_phenoscape.widgets.session import Session, session_of
 from napari_phenoscape.widgets.specimens import SpecimensDock
 from napari_phenoscape.widgets.training import TrainDock
 from napari_phenoscape.widgets.worker import guard_torch
@@ -51,17 +48,18 @@ def at_rest(dock: Dock) -> Callable[[], bool]:
     return lambda: not dock.session.busy
 
 
-def shoot(window: QWidget, name: str) -> None:
+def steps_of(session: Session) -> int:
+    """Training steps that the docks were told of."""
+    return sum(isinstance(event, Step) for event in session.history)
+
+
+def shoot(viewer: napari.Viewer, name: str) -> None:
     """Save the window as it stands, with few enough colours to be small."""
     QTest.qWait(800)
-    shot = window.screen().grabWindow(int(window.winId())).toImage()
-    shot = shot.convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(shot.constBits().asarray(shot.sizeInBytes()), np.uint8)
-    rows = rows.reshape(shot.height(), shot.bytesPerLine())[:, : 3 * shot.width()]
-    picture = Image.fromarray(rows.reshape(shot.height(), shot.width(), 3))
+    picture = Image.fromarray(viewer.window.screenshot(flash=False)[..., :3])
     path = IMAGES / f"dock-{name}.png"
     picture.quantize(256).save(path, optimize=True)
-    print(f"{path.name}: {path.stat().st_size // 1024} kB")
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1024} kB")
 
 
 def put(viewer: napari.Viewer, dock: Dock, name: str) -> Dock:
@@ -73,16 +71,15 @@ def put(viewer: napari.Viewer, dock: Dock, name: str) -> Dock:
     return dock
 
 
-def main() -> None:
+def main(size: tuple[int, int] = (1600, 1000)) -> None:
     """Drive every dock."""
     guard_torch()
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
         os.chdir(folder)  # so that the pictures show short, relative paths
         result(write_samples("samples", specimens=72))
         viewer = napari.Viewer(title="napari")
-        window = QApplication.activeWindow() or QApplication.topLevelWidgets()[0]
-        window.setGeometry(0, 0, 1600, 1000)
+        viewer.window.set_geometry(0, 0, *size)
 
         add_cube(viewer, Path("samples/drawer.bil"))
         specimens = put(viewer, SpecimensDock(viewer), "Specimens")
@@ -96,7 +93,7 @@ def main() -> None:
         )
         specimens.collect_button.click()
         wait(at_rest(specimens))
-        shoot(window, "specimens")
+        shoot(viewer, "specimens")
 
         viewer.layers.clear()
         specimens.form.set(Folder(path=Path("samples/multispectral")))
@@ -122,14 +119,16 @@ def main() -> None:
         preview.roll_button.click()
         QTest.qWait(500)
         wait(at_rest(preview))
-        shoot(window, "preview")
+        shoot(viewer, "preview")
 
         train = put(viewer, TrainDock(viewer), "Train")
         assert isinstance(train, TrainDock)
         train.start_button.click()
         session = train.session
-        wait(lambda: sum(isinstance(event, Step) for event in session.history) > STEPS * 0.7)
-        shoot(window, "train")
+        wait(lambda: steps_of(session) > STEPS * 0.7 or not session.busy)
+        if not session.busy:
+            raise RuntimeError(train.words.text())
+        shoot(viewer, "train")
         wait(at_rest(train))
 
         clusters = put(viewer, ClustersDock(viewer), "Clusters")
@@ -140,7 +139,7 @@ def main() -> None:
         QTest.qWait(500)
         wait(at_rest(clusters))
         clusters.map.chosen.emit({3})
-        shoot(window, "clusters")
+        shoot(viewer, "clusters")
         viewer.close()
 
 

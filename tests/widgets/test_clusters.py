@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from napari_phenoscape.clustering import HDBSCAN, KMeans, read_clusters
+from napari_phenoscape.collection import Folder
 from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment, Runtime, Schedule
 from napari_phenoscape.reduction import PCA, UMAP
 from napari_phenoscape.training import train
 from napari_phenoscape.widgets.clusters import (
@@ -19,16 +24,29 @@ from napari_phenoscape.widgets.clusters import (
     Grouping,
 )
 from napari_phenoscape.widgets.place import ours
+from napari_phenoscape.widgets.session import session_of
+from napari_phenoscape.widgets.show import show
 
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture
-def run(experiment):
-    schedule = experiment.schedule.model_copy(update={"steps": 2, "batch_size": 8})
-    return result(
-        train(experiment.model_copy(update={"schedule": schedule, "modalities": ("rgb", "uv")}))
+@pytest.fixture(scope="module")
+def trained(specimens, tmp_path_factory) -> Path:
+    """Two steps of training."""
+    experiment = Experiment(
+        collection=Folder(path=specimens),
+        modalities=("rgb", "uv"),
+        image_size=32,
+        schedule=Schedule(steps=2, batch_size=8),
+        runtime=Runtime(device="cpu"),
+        runs=tmp_path_factory.mktemp("trained"),
     )
+    return result(train(experiment))
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -77,8 +95,8 @@ def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run,
     dock.map.chosen.emit({4, 7})
     assert set(points(viewer).selected_data) == {4, 7}
     points(viewer).selected_data = {2}
-    ringed = [i for i, dot in enumerate(dock.map.dots.points()) if dot.pen().widthF() == 2]
-    assert ringed == [2]
+    xy, _ = dock.session.map
+    assert [(ring.pos().x(), ring.pos().y()) for ring in dock.map.rings.points()] == [tuple(xy[2])]
     assert dock.session.shown.table["specimen"][2] in dock.map_words.text()
 
 
@@ -173,3 +191,14 @@ def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock
     wait(lambda: idle(dock) and dock.session.clusters is not None)
     wait(lambda: idle(dock) and dock.session.shown is dock.session.embeddings["joint"])
     assert dock.session.clusters.labels.tolist() == labels
+
+
+def test_a_run_is_shown_from_the_command_line(run, dock, wait):
+    embed(dock, run, wait)
+    viewer = show(run)
+    try:
+        wait(lambda: len(ours(viewer, "clusters")) == 2)
+        assert len(points(viewer).data) == 24
+    finally:
+        wait(lambda: not session_of(viewer).busy)
+        viewer.close()

@@ -65,6 +65,7 @@ class ClustersDock(Dock):
         self.space = short_combo()
         self.space.setToolTip("Whose embedding: one modality's, or all of them (joint)")
         self.grouping = Form(Grouping)
+        self.grouping.folds["clusters"].opened = True
         self.cluster_button = self.button(
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
@@ -83,8 +84,8 @@ class ClustersDock(Dock):
         self.column.addWidget(self.grouping)
         self.column.addWidget(self.cluster_button)
         self.column.addWidget(self.map)
-        self.column.addWidget(self.map_words)
         self.column.addWidget(self.legend)
+        self.column.addWidget(self.map_words)
         self.column.addWidget(self.export_button)
 
         self.embedding.changed.connect(self._refresh)

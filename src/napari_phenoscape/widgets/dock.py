@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
@@ -170,9 +171,22 @@ def plot(x: str, y: str, height: int) -> pg.PlotWidget:
     widget.setLabel("bottom", x)
     widget.setLabel("left", y)
     widget.setFixedHeight(height)
+    for side in ("bottom", "left"):
+        widget.getAxis(side).enableAutoSIPrefix(False)  # no thousandths of a reflectance
     widget.getPlotItem().setMenuEnabled(False)
     widget.getPlotItem().hideButtons()
     return widget
+
+
+def short(path: Path) -> Path:
+    """A path as seen from the current folder, when it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def count_of(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) -> None:

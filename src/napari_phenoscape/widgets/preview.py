@@ -17,6 +17,7 @@ from napari_phenoscape.layers.views import view_layers
 from napari_phenoscape.store import Crops, prepare
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
 from napari_phenoscape.widgets.form import Form, heading, note, without_wheel
+from napari_phenoscape.widgets.form.variants import Preset
 from napari_phenoscape.widgets.place import look_at, ours, place
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class PreviewDock(Dock):
             Experiment,
             hide=[name for name in Experiment.model_fields if name not in SHOWN],
         )
-        self.form.editors["augmentations"].fold.opened = True
+        augmentations = self.form.editors["augmentations"]
+        assert isinstance(augmentations, Preset)  # a preset, or the user's own list
+        augmentations.fold.opened = True
         self.warnings = note()
         self.warnings.setStyleSheet("color: #ffb74d;")
         self.column.addWidget(heading("Specimen"))

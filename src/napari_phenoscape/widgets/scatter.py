@@ -23,15 +23,17 @@ class Scatter(pg.PlotWidget):
 
     def __init__(self) -> None:
         super().__init__(background=None)
-        self.setFixedHeight(240)
+        self.setFixedHeight(220)
         item = self.getPlotItem()
         item.hideButtons()
         item.setMenuEnabled(False)
         for axis in ("bottom", "left"):  # a map has no units
-            item.getAxis(axis).setStyle(showValues=False)
-        self.dots = pg.ScatterPlotItem(size=9, hoverable=True, tip=None)
+            item.hideAxis(axis)
+        self.dots = pg.ScatterPlotItem(size=8, pen=pg.mkPen(None), hoverable=True, tip=None)
         self.dots.sigClicked.connect(self._click)
+        self.rings = pg.ScatterPlotItem(size=13, pen=pg.mkPen("w", width=2), brush=pg.mkBrush(None))
         self.addItem(self.dots)
+        self.addItem(self.rings)
         self._chosen: frozenset[int] = frozenset()
 
     def draw(
@@ -52,14 +54,14 @@ class Scatter(pg.PlotWidget):
         """
         self._chosen = frozenset(chosen)
         brushes = {number: pg.mkBrush(colour) for number, colour in clusters.colours.items()}
-        ring, none = pg.mkPen("w", width=2), pg.mkPen(None)
         self.dots.setData(
             x=xy[:, 0],
             y=xy[:, 1],
             brush=[brushes[label] for label in clusters.labels.tolist()],
-            pen=[ring if number in self._chosen else none for number in range(len(xy))],
             data=np.arange(len(xy)),
         )
+        marked = xy[sorted(self._chosen)]
+        self.rings.setData(x=marked[:, 0], y=marked[:, 1])
         self.setTitle(title, size="9pt")
 
     def _click(self, _: Any, dots: Any, event: Any) -> None:

@@ -35,6 +35,8 @@ class Session(QObject):
         Fields of the `Experiment` that is being put together, each from the dock that edits it.
     collection
         Specimens of ``parts["collection"]``, or None before they were collected.
+    measured
+        A collection, and small crops of all its bands, for their statistics.
     training
         The training task, at work or ended.
     history
@@ -59,6 +61,7 @@ class Session(QObject):
         super().__init__()
         self.parts: dict[str, Any] = {}
         self.collection: Collection | None = None
+        self.measured: tuple[Collection, Crops] | None = None
         self._crops: tuple[Any, Crops] | None = None
         self.training: Task | None = None
         self.history: list[Event] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import numpy as np
 from napari_phenoscape.collection import Collection, Drawer, collect
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.events import Event
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.store import Crops, prepare
 from napari_phenoscape.widgets.dock import (
     Dock,
+    count_of,
     fill_table,
     plot,
     row,
@@ -32,6 +35,8 @@ MEASURED_PX = 32
 
 #: Rows of the metadata that are shown.
 ROWS = 8
+
+COLLECTING, MEASURING = "Collecting specimens", "Measuring bands"
 
 OWN_MASK = "the file's own mask"
 
@@ -60,7 +65,7 @@ class SpecimensDock(Dock):
         )
         self.stop_button = self.button("Stop", "Stop looking", self._stop)
         self.summary = note()
-        self.bands = plot("wavelength (nm)", "reflectance", 160)
+        self.bands = plot("wavelength (nm)", "reflectance", 180)
         self.bands_words = note()
         self.table = small_table(190)
         self.skipped = small_table(120)
@@ -98,15 +103,15 @@ class SpecimensDock(Dock):
             return None
 
     def _refresh(self) -> None:
-        task = self.session.task("Collecting specimens")
-        busy = task is not None and task.busy
+        tasks = [self.session.task(title) for title in (COLLECTING, MEASURING)]
+        busy, measuring = (task is not None and task.busy for task in tasks)
         try:
             self.form.get()
             wrong = ""
         except PhenoscapeError as error:
             wrong = str(error)
         self.allow(self.collect_button, "Specimens are being collected." if busy else wrong)
-        self.allow(self.stop_button, "" if busy else "Nothing is being collected.")
+        self.allow(self.stop_button, "" if busy or measuring else "Nothing is being collected.")
         self.allow(
             self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
         )
@@ -140,7 +145,7 @@ class SpecimensDock(Dock):
     def _collect(self) -> None:
         source = self._source()
         task = self.session.do(
-            "Collecting specimens",
+            COLLECTING,
             lambda: collect(source),
             self.session.set_collection,
             torch=False,
@@ -150,7 +155,7 @@ class SpecimensDock(Dock):
         self._refresh()
 
     def _stop(self) -> None:
-        for title in ("Collecting specimens", "Measuring bands"):
+        for title in (COLLECTING, "Measuring bands"):
             task = self.session.task(title)
             if task is not None:
                 task.stop()
@@ -162,11 +167,11 @@ class SpecimensDock(Dock):
         if collection is None:
             return
         columns = [str(name) for name in collection.metadata.columns]
+        files = len({specimen.path for specimen in collection.specimens})
         self.summary.setText(
-            f"{len(collection.specimens)} specimens in "
-            f"{len({specimen.path for specimen in collection.specimens})} files; "
+            f"{count_of(len(collection.specimens), 'specimen')} in {count_of(files, 'file')}; "
             f"metadata: {', '.join(columns) or 'none'}; "
-            f"{len(collection.skipped)} files skipped."
+            f"{count_of(len(collection.skipped), 'file')} skipped."
         )
         head = collection.metadata.head(ROWS)
         fill_table(
@@ -191,15 +196,27 @@ class SpecimensDock(Dock):
     def _measure(self, collection: Collection) -> None:
         self.bands.clear()
         self.bands_words.setText("")
+        measured = self.session.measured
+        if measured is not None and measured[0] is collection:
+            self._show_bands(measured)
+            return
+
+        def verb() -> Generator[Event, None, tuple[Collection, Crops]]:
+            crops = yield from prepare(collection, [as_modality("full")], MEASURED_PX)
+            return collection, crops
+
         task = self.session.do(
-            "Measuring bands",
-            lambda: prepare(collection, [as_modality("full")], MEASURED_PX),
+            MEASURING,
+            verb,
             self._show_bands,
             torch=False,
         )
         self.follow(task)
+        task.state_changed.connect(self._refresh)
 
-    def _show_bands(self, crops: Crops) -> None:
+    def _show_bands(self, measured: tuple[Collection, Crops]) -> None:
+        self.session.measured = measured
+        crops = measured[1]
         centres = [band.wavelength_nm for band in crops.bands]
         known = all(centre is not None for centre in centres)
         x = np.array(centres if known else range(len(centres)), dtype=float)

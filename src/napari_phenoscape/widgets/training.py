@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.widgets.dock import Dock, plot, row
+from napari_phenoscape.widgets.dock import Dock, plot, row, short
 from napari_phenoscape.widgets.form import Fold, Form, note
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class TrainDock(Dock):
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
         self.pause_button = self.button("Pause", "Wait after this step", self._pause)
         self.stop_button = self.button("Stop", "End after this step and save", self._stop)
-        self.curve = plot("step", "loss (nats)", 150)
+        self.curve = plot("step", "loss (nats)", 185)
         self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
         self.foot.insertWidget(1, self.curve)
@@ -185,7 +185,7 @@ class TrainDock(Dock):
     def _on_training_event(self, event: Event) -> None:
         match event:
             case Started(run=run, specimens=specimens, step=step, steps=steps, device=device):
-                self.run_words.setText(f"{device} · {specimens} specimens · {run}")
+                self.run_words.setText(f"{device} · {specimens} specimens · {short(run)}")
                 self.progress.setRange(0, steps)
                 self.progress.setValue(step)
                 self.progress.show()
@@ -211,19 +211,20 @@ class TrainDock(Dock):
             case Failed(message=message):
                 self.say(message, error=True)
             case Finished(path=path):
-                self.run_words.setText(f"Run: {path}")
+                self.run_words.setText(f"Run: {short(path)}")
 
     def _draw(self) -> None:
         self._loss_line.setData(self._steps, self._losses)
         self.curve.setVisible(bool(self._steps))
 
     def _on_training_state(self, state: str) -> None:
+        here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
             self.progress.hide()
         if state == "done":
-            self.say(f"Trained. Embed and cluster the run in the Clusters dock: {self.session.run}")
+            self.say(f"Trained. Embed and cluster the run in the Clusters dock: {here}")
         elif state == "stopped":
-            self.say(f"Stopped and saved: {self.session.run}. 'Continue…' goes on from here.")
+            self.say(f"Stopped and saved: {here}. 'Continue…' goes on from here.")
         elif state == "stopping":
             self.say("Stopping after this step, then saving …")
         elif state in ("pausing", "paused"):

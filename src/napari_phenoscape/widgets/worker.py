@@ -12,7 +12,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal
 
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Progress, Step
@@ -21,6 +21,9 @@ Verb = Callable[[], Generator[Event, None, Any]]
 
 #: The window is told at most so often (in s); events that come faster arrive together.
 INTERVAL_S = 0.1
+
+#: Pieces of work that may be under way at once, paused ones too.
+THREADS = 8
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +173,9 @@ class Task(QObject):
 
     def start(self) -> None:
         """Begin, in napari's thread pool."""
+        # its default is one thread a core: a paused training must not make the others wait
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), THREADS))
         self._worker.start()
 
     def pause(self) -> None:

@@ -56,6 +56,7 @@ class Form(Editor, Generic[O]):
         self.option_class = option_class
         self.error = ""
         self.editors: dict[str, Editor] = {}
+        self.folds: dict[str, Fold] = {}
         self._errors: dict[str, QLabel] = {}
         self._kept: dict[str, Any] = {}
         self._layout = QFormLayout(self)
@@ -138,7 +139,7 @@ class Form(Editor, Generic[O]):
         error.setStyleSheet(ERROR_STYLE)
         error.hide()
         if isinstance(editor, Form | Rows | Variant):
-            fold = Fold(words, editor)
+            fold = self.folds[name] = Fold(words, editor)
             fold.setToolTip(tip or (type(default).__doc__ or "").partition("\n")[0])
             self._layout.addRow(fold)
             self._layout.addRow(error)
@@ -177,9 +178,8 @@ class Form(Editor, Generic[O]):
             here = name == first and not isinstance(self.editors[name], Form)
             label.setText(self.error if here else "")
             label.setVisible(here)
-            parent = self.editors[name].parentWidget()
-            if name == first and isinstance(parent, Fold):
-                parent.opened = True
+            if name == first and name in self.folds:
+                self.folds[name].opened = True
         elsewhere = bool(self.error) and first not in self.editors and first not in self._missing
         self._problem.setText(self.error if elsewhere else "")
         self._problem.setVisible(elsewhere)

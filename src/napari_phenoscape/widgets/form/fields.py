@@ -135,6 +135,11 @@ class PathEditor(Text):
     def _arrange(self) -> None:
         self._row(self.line, self._button)
 
+    def set(self, value: Any) -> None:
+        """Show ``value``, its end first."""
+        super().set(value)
+        self.line.setCursorPosition(len(self.line.text()))
+
     def get(self) -> Path | None:
         """The path, exactly as given."""
         text = self.line.text().strip()

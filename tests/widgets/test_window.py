@@ -1,0 +1,79 @@
+"""Readers, samples and commands, as napari finds them in the manifest."""
+
+from __future__ import annotations
+
+import shutil
+
+import npe2
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QFileDialog
+
+from napari_phenoscape.widgets.commands import open_spectral_cube
+
+pytestmark = pytest.mark.gui
+
+PLUGIN = "napari-phenoscape"
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Messages that the user was shown."""
+    messages: list[str] = []
+
+    def keep(notification) -> None:
+        messages.append(notification.message)
+
+    notification_manager.notification_ready.connect(keep)
+    yield messages
+    notification_manager.notification_ready.disconnect(keep)
+
+
+def choose(monkeypatch, path) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+
+
+def test_napari_opens_a_cube_by_its_name(viewer, drawer, installed):
+    viewer.open(drawer, plugin=PLUGIN)
+    bands = viewer.layers["drawer bands"]
+    assert bands.data.shape == (4, 40, 60)
+    assert bands.metadata["phenoscape"]["wavelengths_nm"] == [370, 460, 550, 640]
+
+
+def test_the_command_opens_a_cube_whatever_its_name(viewer, drawer, tmp_path, monkeypatch):
+    for suffix in ("", ".hdr"):
+        shutil.copy(f"{drawer}{suffix}", tmp_path / f"scan.raw{suffix}")
+    choose(monkeypatch, tmp_path / "scan.raw")
+    open_spectral_cube()
+    assert viewer.layers["scan bands"].data.shape == (4, 40, 60)
+
+
+def test_a_truncated_cube_is_answered_in_words_and_adds_nothing(
+    viewer, drawer, tmp_path, monkeypatch, told
+):
+    (tmp_path / "cut.bil").write_bytes(drawer.read_bytes()[:1000])
+    shutil.copy(f"{drawer}.hdr", tmp_path / "cut.bil.hdr")
+    choose(monkeypatch, tmp_path / "cut.bil")
+    open_spectral_cube()
+    assert len(viewer.layers) == 0
+    assert len(told) == 1
+    assert "cut.bil" in told[0]
+
+
+@pytest.fixture
+def installed() -> npe2.PluginManager:
+    """The plugin manager with our manifest, as it is installed."""
+    manager = npe2.PluginManager.instance()
+    manager.discover()
+    assert PLUGIN in manager
+    return manager
+
+
+@pytest.mark.parametrize(("key", "shape"), [("drawer", (408,)), ("specimen", (6,))])
+def test_a_sample_opens_with_its_bands(viewer, installed, tmp_path, monkeypatch, key, shape):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    viewer.open_sample(PLUGIN, key)
+    bands = next(layer for layer in viewer.layers if layer.metadata["phenoscape"]["role"] == "cube")
+    assert bands.data.shape[:1] == shape
+    assert np.asarray(bands.data[0]).max() > 0
