@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
+from napari_phenoscape.checkpoint import last_checkpoint
 from napari_phenoscape.cli import app
 from napari_phenoscape.clustering import read_clusters
 from napari_phenoscape.events import result
@@ -139,3 +145,67 @@ def test_specimens_of_other_bands_do_not_fit_a_run(run: Path, folder: Path, tmp_
     )
     (tmp_path / "other.yaml").write_text(other.to_yaml())
     assert "uv" in sentence("embed", run, "--collection", tmp_path / "other.yaml")
+
+
+ENVI = """ENVI
+samples = 4
+lines = 3
+bands = 5
+data type = 12
+interleave = bil
+byte order = 0
+header offset = 0
+"""
+
+
+def test_a_truncated_cube_says_how_many_bytes_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "leaf.bil.hdr").write_text(ENVI)
+    (tmp_path / "leaf.bil").write_bytes(bytes(100))  # of 4 * 3 * 5 * 2
+    said = sentence("info", tmp_path / "leaf.bil")
+    assert "100" in said
+    assert "120" in said
+
+
+def test_a_header_without_data_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "leaf.bil.hdr").write_text(ENVI)
+    assert "leaf.bil" in sentence("info", tmp_path / "leaf.bil.hdr")
+
+
+def test_a_tiff_of_two_channels_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "two.tif",
+        np.zeros((16, 16, 2), np.uint16),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+    assert "2" in sentence("info", tmp_path / "two.tif")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk takes root on Linux"
+)
+def test_a_full_disk_stops_training_in_words_and_keeps_the_last_checkpoint(
+    folder: Path, tmp_path: Path
+) -> None:
+    """ResNet-18 with its optimiser is 140 MB a checkpoint; this disk holds one, not two."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        said = sentence(
+            "train",
+            folder / "e.yaml",
+            *TINY,
+            *("--set", f"runs={disk}", "--set", "schedule.checkpoint_every=1"),
+        )
+        assert "free" in said
+        assert "step-00000002" in said
+        checkpoint = last_checkpoint(next(disk.iterdir()))
+        assert checkpoint.name == "step-00000001"
+        assert len(load_file(checkpoint / "weights.safetensors")) > 100
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
