@@ -19,16 +19,17 @@ from napari_phenoscape.clustering import (
     write_clusters,
 )
 from napari_phenoscape.collection import collect
-from napari_phenoscape.cube import as_modality
+from napari_phenoscape.cube import Cube, as_modality
 from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
-from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.errors import BandMismatchError, CollectionError, OptionError
 from napari_phenoscape.evaluation import adjusted_rand, colour_statistics, knn_accuracy
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import thumbnails
 from napari_phenoscape.reduction import PCA, reduce
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.store import prepare
+from napari_phenoscape.spectral import false_colour_bands
+from napari_phenoscape.store import Crops, prepare
 from napari_phenoscape.training import canvas_size
 
 #: Side in pixels of a specimen on a contact sheet.
@@ -66,15 +67,20 @@ def cluster_panel(
     title: str = "",
     note: str = "",
 ) -> Generator[Event, None, Panel]:
-    """Contact sheet and map of a clustered run, for a figure."""
+    """Contact sheet and map of a clustered run, for a figure.
+
+    The specimens are shown in UV false colour where the net saw visible light and UV.
+    """
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
     collection = yield from collect(embeddings.source or experiment.collection)
     modalities = [as_modality(given) for given in experiment.modalities]
     crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    shown = _false_colour(crops)
+    title = title or f"{run.name}, {embeddings.space}"
     return Panel(
-        title=title or f"{run.name}, {embeddings.space}",
-        thumbnails=thumbnails(crops, THUMBNAIL),
+        title=f"{title} (green, blue, UV as red, green, blue)" if shown else title,
+        thumbnails=thumbnails(crops, THUMBNAIL, shown),
         xy=reduce(embeddings.x, PCA(), experiment.seed),
         clusters=clusters,
         note=note,
@@ -144,6 +150,14 @@ def evaluate_run(
             f"Fewer than two specimens of '{run.name}' have a value in '{label}'."
         )
     return [_worth(name, x[known], table[known], label, within, groups) for name, x in rows]
+
+
+def _false_colour(crops: Crops) -> tuple[int, int, int] | None:
+    """Positions of the bands of UV false colour, None without visible light or UV."""
+    try:
+        return false_colour_bands(Cube(crops.images[0], crops.bands, Path(crops.ids[0])))
+    except BandMismatchError:
+        return None
 
 
 def _worth(
