@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
-from napari_phenoscape.checkpoint import last_checkpoint
+from napari_phenoscape.checkpoint import last_checkpoint, read_state
 from napari_phenoscape.cli import app
 from napari_phenoscape.clustering import read_clusters
-from napari_phenoscape.events import result
+from napari_phenoscape.events import Step, result
+from napari_phenoscape.run import read_events
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
 
@@ -145,6 +148,32 @@ def test_specimens_of_other_bands_do_not_fit_a_run(run: Path, folder: Path, tmp_
     )
     (tmp_path / "other.yaml").write_text(other.to_yaml())
     assert "uv" in sentence("embed", run, "--collection", tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cluster"])
+def test_an_interrupted_training_is_saved_and_goes_on(
+    folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    words = [*TINY[2:], "--set", "schedule.steps=5000", "--set", f"runs={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_phenoscape.cli", "train", folder / "e.yaml", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while (
+        not (begun := list(tmp_path.glob("*/events.jsonl"))) or "Step" not in begun[0].read_text()
+    ):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "saved" in said
+    run = begun[0].parent
+    step = read_state(last_checkpoint(run)).step
+    assert step == [e.step for e in read_events(run) if isinstance(e, Step)][-1]
+    end = phenoscape("train", run, "--set", f"schedule.steps={step + 1}")
+    assert end.exit_code == 0, end.output
 
 
 ENVI = """ENVI

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -220,10 +221,26 @@ def _experiment(path: Path, change: list[str]) -> Experiment:
 
 
 def _listen(verb: Generator[Event, None, T]) -> T:
-    """Run a verb to its end with a progress bar; what it returns."""
+    """Run a verb to its end with a progress bar; what it returns.
+
+    Ctrl-C (or SIGTERM, which clusters send) closes the verb after the running batch, and raises
+    KeyboardInterrupt.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
         tasks: dict[str, Any] = {}
+        stopping: list[int] = []
+
+        def stop(number: int, _frame: object) -> None:
+            if stopping:  # asked twice: at once, without saving
+                raise KeyboardInterrupt
+            stopping.append(number)
+            bar.console.print("stopping; again to stop without saving")
+
+        # between two events the verb can save; in the middle of one it could not
+        handlers = {
+            number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)
+        }
 
         def show(what: str, done: int, total: int, detail: str = "") -> None:
             if what not in tasks:
@@ -231,7 +248,7 @@ def _listen(verb: Generator[Event, None, T]) -> T:
             bar.update(tasks[what], completed=done, total=total, description=what + detail)
 
         try:
-            while True:
+            while not stopping:
                 match next(verb):
                     case Progress(what, done, total):
                         show(what, done, total)
@@ -248,9 +265,16 @@ def _listen(verb: Generator[Event, None, T]) -> T:
             return end.value  # type: ignore[no-any-return]
         finally:
             verb.close()
+            for number, before in handlers.items():
+                signal.signal(number, before)
+    raise KeyboardInterrupt
 
 
 def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+if __name__ == "__main__":
+    app()
