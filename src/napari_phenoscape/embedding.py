@@ -14,14 +14,14 @@ from pydantic import TypeAdapter
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
-from napari_phenoscape.collection import AnySource, Collection, collect
-from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.collection import AnySource, Collection
+from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.errors import CheckpointError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.store import Crops, prepare
-from napari_phenoscape.training import build_model, canvas_size
+from napari_phenoscape.store import Crops
+from napari_phenoscape.training import build_model, specimens_of
 
 #: Specimens in one forward pass.
 BATCH = 64
@@ -86,9 +86,7 @@ def embed(
     checkpoint = last_checkpoint(run)
     trained_on = read_state(checkpoint).bands
     source = source or experiment.collection
-    collection = yield from collect(source)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    collection, crops = yield from specimens_of(experiment, source)
     if not isinstance(experiment.encoder.stem, SpectralResponse):
         _check_bands(crops, trained_on, run)
     net = build_model(experiment, crops, pretrained=untrained)

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_phenoscape.collection import collect
-from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.store import Crops, prepare
-from napari_phenoscape.training import augmenter, canvas_size
+from napari_phenoscape.store import Crops
+from napari_phenoscape.training import augmenter, specimens_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.augmentations.pipeline import Views
@@ -73,15 +71,13 @@ def preview(
     from napari_phenoscape.atomic import atomic
     from napari_phenoscape.layers.views import view_sheet
 
-    collection = yield from collect(experiment.collection)
-    number = len(collection.specimens)
+    _, crops = yield from specimens_of(experiment)
+    number = len(crops.ids)
     if not 0 <= specimen < number:
         raise OptionError(
             f"There is no specimen {specimen}; the collection has {number}. Choose 0 to "
             f"{number - 1}."
         )
-    modalities = [as_modality(given) for given in experiment.modalities]
-    crops = yield from prepare(collection, modalities, canvas_size(experiment))
     views = views_of(
         experiment,
         crops,

@@ -18,8 +18,7 @@ from napari_phenoscape.clustering import (
     read_clusters,
     write_clusters,
 )
-from napari_phenoscape.collection import collect
-from napari_phenoscape.cube import Cube, as_modality
+from napari_phenoscape.cube import Cube
 from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
 from napari_phenoscape.errors import BandMismatchError, CollectionError, OptionError
 from napari_phenoscape.evaluation import adjusted_rand, colour_statistics, knn_accuracy
@@ -29,8 +28,8 @@ from napari_phenoscape.layers.maps import thumbnails
 from napari_phenoscape.reduction import PCA, reduce
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.spectral import false_colour_bands
-from napari_phenoscape.store import Crops, prepare
-from napari_phenoscape.training import canvas_size
+from napari_phenoscape.store import Crops
+from napari_phenoscape.training import specimens_of
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64
@@ -73,9 +72,7 @@ def cluster_panel(
     """
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
-    collection = yield from collect(embeddings.source or experiment.collection)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    _, crops = yield from specimens_of(experiment, embeddings.source)
     shown = _false_colour(crops)
     title = title or f"{run.name}, {embeddings.space}"
     return Panel(
@@ -131,9 +128,7 @@ def evaluate_run(
     experiment = read_experiment(run)
     trained = yield from embed(run)
     untrained = yield from embed(run, untrained=True)
-    collection = yield from collect(experiment.collection)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    _, crops = yield from specimens_of(experiment)
     table = next(iter(trained.values())).table
     for column in (label, within, groups):
         if column and column not in table:

@@ -28,7 +28,7 @@ from napari_phenoscape.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from napari_phenoscape.collection import collect
+from napari_phenoscape.collection import AnySource, Collection, collect
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
 from napari_phenoscape.events import Event, Finished, Health, Saved, Started, Step
@@ -82,7 +82,7 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
 
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
-    crops = yield from _crops(experiment)
+    _, crops = yield from specimens_of(experiment)
     _check_batch(experiment.schedule, crops)
     # all that can be refused is refused before a directory is made
     begun = run is not None and bool(checkpoints(run))
@@ -119,6 +119,15 @@ def augmenter(experiment: Experiment, crops: Crops) -> Augmenter:
 def canvas_size(experiment: Experiment) -> int:
     """Side in pixels of the crops that views are cut from."""
     return round(CANVAS * experiment.image_size)
+
+
+def specimens_of(
+    experiment: Experiment, source: AnySource | None = None
+) -> Generator[Event, None, tuple[Collection, Crops]]:
+    """Find and read the specimens of an experiment, or of another source in the same bands."""
+    collection = yield from collect(source or experiment.collection)
+    modalities = [as_modality(given) for given in experiment.modalities]
+    return collection, (yield from prepare(collection, modalities, canvas_size(experiment)))
 
 
 def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
@@ -167,12 +176,6 @@ def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDAr
     epoch, position = divmod(step, specimens // batch_size)
     order = np.random.default_rng((seed, epoch)).permutation(specimens)
     return order[position * batch_size : (position + 1) * batch_size]
-
-
-def _crops(experiment: Experiment) -> Generator[Event, None, Crops]:
-    collection = yield from collect(experiment.collection)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    return (yield from prepare(collection, modalities, canvas_size(experiment)))
 
 
 def _steps(
