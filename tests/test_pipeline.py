@@ -1,0 +1,29 @@
+"""The whole path, and the science: what only UV shows is found with UV, and not without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from napari_phenoscape.demo import demo
+from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.events import result
+
+
+@pytest.mark.slow
+def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
+    found = result(demo(tmp_path))
+    with_uv, without = (
+        {worth.embedding.split(",")[0]: worth.rand for worth in found.morphs[name]}
+        for name in ("RGB + UV", "RGB only")
+    )
+    assert with_uv["trained"] >= 0.8
+    assert with_uv["untrained"] < with_uv["trained"] - 0.2
+    assert without["trained"] <= 0.2
+    assert without["colour statistics"] <= 0.2
+    for run in found.runs.values():
+        assert read_embeddings(embeddings_path(run)).x.shape == (240, 512)
+    with Image.open(found.figure) as figure:
+        assert figure.size[0] > 1000
