@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from napari_phenoscape.clustering import HDBSCAN, KMeans, read_clusters
-from napari_phenoscape.collection import Folder
+from napari_phenoscape.collection import Drawer, Folder
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment, Runtime, Schedule
 from napari_phenoscape.reduction import PCA, UMAP
@@ -20,9 +21,8 @@ from napari_phenoscape.widgets.clusters import (
     EMBEDDING,
     MAPPING,
     ClustersDock,
-    Embedding,
-    Grouping,
 )
+from napari_phenoscape.widgets.grouping import Embedding, Grouping
 from napari_phenoscape.widgets.place import ours
 from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.show import show
@@ -95,9 +95,9 @@ def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run,
     dock.map.chosen.emit({4, 7})
     assert set(points(viewer).selected_data) == {4, 7}
     points(viewer).selected_data = {2}
-    xy, _ = dock.session.map
+    xy = dock.session.map.xy
     assert [(ring.pos().x(), ring.pos().y()) for ring in dock.map.rings.points()] == [tuple(xy[2])]
-    assert dock.session.shown.table["specimen"][2] in dock.map_words.text()
+    assert dock.session.map.embeddings.table["specimen"][2] in dock.map_words.text()
 
 
 def test_another_method_updates_the_same_layers(viewer, dock, run, wait):
@@ -135,7 +135,7 @@ def test_the_exported_table_has_file_embedding_cluster_and_metadata(dock, run, w
     embed(dock, run, wait)
     dock.export(tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv")
-    width = dock.session.shown.x.shape[1]
+    width = dock.session.map.embeddings.x.shape[1]
     assert list(table.columns[: width + 1]) == ["filename", *(f"x{i + 1}" for i in range(width))]
     assert table["cluster"].tolist() == dock.session.clusters.labels.tolist()
     assert "species" in table
@@ -156,7 +156,7 @@ def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
     embed(dock, run, wait)
     wait(lambda: idle(dock))
     assert "50 neighbours" in dock.words.text()
-    assert dock.session.map[1] == "pca"
+    assert dock.session.map.method == "pca"
     assert dock.cluster_button.isEnabled()
 
 
@@ -172,6 +172,7 @@ def test_a_folder_that_is_no_run_is_answered_in_words(dock, wait, tmp_path, name
 
 def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock, run, wait):
     embed(dock, run, wait)
+    clusters = dock.session.clusters
     viewer.window.remove_dock_widget(dock)
     dock.deleteLater()
     layers = ours(viewer, "clusters")
@@ -179,26 +180,53 @@ def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock
     assert again.legend.rowCount() == 3
     assert len(again.map.dots.points()) == 24
     assert ours(viewer, "clusters") == layers
+    assert again.session.clusters is clusters
+    assert again.grouping.value == Grouping(clusters=KMeans(clusters=3), map=PCA())
     points(viewer).selected_data = {1}
-    assert again.session.shown.table["specimen"][1] in again.map_words.text()
+    assert again.session.map.embeddings.table["specimen"][1] in again.map_words.text()
 
 
 def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock, run, wait):
     embed(dock, run, wait)
     labels = dock.session.clusters.labels.tolist()
+    dock.legend.item(0, 1).setText("renamed")
     dock.session.clusters = None
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=5), map=PCA()))
     dock.open_run(run)
     wait(lambda: idle(dock) and dock.session.clusters is not None)
-    wait(lambda: idle(dock) and dock.session.shown is dock.session.embeddings["joint"])
+    assert dock.session.map.embeddings is dock.session.embeddings["joint"]
     assert dock.session.clusters.labels.tolist() == labels
+    assert "renamed" in dock.session.clusters.names.values()
+    assert dock.grouping.value.clusters == KMeans(clusters=3)
 
 
-def test_a_run_is_shown_from_the_command_line(run, dock, wait):
+def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, tmp_path, wait):
+    numbers = np.zeros((40, 60), np.uint8)
+    numbers[5:15, 10:22], numbers[20:32, 30:45] = 1, 2
+    tifffile.imwrite(tmp_path / "regions.tif", numbers)
+    experiment = Experiment(
+        collection=Drawer(path=drawer, regions=tmp_path / "regions.tif"),
+        image_size=16,
+        schedule=Schedule(steps=1, batch_size=2),
+        runtime=Runtime(device="cpu"),
+        runs=tmp_path / "runs",
+    )
+    run = result(train(experiment))
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=2), map=PCA()))
     embed(dock, run, wait)
-    viewer = show(run)
+    assert [layer.name for layer in viewer.layers] == [
+        "drawer bands", "drawer UV false colour", "drawer RGB", "clusters (rgb)"
+    ]  # fmt: skip
+    assert points(viewer).data.tolist() == [[9.5, 15.5], [25.5, 37.0]]
+    # napari draws pixel (0, 0) of both layers at the same place
+    assert tuple(points(viewer).translate) == (0, 0)
+    embed(dock, run, wait, untrained=True)
+    assert len(viewer.layers) == 4
+
+    other = show(run)  # as the command line does
     try:
-        wait(lambda: len(ours(viewer, "clusters")) == 2)
-        assert len(points(viewer).data) == 24
+        wait(lambda: len(other.layers) == 4)
+        assert points(other).data.tolist() == [[9.5, 15.5], [25.5, 37.0]]
     finally:
-        wait(lambda: not session_of(viewer).busy)
-        viewer.close()
+        wait(lambda: not session_of(other).busy)
+        other.close()

@@ -8,7 +8,7 @@ import npe2
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_phenoscape.widgets.commands import open_spectral_cube
 
@@ -77,3 +77,18 @@ def test_a_sample_opens_with_its_bands(viewer, installed, tmp_path, monkeypatch,
     bands = next(layer for layer in viewer.layers if layer.metadata["phenoscape"]["role"] == "cube")
     assert bands.data.shape[:1] == shape
     assert np.asarray(bands.data[0]).max() > 0
+
+
+@pytest.mark.parametrize("name", ["Specimens", "Preview augmentations", "Train", "Clusters"])
+def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, installed, name, qtbot):
+    for _ in range(2):
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        qtbot.waitUntil(dock.isVisible)
+        # 1280 pixels hold the dock, napari's own lists and a canvas
+        assert dock.minimumSizeHint().width() <= 400
+        for button in dock.findChildren(QPushButton):
+            assert button.isEnabled() or "." in button.toolTip(), button.text()
+        viewer.window.remove_dock_widget(dock)
+        dock.deleteLater()
+        qtbot.wait(10)
+    viewer.add_image(np.zeros((4, 4)))  # nobody who is gone listens

@@ -7,57 +7,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 from qtpy.QtWidgets import QFileDialog
 
-from napari_phenoscape.clustering import (
-    AnyClustering,
-    Clusters,
-    KMeans,
-    cluster,
-    write_clusters,
-)
-from napari_phenoscape.embedding import Embeddings, write_embeddings
+from napari_phenoscape.clustering import Clusters, write_clusters
+from napari_phenoscape.embedding import Embeddings
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
-from napari_phenoscape.layers.maps import labels_of
-from napari_phenoscape.option import Option
-from napari_phenoscape.reduction import PCA, UMAP, AnyReduction, reduce
-from napari_phenoscape.run import read_experiment
+from napari_phenoscape.reduction import PCA
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
 from napari_phenoscape.widgets.form import Form, heading, note
-from napari_phenoscape.widgets.overlay import ground_of, read_run, show_clusters
+from napari_phenoscape.widgets.grouping import (
+    Embedding,
+    Grouped,
+    Grouping,
+    Map,
+    export,
+    group,
+    map_of,
+    read_run,
+)
+from napari_phenoscape.widgets.overlay import show_clusters
 from napari_phenoscape.widgets.scatter import Legend, Scatter
 
 if TYPE_CHECKING:
-    import napari
+    import napari.viewer
 
 
 EMBEDDING, CLUSTERING, MAPPING = "Embedding specimens", "Clustering", "Drawing the map"
 
 
-class Embedding(Option):
-    """Which run embeds the specimens."""
-
-    run: Path = Field(description="run directory", json_schema_extra={"picks": "folder"})
-    untrained: bool = Field(
-        False, description="the control: the same net with the weights that training began with"
-    )
-
-
-class Grouping(Option):
-    """How the embeddings are grouped and drawn."""
-
-    clusters: AnyClustering = KMeans()
-    map: AnyReduction = UMAP()
-
-
 class ClustersDock(Dock):
     """Embed, cluster, map, name, export; the points on the image follow."""
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._points: Any = None
         self.embedding = Form(Embedding)
@@ -89,7 +71,9 @@ class ClustersDock(Dock):
         self.column.addWidget(self.export_button)
 
         self.embedding.changed.connect(self._refresh)
-        self.grouping.changed.connect(self._refresh)
+        self.grouping.changed.connect(self._keep_grouping)
+        if self.session.grouping is not None:
+            self.grouping.set(self.session.grouping)
         self.space.currentIndexChanged.connect(self._cluster)
         self.session.training_changed.connect(self._offer_run)
         self.session.embeddings_changed.connect(self._list_spaces)
@@ -101,7 +85,7 @@ class ClustersDock(Dock):
     def open_run(self, run: Path) -> None:
         """Choose a run, and show the embeddings and clusters that it has already."""
         self.embedding.set(Embedding(run=run))
-        self.session.run = run
+        self.session.embedded = run
 
         def verb() -> Generator[Event, None, Any]:
             yield Progress("reading the run", 0, 1)
@@ -110,8 +94,12 @@ class ClustersDock(Dock):
         self._begin("Opening the run", verb, self._opened)
 
     def _opened(self, found: tuple[dict[str, Embeddings], Clusters | None]) -> None:
-        self.session.clusters = found[1]
-        self._keep_embeddings(found[0])
+        spaces, clusters = found
+        self.session.embeddings = spaces
+        self.session.embeddings_changed.emit()
+        if clusters is not None:
+            self.grouping.editors["clusters"].set(clusters.method)
+        self._group(clusters)
 
     def _begin(
         self,
@@ -142,9 +130,15 @@ class ClustersDock(Dock):
         unclustered = "" if self.session.clusters is not None else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
 
+    def _keep_grouping(self) -> None:
+        if not self.grouping.error:
+            self.session.grouping = self.grouping.value
+        self._refresh()
+
     def _offer_run(self) -> None:
-        if self.session.run is not None:
-            self.embedding.set(Embedding(run=self.session.run))
+        run = self.session.run or self.session.embedded
+        if run is not None:
+            self.embedding.set(Embedding(run=run))
         if self.session.training is not None:
             self.session.training.state_changed.connect(self._on_training)
 
@@ -161,83 +155,73 @@ class ClustersDock(Dock):
 
             return embed(chosen.run, untrained=chosen.untrained)
 
-        self.session.run = chosen.run
+        self.session.embedded = chosen.run
         self._begin(EMBEDDING, verb, self._keep_embeddings)
 
     def _keep_embeddings(self, spaces: dict[str, Embeddings]) -> None:
         self.session.embeddings = spaces
         self.session.embeddings_changed.emit()
+        self._cluster()
 
     def _list_spaces(self) -> None:
         spaces = list(self.session.embeddings)
         self.space.blockSignals(True)
         self.space.clear()
         self.space.addItems(spaces)
-        self.space.setCurrentIndex(len(spaces) - 1)  # the joint one, when there are several
+        shown = self.session.map
+        there = shown is not None and shown.embeddings in self.session.embeddings.values()
+        # the joint one is the last
+        index = spaces.index(shown.embeddings.space) if shown and there else len(spaces) - 1
+        self.space.setCurrentIndex(index)
         self.space.setEnabled(bool(spaces))
         self.space.blockSignals(False)
         self._refresh()
-        if spaces:
-            self._cluster()
 
     def _chosen(self) -> Embeddings:
         return self.session.embeddings[self.space.currentText()]
 
     def _cluster(self) -> None:
-        """Cluster in a thread; PCA at once, the chosen map when it is ready."""
-        embeddings, run = self._chosen(), self.session.run
-        grouping, previous = self.grouping.value, self.session.clusters
+        self._group(None)
+
+    def _group(self, known: Clusters | None) -> None:
+        """Cluster in a thread, unless it was done; PCA at once, the chosen map when it is ready."""
+        embeddings, run = self._chosen(), self.session.embedded
         assert run is not None  # embeddings come from a run
+        method, previous = self.grouping.value.clusters, self.session.clusters
         ground = self.session.grounds.get(run)
+        self._begin(
+            CLUSTERING,
+            lambda: group(run, embeddings, method, previous, known, ground),
+            self._grouped,
+        )
 
-        def verb() -> Generator[Event, None, Any]:
-            seed = read_experiment(run).seed
-            yield Progress("clustering", 0, 2)
-            specimens = tuple(embeddings.table["specimen"])
-            found = cluster(embeddings.x, specimens, grouping.clusters, seed, previous)
-            write_clusters(found, run / "clusters.parquet")
-            yield Progress("clustering", 1, 2)
-            shown = ground or (yield from ground_of(run))
-            return run, embeddings, found, shown, reduce(embeddings.x, PCA(), seed), seed
-
-        self._begin(CLUSTERING, verb, self._clustered)
-
-    def _clustered(self, made: tuple[Any, ...]) -> None:
-        run, embeddings, found, ground, xy, seed = made
-        self.session.grounds[run] = ground
-        self.session.clusters, self.session.shown = found, embeddings
-        self._set_map(xy, "pca")
+    def _grouped(self, made: Grouped) -> None:
+        run, embeddings, method = made.run, made.map.embeddings, self.grouping.value.map
+        self.session.grounds[run] = made.ground
+        self.session.clusters, self.session.map = made.clusters, made.map
         self.session.clusters_changed.emit()
-        method = self.grouping.value.map
-        if not isinstance(method, PCA):
-
-            def verb() -> Generator[Event, None, Any]:
-                yield Progress(f"drawing the map ({method.kind})", 0, 1)
-                return embeddings, reduce(embeddings.x, method, seed), method.kind
-
-            self._begin(MAPPING, verb, self._mapped)
-
-    def _mapped(self, made: tuple[Embeddings, NDArray[np.float32], str]) -> None:
-        embeddings, xy, name = made
-        if self.session.shown is embeddings:
-            self._set_map(xy, name)
-
-    def _set_map(self, xy: NDArray[np.float32], name: str) -> None:
-        self.session.map = xy, name
-        self._draw_map()
         self.map.autoRange()
+        if not isinstance(method, PCA):
+            self._begin(MAPPING, lambda: map_of(run, embeddings, method), self._mapped)
+
+    def _mapped(self, made: Map) -> None:
+        shown = self.session.map
+        if shown is not None and shown.embeddings is made.embeddings:
+            self.session.map = made
+            self._draw_map()
+            self.map.autoRange()
 
     def _show(self) -> None:
         """Show the session's clusters: legend, map, points on the picture."""
-        clusters, embeddings = self.session.clusters, self.session.shown
+        clusters, shown, run = self.session.clusters, self.session.map, self.session.embedded
         self.legend.setVisible(clusters is not None)
         self._refresh()
-        if clusters is None or embeddings is None or self.session.run is None:
+        if clusters is None or shown is None or run is None:
             return
         self.legend.show_clusters(clusters)
         self._draw_map()
-        ground = self.session.grounds[self.session.run]
-        points = show_clusters(self.viewer, ground, embeddings, clusters)
+        ground = self.session.grounds[run]
+        points = show_clusters(self.viewer, ground, shown.embeddings, clusters)
         if points is not self._points:
             self._points = points
             self.listen(points.selected_data.events.items_changed, self._selected)
@@ -246,30 +230,29 @@ class ClustersDock(Dock):
         clusters, shown = self.session.clusters, self.session.map
         if clusters is None or shown is None:
             return
-        xy, name = shown
-        if len(xy) != len(clusters.labels):
-            return
         chosen = self._points.selected_data if self._points is not None else ()
-        self.map.draw(xy, clusters, chosen, f"{name} of {self.space.currentText()}")
+        there = {number for number in chosen if number < len(shown.xy)}
+        self.map.draw(shown.xy, clusters, there, f"{shown.method} of {shown.embeddings.space}")
 
     def _choose(self, numbers: set[int]) -> None:
         if self._points is not None:
             self._points.selected_data = numbers
 
     def _selected(self) -> None:
-        embeddings = self.session.shown
+        shown = self.session.map
         chosen = sorted(self._points.selected_data)
         self._draw_map()
-        if embeddings is not None and chosen and max(chosen) < len(embeddings.table):
-            one = embeddings.table.iloc[chosen[0]]
-            words = ", ".join(f"{key} {one[key]}" for key in embeddings.table.columns[5:])
+        if shown is not None and chosen and chosen[0] < len(shown.xy):
+            table = shown.embeddings.table
+            one = table.iloc[chosen[0]]
+            words = ", ".join(f"{key} {one[key]}" for key in table.columns[5:])
             more = f" and {len(chosen) - 1} more" if len(chosen) > 1 else ""
             self.map_words.setText(f"{one['specimen']}{more}: {words}")
         else:
             self.map_words.setText("Click a point to find its specimen; Shift adds.")
 
     def _rename(self, number: int, name: str) -> None:
-        clusters, run = self.session.clusters, self.session.run
+        clusters, run = self.session.clusters, self.session.embedded
         if clusters is None or run is None:
             return
         renamed = replace(clusters, names={**clusters.names, number: name})
@@ -290,14 +273,11 @@ class ClustersDock(Dock):
 
     def export(self, path: Path) -> None:
         """Write file name, embedding, cluster and metadata of every specimen."""
-        clusters, embeddings = self.session.clusters, self.session.shown
-        if clusters is None or embeddings is None:
+        clusters, shown = self.session.clusters, self.session.map
+        if clusters is None or shown is None:
             return
-        numbers = labels_of(list(embeddings.table["specimen"]), clusters)
-        names = [clusters.names[number] for number in numbers]
-        table = embeddings.table.assign(cluster=numbers, cluster_name=names)
         try:
-            write_embeddings(replace(embeddings, table=table), path)
+            export(shown.embeddings, clusters, path)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

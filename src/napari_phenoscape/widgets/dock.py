@@ -26,7 +26,7 @@ from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.worker import Task
 
 if TYPE_CHECKING:
-    import napari
+    import napari.viewer
 
 #: Wide enough for every form, narrow enough to leave a canvas on a 1280 x 800 screen.
 WIDTH = 380
@@ -44,7 +44,7 @@ class Dock(QWidget):
         Whose session this dock shows.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.session = session_of(viewer)

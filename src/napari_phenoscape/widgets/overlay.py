@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.clustering import Clusters, read_clusters
+from napari_phenoscape.clustering import Clusters
 from napari_phenoscape.collection import Drawer, collect
 from napari_phenoscape.cube import as_modality
-from napari_phenoscape.embedding import Embeddings, embeddings_path, read_embeddings
-from napari_phenoscape.errors import MissingFileError
+from napari_phenoscape.embedding import Embeddings
 from napari_phenoscape.events import Event
 from napari_phenoscape.layers.maps import (
     contact_sheet,
@@ -70,22 +69,6 @@ def ground_of(run: Path) -> Generator[Event, None, Ground]:
     modalities = [as_modality(given) for given in experiment.modalities]
     crops = yield from prepare(collection, modalities, canvas_size(experiment))
     return Ground(thumbnails(crops, THUMBNAIL), None, sides)
-
-
-def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
-    """The embeddings of a run by space, the joint one last, and its clusters if it has any."""
-    joint = embeddings_path(run)
-    paths = [path for path in sorted(run.glob("embeddings*.parquet")) if path != joint]
-    spaces = {
-        found.space: found
-        for found in (read_embeddings(path) for path in [*paths, joint] if path.is_file())
-    }
-    if not spaces:
-        raise MissingFileError(
-            f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
-        )
-    path = run / "clusters.parquet"
-    return spaces, read_clusters(path) if path.is_file() else None
 
 
 def show_clusters(

@@ -21,7 +21,7 @@ from napari_phenoscape.widgets.form.variants import Preset
 from napari_phenoscape.widgets.place import look_at, ours, place
 
 if TYPE_CHECKING:
-    import napari
+    import napari.viewer
 
 SHOWN = ("augmentations", "image_size", "background", "seed")
 
@@ -37,7 +37,7 @@ class PreviewDock(Dock):
     The views are those of training: the same seed, step and specimen give the same bits there.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.specimen = short_combo()
         self.specimen.setToolTip("The specimen that is shown")

@@ -16,13 +16,12 @@ from napari_phenoscape.widgets.worker import Task, Verb
 
 if TYPE_CHECKING:
     import napari
-    import numpy as np
-    from numpy.typing import NDArray
 
     from napari_phenoscape.clustering import Clusters
     from napari_phenoscape.collection import Collection
     from napari_phenoscape.embedding import Embeddings
     from napari_phenoscape.store import Crops
+    from napari_phenoscape.widgets.grouping import Grouping, Map
     from napari_phenoscape.widgets.overlay import Ground
 
 
@@ -43,10 +42,12 @@ class Session(QObject):
         Events of the training that is shown, oldest first.
     run
         Run directory of that training.
-    embeddings
-        By space, of the run that was embedded last.
-    clusters, shown, map
-        Clusters of one of these spaces, that space, and its (N, 2) map with the method's name.
+    embeddings, embedded
+        By space, and the run that they are of.
+    grouping
+        How they are clustered and mapped.
+    clusters, map
+        Clusters of one of these spaces, and the map of the same.
     grounds
         By run: the picture that its specimens are shown on.
     """
@@ -67,9 +68,10 @@ class Session(QObject):
         self.history: list[Event] = []
         self.run: Path | None = None
         self.embeddings: dict[str, Embeddings] = {}
+        self.embedded: Path | None = None
+        self.grouping: Grouping | None = None
         self.clusters: Clusters | None = None
-        self.shown: Embeddings | None = None
-        self.map: tuple[NDArray[np.float32], str] | None = None
+        self.map: Map | None = None
         self.grounds: dict[Path, Ground] = {}
         self._tasks: dict[str, Task] = {}
 

@@ -28,7 +28,7 @@ from napari_phenoscape.widgets.form import Fold, editor_of, heading, note
 from napari_phenoscape.widgets.regions import cube_layers_of, region_layers_of, write_regions
 
 if TYPE_CHECKING:
-    import napari
+    import napari.viewer
 
 #: Side in pixels at which bands are measured: a mean over a mask needs no detail.
 MEASURED_PX = 32
@@ -44,7 +44,7 @@ OWN_MASK = "the file's own mask"
 class SpecimensDock(Dock):
     """Where the specimens come from, what they are, and which files are none."""
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.form = editor_of(Experiment, "collection")
         self.form.changed.connect(self._refresh)

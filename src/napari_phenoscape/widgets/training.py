@@ -14,7 +14,7 @@ from napari_phenoscape.widgets.dock import Dock, plot, row, short
 from napari_phenoscape.widgets.form import Fold, Form, note
 
 if TYPE_CHECKING:
-    import napari
+    import napari.viewer
 
 ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed")
 
@@ -26,7 +26,7 @@ class TrainDock(Dock):
     opened again shows it from its first step.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._steps: list[int] = []
         self._losses: list[float] = []

@@ -175,6 +175,7 @@ class Task(QObject):
         """Begin, in napari's thread pool."""
         # its default is one thread a core: a paused training must not make the others wait
         pool = QThreadPool.globalInstance()
+        assert pool is not None  # Qt makes it on demand
         pool.setMaxThreadCount(max(pool.maxThreadCount(), THREADS))
         self._worker.start()
 
