@@ -52,10 +52,12 @@ class Dock(QWidget):
         self._followed: Task | None = None
         self._done_words = ""
         content = QWidget()
-        self.column = QVBoxLayout(content)
-        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column = QVBoxLayout()
         self.column.setSpacing(6)
-        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        whole = QVBoxLayout(content)
+        whole.setContentsMargins(6, 6, 6, 6)
+        whole.addLayout(self.column)
+        whole.addStretch(1)  # takes the room that is left over
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -175,6 +177,7 @@ def plot(x: str, y: str, height: int) -> pg.PlotWidget:
         widget.getAxis(side).enableAutoSIPrefix(False)  # no thousandths of a reflectance
     widget.getPlotItem().setMenuEnabled(False)
     widget.getPlotItem().hideButtons()
+    widget.getPlotItem().layout.setContentsMargins(0, 4, 4, 8)  # else the axis loses its feet
     return widget
 
 
