@@ -116,8 +116,10 @@ def principal_components(x: NDArray[np.float32], dimensions: int) -> NDArray[np.
     from sklearn.decomposition import PCA as Decomposition
 
     count = min(dimensions, *x.shape)
-    # exact for any N; the default turns to a randomised solver for wide embeddings
-    scores = Decomposition(count, svd_solver="covariance_eigh").fit_transform(x)
+    # exact for any N (the default turns to a randomised solver for wide embeddings): the smaller
+    # side is decomposed
+    solver = "covariance_eigh" if len(x) > x.shape[1] else "full"
+    scores = Decomposition(count, svd_solver=solver).fit_transform(x)
     return np.pad(np.asarray(scores, np.float32), ((0, 0), (0, dimensions - count)))
 
 

@@ -74,13 +74,14 @@ def cluster_panel(
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
     _, crops = yield from specimens_of(experiment, embeddings.source)
     shown = _false_colour(crops)
-    title = title or f"{run.name}, {embeddings.space}"
+    if shown:
+        note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(
-        title=f"{title} (green, blue, UV as red, green, blue)" if shown else title,
+        title=title or f"{run.name}, {embeddings.space}",
         thumbnails=thumbnails(crops, THUMBNAIL, shown),
         xy=reduce(embeddings.x, PCA(), experiment.seed),
         clusters=clusters,
-        note=note,
+        note=note.removeprefix(". "),
     )
 
 
