@@ -130,6 +130,7 @@ def test_what_is_wrong_elsewhere_is_one_sentence(run: Path, tmp_path: Path) -> N
         ("embed", tmp_path / "empty"),
         ("cluster", tmp_path / "empty"),
         ("cluster", run, "--method", "kmeens"),
+        ("cluster", run, "--map", "atlas"),
         ("evaluate", run, "--label", "colour"),
     ):
         assert len(sentence(*words)) > len("error: ")

@@ -148,20 +148,26 @@ def cluster(
     method: Annotated[str, typer.Option(help="kmeans or hdbscan")] = "kmeans",
     clusters: Annotated[int, typer.Option(help="how many, for kmeans", min=2)] = 4,
     min_size: Annotated[int, typer.Option(help="of a cluster, for hdbscan", min=2)] = 5,
+    chart: Annotated[str, typer.Option("--map", help="of the figure: pca, umap or tsne")] = "pca",
     space: Annotated[str, typer.Option(help="a modality, or joint")] = "",
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
 ) -> None:
     """Cluster the embeddings of a run; a table and a figure into the run."""
     from napari_phenoscape.clustering import HDBSCAN, AnyClustering, KMeans
+    from napari_phenoscape.reduction import PCA, TSNE, UMAP, AnyReduction
     from napari_phenoscape.report import cluster_run
 
-    methods: dict[str, Callable[[], AnyClustering]] = {
-        "kmeans": lambda: KMeans(clusters=clusters),
-        "hdbscan": lambda: HDBSCAN(min_size=min_size),
+    methods: dict[str, AnyClustering] = {
+        "kmeans": KMeans(clusters=clusters),
+        "hdbscan": HDBSCAN(min_size=min_size),
     }
-    if method not in methods:
-        raise OptionError(f"unknown method '{method}'; choose from {', '.join(methods)}.")
-    found = _listen(cluster_run(run, methods[method](), space=space, untrained=untrained))
+    charts: dict[str, AnyReduction] = {"pca": PCA(), "umap": UMAP(), "tsne": TSNE()}
+    for given, known in ((method, methods), (chart, charts)):
+        if given not in known:
+            raise OptionError(f"'{given}' is unknown; choose from {', '.join(known)}.")
+    found = _listen(
+        cluster_run(run, methods[method], charts[chart], space=space, untrained=untrained)
+    )
     for number, name in found.names.items():
         out.print(f"{name}: {int((found.labels == number).sum())} specimens")
 

@@ -25,7 +25,7 @@ from napari_phenoscape.evaluation import adjusted_rand, colour_statistics, knn_a
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import thumbnails
-from napari_phenoscape.reduction import PCA, reduce
+from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.spectral import false_colour_bands
 from napari_phenoscape.store import Crops
@@ -36,7 +36,12 @@ THUMBNAIL = 64
 
 
 def cluster_run(
-    run: Path, method: AnyClustering, *, space: str = "", untrained: bool = False
+    run: Path,
+    method: AnyClustering,
+    chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
+    *,
+    space: str = "",
+    untrained: bool = False,
 ) -> Generator[Event, None, Clusters]:
     """Cluster the embeddings of a run; ``clusters.parquet`` and ``clusters.png`` into the run.
 
@@ -50,7 +55,7 @@ def cluster_run(
     found = cluster(embeddings.x, specimens, method, seed, previous)
     write_clusters(found, path)
     yield Saved(path)
-    panel = yield from cluster_panel(run, found, space=space, untrained=untrained)
+    panel = yield from cluster_panel(run, found, chart, space=space, untrained=untrained)
     figure = run / "clusters.png"
     cluster_figure([panel], figure)
     yield Saved(figure)
@@ -60,6 +65,7 @@ def cluster_run(
 def cluster_panel(
     run: Path,
     clusters: Clusters,
+    chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
     *,
     space: str = "",
     untrained: bool = False,
@@ -79,7 +85,7 @@ def cluster_panel(
     return Panel(
         title=title or f"{run.name}, {embeddings.space}",
         thumbnails=thumbnails(crops, THUMBNAIL, shown),
-        xy=reduce(embeddings.x, PCA(), experiment.seed),
+        xy=reduce(embeddings.x, chart, experiment.seed),
         clusters=clusters,
         note=note.removeprefix(". "),
     )

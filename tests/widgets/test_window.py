@@ -92,3 +92,25 @@ def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, instal
         dock.deleteLater()
         qtbot.wait(10)
     viewer.add_image(np.zeros((4, 4)))  # nobody who is gone listens
+
+
+def test_the_real_maize_kernel_opens_with_its_580_bands(viewer, installed, phenoscape_data):
+    folder = phenoscape_data / "plantcv-hyperspectral"
+    viewer.open(folder / "corn-kernel-hyperspectral.hdr", plugin=PLUGIN)
+    (bands,) = (
+        layer for layer in viewer.layers if layer.metadata["phenoscape"]["role"] == "cube"
+    )
+    nm = bands.metadata["phenoscape"]["wavelengths_nm"]
+    assert bands.data.shape == (580, 31, 43)
+    assert (nm[0], nm[1], round(nm[-1], 1)) == (366.551, 367.656, 1048.4)
+    assert viewer.dims.nsteps[0] == 580
+
+
+def test_a_header_without_data_is_answered_in_words_and_adds_nothing(
+    viewer, drawer, tmp_path, monkeypatch, told
+):
+    shutil.copy(f"{drawer}.hdr", tmp_path / "alone.bil.hdr")
+    choose(monkeypatch, tmp_path / "alone.bil.hdr")
+    open_spectral_cube()
+    assert len(viewer.layers) == 0
+    assert "alone.bil" in told[0]
