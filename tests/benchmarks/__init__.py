@@ -1,6 +1,40 @@
-"""Timings against the alternatives; not tests. ``make bench``, ``make bench ONLY=augment``.
+"""Benchmarks: ours and the alternative in one run, never part of the test suite.
 
-A file ``bench_<name>.py`` has one function, ``cases() -> dict[str, Callable[[], object]]``: the
-alternatives that are compared, the first of which is the one that the others are measured by.
-They run interleaved, so that whatever else the machine does hits all of them alike.
+A file ``bench_<name>.py`` has ``comparisons()``, which yields lines whose names begin with
+``<name>``.
 """
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: Each side runs at least so often, and rounds go on for about so many seconds.
+ROUNDS, SECONDS = 7, 8.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same work done by us and by the alternative, and how many times faster ours should be."""
+
+    name: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    goal: float
+
+    def line(self) -> str:
+        """e.g. ``augment-3-bands: 3.4x (goal 3x)``: ratio of the medians of interleaved rounds."""
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for call in (self.ours, self.theirs):
+            call()
+        end = time.perf_counter() + SECONDS
+        while len(seconds[0]) < ROUNDS or time.perf_counter() < end:
+            for call, taken in zip((self.ours, self.theirs), seconds, strict=True):
+                start = time.perf_counter()
+                call()
+                taken.append(time.perf_counter() - start)
+        ours, theirs = (statistics.median(taken) for taken in seconds)
+        missed = " MISSED" if theirs / ours < self.goal else ""
+        return f"{self.name}: {theirs / ours:.1f}x (goal {self.goal:g}x){missed}"

@@ -5,8 +5,7 @@ Ours moves the mask too; Kornia's thin-plate spline cannot, so Kornia is spared 
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import kornia.augmentation as kornia
 import numpy as np
@@ -27,11 +26,10 @@ from napari_phenoscape.augmentations import (
     RandomSharpness,
     RandomThinPlateSpline,
     RandomVerticalFlip,
-    operations,
 )
 from napari_phenoscape.augmentations.pipeline import Augmenter
 from napari_phenoscape.cube import Band
-from tests.benchmarks.__main__ import interleaved
+from tests.benchmarks import Comparison
 
 SIZE = 96
 
@@ -75,48 +73,31 @@ def _theirs() -> torch.nn.Module:
     )
 
 
-def _pair(bands: int) -> dict[str, Callable[[], object]]:
-    count, _ = GOALS[bands]
-    images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
-    names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
-    named = (
-        tuple(Band(name) for name in names[:bands])
-        if bands <= len(names)
-        else tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
-    )
-    theirs, numbers = _theirs(), np.arange(count)
-    fill = np.full(bands, 0.5, np.float32)
+def comparisons() -> Iterator[Comparison]:
+    """Two views of a batch at each number of bands."""
+    for bands, (count, goal) in GOALS.items():
+        images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
+        names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
+        named = (
+            tuple(Band(name) for name in names[:bands])
+            if bands <= len(names)
+            else tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
+        )
+        chain, numbers = _theirs(), np.arange(count)
+        augmenter = Augmenter(OURS, named, np.full(bands, 0.5, np.float32), SIZE, "keep")
 
-    def ours(chosen: tuple[Operation, ...]) -> Callable[[], object]:
-        augmenter = Augmenter(chosen, named, fill, SIZE, "keep")
-
-        def both_views() -> object:
+        def ours(
+            augmenter: Augmenter = augmenter,
+            images: torch.Tensor = images,
+            masks: torch.Tensor = masks,
+            numbers: np.ndarray = numbers,
+        ) -> object:
             return [
                 augmenter(images, masks, seed=0, step=0, specimens=numbers, view=view)
                 for view in (0, 1)
             ]
 
-        return both_views
+        def theirs(chain: torch.nn.Module = chain, images: torch.Tensor = images) -> object:
+            return [chain(images) for _ in range(2)]
 
-    batch = f"{count} x {bands} bands"
-    return {
-        f"ours, {batch}": ours(OURS),
-        f"Kornia, {batch}": lambda: [theirs(images) for _ in range(2)],
-        f"ours, default preset, {batch}": ours(operations("colour-pattern")),
-    }
-
-
-def cases() -> dict[str, Callable[[], object]]:
-    """All alternatives at each number of bands."""
-    return {name: call for bands in GOALS for name, call in _pair(bands).items()}
-
-
-def main() -> None:
-    """Print how many times faster than Kornia ours is."""
-    for bands, (_, goal) in GOALS.items():
-        ours, theirs, _ = (statistics.median(s) for s in interleaved(_pair(bands)).values())
-        print(f"augment-{bands}-bands: {theirs / ours:.1f}x (goal {goal}x)")
-
-
-if __name__ == "__main__":
-    main()
+        yield Comparison(f"augment-{bands}-bands", ours, theirs, goal)
