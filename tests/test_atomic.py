@@ -88,3 +88,10 @@ def test_a_directory_that_fails_half_way_is_removed_and_the_old_one_stays(tmp_pa
         write_directory(tmp_path / "step", "half", ValueError("stop"))
     assert names(tmp_path) == ["step"]
     assert names(tmp_path / "step") == ["old.txt"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="Not a directory"), atomic(tmp_path / "file" / "x") as new:
+        new.mkdir(parents=True)
+    assert (tmp_path / "file").read_text() == "mine"

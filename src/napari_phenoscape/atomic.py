@@ -53,8 +53,8 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        elif os.path.lexists(temporary):
+            temporary.unlink()
 
 
 def _beside(path: Path) -> Path:
