@@ -15,10 +15,17 @@ from napari_phenoscape.checkpoint import last_checkpoint
 from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
 from napari_phenoscape.events import Finished, Progress, Saved, Started, Step, result
 from napari_phenoscape.experiment import Experiment, Schedule
+from napari_phenoscape.preview import views_of
 from napari_phenoscape.run import read_events
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import batch_of_step, learning_rate, train
+from napari_phenoscape.training import (
+    augmenter,
+    batch_of_step,
+    learning_rate,
+    specimens_of,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +139,24 @@ def test_a_loss_that_is_no_number_names_the_specimens_and_keeps_the_checkpoint(
             break
     run = next(experiment.runs.iterdir())
     assert last_checkpoint(run).name == "step-00000002"
+
+
+def test_the_preview_shows_the_very_views_that_a_training_step_sees(
+    experiment: Experiment,
+) -> None:
+    """Bit for bit, at a batch position and in a batch that the preview does not know."""
+    _, crops = result(specimens_of(experiment))
+    step = 2
+    batch = batch_of_step(step, len(crops.ids), 8, experiment.seed)
+    images, masks = torch.from_numpy(crops.images[batch]), torch.from_numpy(crops.masks[batch])
+    make = augmenter(experiment, crops)
+    trained = [
+        make(images, masks, seed=experiment.seed, step=step, specimens=batch, view=view).image
+        for view in (0, 1)
+    ]
+    for position in (0, 5):
+        shown = views_of(
+            experiment, crops, int(batch[position]), seed=experiment.seed, step=step
+        ).image
+        assert torch.equal(shown, torch.stack([view[position] for view in trained]))
+    assert not torch.equal(*shown)

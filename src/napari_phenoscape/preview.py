@@ -88,7 +88,9 @@ def preview(
     )
     sheet = Image.fromarray(view_sheet(views, crops.bands))
     # whole pixels, large enough to look at
-    sheet = sheet.resize([side * max(1, SHEET_PX // sheet.width) for side in sheet.size], 0)
+    sheet = sheet.resize(
+        [side * max(1, SHEET_PX // sheet.width) for side in sheet.size], Image.Resampling.NEAREST
+    )
     with atomic(path.absolute()) as temporary:
         sheet.save(temporary, format="PNG")
     yield Saved(path)
