@@ -9,6 +9,7 @@ from PIL import Image
 
 from napari_phenoscape.demo import demo
 from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.evaluation.worth import RAND
 from napari_phenoscape.events import result
 
 
@@ -16,7 +17,7 @@ from napari_phenoscape.events import result
 def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
     found = result(demo(tmp_path))
     with_uv, without = (
-        {worth.embedding.split(",")[0]: worth.rand for worth in found.morphs[name]}
+        {worth.embedding.split(",")[0]: worth.scores[RAND].value for worth in found.morphs[name]}
         for name in ("RGB + UV", "RGB only")
     )
     assert with_uv["trained"] >= 0.8

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_phenoscape.clustering import cluster as cluster
     from napari_phenoscape.collection import collect as collect
     from napari_phenoscape.embedding import embed as embed
+    from napari_phenoscape.evaluation.worth import evaluate as evaluate
     from napari_phenoscape.io import open_cube as open_cube
     from napari_phenoscape.reduction import reduce as reduce
     from napari_phenoscape.training import train as train
@@ -23,6 +24,7 @@ _ROOM_OF = {
     "collect": "collection",
     "train": "training",
     "embed": "embedding",
+    "evaluate": "evaluation.worth",
     "reduce": "reduction",
     "cluster": "clustering",
 }

@@ -174,19 +174,28 @@ def cluster(
 
 @command
 def evaluate(
-    run: Run,
-    label: Annotated[str, typer.Option(help="metadata column to compare with")],
+    runs: Annotated[list[Path], typer.Argument(help="runs of the same specimens")],
+    label: Annotated[str, typer.Option(help="metadata column to compare with")] = "",
     within: Annotated[str, typer.Option(help="compare inside each level of this column")] = "",
-    groups: Annotated[str, typer.Option(help="no neighbour of the same level counts")] = "",
+    groups: Annotated[
+        str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
+    ] = "",
 ) -> None:
-    """Compare embeddings with a label, beside the controls."""
+    """Compare embeddings with a label, beside the controls; a table and a figure into the run."""
     from rich.table import Table
 
-    from napari_phenoscape.report import evaluate_run
+    from napari_phenoscape.evaluation.worth import evaluate as verb
 
-    table = Table("embedding", f"5-NN accuracy of {label}", "adjusted Rand index")
-    for row in _listen(evaluate_run(run, label, within=within, groups=groups)):
-        table.add_row(row.embedding, f"{row.accuracy:.3f}", f"{row.rand:.3f}")
+    found = _listen(verb(runs, label, within=within, groups=groups))
+    table = Table("measure", "embedding", "value", "95 % interval")
+    for measure in dict.fromkeys(name for worth in found for name in worth.scores):
+        measured = [(worth.embedding, worth.scores.get(measure)) for worth in found]
+        first = measure
+        for embedding, score in measured:
+            if score is not None:
+                table.add_row(first, embedding, *score.words())
+                first = ""
+        table.add_section()
     out.print(table)
 
 

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from napari_phenoscape.clustering import KMeans, cluster, write_clusters
 from napari_phenoscape.embedding import embed
+from napari_phenoscape.evaluation.worth import KNN, RAND, Worth, evaluate
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.figures import cluster_figure
-from napari_phenoscape.report import Worth, cluster_panel, evaluate_run
+from napari_phenoscape.report import cluster_panel
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.training import train
 
@@ -58,7 +59,10 @@ class Result:
         for name in self.runs:
             for species, morph in zip(self.species[name], self.morphs[name], strict=True):
                 table.add_row(
-                    name, species.embedding, f"{species.accuracy:.2f}", f"{morph.rand:.2f}"
+                    name,
+                    species.embedding,
+                    f"{species.scores[KNN].value:.2f}",
+                    f"{morph.scores[RAND].value:.2f}",
                 )
         return table
 
@@ -81,15 +85,16 @@ def demo(directory: Path, *, seed: int = 0) -> Generator[Event, None, Result]:
             update={"seed": seed, "runs": (directory / "runs").absolute()}
         )
         runs[name] = run = yield from train(experiment)
-        species[name] = yield from evaluate_run(run, "species")
-        morphs[name] = yield from evaluate_run(run, "morph", within="species")
+        species[name] = yield from evaluate([run], "species")
+        morphs[name] = yield from evaluate([run], "morph", within="species")
         embeddings = list((yield from embed(run)).values())[-1]
         ids = tuple(embeddings.table["specimen"])
         found = cluster(embeddings.x, ids, KMeans(clusters=4), seed)
         write_clusters(found, run / "clusters.parquet")
         note = (
-            f"5-NN accuracy of species {species[name][0].accuracy:.2f}; "
-            f"adjusted Rand index of UV morphs within species {morphs[name][0].rand:.2f}"
+            f"5-NN accuracy of species {species[name][0].scores[KNN].value:.2f}; "
+            "adjusted Rand index of UV morphs within species "
+            f"{morphs[name][0].scores[RAND].value:.2f}"
         )
         panels.append((yield from cluster_panel(run, found, title=name, note=note)))
     figure = directory / "demo.png"

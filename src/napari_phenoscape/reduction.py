@@ -7,7 +7,7 @@ embedding is was never trained and says nothing about likeness.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from pydantic import Field
 
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.option import Option
+
+F = TypeVar("F", bound=np.floating[Any])
 
 
 class PCA(Option):
@@ -105,10 +107,10 @@ def reduce(x: NDArray[np.float32], method: PCA | UMAP | TSNE, seed: int = 0) -> 
     return np.asarray(xy, np.float32)
 
 
-def unit_length(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_length(x: NDArray[F]) -> NDArray[F]:
     """(N, D) directions of the rows of ``x``; a row of zeros stays."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(x / np.where(length > 0, length, 1), np.float32)
+    return np.asarray(x / np.where(length > 0, length, 1), x.dtype)
 
 
 def principal_components(x: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:

@@ -1,27 +1,20 @@
-"""Reports of a run: its clusters with a figure, and its worth beside the controls."""
+"""Report of a run: its clusters, with a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from napari_phenoscape.clustering import (
     AnyClustering,
     Clusters,
-    KMeans,
     cluster,
     read_clusters,
     write_clusters,
 )
 from napari_phenoscape.cube import Cube
-from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
-from napari_phenoscape.errors import BandMismatchError, CollectionError, OptionError
-from napari_phenoscape.evaluation import adjusted_rand, colour_statistics, knn_accuracy
+from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import thumbnails
@@ -91,107 +84,9 @@ def cluster_panel(
     )
 
 
-@dataclass(frozen=True)
-class Worth:
-    """One line of the table beside the controls.
-
-    Parameters
-    ----------
-    embedding
-        Which one, in words.
-    accuracy
-        Leave-one-out 5-nearest-neighbour accuracy, 0-1.
-    rand
-        Adjusted Rand index of KMeans (as many clusters as labels), mean over the levels of
-        ``within``; 0 = chance, 1 = the labels.
-    """
-
-    embedding: str
-    accuracy: float
-    rand: float
-
-
-def evaluate_run(
-    run: Path, label: str, *, within: str = "", groups: str = ""
-) -> Generator[Event, None, list[Worth]]:
-    """Compare a run's embeddings with a metadata column, beside the untrained net and colour.
-
-    Parameters
-    ----------
-    run
-        A trained run; it is embedded anew, trained and untrained.
-    label
-        The column to compare with.
-    within
-        Compare inside each level of this column.
-    groups
-        Specimens of the same level of this column are never each other's neighbours.
-
-    Raises
-    ------
-    OptionError
-        The metadata has no such column.
-    """
-    experiment = read_experiment(run)
-    trained = yield from embed(run)
-    untrained = yield from embed(run, untrained=True)
-    _, crops = yield from specimens_of(experiment)
-    table = next(iter(trained.values())).table
-    for column in (label, within, groups):
-        if column and column not in table:
-            raise OptionError(
-                f"The specimens of '{run.name}' have no metadata column '{column}'; they have "
-                f"{', '.join(table.columns)}."
-            )
-    rows = [(f"trained, {space}", e.x) for space, e in trained.items()]
-    rows += [(f"untrained, {space}", e.x) for space, e in untrained.items()]
-    rows.append(("colour statistics", _standardised(colour_statistics(crops))))
-    known = table[label].notna().to_numpy()
-    if known.sum() < 2:
-        raise CollectionError(
-            f"Fewer than two specimens of '{run.name}' have a value in '{label}'."
-        )
-    return [_worth(name, x[known], table[known], label, within, groups) for name, x in rows]
-
-
 def _false_colour(crops: Crops) -> tuple[int, int, int] | None:
     """Positions of the bands of UV false colour, None without visible light or UV."""
     try:
         return false_colour_bands(Cube(crops.images[0], crops.bands, Path(crops.ids[0])))
     except BandMismatchError:
         return None
-
-
-def _worth(
-    name: str, x: NDArray[np.float32], table: pd.DataFrame, label: str, within: str, groups: str
-) -> Worth:
-    labels = table[label].astype(str).to_numpy()
-    levels = table[within].astype(str).to_numpy() if within else np.zeros(len(table), int)
-    others = table[groups].astype(str).to_numpy() if groups else np.arange(len(table))
-    accuracies, indices, sizes = [], [], []
-    for level in np.unique(levels):
-        here = levels == level
-        kinds = len(np.unique(labels[here]))
-        if kinds < 2:
-            continue
-        ids = tuple(table["specimen"][here])
-        found = cluster(x[here], ids, KMeans(clusters=kinds), 0)
-        indices.append(adjusted_rand(found.labels, labels[here]))
-        accuracies.append(
-            knn_accuracy(x[here], labels[here], 5, groups=others[here] if groups else None)
-        )
-        sizes.append(int(here.sum()))
-    if not sizes:
-        raise CollectionError(
-            f"No level of '{within}' holds two values of '{label}', so there is nothing to tell "
-            "apart; choose another column."
-            if within
-            else f"All specimens have the same '{label}'; choose another column."
-        )
-    return Worth(name, float(np.average(accuracies, weights=sizes)), float(np.mean(indices)))
-
-
-def _standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread = x.std(axis=0)
-    standardised: NDArray[np.float32] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return standardised

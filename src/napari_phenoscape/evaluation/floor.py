@@ -1,0 +1,23 @@
+"""Floor: what plain colour tells, without learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.store import Crops
+
+
+def colour_statistics(crops: Crops) -> NDArray[np.float32]:
+    """(N, 2C) mean, then standard deviation, of every band over each specimen's mask.
+
+    In reflectance, as it is; standardise the columns before comparing rows, or bright bands
+    outweigh dark ones.
+    """
+    rows: list[Sequence[NDArray[np.float32]]] = []
+    for image, mask in zip(crops.images, crops.masks, strict=True):
+        pixels = image[:, mask[0]]
+        rows.append((pixels.mean(axis=1), pixels.std(axis=1)))
+    return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
