@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
@@ -76,6 +77,13 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert picture(run / "clusters.png").shape[1] > 500
     table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
     assert all(line in table for line in ("trained", "untrained", "colour statistics"))
+    kept = pd.read_csv(run / "evaluation-morph.csv")
+    names = {name.split(",")[0] for name in kept["embedding"]}
+    assert names == {"trained", "untrained", "colour statistics"}
+    probes = kept[kept["measure"].str.endswith("accuracy")]
+    assert len(probes) == 4 * kept["embedding"].nunique()
+    assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()
+    assert picture(run / "evaluation-morph.png").shape[1] > 500
     assert "2 of 2 steps" in phenoscape("info", run).stdout
 
 

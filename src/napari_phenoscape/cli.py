@@ -187,7 +187,9 @@ def evaluate(
     from napari_phenoscape.evaluation.worth import evaluate as verb
 
     found = _listen(verb(runs, label, within=within, groups=groups))
-    table = Table("measure", "embedding", "value", "95 % interval")
+    table = Table("measure")
+    for column in ("embedding", "value", "95 % interval"):
+        table.add_column(column, no_wrap=True)
     for measure in dict.fromkeys(name for worth in found for name in worth.scores):
         measured = [(worth.embedding, worth.scores.get(measure)) for worth in found]
         first = measure

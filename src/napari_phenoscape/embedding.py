@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,16 @@ from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.errors import CheckpointError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training import build_model, specimens_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_phenoscape.augmentations.pipeline import Augmenter
+    from napari_phenoscape.model import Representations, SimCLR
 
 #: Specimens in one forward pass.
 BATCH = 64
@@ -77,55 +85,17 @@ def embed(
         The specimens do not have the bands that the run was trained on (a run with the stem
         ``spectral_response`` takes any that have wavelengths).
     """
-    import torch
-
-    from napari_phenoscape.augmentations.pipeline import Augmenter
-    from napari_phenoscape.runtime import fabric
-
-    experiment = read_experiment(run)
-    checkpoint = last_checkpoint(run)
-    trained_on = read_state(checkpoint).bands
-    source = source or experiment.collection
-    collection, crops = yield from specimens_of(experiment, source)
-    if not isinstance(experiment.encoder.stem, SpectralResponse):
-        _check_bands(crops, trained_on, run)
-    net = build_model(experiment, crops, pretrained=untrained)
-    if not untrained:
-        load_weights(checkpoint, net)
-    home = fabric(experiment.runtime)
-    model = home.setup(net)
-    model.mark_forward_method("embed")
-    net.eval()
-    whole = Augmenter(
-        (),
-        bands=crops.bands,
-        fill=crops.mean,
-        size=experiment.image_size,
-        background=experiment.background,
-    )
+    restored = yield from _restored(run, source, untrained=untrained)
+    whole = _whole(restored)
     rows: dict[str, list[NDArray[np.float32]]] = {}
-    number = len(crops.ids)
-    for start in range(0, number, BATCH):
-        batch = np.arange(start, min(start + BATCH, number))
-        with torch.inference_mode():
-            image = whole(
-                torch.from_numpy(crops.images[batch]),
-                torch.from_numpy(crops.masks[batch]),
-                seed=0,
-                step=0,
-                specimens=batch,
-                view=0,
-            ).image
-            inputs = {
-                name: image[:, torch.from_numpy(index)].to(home.device)
-                for name, index in crops.modalities.items()
-            }
-            for space, h in model.embed(inputs).items():
-                rows.setdefault(space, []).append(h.float().cpu().numpy())
-        yield Progress("embedding specimens", int(batch[-1]) + 1, number)
-    table = _table(collection)
+    for batch in _batches(restored.crops):
+        for space, h in restored.features(whole, batch, view=0).h.items():
+            rows.setdefault(space, []).append(h.float().cpu().numpy())
+        yield Progress("embedding specimens", int(batch[-1]) + 1, len(restored.crops.ids))
+    table = _table(restored.collection)
     spaces = {
-        space: Embeddings(np.concatenate(h), table, space, source) for space, h in rows.items()
+        space: Embeddings(np.concatenate(h), table, space, restored.source)
+        for space, h in rows.items()
     }
     for space, embeddings in spaces.items():
         for suffix in (".parquet", ".csv"):
@@ -133,6 +103,31 @@ def embed(
             write_embeddings(embeddings, path)
             yield Saved(path)
     return spaces
+
+
+def project(
+    run: Path, *, untrained: bool = False
+) -> Generator[Event, None, dict[str, NDArray[np.float32]]]:
+    """Project two views of every specimen of a run, as the loss does, with its newest checkpoint.
+
+    The views are made by the run's augmentations from random numbers that no training step uses.
+
+    Returns
+    -------
+    (2, N, P) by space.
+    """
+    from napari_phenoscape.training import augmenter
+
+    restored = yield from _restored(run, None, untrained=untrained)
+    views = augmenter(restored.experiment, restored.crops)
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    for batch in _batches(restored.crops):
+        pair = [restored.features(views, batch, view=view).z for view in (0, 1)]
+        for space in pair[0]:
+            both = np.stack([z[space].float().cpu().numpy() for z in pair])
+            rows.setdefault(space, []).append(both)
+        yield Progress("projecting views", int(batch[-1]) + 1, len(restored.crops.ids))
+    return {space: np.concatenate(z, axis=1) for space, z in rows.items()}
 
 
 def embeddings_path(
@@ -171,6 +166,78 @@ def read_embeddings(path: Path) -> Embeddings:
     table = whole.drop(columns=columns)
     table.attrs = {}
     return Embeddings(x, table, whole.attrs["space"], source)
+
+
+@dataclass(frozen=True, eq=False)
+class _Restored:
+    """A run's net with the weights of its newest checkpoint, and specimens for it."""
+
+    experiment: Experiment
+    source: AnySource
+    collection: Collection
+    crops: Crops
+    model: SimCLR
+    device: torch.device
+
+    def features(self, views: Augmenter, batch: NDArray[np.int64], view: int) -> Representations:
+        """Features and projections of one view of some specimens."""
+        import torch
+
+        crops = self.crops
+        with torch.inference_mode():
+            image = views(
+                torch.from_numpy(crops.images[batch]),
+                torch.from_numpy(crops.masks[batch]),
+                seed=self.experiment.seed,
+                step=self.experiment.schedule.steps,
+                specimens=batch,
+                view=view,
+            ).image
+            inputs = {
+                name: image[:, torch.from_numpy(index)].to(self.device)
+                for name, index in crops.modalities.items()
+            }
+            found: Representations = self.model(inputs)
+        return found
+
+
+def _restored(
+    run: Path, source: AnySource | None, *, untrained: bool
+) -> Generator[Event, None, _Restored]:
+    from napari_phenoscape.runtime import fabric
+
+    experiment = read_experiment(run)
+    checkpoint = last_checkpoint(run)
+    source = source or experiment.collection
+    collection, crops = yield from specimens_of(experiment, source)
+    if not isinstance(experiment.encoder.stem, SpectralResponse):
+        _check_bands(crops, read_state(checkpoint).bands, run)
+    net = build_model(experiment, crops, pretrained=untrained)
+    if not untrained:
+        load_weights(checkpoint, net)
+    home = fabric(experiment.runtime)
+    model = home.setup(net)
+    net.eval()
+    return _Restored(experiment, source, collection, crops, model, home.device)
+
+
+def _whole(restored: _Restored) -> Augmenter:
+    """Whole specimens, as they are."""
+    from napari_phenoscape.augmentations.pipeline import Augmenter
+
+    return Augmenter(
+        (),
+        bands=restored.crops.bands,
+        fill=restored.crops.mean,
+        size=restored.experiment.image_size,
+        background=restored.experiment.background,
+    )
+
+
+def _batches(crops: Crops) -> Iterator[NDArray[np.int64]]:
+    number = len(crops.ids)
+    for start in range(0, number, BATCH):
+        yield np.arange(start, min(start + BATCH, number))
 
 
 def _table(collection: Collection) -> pd.DataFrame:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.clustering import KMeans, cluster
-from napari_phenoscape.embedding import embed
+from napari_phenoscape.embedding import embed, project
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.evaluation.figure import worth_figure
 from napari_phenoscape.evaluation.floor import colour_statistics
-from napari_phenoscape.evaluation.geometry import rank_me
+from napari_phenoscape.evaluation.geometry import alignment, rank_me, uniformity
 from napari_phenoscape.evaluation.interval import bootstrap
-from napari_phenoscape.evaluation.neighbours import average_precision, knn_correct
+from napari_phenoscape.evaluation.neighbours import average_precision, knn_correct, matched
 from napari_phenoscape.evaluation.partition import (
     adjusted_rand,
     mutual_information,
@@ -120,6 +120,7 @@ def evaluate(
         The runs have different specimens, or nothing is there to tell apart.
     """
     rows: list[tuple[str, NDArray[np.float32]]] = []
+    pairs: dict[str, dict[str, Score]] = {}
     tables: list[pd.DataFrame] = []
     for run in runs:
         name = f"{run.name}: " if len(runs) > 1 else ""
@@ -129,6 +130,8 @@ def evaluate(
         _check_columns(run, tables[-1], (label, within, groups))
         rows += [(f"{name}trained, {space}", e.x) for space, e in trained.items()]
         rows += [(f"{name}untrained, {space}", e.x) for space, e in untrained.items()]
+        pairs |= _of_views((yield from project(run)), f"{name}trained, ")
+        pairs |= _of_views((yield from project(run, untrained=True)), f"{name}untrained, ")
         _, crops = yield from specimens_of(read_experiment(run))
         rows.append((f"{name}colour statistics", _standardised(colour_statistics(crops))))
     for run, other in zip(runs, tables, strict=True):
@@ -141,7 +144,7 @@ def evaluate(
     found = []
     for done, (name, x) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
-        scores = {RANK: Score(rank_me(x))}
+        scores = {RANK: Score(rank_me(x))} | pairs.get(name, {})
         found.append(Worth(name, known.scores(x) | scores if known else scores))
     stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
     table = runs[0] / f"{stem}.csv"
@@ -228,7 +231,6 @@ class _Known:
         for number, level in enumerate(self.levels):
             level_of[level] = number
 
-
         def mean_agreement(agree: Callable[..., float], rows: NDArray[np.intp]) -> float:
             parts = [rows[level_of[rows] == number] for number in np.unique(level_of[rows])]
             return float(np.mean([agree(clusters[part], self.labels[part]) for part in parts]))
@@ -244,6 +246,29 @@ class _Known:
     ) -> Score:
         groups = np.unique(self.groups[own], return_inverse=True)[1]
         return Score(statistic(own), *bootstrap(lambda rows: statistic(own[rows]), groups))
+
+
+def _of_views(z: dict[str, NDArray[np.float32]], name: str) -> dict[str, dict[str, Score]]:
+    """What (2, N, P) projections of two views tell, by embedding."""
+    scores: dict[str, dict[str, Score]] = {}
+    modalities = [space for space in z if space != "joint"]
+    for space, (first, second) in z.items():
+        distance = alignment(first, second)
+        scores[name + space] = {
+            "alignment of two views": _over_specimens(distance),
+            "uniformity": Score(uniformity(first)),
+        }
+        for other in modalities:
+            if space in modalities and other != space:
+                found = matched(first, z[other][0]).astype(np.float64)
+                scores[name + space][f"its specimen found among {other}"] = _over_specimens(found)
+    return scores
+
+
+def _over_specimens(values: NDArray[np.float64]) -> Score:
+    statistic = partial(_mean_of, values)
+    everyone = np.arange(len(values))
+    return Score(statistic(everyone), *bootstrap(statistic, everyone))
 
 
 def _mean_of(values: NDArray[np.float64], rows: NDArray[np.intp]) -> float:
