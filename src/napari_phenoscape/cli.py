@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from napari_phenoscape.cube import Modality
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Finished, Health, Progress, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment
@@ -80,6 +82,42 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
         out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
     for sentence in cube.provenance:
         out.print(_plain(f"assumed: {sentence}"))
+
+
+@command
+def convert(
+    cube: Annotated[Path, typer.Argument(help="a cube")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip or .bsq (ENVI), or NAME.tif")
+    ],
+    modality: Annotated[
+        str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
+    ] = "all",
+    rows: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
+    columns: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
+    bin_bands: Annotated[int, typer.Option(help="mean of so many neighbouring bands", min=1)] = 1,
+    bin_pixels: Annotated[int, typer.Option(help="mean of squares of so many", min=1)] = 1,
+    reflectance: Annotated[
+        bool, typer.Option("--reflectance", help="write reflectance, not the file's numbers")
+    ] = False,
+) -> None:
+    """Write a cube, or a part of it, as ENVI or TIFF."""
+    from napari_phenoscape.convert import convert as verb
+
+    written = _listen(
+        verb(
+            cube,
+            output,
+            _bands(modality),
+            _range("--rows", rows),
+            _range("--columns", columns),
+            bin_bands=bin_bands,
+            bin_pixels=bin_pixels,
+            reflectance=reflectance,
+        )
+    )
+    for path in written:
+        out.print(f"wrote {path}", soft_wrap=True)
 
 
 @command
@@ -235,6 +273,20 @@ def _experiment(path: Path, change: list[str]) -> Experiment:
             raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
         inner[last] = yaml.safe_load(value)
     return Experiment.parse(given, "--set").anchored(Path.cwd())
+
+
+def _bands(text: str) -> Modality | str:
+    """A modality by name, or the bands of a range such as ``400-700``."""
+    if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
+        return Modality(name=text, range_nm=(float(match[1]), float(match[2])))
+    return text
+
+
+def _range(name: str, text: str) -> slice:
+    match = re.fullmatch(r"(\d*):(\d*)", text)
+    if match is None:
+        raise OptionError(f"{name} {text}: 'FIRST:END' was expected, e.g. 0:100 or 50:.")
+    return slice(*(int(end) if end else None for end in match.groups()))
 
 
 def _listen(verb: Generator[Event, None, T]) -> T:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.io.arrays import Planes, full_scale, ignorable, unique
-from napari_phenoscape.io.labels import MASK, bands_of_labels
+from napari_phenoscape.io.labels import MASK, band_of_label, bands_of_labels
 from napari_phenoscape.io.tiff_stack import SIGNATURES, Stack, read_stack
 
 __all__ = ["SIGNATURES", "open_tiff", "read_numbers", "recognise"]
@@ -113,6 +113,15 @@ def read_numbers(path: Path) -> NDArray[Any]:
 def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
     """What each channel is: a band, or `MASK`."""
     count = stack.count
+    if stack.names and stack.wavelengths_nm is not None:
+        return [
+            MASK
+            if band_of_label(name) == MASK
+            else Band(name, None if np.isnan(centre) else centre, bad=plane in stack.bad)
+            for plane, (name, centre) in enumerate(
+                zip(unique(list(stack.names)), stack.wavelengths_nm, strict=True)
+            )
+        ]
     named = bands_of_labels(stack.names)
     if named is not None and any(isinstance(role, Band) for role in named):
         return named

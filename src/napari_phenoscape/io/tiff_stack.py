@@ -57,7 +57,9 @@ class Stack:
     names
         What the file calls them, empty when it does not.
     wavelengths_nm
-        n centres, when the file says them.
+        n centres, when the file says them; NaN of a plane that has none, e.g. a mask.
+    bad
+        Planes that the file flags as bad.
     alpha
         The last plane is declared as transparency.
     is_colour
@@ -83,6 +85,7 @@ class Stack:
     axis: Literal["samples", "channels", "pages"]
     names: tuple[str, ...] = ()
     wavelengths_nm: tuple[float, ...] | None = None
+    bad: tuple[int, ...] = ()
     alpha: bool = False
     is_colour: bool = False
     of_others: bool = False
@@ -311,6 +314,7 @@ def _said_by_gdal(xml: str, count: int) -> dict[str, Any]:
         if centres := numbers(key):
             said["wavelengths_nm"] = tuple(round(factor * centre, 6) for centre in centres)
             break
+    said["bad"] = tuple(plane for plane, flag in items.get("bad_band", {}).items() if flag != "0")
     gains, offsets = numbers("scale"), numbers("offset")
     if gains or offsets:
         said["scale"] = (gains or (1.0,) * count, offsets or (0.0,) * count)
