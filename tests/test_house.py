@@ -34,11 +34,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Lowest first. A module may import from its own floor (in no circle) and from those below.
 FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
-    {"io", "spectral", "derived", "augmentations", "encoders", "losses", "reduction", "clustering"},
+    {
+        "io", "spectral", "derived", "augmentations", "encoders", "losses", "ranks", "reduction",
+        "clustering",
+    },
     {"collection", "store", "experiment", "model"},
     {
-        "run", "checkpoint", "runtime", "training", "preview", "embedding", "evaluation", "figures",
-        "report", "layers", "samples", "convert",
+        "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
+        "evaluation", "figures", "report", "layers", "samples", "convert",
     },
     {"cli", "demo", "widgets"},
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import signal
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,8 +20,19 @@ from rich.progress import Progress as Bar
 
 from napari_phenoscape.cube import Modality
 from napari_phenoscape.errors import OptionError, PhenoscapeError
-from napari_phenoscape.events import Event, Finished, Health, Progress, Saved, Started, Step
+from napari_phenoscape.events import (
+    Event,
+    Failed,
+    Finished,
+    Health,
+    Progress,
+    Saved,
+    Started,
+    Step,
+    event_line,
+)
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.runtime import rank
 
 T = TypeVar("T")
 
@@ -38,6 +52,11 @@ Set = Annotated[
     typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
 ]
 
+Devices = Annotated[
+    int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
+]
+Nodes = Annotated[int | None, typer.Option(min=1, help="in place of runtime.nodes")]
+
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """A verb whose errors are one sentence and exit code 2; Ctrl-C is exit code 130."""
@@ -45,6 +64,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @app.command()
     @functools.wraps(function)
     def verb(*args: Any, **kwargs: Any) -> None:
+        # of several processes one speaks
+        out.quiet = err.quiet = rank() > 0
         try:
             function(*args, **kwargs)
         except PhenoscapeError as error:
@@ -151,6 +172,11 @@ def preview(
 def train(
     experiment: Annotated[Path, typer.Argument(help="experiment.yaml, or a run to go on with")],
     change: Set = [],  # noqa: B006
+    devices: Devices = None,
+    nodes: Nodes = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
+    ] = False,
 ) -> None:
     """Train SimCLR; a run directory instead of a file goes on where it ended."""
     from napari_phenoscape.run import EXPERIMENT
@@ -158,7 +184,30 @@ def train(
 
     run = experiment if experiment.is_dir() else None
     path = experiment / EXPERIMENT if run else experiment
-    out.print(f"run {_listen(verb(_experiment(path, change), run))}", soft_wrap=True)
+    working = verb(_experiment(path, [*change, *_places(devices, nodes)]), run)
+    if events:
+        _print_events(working)
+    else:
+        out.print(f"run {_listen(working)}", soft_wrap=True)
+
+
+@command
+def slurm(
+    experiment: Yaml,
+    change: Set = [],  # noqa: B006
+    devices: Devices = None,
+    nodes: Nodes = None,
+    time: Annotated[str, typer.Option(help="longest time of a job, days-hours:min:s")] = "24:00:00",
+    more: Annotated[
+        list[str],
+        typer.Option("--sbatch", help="any option of sbatch, e.g. --sbatch=--partition=gpu"),
+    ] = [],  # noqa: B006
+) -> None:
+    """Make a run and write the batch script that trains it on a Slurm cluster."""
+    from napari_phenoscape.slurm import write_batch_script
+
+    given = _experiment(experiment, [*change, *_places(devices, nodes)])
+    out.print(f"sbatch {write_batch_script(given, time, more)}", soft_wrap=True)
 
 
 @command
@@ -289,27 +338,79 @@ def _range(name: str, text: str) -> slice:
     return slice(*(int(end) if end else None for end in match.groups()))
 
 
+def _places(devices: int | None, nodes: int | None) -> list[str]:
+    """``--devices`` and ``--nodes`` as ``--set`` would say them."""
+    given = {"devices": devices, "nodes": nodes}
+    return [f"runtime.{name}={number}" for name, number in given.items() if number]
+
+
+@contextmanager
+def _stop_signals(say: Callable[[str], object]) -> Iterator[list[int]]:
+    """A list that holds the signal that asked to stop: Ctrl-C, or SIGTERM, which clusters send.
+
+    Between two events a verb can save; in the middle of one it could not.
+    """
+    stopping: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if stopping:  # asked twice: at once, without saving
+            raise KeyboardInterrupt
+        stopping.append(number)
+        say("stopping; again to stop without saving")
+
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, before in handlers.items():
+            signal.signal(number, before)
+
+
+def _print_events(verb: Generator[Event, None, object]) -> None:
+    """Run a verb to its end and print its events, one line of JSON each; `Failed` on every rank.
+
+    When nobody reads them any more, the verb goes on.
+    """
+    heard = True
+
+    def line(event: Event) -> None:
+        nonlocal heard
+        try:
+            if heard:
+                sys.stdout.write(event_line(event) + "\n")
+                sys.stdout.flush()
+        except OSError:
+            heard = False
+            # what waits in the buffer must go somewhere when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    with _stop_signals(err.print) as stopping:
+        try:
+            while not stopping:
+                event = next(verb)
+                if rank() == 0:
+                    line(event)
+        except StopIteration:
+            return
+        except PhenoscapeError as error:
+            line(Failed(str(error)))
+            raise
+        finally:
+            verb.close()
+    raise KeyboardInterrupt
+
+
 def _listen(verb: Generator[Event, None, T]) -> T:
     """Run a verb to its end with a progress bar; what it returns.
 
-    Ctrl-C (or SIGTERM, which clusters send) closes the verb after the running batch, and raises
-    KeyboardInterrupt.
+    Ctrl-C (or SIGTERM) closes the verb after the running batch, and raises KeyboardInterrupt.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
+    with (
+        Bar(*columns, TimeRemainingColumn(), console=err, transient=True) as bar,
+        _stop_signals(bar.console.print) as stopping,
+    ):
         tasks: dict[str, Any] = {}
-        stopping: list[int] = []
-
-        def stop(number: int, _frame: object) -> None:
-            if stopping:  # asked twice: at once, without saving
-                raise KeyboardInterrupt
-            stopping.append(number)
-            bar.console.print("stopping; again to stop without saving")
-
-        # between two events the verb can save; in the middle of one it could not
-        handlers = {
-            number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)
-        }
 
         def show(what: str, done: int, total: int, detail: str = "") -> None:
             if what not in tasks:
@@ -328,14 +429,14 @@ def _listen(verb: Generator[Event, None, T]) -> T:
                         show("training", step, steps, f"  loss {loss:.3f}")
                     case Health(step, _, verdict) if verdict:
                         bar.console.print(f"[yellow]step {step}:[/] {_plain(verdict)}")
+                    case Finished(stopped=True):
+                        stopping.append(signal.SIGTERM)  # elsewhere, e.g. on another rank
                     case Saved() | Finished() | Health():
                         pass
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
             verb.close()
-            for number, before in handlers.items():
-                signal.signal(number, before)
     raise KeyboardInterrupt
 
 

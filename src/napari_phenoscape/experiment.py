@@ -39,6 +39,12 @@ class Runtime(Option):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="of the network; the loss is always float32"
     )
+    devices: int = Field(
+        1, ge=1, le=64, description="of each node (computer); they share every batch"
+    )
+    nodes: int = Field(
+        1, ge=1, le=1024, description="computers; on a cluster, `phenoscape slurm` starts them"
+    )
     threads: int = Field(
         0, ge=0, description="CPU threads of torch; 0 = all cores, one left to the window in napari"
     )

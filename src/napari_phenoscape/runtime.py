@@ -1,4 +1,4 @@
-"""Where a run computes: device, precision, threads. The one file that knows Lightning Fabric."""
+"""Where a run computes: devices, nodes, precision. The one file that knows Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.experiment import Runtime
@@ -14,17 +14,30 @@ from napari_phenoscape.experiment import Runtime
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+#: torchrun gives it to the processes that it starts, and so does `launch`.
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
 
-def fabric(runtime: Runtime) -> Fabric:
-    """Fabric on the device and in the precision that are asked for.
+
+def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
+    """Fabric on the device and in the precision that are asked for, joined with the other ranks.
+
+    Parameters
+    ----------
+    runtime
+        The device and the precision; how many devices is known from torchrun or Slurm.
+    heads
+        Projection heads of the net.
 
     Raises
     ------
     OptionError
-        The machine does not have the device.
+        The machine does not have the devices, or they cannot work together.
     """
     import torch
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     # Fabric announces the precision on stderr, under our progress bar
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -40,11 +53,66 @@ def fabric(runtime: Runtime) -> Fabric:
         torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
     if device == "cpu":
         _keep_freed_memory()
-    return Fabric(
-        accelerator=device,
-        devices=1,
-        precision="bf16-mixed" if runtime.precision == "bf16" else "32-true",
+    precision: Literal["bf16-mixed", "32-true"] = (
+        "bf16-mixed" if runtime.precision == "bf16" else "32-true"
     )
+    here = world()
+    if here is None:
+        return Fabric(accelerator=device, devices=1, precision=precision)
+    _check_devices(device, here[0], torch.cuda.device_count())
+    home = Fabric(
+        accelerator=device,
+        devices=here[0],
+        num_nodes=here[1],
+        precision=precision,
+        # a loss across modalities leaves the head of the joint space unused
+        strategy=DDPStrategy(find_unused_parameters=heads > 1),
+        plugins=[
+            TorchElasticEnvironment()
+            if _TORCHRUN in os.environ
+            else SLURMEnvironment(auto_requeue=False)
+        ],
+    )
+    home.launch()
+    return home
+
+
+def world() -> tuple[int, int] | None:
+    """(devices of each node, nodes) of the training that this process is a rank of.
+
+    None when the process was started by neither torchrun nor srun, or by itself.
+    """
+    if _TORCHRUN in os.environ:
+        ranks, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = ranks // here
+    else:
+        # srun's; a batch script without srun has SLURM_NTASKS too, and is one process
+        ranks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
+    if ranks == 1:
+        return None
+    if ranks % nodes:
+        raise OptionError(
+            f"{ranks} processes do not spread evenly over {nodes} nodes; start as many on each, "
+            "e.g. `srun --ntasks-per-node=4`."
+        )
+    return ranks // nodes, nodes
+
+
+def rank() -> int:
+    """Number of this process among those of its training, from 0; 0 is the one that reports."""
+    if world() is None:
+        return 0
+    return int(os.environ["RANK" if _TORCHRUN in os.environ else "SLURM_PROCID"])
+
+
+def _check_devices(device: str, wanted: int, gpus: int) -> None:
+    if device == "mps" or (device == "cuda" and wanted > gpus):
+        found = "one device" if device == "mps" else f"{gpus} of them"
+        raise OptionError(
+            f"runtime.devices asks for {wanted} × '{device}' on this machine, which has {found}. "
+            "Lower runtime.devices, or choose another runtime.device."
+        )
 
 
 def _keep_freed_memory() -> None:

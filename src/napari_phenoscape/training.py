@@ -78,8 +78,11 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     PhenoscapeError
         What is wrong and the way out. A run that was started keeps its newest checkpoint.
     """
-    from napari_phenoscape.runtime import fabric
+    from napari_phenoscape.launch import launch
+    from napari_phenoscape.runtime import fabric, world
 
+    if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
+        return (yield from launch(experiment, run))
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
     _, crops = yield from specimens_of(experiment)
@@ -87,19 +90,29 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     # all that can be refused is refused before a directory is made
     begun = run is not None and bool(checkpoints(run))
     net = build_model(experiment, crops, pretrained=not begun)
-    home = fabric(experiment.runtime)
-    if run is None:
-        run = new_run(experiment)
-    else:
-        write_experiment(run, experiment)
+    home = fabric(experiment.runtime, heads=len(net.spaces))
+    _check_ranks(experiment.schedule, home.world_size)
+    run = _run_of_all(experiment, run, home)
     steps = _steps(experiment, crops, run, home, net)
     try:
         for event in steps:
-            log_event(run, event)
+            if home.is_global_zero:
+                log_event(run, event)
             yield event
     finally:
         steps.close()
     return run
+
+
+def _run_of_all(experiment: Experiment, run: Path | None, home: Fabric) -> Path:
+    """The run directory, which rank 0 makes, or brings up to date."""
+    if home.is_global_zero:
+        if run is None:
+            run = new_run(experiment)
+        else:
+            write_experiment(run, experiment)
+    shared: Path = home.broadcast(run)  # type: ignore[assignment]
+    return shared
 
 
 def augmenter(experiment: Experiment, crops: Crops) -> Augmenter:
@@ -185,9 +198,10 @@ def _steps(
     import torch
 
     from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.ranks import any_rank, gathered, others, share, synced
 
     schedule, seed = experiment.schedule, experiment.seed
-    net.to(memory_format=torch.channels_last)
+    synced(net, home.device).to(memory_format=torch.channels_last)
     optimizer = _optimizer(net, schedule)
     step = 0
     if found := checkpoints(run):
@@ -198,15 +212,20 @@ def _steps(
         load_optimizer(found[-1], optimizer)
     saved = step if found else -1
 
-    def save() -> Saved:
-        return Saved(save_checkpoint(run, State(step, crops.modality_bands), net, optimizer))
+    def save() -> Iterator[Saved]:
+        nonlocal saved
+        if home.is_global_zero and saved != step:
+            path = save_checkpoint(run, State(step, crops.modality_bands), net, optimizer)
+            saved = step
+            yield Saved(path)
 
     views = augmenter(experiment, crops)
-    yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
     seconds: deque[float] = deque(maxlen=20)
     model.train()
     try:
-        while step < schedule.steps:
+        yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
+        # asked after the last step too: every rank asks equally often
+        while not any_rank(False, home.device) and step < schedule.steps:
             start = time.perf_counter()
             # dropout and stochastic depth become a function of (seed, step): exact resume
             torch.manual_seed(hash((seed, step)) & 0x7FFF_FFFF)
@@ -214,9 +233,9 @@ def _steps(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
-            images = _two_views(views, crops, batch, seed, step, home.device)
-            with _advice(schedule, experiment.image_size):
-                z = model(images).z
+            images = _two_views(views, crops, share(batch), seed, step, home.device)
+            with _advice(schedule, experiment.image_size), others():
+                z = {name: gathered(rows) for name, rows in model(images).z.items()}
                 loss, _ = total_loss(experiment.losses, z)
                 _check_finite(loss, crops, batch, step)
                 home.backward(loss)
@@ -237,17 +256,16 @@ def _steps(
             if step % HEALTH_EVERY == 0:
                 yield _health(step, spread(joint))
             if step % schedule.checkpoint_every == 0:
-                yield save()
-                saved = step
+                yield from save()
     except GeneratorExit:
-        # stopped: everything learned so far is kept
-        if saved != step:
-            log_event(run, save())
-        log_event(run, Finished(run, stopped=True))
+        # stopped: the other ranks are told, and everything learned so far is kept
+        any_rank(True, home.device)
+        last: list[Event] = [*save(), Finished(run, stopped=True)]
+        for event in last if home.is_global_zero else []:
+            log_event(run, event)
         raise
-    if saved != step:
-        yield save()
-    yield Finished(run)
+    yield from save()
+    yield Finished(run, stopped=step < schedule.steps)
 
 
 def _two_views(
@@ -301,6 +319,15 @@ def _check_batch(schedule: Schedule, crops: Crops) -> None:
             f"A batch of {schedule.batch_size} is larger than the collection of "
             f"{len(crops.ids)} specimens. Set schedule.batch_size to {len(crops.ids)} or less, "
             "or collect more specimens."
+        )
+
+
+def _check_ranks(schedule: Schedule, ranks: int) -> None:
+    if schedule.batch_size % ranks:
+        below = max(schedule.batch_size // ranks, 1) * ranks
+        raise OptionError(
+            f"A batch of {schedule.batch_size} cannot be shared equally by {ranks} devices. "
+            f"Set schedule.batch_size to a multiple of them, e.g. {below}."
         )
 
 

@@ -1,0 +1,153 @@
+"""Ranks: the processes of one training; each makes its share of every batch, and all agree.
+
+With one process, every function here is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from napari_phenoscape.errors import TrainingError
+
+
+def number() -> int:
+    """How many ranks there are."""
+    together = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if together else 1
+
+
+def rank() -> int:
+    """Which of them this process is, from 0."""
+    return distributed.get_rank() if number() > 1 else 0
+
+
+def share(batch: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N / ranks,) specimens of this rank, of the (N,) of a batch."""
+    return np.split(batch, number())[rank()]
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """(2N, ...) rows of the whole batch, from the (2n, ...) that each rank has; differentiable.
+
+    Each rank's rows are the first views of its n specimens, then the second ones; so are those of
+    the batch, in the order of its specimens. The gradient is that of the sum of all ranks' losses:
+    with the same loss on every rank, and gradients averaged over ranks afterwards, the result is
+    the gradient of one process that sees the whole batch.
+    """
+    if number() == 1:
+        return rows
+    every: Tensor = _Gather.apply(rows)
+    # (ranks * 2 * n, ...) -> (2 * ranks * n, ...)
+    by_rank = every.view(number(), 2, len(rows) // 2, *rows.shape[1:])
+    return by_rank.transpose(0, 1).reshape(-1, *rows.shape[1:])
+
+
+class _Gather(torch.autograd.Function):
+    """(M, ...) -> (ranks * M, ...); torch's own differentiable one is deprecated."""
+
+    @staticmethod
+    def forward(_: Any, rows: Tensor) -> Tensor:
+        every = rows.new_empty((number() * len(rows), *rows.shape[1:]))
+        distributed.all_gather_into_tensor(every, rows.contiguous())
+        return every
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        # these rows are in the loss of every rank
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total.chunk(number())[rank()]
+
+
+def any_rank(wish: bool, device: torch.device) -> bool:
+    """Whether any rank wishes so; every rank must ask at the same place."""
+    if number() == 1:
+        return wish
+    wishes = torch.tensor(float(wish), device=device)
+    with others():
+        distributed.all_reduce(wishes, distributed.ReduceOp.MAX)
+    return bool(wishes)
+
+
+@contextmanager
+def others() -> Iterator[None]:
+    """Say in words that another rank has died, where this one would wait for it.
+
+    Raises
+    ------
+    TrainingError
+        Another rank has died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lost = isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
+        if number() == 1 or not lost:
+            raise
+        raise TrainingError(
+            f"Rank {rank()} lost the other {number() - 1} of {number()} processes. Look at what "
+            "they said; the run keeps its newest checkpoint and can be resumed."
+        ) from error
+
+
+def synced(net: nn.Module, device: torch.device) -> nn.Module:
+    """The same net, with every batch norm over the batch of all ranks."""
+    if number() == 1:
+        return net
+    if device.type == "cuda":
+        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
+        return whole
+    # torch's own is for GPUs only
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, _BatchNorm):
+                setattr(module, name, _SyncedBatchNorm(child))
+    return net
+
+
+class _SyncedBatchNorm(_BatchNorm):
+    """Batch normalisation by mean and variance over all ranks, which have equally many rows."""
+
+    def __init__(self, alone: _BatchNorm) -> None:
+        super().__init__(alone.num_features, alone.eps, alone.momentum)
+        self.weight, self.bias = alone.weight, alone.bias
+        for name, buffer in alone.named_buffers():
+            setattr(self, name, buffer)
+        self.train(alone.training)
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  torch's name
+        pass  # of any number of axes
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(images)
+        values = images if images.dtype == torch.float64 else images.float()
+        axes = [0, *range(2, values.ndim)]
+        shape = [1, -1, *[1] * (values.ndim - 2)]
+        mean = _mean_over_ranks(values.mean(axes))
+        centred = values - mean.view(shape)
+        variance = _mean_over_ranks(centred.square().mean(axes))
+        count = number() * values.numel() // self.num_features
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum or 0)
+            unbiased = variance * (count / (count - 1))
+            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum or 0)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(images.dtype)
+
+
+def _mean_over_ranks(values: Tensor) -> Tensor:
+    every: Tensor = _Gather.apply(values)
+    return every.view(number(), -1).mean(0)
