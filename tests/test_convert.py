@@ -11,6 +11,7 @@ import rasterio
 import spectral
 from PIL import Image
 
+import napari_phenoscape
 from napari_phenoscape.convert import convert
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.derived import binned, cropped, in_reflectance
@@ -181,6 +182,14 @@ def test_a_real_cube_is_cut_binned_and_written(tmp_path, phenoscape_data):
     )
 
 
+@pytest.fixture
+def manifest(npe2pm):
+    package = Path(napari_phenoscape.__file__).parent
+    with npe2pm.tmp_plugin(manifest=npe2.PluginManifest.from_file(package / "napari.yaml")):
+        yield
+
+
+@pytest.mark.usefixtures("manifest")
 def test_napari_saves_a_layer_of_bands_with_its_wavelengths(tmp_path):
     result(write_cube(cube(gain=np.float32(0.5) * np.ones(4, np.float32)), tmp_path / "a.bil"))
     (data, attributes, kind), *_ = npe2.read([str(tmp_path / "a.bil")], stack=False)
@@ -190,6 +199,7 @@ def test_napari_saves_a_layer_of_bands_with_its_wavelengths(tmp_path):
     same(open_cube(out), open_cube(tmp_path / "a.bil"))
 
 
+@pytest.mark.usefixtures("manifest")
 def test_napari_saves_a_picture_as_red_green_blue(tmp_path):
     picture = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
     out = tmp_path / "b.bsq"

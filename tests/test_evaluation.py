@@ -126,6 +126,12 @@ def test_linear_probe_cannot_learn_an_individual_by_heart():
     assert linear_correct(x, label, individual).mean() < 0.8
 
 
+def test_linear_probe_of_labels_rarer_than_folds():
+    x = directions(0, 1, 2, 90, 91, 92)
+    assert linear_correct(x, list("aaabbb")).all()
+    assert not linear_correct(x, list("abcdef")).any()
+
+
 def test_few_shots_suffice_for_well_separated_labels():
     x = directions(*np.linspace(0, 10, 12), *np.linspace(80, 90, 12))
     assert np.nanmean(few_shot_correct(x, np.repeat([0, 1], 12), shots=1)) == 1

@@ -52,8 +52,11 @@ def linear_correct(
 
     unit = unit_length(np.asarray(x, np.float64))
     codes, group = _codes(labels), _groups(groups, len(x))
-    folds = StratifiedGroupKFold(min(FOLDS, len(np.unique(group))), shuffle=True, random_state=0)
     correct = np.zeros(len(x), dtype=bool)
+    number = min(FOLDS, len(np.unique(group)), np.bincount(codes).max())
+    if number < 2:  # every label is there once: none can be learned from another
+        return correct
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         # a label with fewer specimens than folds is judged by the folds that have it
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
