@@ -63,6 +63,16 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-????????"))
 
 
+def tidy(run: Path) -> None:
+    """Remove what a program that was killed left: parts, and checkpoints before the last one."""
+    for part in (run / "checkpoints").glob(".*.part"):
+        shutil.rmtree(part)
+    for part in run.glob(".experiment.yaml.*.part"):
+        part.unlink()
+    for older in checkpoints(run)[:-1]:
+        shutil.rmtree(older)
+
+
 def last_checkpoint(run: Path) -> Path:
     """The newest checkpoint of a run."""
     found = checkpoints(run)

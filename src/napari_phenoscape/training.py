@@ -27,13 +27,20 @@ from napari_phenoscape.checkpoint import (
     load_weights,
     read_state,
     save_checkpoint,
+    tidy,
 )
 from napari_phenoscape.collection import AnySource, Collection, collect
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
 from napari_phenoscape.events import Event, Finished, Health, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
-from napari_phenoscape.run import log_event, new_run, read_experiment, write_experiment
+from napari_phenoscape.run import (
+    log_event,
+    mend_events,
+    new_run,
+    read_experiment,
+    write_experiment,
+)
 from napari_phenoscape.store import Crops, prepare
 
 if TYPE_CHECKING:
@@ -110,6 +117,8 @@ def _run_of_all(experiment: Experiment, run: Path | None, home: Fabric) -> Path:
         if run is None:
             run = new_run(experiment)
         else:
+            tidy(run)
+            mend_events(run)
             write_experiment(run, experiment)
     shared: Path = home.broadcast(run)  # type: ignore[assignment]
     return shared
