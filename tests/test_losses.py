@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_phenoscape import blockwise
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import (
     CrossModal,
     NTXent,
+    Projected,
     agreement,
     contrast,
     cross_modal,
@@ -30,7 +32,7 @@ def views(specimens: int, dimensions: int = 16, seed: int = 0) -> tuple[Tensor, 
     return z[0], z[0] + 0.5 * z[1]
 
 
-def by_hand(z, group, temperature, *, decoupled=False, part=None) -> float:
+def by_hand(z, group, temperature, *, decoupled=False, part=None, related=None) -> float:
     """The papers' sums, one exponential at a time, in NumPy float64."""
     z = np.asarray(z, dtype=np.float64)
     z = z / np.sqrt((z**2).sum(1, keepdims=True))
@@ -44,6 +46,7 @@ def by_hand(z, group, temperature, *, decoupled=False, part=None) -> float:
             np.exp(z[i] @ z[j] / temperature)
             for j in compared
             if not (decoupled and j in positives)
+            and (related is None or j in positives or related[j] != related[i])
         ]
         each = [-np.log(np.exp(z[i] @ z[p] / temperature) / sum(terms)) for p in positives]
         losses.append(sum(each) / len(positives))
@@ -67,6 +70,60 @@ def test_several_positives_and_lone_rows_are_the_papers_sum(decoupled):
     group = torch.tensor([0, 0, 0, 1, 1, 2, 0, 3, 1, 4])  # rows 5, 7 and 9 have no positive
     ours = contrast(z, group, 0.2, decoupled=decoupled)
     assert float(ours) == pytest.approx(by_hand(z, group, 0.2, decoupled=decoupled), abs=1e-12)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_known_relatives_do_not_repel(decoupled):
+    z = torch.cat(views(6))
+    group, species = torch.arange(6).repeat(2), torch.tensor([0, 0, 0, 1, 1, 2]).repeat(2)
+    ours = contrast(z, group, 0.2, decoupled=decoupled, related=species)
+    expected = by_hand(z, group, 0.2, decoupled=decoupled, related=species)
+    assert float(ours) == pytest.approx(expected, abs=1e-12)
+    assert float(ours) < float(contrast(z, group, 0.2, decoupled=decoupled))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 100])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_blocks_give_the_value_and_gradient_of_the_whole(monkeypatch, rows, decoupled):
+    def both() -> tuple[Tensor, Tensor]:
+        z = torch.cat(views(8)).requires_grad_()
+        group = torch.tensor([0, 1, 2, 3, 4, 5, 6, 6]).repeat(2)
+        species = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]).repeat(2)
+        loss = contrast(z, group, 0.2, decoupled=decoupled, related=species)
+        return loss.detach(), torch.autograd.grad(3 * loss, z)[0]
+
+    value, slope = both()
+    monkeypatch.setattr(blockwise, "BLOCK", 16 * rows)
+    again, slope_again = both()
+    torch.testing.assert_close(again, value, atol=1e-14, rtol=0)
+    torch.testing.assert_close(slope_again, slope, atol=1e-14, rtol=0)
+
+
+def test_gradient_is_that_of_finite_differences():
+    z = torch.cat(views(4, 3)).requires_grad_()
+    group, part = torch.tensor([0, 1, 1, 2]).repeat(2), torch.arange(8) % 2
+    for chosen in ({}, {"decoupled": True}, {"part": part}):
+        assert torch.autograd.gradcheck(lambda z, c=chosen: contrast(z, group, 0.5, **c), z)
+
+
+def test_species_as_positives_is_the_supervised_loss_and_the_unknown_stay_alone():
+    z = torch.cat(views(5))
+    known = {"species": torch.tensor([4, 4, 2, -1, -1])}
+    value, _ = total_loss([NTXent(positives="species")], Projected({"rgb": z}, known))
+    group = torch.tensor([0, 0, 1, 2, 3]).repeat(2)
+    assert float(value) == pytest.approx(by_hand(z, group, 0.2), abs=1e-12)
+    value, _ = total_loss([NTXent(ignore="species")], Projected({"rgb": z}, known))
+    own = torch.arange(5).repeat(2)
+    assert float(value) == pytest.approx(by_hand(z, own, 0.2, related=group), abs=1e-12)
+
+
+def test_positives_hold_across_modalities_too():
+    rgb, uv = torch.cat(views(3)), torch.cat(views(3, seed=1))
+    known = {"individual": torch.tensor([0, 0, 1])}
+    batch = Projected({"rgb": rgb, "uv": uv}, known)
+    value, _ = total_loss([CrossModal(positives="individual")], batch)
+    group, part = [0, 0, 1] * 4, [0] * 6 + [1] * 6
+    assert float(value) == pytest.approx(by_hand(torch.cat([rgb, uv]), group, 0.2, part=part))
 
 
 def test_cross_modal_is_the_papers_sum_and_leaves_out_the_own_modality():
@@ -183,7 +240,7 @@ def spaces() -> dict[str, Tensor]:
 
 def test_nt_xent_is_the_mean_over_modalities_and_joint():
     z = spaces()
-    total, terms = total_loss([NTXent(temperature=0.5)], z)
+    total, terms = total_loss([NTXent(temperature=0.5)], Projected(z))
     each = [nt_xent(rows[:6], rows[6:], 0.5) for rows in z.values()]
     assert float(total) == pytest.approx(float(sum(each)) / 3)
     assert terms == {"nt_xent": total}
@@ -192,7 +249,7 @@ def test_nt_xent_is_the_mean_over_modalities_and_joint():
 def test_total_is_the_weighted_sum_and_terms_are_unweighted():
     z = spaces()
     losses = [NTXent(weight=2), CrossModal(weight=0.5), NTXent(weight=1, decoupled=True)]
-    total, terms = total_loss(losses, z)
+    total, terms = total_loss(losses, Projected(z))
     assert list(terms) == ["nt_xent", "cross_modal", "nt_xent_2"]
     assert float(terms["cross_modal"]) == pytest.approx(float(cross_modal(z["rgb"], z["uv"], 0.2)))
     assert float(total) == pytest.approx(
@@ -204,7 +261,7 @@ def test_total_is_the_weighted_sum_and_terms_are_unweighted():
 def test_cross_modal_takes_every_pair_of_modalities_but_not_joint():
     z = spaces()
     z["nir"] = torch.cat(views(6, seed=7))
-    _, terms = total_loss([CrossModal()], z)
+    _, terms = total_loss([CrossModal()], Projected(z))
     pairs = [("rgb", "uv"), ("rgb", "nir"), ("uv", "nir")]
     expected = sum(float(cross_modal(z[a], z[b], 0.2)) for a, b in pairs) / 3
     assert float(terms["cross_modal"]) == pytest.approx(expected)
@@ -212,7 +269,7 @@ def test_cross_modal_takes_every_pair_of_modalities_but_not_joint():
 
 def test_cross_modal_with_one_modality_says_so():
     with pytest.raises(OptionError, match=r"only one \(rgb\)"):
-        total_loss([CrossModal()], {"rgb": torch.randn(4, 3)})
+        total_loss([CrossModal()], Projected({"rgb": torch.randn(4, 3)}))
 
 
 def test_agreement_is_the_share_of_views_whose_nearest_is_the_other_view():

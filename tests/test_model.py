@@ -15,7 +15,7 @@ from napari_phenoscape.collection import Folder
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.losses import CrossModal, NTXent, agreement, total_loss
+from napari_phenoscape.losses import CrossModal, NTXent, Projected, agreement, total_loss
 from napari_phenoscape.model import SimCLR
 
 RGB = tuple(Band(name, region="vis") for name in "RGB")
@@ -120,7 +120,7 @@ def test_weights_and_statistics_survive_safetensors(stem):
 
 def test_every_weight_learns():
     net = simclr({"rgb": RGB, "uv": UV})
-    total_loss((NTXent(), CrossModal()), net(scenes(net)).z)[0].backward()
+    total_loss((NTXent(), CrossModal()), Projected(net(scenes(net)).z))[0].backward()
     assert [name for name, weight in net.named_parameters() if not weight.grad.any()] == []
 
 
@@ -143,7 +143,7 @@ def test_a_few_steps_teach_which_views_belong_together():
     for _ in range(25):
         views = colours + 0.1 * torch.randn(16, 3, 32, 32, generator=random)
         z = net({"uv": views}).z
-        total, _ = total_loss([NTXent()], z)
+        total, _ = total_loss([NTXent()], Projected(z))
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

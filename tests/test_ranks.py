@@ -14,7 +14,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from napari_phenoscape import ranks
-from napari_phenoscape.losses import CrossModal, Loss, NTXent, total_loss
+from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
 
 #: Name of the case -> the terms of its loss.
 CASES: dict[str, tuple[Loss, ...]] = {
@@ -53,7 +53,7 @@ def after_backward(losses: tuple[Loss, ...]) -> dict[str, torch.Tensor]:
     if ranks.number() > 1:
         model = DistributedDataParallel(model, find_unused_parameters=True)
     z = {name: ranks.gathered(rows) for name, rows in model(views[:, mine].flatten(0, 1)).items()}
-    loss, _ = total_loss(losses, z)
+    loss, _ = total_loss(losses, Projected(z))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), **{f"z {name}": rows.detach() for name, rows in z.items()}}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.checkpoint import last_checkpoint
+from napari_phenoscape.embedding import embed
 from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
-from napari_phenoscape.events import Finished, Progress, Saved, Started, Step, result
+from napari_phenoscape.events import Finished, Health, Progress, Saved, Started, Step, result
 from napari_phenoscape.experiment import Experiment, Schedule
+from napari_phenoscape.losses import NTXent
+from napari_phenoscape.optimizers import LARS
 from napari_phenoscape.preview import views_of
 from napari_phenoscape.run import read_events
 from napari_phenoscape.samples import write_samples
@@ -160,3 +164,107 @@ def test_the_preview_shows_the_very_views_that_a_training_step_sees(
         ).image
         assert torch.equal(shown, torch.stack([view[position] for view in trained]))
     assert not torch.equal(*shown)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lars", "adamw"])
+def test_every_recipe_is_resumed_exactly(experiment: Experiment, optimizer: str) -> None:
+    asked = with_steps(experiment, 4, optimizer=optimizer, average=0.9, clip=1.0)
+    whole = result(train(asked))
+    verb = train(asked)
+    for event in verb:
+        if isinstance(event, Step) and event.step == 3:
+            break
+    verb.close()
+    torn = sorted(experiment.runs.iterdir())[-1]
+    result(train(asked, torn))
+    for file in ("weights", "average"):
+        one, other = (
+            load_file(last_checkpoint(run) / f"{file}.safetensors") for run in (whole, torn)
+        )
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_specimens_are_embedded_with_the_moving_average(experiment: Experiment) -> None:
+    run = result(train(with_steps(experiment, 3, average=0.5, checkpoint_every=1)))
+    checkpoint = last_checkpoint(run)
+    averaged = result(embed(run))["rgb+uv"].x
+    (checkpoint / "weights.safetensors").write_bytes(
+        (checkpoint / "average.safetensors").read_bytes()
+    )
+    (checkpoint / "average.safetensors").unlink()
+    np.testing.assert_array_equal(result(embed(run))["rgb+uv"].x, averaged)
+
+
+def test_moving_average_is_the_recursion(experiment: Experiment) -> None:
+    seen, verb = [], train(with_steps(experiment, 3, average=0.75, checkpoint_every=1))
+    for event in verb:
+        if isinstance(event, Saved):
+            files = (load_file(event.path / f"{n}.safetensors") for n in ("weights", "average"))
+            seen.append([tensors["heads.0.3.weight"] for tensors in files])
+    expected = seen[0][0]  # begins as the weights after the first step
+    for weight, average in seen:
+        expected = 0.75 * expected + 0.25 * weight
+        torch.testing.assert_close(average, expected)
+
+
+def test_epochs_are_counted_in_steps(experiment: Experiment) -> None:
+    run = result(train(with_steps(experiment, 2000, epochs=2)))
+    assert [e.step for e in read_events(run) if isinstance(e, Step)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_loss_by_a_column_that_is_not_there_is_refused(experiment: Experiment) -> None:
+    asked = experiment.model_copy(update={"losses": (NTXent(positives="burrow"),)})
+    with pytest.raises(OptionError, match=r"column 'burrow'.*they have .*species"):
+        result(train(asked))
+    assert not experiment.runs.exists()
+
+
+def test_supervised_training_reports_its_terms(experiment: Experiment) -> None:
+    losses = (NTXent(weight=0.5), NTXent(positives="species", ignore="morph"))
+    run = result(train(with_steps(experiment.model_copy(update={"losses": losses}), 2)))
+    step = next(event for event in read_events(run) if isinstance(event, Step))
+    assert set(step.terms) == {"nt_xent", "nt_xent_2"}
+    assert step.loss == pytest.approx(0.5 * step.terms["nt_xent"] + step.terms["nt_xent_2"])
+
+
+def test_half_precision_needs_a_gpu(experiment: Experiment) -> None:
+    runtime = experiment.runtime.model_copy(update={"precision": "fp16", "device": "cpu"})
+    with pytest.raises(OptionError, match="fp16 needs a CUDA GPU"):
+        result(train(experiment.model_copy(update={"runtime": runtime})))
+
+
+def test_lars_scales_the_rate_of_each_layer() -> None:
+    layer, bias = torch.nn.Parameter(torch.tensor([[3.0, 4.0]])), torch.nn.Parameter(torch.ones(1))
+    groups = [{"params": [layer], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0.0}]
+    optimizer = LARS(groups, lr=2.0)
+    for _ in range(2):
+        layer.grad, bias.grad = torch.tensor([[0.0, 2.0]]), torch.tensor([0.25])
+        before = layer.detach().clone(), bias.detach().clone()
+        buffers = [optimizer.state[w].get("momentum_buffer", torch.zeros(1)) for w in (layer, bias)]
+        buffers = [buffer.clone() for buffer in buffers]
+        optimizer.step()
+        size = before[0].norm()
+        rate = 0.001 * size / (2.0 + 0.1 * size)
+        moved = 0.9 * buffers[0] + 2.0 * rate * (layer.grad + 0.1 * before[0])
+        torch.testing.assert_close(layer.detach(), before[0] - moved)
+        torch.testing.assert_close(bias.detach(), before[1] - (0.9 * buffers[1] + 2.0 * 0.25))
+
+
+@pytest.mark.parametrize("preset", ["colour-pattern", "none"])
+def test_photographs_that_are_all_alike_are_called_collapsed_within_50_steps(
+    tmp_path: Path, preset: str
+) -> None:
+    for number in range(16):
+        picture = np.full((32, 32, 3), 120, np.uint8)
+        tifffile.imwrite(tmp_path / f"{number}.tif", picture, photometric="rgb")
+    given = {
+        "collection": {"kind": "folder", "path": str(tmp_path), "pattern": "*.tif"},
+        "image_size": 32,
+        "augmentations": preset,
+        "schedule": {"steps": 50, "batch_size": 16},
+        "runs": str(tmp_path / "runs"),
+    }
+    told = [event for event in train(Experiment.parse(given)) if isinstance(event, Health)]
+    assert told[-1].step == 50
+    assert told[-1].verdict.startswith("collapsed")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 
+#: The moving average of the weights, where the schedule asks for one.
+AVERAGE = "average.safetensors"
+
 
 @dataclass(frozen=True)
 class State:
@@ -35,7 +38,13 @@ class State:
     bands: dict[str, tuple[Band, ...]]
 
 
-def save_checkpoint(run: Path, state: State, net: nn.Module, optimizer: optim.Optimizer) -> Path:
+def save_checkpoint(
+    run: Path,
+    state: State,
+    net: nn.Module,
+    optimizer: optim.Optimizer,
+    average: nn.Module | None = None,
+) -> Path:
     """Write ``checkpoints/step-00000200`` of a run whole or not at all, then drop the one before.
 
     Raises
@@ -51,6 +60,8 @@ def save_checkpoint(run: Path, state: State, net: nn.Module, optimizer: optim.Op
     with atomic(path) as temporary:
         temporary.mkdir()
         (temporary / WEIGHTS).write_bytes(save(_contiguous(net.state_dict())))
+        if average is not None:
+            (temporary / AVERAGE).write_bytes(save(_contiguous(average.state_dict())))
         (temporary / OPTIMIZER).write_bytes(save(_flat(optimizer.state_dict()["state"])))
         (temporary / STATE).write_text(json.dumps(dataclasses.asdict(state), indent=1), "utf-8")
     for other in older:
@@ -99,9 +110,18 @@ def read_state(checkpoint: Path) -> State:
         ) from None
 
 
-def load_weights(checkpoint: Path, net: nn.Module) -> None:
-    """Put the weights of a checkpoint into ``net``, which must be of the same experiment."""
-    tensors = _read(checkpoint / WEIGHTS)
+def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) -> None:
+    """Put the weights of a checkpoint into ``net``, which must be of the same experiment.
+
+    Parameters
+    ----------
+    checkpoint, net
+        Where from, and where to.
+    averaged
+        Their moving average, where there is one.
+    """
+    average = checkpoint / AVERAGE
+    tensors = _read(average if averaged and average.is_file() else checkpoint / WEIGHTS)
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:

@@ -425,8 +425,10 @@ def _listen(verb: Generator[Event, None, T]) -> T:
                     case Started(_, specimens, step, steps, device):
                         bar.console.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)
-                    case Step(step=step, steps=steps, loss=loss):
-                        show("training", step, steps, f"  loss {loss:.3f}")
+                    case Step(step=step, steps=steps, loss=loss, terms=terms):
+                        parts = [f"{name} {term:.3f}" for name, term in terms.items()]
+                        several = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+                        show("training", step, steps, f"  loss {loss:.3f}{several}")
                     case Health(step, _, verdict) if verdict:
                         bar.console.print(f"[yellow]step {step}:[/] {_plain(verdict)}")
                     case Finished(stopped=True):

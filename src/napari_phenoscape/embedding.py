@@ -214,7 +214,7 @@ def _restored(
         _check_bands(crops, read_state(checkpoint).bands, run)
     net = build_model(experiment, crops, pretrained=untrained)
     if not untrained:
-        load_weights(checkpoint, net)
+        load_weights(checkpoint, net, averaged=True)
     home = fabric(experiment.runtime)
     model = home.setup(net)
     net.eval()

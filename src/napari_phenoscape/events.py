@@ -74,6 +74,8 @@ class Step:
         Over this step.
     remaining_s
         Estimated seconds to the end.
+    terms
+        Each term of the loss before its weight, in nats.
     """
 
     step: int
@@ -83,6 +85,7 @@ class Step:
     learning_rate: float
     specimens_per_s: float
     remaining_s: float
+    terms: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,35 @@ class Schedule(Option):
     """How long and how fast to learn."""
 
     steps: int = Field(2000, ge=1, description="optimiser steps")
+    epochs: int = Field(
+        0, ge=0, description="instead of steps: times that every specimen is seen; 0 = steps"
+    )
     batch_size: int = Field(64, ge=2, description="specimens in a step; each gives two views")
     learning_rate: float = Field(
-        1e-3, gt=0, description="peak rate of AdamW", json_schema_extra={"step": 1e-4}
+        1e-3, gt=0, description="peak rate", json_schema_extra={"step": 1e-4}
+    )
+    optimizer: Literal["adamw", "sgd", "lars"] = Field(
+        "adamw", description="sgd and lars have momentum 0.9; lars is for batches of thousands"
     )
     weight_decay: float = Field(
-        1e-4, ge=0, description="AdamW's; not on norms and biases", json_schema_extra={"step": 1e-5}
+        1e-4,
+        ge=0,
+        description="not on norms, biases and response curves",
+        json_schema_extra={"step": 1e-5},
+    )
+    clip: float = Field(
+        0.0,
+        ge=0,
+        description="largest norm of the gradient; 0 = as it is",
+        json_schema_extra={"step": 0.1},
+    )
+    average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the old in a moving average of the weights (EMA), with which "
+        "specimens are embedded, e.g. 0.99; 0 = none",
+        json_schema_extra={"step": 0.001},
     )
     warmup: float = Field(
         0.05, ge=0, lt=1, description="share of the steps over which the rate rises from 0"
@@ -36,8 +59,10 @@ class Runtime(Option):
     """Where and how to compute; changes speed, not meaning."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto = best present")
-    precision: Literal["float32", "bf16"] = Field(
-        "float32", description="of the network; the loss is always float32"
+    precision: Literal["float32", "bf16", "fp16"] = Field(
+        "float32",
+        description="of the network; the loss is always float32. fp16 is for GPUs; bf16 is slow on "
+        "processors without it",
     )
     devices: int = Field(
         1, ge=1, le=64, description="of each node (computer); they share every batch"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,20 +17,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """What the losses see of a batch of N specimens.
+
+    Parameters
+    ----------
+    z : (2N, P) each
+        Projections of each space: rows 0..N-1 the first views, N..2N-1 the second ones.
+    known : (N,) each
+        By metadata column: whole numbers, equal where the column is; -1 where it says nothing.
+    """
+
+    z: dict[str, Tensor]
+    known: dict[str, Tensor] = field(default_factory=dict)
+
+
 class Loss(Option):
     """Base of the loss terms."""
 
     weight: float = Field(1.0, ge=0, description="share in the total loss")
-
-    def value(self, z: dict[str, Tensor]) -> Tensor:
-        """() in nats, of the projections (2N, P) of each space; first all first views."""
-        raise NotImplementedError
-
-
-class NTXent(Loss):
-    """Two views of a specimen attract, views of others repel (SimCLR); mean over all spaces."""
-
-    kind: Literal["nt_xent"] = "nt_xent"
     temperature: float = Field(
         0.2,
         gt=0,
@@ -37,15 +44,58 @@ class NTXent(Loss):
         description="divides the cosine similarities; lower looks harder at near neighbours",
         json_schema_extra={"step": 0.01},
     )
+    positives: str = Field(
+        "",
+        description="metadata column, e.g. individual (several photographs of each) or species: "
+        "specimens that are equal in it attract each other too",
+    )
+    ignore: str = Field(
+        "",
+        description="metadata column, e.g. species: specimens that are equal in it do not repel "
+        "each other",
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns that it needs."""
+        return tuple(column for column in (self.positives, self.ignore) if column)
+
+    def value(self, batch: Projected) -> Tensor:
+        """() in nats."""
+        raise NotImplementedError
+
+    def _groups(self, batch: Projected, rows: int) -> tuple[Tensor, Tensor | None]:
+        """Of each row: the number of its group of positives, and of those that do not repel."""
+        import torch
+
+        device = next(iter(batch.z.values())).device
+        alone = torch.arange(len(next(iter(batch.z.values()))) // 2, device=device)
+
+        def numbers(column: str) -> Tensor:
+            known = batch.known[column].to(device)
+            # who is not known is equal to nobody but itself
+            own = torch.where(known < 0, known.max() + 1 + alone, known)
+            return own.repeat(rows // len(own))
+
+        group = numbers(self.positives) if self.positives else alone.repeat(rows // len(alone))
+        return group, numbers(self.ignore) if self.ignore else None
+
+
+class NTXent(Loss):
+    """Two views of a specimen attract, views of others repel (SimCLR); mean over all spaces."""
+
+    kind: Literal["nt_xent"] = "nt_xent"
     decoupled: bool = Field(
         False, description="leave the positive out of the denominator (DCL), for small batches"
     )
 
-    def value(self, z: dict[str, Tensor]) -> Tensor:
-        terms = [
-            contrast(rows, _specimens(rows), self.temperature, decoupled=self.decoupled)
-            for rows in z.values()
-        ]
+    def value(self, batch: Projected) -> Tensor:
+        terms = []
+        for rows in batch.z.values():
+            group, related = self._groups(batch, len(rows))
+            terms.append(
+                contrast(rows, group, self.temperature, decoupled=self.decoupled, related=related)
+            )
         return _mean(terms)
 
 
@@ -53,37 +103,33 @@ class CrossModal(Loss):
     """A specimen's views in one modality attract its views in another; mean over all pairs."""
 
     kind: Literal["cross_modal"] = "cross_modal"
-    temperature: float = Field(
-        0.2,
-        gt=0,
-        le=10,
-        description="divides the cosine similarities",
-        json_schema_extra={"step": 0.01},
-    )
 
-    def value(self, z: dict[str, Tensor]) -> Tensor:
-        modalities = [name for name in z if name != "joint"]
+    def value(self, batch: Projected) -> Tensor:
+        modalities = [name for name in batch.z if name != "joint"]
         if len(modalities) < 2:
             raise OptionError(
                 f"The loss 'cross_modal' compares modalities, and there is only one "
                 f"({modalities[0]}). Name two or more, e.g. [rgb, uv], or remove this loss."
             )
-        pairs = combinations(modalities, 2)
-        return _mean([cross_modal(z[a], z[b], self.temperature) for a, b in pairs])
+        terms = []
+        for a, b in combinations(modalities, 2):
+            group, related = self._groups(batch, 2 * len(batch.z[a]))
+            terms.append(_between(batch.z[a], batch.z[b], group, self.temperature, related))
+        return _mean(terms)
 
 
 AnyLoss = Annotated[NTXent | CrossModal, Field(discriminator="kind")]
 
 
-def total_loss(losses: Sequence[Loss], z: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the terms, and each term before its weight.
 
     Parameters
     ----------
     losses
         At least one term.
-    z : (2N, P) each
-        Projections of each space: rows 0..N-1 the first views, N..2N-1 the second ones.
+    batch
+        Projections, and what is known of the specimens.
 
     Returns
     -------
@@ -103,7 +149,7 @@ def total_loss(losses: Sequence[Loss], z: dict[str, Tensor]) -> tuple[Tensor, di
     for loss in losses:
         kind = loss.kind  # type: ignore[attr-defined]
         seen[kind] += 1
-        value = loss.value(z)
+        value = loss.value(batch)
         terms[kind if seen[kind] == 1 else f"{kind}_{seen[kind]}"] = value
         weighted.append(loss.weight * value)
     total = weighted[0]
@@ -119,6 +165,7 @@ def contrast(
     *,
     decoupled: bool = False,
     part: Tensor | None = None,
+    related: Tensor | None = None,
 ) -> Tensor:
     """Contrastive loss in which rows of the same group are each other's positives.
 
@@ -126,6 +173,9 @@ def contrast(
     ``-mean_{p in P(i)} s(i, p) + log sum_{a in A(i)} exp s(i, a)``, where A(i) is every row that
     is compared with i. One positive each gives NT-Xent [1]_, several give the supervised loss
     (L_out of [3]_).
+
+    Similarities are computed block by block, and the gradient with them, so memory grows with M
+    and not with its square.
 
     Parameters
     ----------
@@ -139,6 +189,9 @@ def contrast(
         Leave the positives out of A(i), as in DCL [2]_.
     part : (M,)
         Integers, e.g. the modality; rows are then compared with those of other parts only.
+    related : (M,)
+        Integers, e.g. the species; rows that are equal in it and no positives of each other are
+        not compared.
 
     Returns
     -------
@@ -155,20 +208,11 @@ def contrast(
     import torch
     from torch.nn.functional import normalize
 
+    from napari_phenoscape.blockwise import contrast_of_units
+
     z = z if z.dtype == torch.float64 else z.float()
     with torch.autocast(z.device.type, enabled=False):
-        z = normalize(z, dim=1)
-        similarity = z @ z.T / temperature
-        compared = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-        if part is not None:
-            compared = compared & (part[:, None] != part)
-        positive = compared & (group[:, None] == group)
-        denominator = compared & ~positive if decoupled else compared
-        number = positive.sum(1)
-        attraction = (similarity * positive).sum(1) / number.clamp(min=1)
-        repulsion = similarity.masked_fill(~denominator, -torch.inf).logsumexp(1)
-        anchors = number > 0
-        return ((repulsion - attraction) * anchors).sum() / anchors.sum()
+        return contrast_of_units(normalize(z, dim=1), group, part, related, temperature, decoupled)
 
 
 def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
@@ -214,10 +258,17 @@ def cross_modal(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
     ----------
     .. [1] Radford et al. 2021, CLIP, fig. 3. https://arxiv.org/abs/2103.00020
     """
+    return _between(z0, z1, _specimens(z0).repeat(2), temperature, None)
+
+
+def _between(
+    z0: Tensor, z1: Tensor, group: Tensor, temperature: float, related: Tensor | None
+) -> Tensor:
+    """Contrast of the rows of one modality with those of another."""
     import torch
 
     modality = torch.arange(2, device=z0.device).repeat_interleave(len(z0))
-    return contrast(torch.cat([z0, z1]), _specimens(z0).repeat(2), temperature, part=modality)
+    return contrast(torch.cat([z0, z1]), group, temperature, part=modality, related=related)
 
 
 def agreement(z: Tensor) -> float:

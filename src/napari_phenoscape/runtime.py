@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
 
 
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
+
+
 def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
     """Fabric on the device and in the precision that are asked for, joined with the other ranks.
 
@@ -53,9 +60,12 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
         torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
     if device == "cpu":
         _keep_freed_memory()
-    precision: Literal["bf16-mixed", "32-true"] = (
-        "bf16-mixed" if runtime.precision == "bf16" else "32-true"
-    )
+    if runtime.precision == "fp16" and device != "cuda":
+        raise OptionError(
+            f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
+            "float32 or bf16."
+        )
+    precision = _PRECISIONS[runtime.precision]
     here = world()
     if here is None:
         return Fabric(accelerator=device, devices=1, precision=precision)

@@ -46,6 +46,7 @@ from napari_phenoscape.store import Crops, prepare
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor, optim
+    from torch.optim.swa_utils import AveragedModel
 
     from napari_phenoscape.augmentations.pipeline import Augmenter
     from napari_phenoscape.model import SimCLR
@@ -58,6 +59,10 @@ HEALTH_EVERY = 25
 
 #: Below this spread (1 = over the whole sphere) the projections have collapsed.
 COLLAPSED = 0.1
+
+#: So have they when, from this step on, the loss is at least this share of that of a net that
+#: gives every view the same projection.
+LEARNS_BY, NOTHING_LEARNED = 50, 0.97
 
 
 def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
@@ -92,15 +97,17 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         return (yield from launch(experiment, run))
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
-    _, crops = yield from specimens_of(experiment)
+    collection, crops = yield from specimens_of(experiment)
     _check_batch(experiment.schedule, crops)
+    experiment = _in_steps(experiment, crops)
+    known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
     begun = run is not None and bool(checkpoints(run))
     net = build_model(experiment, crops, pretrained=not begun)
     home = fabric(experiment.runtime, heads=len(net.spaces))
     _check_ranks(experiment.schedule, home.world_size)
     run = _run_of_all(experiment, run, home)
-    steps = _steps(experiment, crops, run, home, net)
+    steps = _steps(experiment, crops, known, run, home, net)
     try:
         for event in steps:
             if home.is_global_zero:
@@ -200,13 +207,49 @@ def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDAr
     return order[position * batch_size : (position + 1) * batch_size]
 
 
+def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
+    """The experiment with its epochs counted in steps."""
+    schedule = experiment.schedule
+    if not schedule.epochs:
+        return experiment
+    steps = schedule.epochs * (len(crops.ids) // schedule.batch_size)
+    return experiment.model_copy(update={"schedule": schedule.model_copy(update={"steps": steps})})
+
+
+def _known(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
+    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
+
+    Raises
+    ------
+    OptionError
+        There is no such column, or it is empty.
+    """
+    metadata = collection.metadata
+    known = {}
+    for column in {name for loss in experiment.losses for name in loss.columns}:
+        if column not in metadata or metadata[column].isna().all():
+            raise OptionError(
+                f"A loss names the metadata column '{column}', which the specimens do not have "
+                f"(they have {', '.join(metadata.columns) or 'none'}). Name one of these, or leave "
+                "'positives' and 'ignore' empty."
+            )
+        codes = metadata[column].astype("category").cat.codes
+        known[column] = np.asarray(codes, dtype=np.int64)
+    return known
+
+
 def _steps(
-    experiment: Experiment, crops: Crops, run: Path, home: Fabric, net: SimCLR
+    experiment: Experiment,
+    crops: Crops,
+    known: dict[str, NDArray[np.int64]],
+    run: Path,
+    home: Fabric,
+    net: SimCLR,
 ) -> Generator[Event, None, None]:
     """Events of the optimisation itself."""
     import torch
 
-    from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.losses import Projected, agreement, spread, total_loss
     from napari_phenoscape.ranks import any_rank, gathered, others, share, synced
 
     schedule, seed = experiment.schedule, experiment.seed
@@ -216,6 +259,7 @@ def _steps(
     if found := checkpoints(run):
         step = read_state(found[-1]).step
         load_weights(found[-1], net)
+    average = _average(net, schedule, found[-1] if found else None)
     model, optimizer = home.setup(net, optimizer)
     if found:
         load_optimizer(found[-1], optimizer)
@@ -224,12 +268,14 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if home.is_global_zero and saved != step:
-            path = save_checkpoint(run, State(step, crops.modality_bands), net, optimizer)
+            state = State(step, crops.modality_bands)
+            path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
 
     views = augmenter(experiment, crops)
     seconds: deque[float] = deque(maxlen=20)
+    recent: deque[float] = deque(maxlen=HEALTH_EVERY)
     model.train()
     try:
         yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
@@ -245,25 +291,34 @@ def _steps(
             images = _two_views(views, crops, share(batch), seed, step, home.device)
             with _advice(schedule, experiment.image_size), others():
                 z = {name: gathered(rows) for name, rows in model(images).z.items()}
-                loss, _ = total_loss(experiment.losses, z)
+                columns = {name: torch.from_numpy(codes[batch]) for name, codes in known.items()}
+                loss, terms = total_loss(experiment.losses, Projected(z, columns))
                 _check_finite(loss, crops, batch, step)
                 home.backward(loss)
+                if schedule.clip:
+                    home.clip_gradients(model, optimizer, max_norm=schedule.clip)
                 optimizer.step()
                 optimizer.zero_grad()
+                if average is not None:
+                    average.update_parameters(net)
             step += 1
             seconds.append(time.perf_counter() - start)
+            recent.append(float(loss.detach()))
             joint = z[net.space].detach()
             yield Step(
                 step,
                 schedule.steps,
-                float(loss.detach()),
+                recent[-1],
                 agreement(joint),
                 rate,
                 schedule.batch_size / seconds[-1],
                 (schedule.steps - step) * median(seconds),
+                {name: float(term.detach()) for name, term in terms.items()},
             )
             if step % HEALTH_EVERY == 0:
-                yield _health(step, spread(joint))
+                alike = {name: torch.ones_like(rows) for name, rows in z.items()}
+                nothing, _ = total_loss(experiment.losses, Projected(alike, columns))
+                yield _health(step, spread(joint), median(recent), float(nothing))
             if step % schedule.checkpoint_every == 0:
                 yield from save()
     except GeneratorExit:
@@ -303,23 +358,42 @@ def _two_views(
 
 
 def _optimizer(net: SimCLR, schedule: Schedule) -> optim.Optimizer:
-    """AdamW; norms and biases (everything of fewer than two axes) do not decay."""
+    """Norms, biases (fewer than two axes) and response curves do not decay."""
     from torch import optim
 
-    learned = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    return optim.AdamW(
-        [
-            {
-                "params": [parameter for parameter in learned if parameter.ndim > 1],
-                "weight_decay": schedule.weight_decay,
-            },
-            {
-                "params": [parameter for parameter in learned if parameter.ndim <= 1],
-                "weight_decay": 0.0,
-            },
-        ],
-        lr=schedule.learning_rate,
-    )
+    from napari_phenoscape.optimizers import LARS
+
+    decaying: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            kept = parameter.ndim <= 1 or name.endswith("stem.coefficients")
+            (others if kept else decaying).append(parameter)
+    groups = [
+        {"params": decaying, "weight_decay": schedule.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    match schedule.optimizer:
+        case "adamw":
+            return optim.AdamW(groups, lr=schedule.learning_rate)
+        case "sgd":
+            return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
+        case "lars":
+            return LARS(groups, lr=schedule.learning_rate)
+
+
+def _average(net: SimCLR, schedule: Schedule, checkpoint: Path | None) -> AveragedModel | None:
+    """The moving average of the weights, as it was at the checkpoint."""
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    if not schedule.average:
+        return None
+    update = get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
+    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
+    if checkpoint is not None:
+        load_weights(checkpoint, average.module, averaged=True)
+        average.n_averaged.fill_(1)  # the next update averages instead of copying
+    return average
 
 
 def _check_batch(schedule: Schedule, crops: Crops) -> None:
@@ -350,11 +424,13 @@ def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
                 f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
                 f"experiment. Resume it with its own experiment.yaml, or start a new run."
             )
-    if experiment.schedule.batch_size != before.schedule.batch_size:
-        raise OptionError(
-            f"'{run.name}' was trained with batches of {before.schedule.batch_size}, not "
-            f"{experiment.schedule.batch_size}. Resume it with its own, or start a new run."
-        )
+    for name in ("batch_size", "optimizer", "average"):
+        ours, theirs = getattr(experiment.schedule, name), getattr(before.schedule, name)
+        if ours != theirs:
+            raise OptionError(
+                f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "
+                "own, or start a new run."
+            )
 
 
 def _check_finite(loss: Tensor, crops: Crops, batch: NDArray[np.int64], step: int) -> None:
@@ -367,13 +443,20 @@ def _check_finite(loss: Tensor, crops: Crops, batch: NDArray[np.int64], step: in
         )
 
 
-def _health(step: int, spread: float) -> Health:
+def _health(step: int, spread: float, loss: float, nothing: float) -> Health:
+    """What ``spread`` and the recent ``loss`` say; ``nothing`` is the loss of equal projections."""
     verdict = ""
     if spread < COLLAPSED:
         verdict = (
             f"collapsed: all specimens have nearly the same projection (spread {spread:.3f}, "
             "1 = over the whole sphere). Are the images all alike? Else lower the learning rate, "
             "or enlarge the batch."
+        )
+    elif step >= LEARNS_BY and loss >= NOTHING_LEARNED * nothing:
+        verdict = (
+            f"collapsed: after {step} steps the loss ({loss:.3f}) is still that of a net that "
+            f"tells no specimen from another ({nothing:.3f}). Are the images all alike? Else "
+            "change the learning rate, or lessen the augmentations."
         )
     return Health(step, spread, verdict)
 
