@@ -102,6 +102,12 @@ def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Pat
         sheets.append(picture(out))
     np.testing.assert_array_equal(sheets[0], sheets[1])
     assert (sheets[0] != sheets[2]).any()
+    out = tmp_path / "d.png"
+    asked = ("preview", folder / "e.yaml", "-o", out, "--show", "UV_G", "--only")
+    assert phenoscape(*asked, "RandomRotation").exit_code == 0
+    grey = picture(out)
+    assert (grey[..., 0] == grey[..., 2]).all()
+    assert "is none of the augmentations" in phenoscape(*asked, "RandomErasing").stderr
 
 
 @pytest.mark.parametrize(

@@ -159,12 +159,17 @@ def preview(
     specimen: Annotated[int, typer.Option(help="its number, from 0")] = 0,
     seed: Annotated[int | None, typer.Option(help="instead of the experiment's")] = None,
     step: Annotated[int, typer.Option(help="the training step whose views are wanted")] = 0,
+    only: Annotated[str, typer.Option(help="one augmentation alone, in every view")] = "",
+    show: Annotated[
+        str, typer.Option(help="'colours', 'UV false colour', or the name of a band")
+    ] = "colours",
     change: Set = [],  # noqa: B006
 ) -> None:
     """Write a sheet of augmented views of one specimen."""
     from napari_phenoscape.preview import preview as verb
 
-    path = _listen(verb(_experiment(experiment, change), output, specimen, seed=seed, step=step))
+    asked = _experiment(experiment, change)
+    path = _listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
     out.print(f"views in {path}")
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_phenoscape.augmentations import operations
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.layers.views import COLOURS, pictures, view_sheet
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training import augmenter, specimens_of
 
@@ -62,17 +64,58 @@ def views_of(
     )
 
 
+def with_only(experiment: Experiment, kind: str) -> Experiment:
+    """The experiment with one of its augmentations alone, in every view.
+
+    Raises
+    ------
+    OptionError
+        It has no such augmentation.
+    """
+    chosen = operations(experiment.augmentations)
+    alone = tuple(op.model_copy(update={"p": 1.0}) for op in chosen if op.kind == kind)
+    if not alone:
+        raise OptionError(
+            f"'{kind}' is none of the augmentations ({', '.join(op.kind for op in chosen)}); name "
+            "one of these, or add it."
+        )
+    return experiment.model_copy(update={"augmentations": alone})
+
+
 def preview(
-    experiment: Experiment, path: Path, specimen: int, *, seed: int | None = None, step: int = 0
+    experiment: Experiment,
+    path: Path,
+    specimen: int,
+    *,
+    seed: int | None = None,
+    step: int = 0,
+    only: str = "",
+    show: str = COLOURS,
 ) -> Generator[Event, None, Path]:
-    """Write a sheet of eight views of one specimen as PNG."""
+    """Write a sheet of eight views of one specimen as PNG.
+
+    Parameters
+    ----------
+    experiment, specimen, seed, step
+        Of which specimen, and the training step whose views are wanted.
+    path
+        The PNG.
+    only
+        One augmentation alone, in every view.
+    show
+        A way to look at the bands (`layers.views.pictures`).
+    """
     from PIL import Image
 
     from napari_phenoscape.atomic import atomic
-    from napari_phenoscape.layers.views import view_sheet
 
+    if only:
+        experiment = with_only(experiment, only)
     _, crops = yield from specimens_of(experiment)
     number = len(crops.ids)
+    ways = pictures(crops.bands)
+    if show not in ways:
+        raise OptionError(f"There is no picture '{show}'; choose from {', '.join(ways)}.")
     if not 0 <= specimen < number:
         raise OptionError(
             f"There is no specimen {specimen}; the collection has {number}. Choose 0 to "
@@ -86,7 +129,7 @@ def preview(
         step=step,
         count=SHEET,
     )
-    sheet = Image.fromarray(view_sheet(views, crops.bands))
+    sheet = Image.fromarray(view_sheet(views, crops.bands, ways[show]))
     # whole pixels, large enough to look at
     sheet = sheet.resize(
         [side * max(1, SHEET_PX // sheet.width) for side in sheet.size], Image.Resampling.NEAREST

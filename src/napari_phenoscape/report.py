@@ -12,16 +12,13 @@ from napari_phenoscape.clustering import (
     read_clusters,
     write_clusters,
 )
-from napari_phenoscape.cube import Cube
 from napari_phenoscape.embedding import embeddings_path, read_embeddings
-from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import thumbnails
+from napari_phenoscape.layers.views import FALSE_COLOUR, pictures
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.spectral import false_colour_bands
-from napari_phenoscape.store import Crops
 from napari_phenoscape.training import specimens_of
 
 #: Side in pixels of a specimen on a contact sheet.
@@ -72,7 +69,7 @@ def cluster_panel(
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
     _, crops = yield from specimens_of(experiment, embeddings.source)
-    shown = _false_colour(crops)
+    shown = pictures(crops.bands).get(FALSE_COLOUR)
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(
@@ -82,11 +79,3 @@ def cluster_panel(
         clusters=clusters,
         note=note.removeprefix(". "),
     )
-
-
-def _false_colour(crops: Crops) -> tuple[int, int, int] | None:
-    """Positions of the bands of UV false colour, None without visible light or UV."""
-    try:
-        return false_colour_bands(Cube(crops.images[0], crops.bands, Path(crops.ids[0])))
-    except BandMismatchError:
-        return None

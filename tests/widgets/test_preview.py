@@ -13,7 +13,7 @@ from napari_phenoscape.preview import views_of
 from napari_phenoscape.store import prepare
 from napari_phenoscape.training import canvas_size
 from napari_phenoscape.widgets.place import ours
-from napari_phenoscape.widgets.preview import WORKING, PreviewDock
+from napari_phenoscape.widgets.preview import ALL, WORKING, PreviewDock
 from napari_phenoscape.widgets.session import session_of
 
 pytestmark = pytest.mark.gui
@@ -47,7 +47,7 @@ def pictures(viewer) -> list[np.ndarray]:
 
 def test_the_specimen_and_both_views_stand_side_by_side(viewer, dock):
     names = [layer.name for layer in ours(viewer, "view")]
-    assert names == ["specimen", "view 1", "view 2", "outlines"]
+    assert names == ["specimen", "view 1", "view 2", "outlines", "more views"]
     starts = [layer.translate[-1] for layer in ours(viewer, "view")[:3]]
     assert starts == sorted(starts)
     assert len(set(starts)) == 3
@@ -84,9 +84,40 @@ def test_a_roll_changes_the_views_in_place_and_the_way_back_restores_them(viewer
 def test_the_preset_none_shows_two_equal_views(viewer, dock, session, wait):
     dock.form.editors["augmentations"].choice.set("none")
     settled(dock, wait)
-    _, first, second, _ = pictures(viewer)
+    _, first, second, *_ = pictures(viewer)
     np.testing.assert_array_equal(first, second)
     assert session.experiment.augmentations == "none"
+
+
+def test_one_of_the_operations_can_be_looked_at_alone(viewer, dock, session, experiment, wait):
+    kinds = [operation.kind for operation in PRESETS[experiment.augmentations]]
+    assert [dock.only.itemText(i) for i in range(dock.only.count())] == [ALL, *kinds]
+    dock.only.setCurrentText("RandomHorizontalFlip")
+    settled(dock, wait)
+    views = views_of(
+        experiment.model_copy(update={"augmentations": (RandomHorizontalFlip(p=1),)}),
+        session.crops_for(experiment), 0, seed=experiment.seed, step=0, count=8,
+    )  # fmt: skip
+    sheet = pictures(viewer)[4]
+    side = views.mask.shape[-1]
+    # every view is the same one, flipped
+    np.testing.assert_array_equal(sheet[:side, :side], sheet[:side, side + 2 : 2 * side + 2])
+    np.testing.assert_array_equal(sheet[:side, :side], pictures(viewer)[1])
+    # and the experiment is as it was
+    assert session.experiment.augmentations == experiment.augmentations
+    dock.only.setCurrentText(ALL)
+    settled(dock, wait)
+    assert not np.array_equal(pictures(viewer)[4], sheet)
+
+
+def test_one_band_is_shown_in_grey(viewer, dock, wait):
+    dock.show_as.setCurrentText("G")
+    settled(dock, wait)
+    for picture in (pictures(viewer)[0], pictures(viewer)[4]):
+        assert (picture[..., 0] == picture[..., 1]).all()
+    dock.show_as.setCurrentText("colours")
+    settled(dock, wait)
+    assert (pictures(viewer)[0][..., 0] != pictures(viewer)[0][..., 1]).any()
 
 
 def test_a_single_operation_is_shown_alone(viewer, dock, session, wait):
@@ -111,7 +142,7 @@ def test_the_users_layers_are_left_as_they_are(viewer, open_dock, session, wait)
         viewer.layers["view 1"].data, own.data
     )
     assert tuple(own.translate) == (0, 0)
-    assert len(ours(viewer, "view")) == 4
+    assert len(ours(viewer, "view")) == 5
     # ours stand beside it, not on it
     assert all(layer.translate[-1] >= 70 for layer in ours(viewer, "view")[:1])
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cube import NEAREST_NM, RGB_NM, Band
+from napari_phenoscape.cube import NEAREST_NM, RGB_NM, Band, Cube
+from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.spectral import false_colour_bands
 
 if TYPE_CHECKING:
     from napari_phenoscape.augmentations.pipeline import Views
 
 LayerData = tuple[Any, dict[str, Any], str]
+
+#: Names of the two ways to look at several bands in colour.
+COLOURS, FALSE_COLOUR = "colours", "UV false colour"
 
 _SHEET_COLUMNS = 4
 _GAP = 2
@@ -25,8 +32,9 @@ def view_layers(
     views: Views,
     bands: Sequence[Band],
     shown: tuple[int, int, int] | None = None,
+    sheet: Views | None = None,
 ) -> list[LayerData]:
-    """The specimen and its views side by side, and their outlines.
+    """The specimen and its views side by side, their outlines, and a sheet of more views.
 
     Parameters
     ----------
@@ -40,12 +48,14 @@ def view_layers(
         The C bands.
     shown
         Bands displayed as red, green and blue; None: the visible colours, or the first bands.
+    sheet
+        More views, for a sheet below.
 
     Returns
     -------
     An RGB image (S, S, 3) of the specimen, one (h, w, 3) of each view, and one labels layer that
-    outlines them all: 1 the specimen, 2 and up the views. All are brightened alike, so exposure
-    jitter shows.
+    outlines them all: 1 the specimen, 2 and up the views; below them `view_sheet` of ``sheet``.
+    All are brightened alike, so exposure jitter shows.
     """
     triple = shown or displayed_bands(bands)
     masks = [np.asarray(mask).reshape(original.shape[1:]), *np.asarray(views.mask)[:, 0]]
@@ -65,19 +75,27 @@ def view_layers(
         kwargs = {"name": name, "rgb": True, "translate": (0, start), "metadata": metadata}
         layers.append((_composite(image[list(triple)], low, high), kwargs, "image"))
     layers.append((outlines, {"name": "outlines", "metadata": metadata}, "labels"))
+    if sheet is not None:
+        below = {"name": "more views", "rgb": True, "metadata": metadata}
+        below["translate"] = (max(sides) + gap, 0)
+        layers.append((view_sheet(sheet, bands, triple, (low, high)), below, "image"))
     return layers
 
 
 def view_sheet(
-    views: Views, bands: Sequence[Band], shown: tuple[int, int, int] | None = None
+    views: Views,
+    bands: Sequence[Band],
+    shown: tuple[int, int, int] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """(H, W, 3) all views, four to a row, brightened alike.
 
-    ``shown`` are the bands displayed as red, green and blue, as in `view_layers`.
+    ``shown`` are the bands displayed as red, green and blue, as in `view_layers`; ``limits`` the
+    reflectance shown as black and as white, None: as the views ask for.
     """
     triple = list(shown or displayed_bands(bands))
     images, masks = np.asarray(views.image)[:, triple], np.asarray(views.mask)[:, 0]
-    low, high = _limits(images.swapaxes(0, 1), masks)
+    low, high = limits or _limits(images.swapaxes(0, 1), masks)
     columns = min(_SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     pitch = images.shape[-1] + _GAP
@@ -87,6 +105,18 @@ def view_sheet(
         picture = _composite(image, low, high)
         sheet[top : top + len(picture), left : left + len(picture)] = picture
     return sheet
+
+
+def pictures(bands: Sequence[Band]) -> dict[str, tuple[int, int, int]]:
+    """Ways to look at these bands: their name, and the bands shown as red, green and blue.
+
+    The colours, the UV false colour when there is visible light and UV, and each band in grey.
+    """
+    ways = {COLOURS: displayed_bands(bands)}
+    with suppress(BandMismatchError):  # no UV, or no visible light
+        cube = Cube(np.empty((len(bands), 1, 1)), tuple(bands), Path())
+        ways[FALSE_COLOUR] = false_colour_bands(cube)
+    return ways | {band.name: (index, index, index) for index, band in enumerate(bands)}
 
 
 def displayed_bands(bands: Sequence[Band]) -> tuple[int, int, int]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QSlider, QSpinBox
+from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox
 
 from napari_phenoscape.augmentations import operations, warnings
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.layers.views import view_layers
+from napari_phenoscape.layers.views import pictures, view_layers
+from napari_phenoscape.preview import SHEET, views_of, with_only
 from napari_phenoscape.store import Crops, prepare
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
 from napari_phenoscape.widgets.form import Form, heading, note, without_wheel
@@ -29,6 +31,9 @@ SHOWN = ("augmentations", "image_size", "background", "seed")
 REST_MS = 150
 
 WORKING = "Making views"
+
+#: The choice of no augmentation in particular.
+ALL = "all augmentations"
 
 
 class PreviewDock(Dock):
@@ -51,6 +56,10 @@ class PreviewDock(Dock):
         self.roll_button = self.button(
             "Re-roll", "Views of the next step: another roll of the dice", self._roll
         )
+        self.only = short_combo()
+        self.only.setToolTip("One augmentation alone, in every view, to see what it does")
+        self.show_as = short_combo()
+        self.show_as.setToolTip("What is seen of the bands: colours, or one band in grey")
         self.form = Form(
             Experiment,
             hide=[name for name in Experiment.model_fields if name not in SHOWN],
@@ -64,6 +73,7 @@ class PreviewDock(Dock):
         self.column.addWidget(self.specimen)
         self.column.addWidget(self.slider)
         self.column.addLayout(row(self.step, self.roll_button))
+        self.column.addLayout(row(self.only, self.show_as))
         self.column.addWidget(heading("How its views differ"))
         self.column.addWidget(self.form)
         self.column.addWidget(self.warnings)
@@ -77,6 +87,8 @@ class PreviewDock(Dock):
         self.slider.valueChanged.connect(self.specimen.setCurrentIndex)
         self.specimen.currentIndexChanged.connect(self._later)
         self.step.valueChanged.connect(self._later)
+        self.only.currentIndexChanged.connect(self._later)
+        self.show_as.currentIndexChanged.connect(self._later)
         self.form.changed.connect(self._store)
         self.session.collection_changed.connect(self._list)
         self.session.experiment_changed.connect(self._take)
@@ -118,7 +130,7 @@ class PreviewDock(Dock):
         self.slider.setRange(0, max(0, len(ids) - 1))
         missing = "" if ids else "Collect specimens first, in the Specimens dock."
         self.allow(self.roll_button, missing)
-        for widget in (self.specimen, self.slider, self.step):
+        for widget in (self.specimen, self.slider, self.step, self.only, self.show_as):
             widget.setEnabled(bool(ids))
         self.say(missing)
         self._later()
@@ -145,21 +157,35 @@ class PreviewDock(Dock):
             return
         collection, crops = self.session.collection, self.session.crops_for(experiment)
         number, step = self.specimen.currentIndex(), self.step.value()
+        self._offer(self.only, [ALL, *(op.kind for op in operations(experiment.augmentations))])
+        alone = with_only(experiment, self.only.currentText()) if self.only.currentIndex() else None
 
         def verb() -> Generator[Event, None, Any]:
-            from napari_phenoscape.preview import views_of
             from napari_phenoscape.training import canvas_size
 
             made = crops
             if made is None:
                 modalities = [as_modality(given) for given in experiment.modalities]
                 made = yield from prepare(collection, modalities, canvas_size(experiment))
-            views = views_of(experiment, made, number, seed=experiment.seed, step=step)
+            views = views_of(
+                alone or experiment, made, number, seed=experiment.seed, step=step, count=SHEET
+            )
             return experiment, made, number, views
 
         task = self.session.do(WORKING, verb, self._show)
         self.follow(task)
         task.state_changed.connect(self._next)
+
+    def _offer(self, combo: QComboBox, words: list[str]) -> None:
+        """Choices of a box; what was chosen stays when it is among them."""
+        if [combo.itemText(index) for index in range(combo.count())] == words:
+            return
+        chosen = combo.currentText()
+        combo.blockSignals(True)
+        combo.clear()
+        combo.addItems(words)
+        combo.setCurrentIndex(max(0, combo.findText(chosen)))
+        combo.blockSignals(False)
 
     def _next(self) -> None:
         task = self.session.task(WORKING)
@@ -171,13 +197,24 @@ class PreviewDock(Dock):
         experiment, crops, number, views = made
         self.session.keep_crops(experiment, crops)
         new = not ours(self.viewer, "view")
+        ways = pictures(crops.bands)
+        self._offer(self.show_as, list(ways))
+        pair = views._make(None if part is None else part[:2] for part in views)
         layers = place(
             self.viewer,
-            view_layers(crops.images[number], crops.masks[number], views, crops.bands),
+            view_layers(
+                crops.images[number],
+                crops.masks[number],
+                pair,
+                crops.bands,
+                ways[self.show_as.currentText()],
+                sheet=views,
+            ),
             "view",
         )
         if new:
-            layers[-1].contour = 1  # napari's constructor of Labels does not take it
+            outlines = next(layer for layer in layers if isinstance(layer, Labels))
+            outlines.contour = 1  # napari's constructor of Labels does not take it
             look_at(self.viewer, layers)
         said = warnings(operations(experiment.augmentations))
         self.warnings.setText("\n".join(said))
