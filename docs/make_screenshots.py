@@ -119,6 +119,9 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         preview.roll_button.click()
         QTest.qWait(500)
         wait(at_rest(preview))
+        preview.show_as.setCurrentText("UV false colour")
+        QTest.qWait(500)
+        wait(at_rest(preview))
         shoot(viewer, "preview")
 
         train = put(viewer, TrainDock(viewer), "Train")
