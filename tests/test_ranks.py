@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from torchvision.ops import StochasticDepth
 
 from napari_phenoscape import ranks
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
@@ -27,19 +28,20 @@ SPACES = ("rgb", "uv", "joint")
 
 
 class Net(nn.Module):
-    """Convolution and batch norms in 2-D and 1-D; a head per space, one of which may be unused."""
+    """Batch norms in 2-D and 1-D, stochastic depth; a head per space, one maybe unused."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
             nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6)
         )
+        self.depth = StochasticDepth(0.4, "row")
         self.heads = nn.ModuleDict(
             {name: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 5)) for name in SPACES}
         )
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        h = self.trunk(images)
+        h = 1 + self.depth(self.trunk(images))
         return {name: head(h) for name, head in self.heads.items()}
 
 
@@ -52,6 +54,7 @@ def after_backward(losses: tuple[Loss, ...]) -> dict[str, torch.Tensor]:
     model = ranks.synced(net, device)
     if ranks.number() > 1:
         model = DistributedDataParallel(model, find_unused_parameters=True)
+    torch.manual_seed(1)
     z = {name: ranks.gathered(rows) for name, rows in model(views[:, mine].flatten(0, 1)).items()}
     loss, _ = total_loss(losses, Projected(z))
     loss.backward()  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.ops import StochasticDepth
 
 from napari_phenoscape.errors import TrainingError
 
@@ -99,18 +100,34 @@ def others() -> Iterator[None]:
 
 
 def synced(net: nn.Module, device: torch.device) -> nn.Module:
-    """The same net, with every batch norm over the batch of all ranks."""
+    """The same net, in which rows of all ranks meet as they would in one process.
+
+    Batch norms see the whole batch. Stochastic depth draws for the whole batch, provided that
+    torch's random state is the same on all ranks, and drops what one process would.
+    """
     if number() == 1:
         return net
-    if device.type == "cuda":
-        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
-        return whole
-    # torch's own is for GPUs only
     for module in list(net.modules()):
         for name, child in module.named_children():
-            if isinstance(child, _BatchNorm):
+            if isinstance(child, StochasticDepth):
+                setattr(module, name, _SyncedStochasticDepth(child.p, child.mode))
+            elif isinstance(child, _BatchNorm) and device.type != "cuda":
                 setattr(module, name, _SyncedBatchNorm(child))
+    if device.type == "cuda":  # torch's own is for GPUs only
+        net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
     return net
+
+
+class _SyncedStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvision has no types
+    """Draws for the (2N, ...) rows of all ranks, and takes this rank's (2n, ...)."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if not self.training or self.p == 0 or self.mode == "batch":
+            every: Tensor = super().forward(rows)
+            return every
+        kept = rows.new_empty((2, number(), len(rows) // 2)).bernoulli_(1 - self.p)
+        mine = kept[:, rank()].reshape(-1, *[1] * (rows.ndim - 1))
+        return rows * mine / (1 - self.p) if self.p < 1 else rows * mine
 
 
 class _SyncedBatchNorm(_BatchNorm):

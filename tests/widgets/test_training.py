@@ -216,3 +216,18 @@ def test_started_tells_where_the_run_is(dock, session, wait):
     started = next(event for event in session.history if isinstance(event, Started))
     assert started.run == session.run
     assert session.run.name in dock.words.text()
+
+
+def test_a_training_on_two_devices_is_followed_and_stopped_like_any_other(dock, session, wait):
+    runtime = session.parts["runtime"].model_copy(update={"devices": 2, "device": "cpu"})
+    session.set_experiment(session.experiment.model_copy(update={"runtime": runtime}))
+    start(dock, session, wait)
+    assert not dock.pause_button.isEnabled()
+    assert "Several devices cannot wait" in dock.pause_button.toolTip()
+    dock.stop_button.click()
+    wait(lambda: not session.training.busy)
+    assert "Stopped and saved" in dock.words.text()
+    logged = read_events(session.run)
+    assert logged[-1] == Finished(session.run, stopped=True)
+    made = [event.step for event in logged if isinstance(event, Step)]
+    assert read_state(checkpoints(session.run)[-1]).step == made[-1]

@@ -109,10 +109,13 @@ class TrainDock(Dock):
         self.allow(self.continue_button, running if busy else "")
         self.allow(self.load_button, running if busy else "")
         self.allow(self.save_button, wrong)
+        runtime = self.session.parts.get("runtime")
+        together = runtime is not None and runtime.devices > 1
         self.allow(
             self.pause_button,
             idle
-            or {"pausing": "Waiting for this step to end.", "stopping": "Stopping."}.get(state, ""),
+            or {"pausing": "Waiting for this step to end.", "stopping": "Stopping."}.get(state, "")
+            or ("Several devices cannot wait; stop, and continue later." if together else ""),
         )
         self.allow(self.stop_button, idle or ("Stopping." if state == "stopping" else ""))
         self.pause_button.setText("Resume" if state == "paused" else "Pause")
