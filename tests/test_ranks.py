@@ -22,8 +22,11 @@ CASES: dict[str, tuple[Loss, ...]] = {
     "nt_xent": (NTXent(),),
     "decoupled": (NTXent(temperature=0.5, decoupled=True),),
     "cross_modal": (CrossModal(),),
+    "supervised": (NTXent(positives="species"), CrossModal(positives="species")),
+    "relatives ignored": (NTXent(ignore="species"), CrossModal(ignore="species")),
     "sum": (NTXent(weight=0.7), CrossModal(temperature=0.1)),
 }
+SPECIES = torch.tensor([0, 1, 0, 2, -1, 1, 2, 0])  # of 8 specimens; of one it is unknown
 SPACES = ("rgb", "uv", "joint")
 
 
@@ -56,7 +59,7 @@ def after_backward(losses: tuple[Loss, ...]) -> dict[str, torch.Tensor]:
         model = DistributedDataParallel(model, find_unused_parameters=True)
     torch.manual_seed(1)
     z = {name: ranks.gathered(rows) for name, rows in model(views[:, mine].flatten(0, 1)).items()}
-    loss, _ = total_loss(losses, Projected(z))
+    loss, _ = total_loss(losses, Projected(z, {"species": SPECIES}))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), **{f"z {name}": rows.detach() for name, rows in z.items()}}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}

@@ -15,7 +15,7 @@ import torch
 
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.losses import total_loss
+from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB
 from napari_phenoscape.training import augmenter, batch_of_step, build_model, specimens_of
@@ -39,7 +39,7 @@ def _bare(experiment: Experiment) -> Callable[[], object]:
             views(images, masks, seed=0, step=i, specimens=batch, view=view).image
             for view in (0, 1)
         ]
-        loss, _ = total_loss(experiment.losses, net({modality: torch.cat(both)}).z)
+        loss, _ = total_loss(experiment.losses, Projected(net({modality: torch.cat(both)}).z))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
