@@ -101,3 +101,29 @@ def comparisons() -> Iterator[Comparison]:
             return [chain(images) for _ in range(2)]
 
         yield Comparison(f"augment-{bands}-bands", ours, theirs, goal)
+    yield _mix_first()
+
+
+def _mix_first() -> Comparison:
+    """408 bands of which the encoder sees 24 mixes; posterize, which cannot wait, is left out."""
+    count, bands = 4, 408
+    images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
+    named = tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
+    commuting = tuple(op for op in OURS if not isinstance(op, RandomPosterize))
+    augmenter = Augmenter(commuting, named, np.full(bands, 0.5, np.float32), SIZE, "keep")
+    mix, numbers = torch.rand(24, bands) / bands, np.arange(count)
+    chain = kornia.AugmentationSequential(
+        *(op for op in _theirs().children() if not isinstance(op, kornia.RandomPosterize)),
+        data_keys=["input"],
+    )
+
+    def ours() -> object:
+        return [
+            augmenter(images, masks, seed=0, step=0, specimens=numbers, view=view, mix=mix)
+            for view in (0, 1)
+        ]
+
+    def theirs() -> object:
+        return [torch.einsum("kc,nchw->nkhw", mix, chain(images)) for _ in range(2)]
+
+    return Comparison("augment-408-bands-mix-first", ours, theirs, 25)

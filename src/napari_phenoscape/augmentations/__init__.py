@@ -34,6 +34,14 @@ from napari_phenoscape.augmentations.photometric import (
     RandomPosterize,
 )
 from napari_phenoscape.augmentations.presets import PRESETS, PresetName
+from napari_phenoscape.augmentations.spectral import (
+    RandomBandDropout,
+    RandomBandShift,
+    RandomExposure,
+    RandomIlluminantTilt,
+    RandomSensorNoise,
+    RandomVignetting,
+)
 from napari_phenoscape.errors import OptionError
 
 AnyAugmentation = Annotated[
@@ -50,7 +58,13 @@ AnyAugmentation = Annotated[
     | RandomErasing
     | RandomGaussianBlur
     | RandomSharpness
-    | RandomGaussianNoise,
+    | RandomGaussianNoise
+    | RandomExposure
+    | RandomIlluminantTilt
+    | RandomBandShift
+    | RandomBandDropout
+    | RandomSensorNoise
+    | RandomVignetting,
     Field(discriminator="kind"),
 ]
 
@@ -61,18 +75,24 @@ __all__ = [
     "Operation",
     "PresetName",
     "RandomAffine",
+    "RandomBandDropout",
+    "RandomBandShift",
     "RandomErasing",
+    "RandomExposure",
     "RandomGaussianBlur",
     "RandomGaussianNoise",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomIlluminantTilt",
     "RandomPerspective",
     "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSensorNoise",
     "RandomSharpness",
     "RandomThinPlateSpline",
     "RandomVerticalFlip",
+    "RandomVignetting",
     "operations",
     "warnings",
 ]

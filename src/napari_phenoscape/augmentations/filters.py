@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from napari_phenoscape.augmentations.photometric import Scene
+
 
 class Filter(Operation):
     """Base: acts on the neighbourhood of each pixel of the view, band by band."""
@@ -32,15 +34,20 @@ class Filter(Operation):
         view: Tensor,
         u: NDArray[np.float64],
         first_band: int,
-        mean: Tensor,
+        unit: Tensor,
         noise: torch.Generator,
     ) -> None:
         """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
 
-        ``mean`` is the (1, n, 1, 1) reflectance of these bands over the collection, ``noise`` a
-        generator to be seeded here; nothing else draws from it.
+        ``unit`` says what `unit` says of these bands, (n,), or, where the bands are mixes of
+        others, (n, n) such that it times n independent numbers is distributed as their mix.
+        ``noise`` is a generator to be seeded here; nothing else draws from it.
         """
         raise NotImplementedError
+
+    def unit(self, scene: Scene) -> NDArray[np.float32]:
+        """(C,) reflectance that strength 1 stands for in each band."""
+        return scene.mean
 
 
 class RandomGaussianBlur(Filter):
@@ -73,10 +80,9 @@ class RandomGaussianBlur(Filter):
         view: Tensor,
         u: NDArray[np.float64],
         first_band: int,
-        mean: Tensor,
+        unit: Tensor,
         noise: torch.Generator,
     ) -> None:
-        import torch
         from torch.nn.functional import pad
 
         size = view.shape[-1]
@@ -88,8 +94,10 @@ class RandomGaussianBlur(Filter):
         # a sum of shifted pictures stays in the cache, and its bits do not depend on the batch
         for axis in (3, 2):
             border = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
-            wide = pad(view, border, mode="reflect")
-            torch.mul(wide.narrow(axis, reach, size), kernels[:, 0], out=view)
+            # torch keeps what it pads for the gradient, which must not be written over
+            kept = view.clone() if view.requires_grad else view
+            wide = pad(kept, border, mode="reflect")
+            view.copy_(wide.narrow(axis, reach, size)).mul_(kernels[:, 0])
             for shift in range(1, reach + 1):
                 pair = wide.narrow(axis, reach - shift, size) + wide.narrow(
                     axis, reach + shift, size
@@ -123,7 +131,7 @@ class RandomSharpness(Filter):
         view: Tensor,
         u: NDArray[np.float64],
         first_band: int,
-        mean: Tensor,
+        unit: Tensor,
         noise: torch.Generator,
     ) -> None:
         rows = view[:, :, :-2] + view[:, :, 1:-1]
@@ -163,13 +171,18 @@ class RandomGaussianNoise(Filter):
         view: Tensor,
         u: NDArray[np.float64],
         first_band: int,
-        mean: Tensor,
+        unit: Tensor,
         noise: torch.Generator,
     ) -> None:
         import torch
 
         seeds = (u[:, 1] * 2.0**53).astype(np.int64) + first_band
         drawn = torch.empty(view.shape[1:])
-        for one, level, seed in zip(view, self.levels(u), seeds, strict=True):
+        for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
             noise.manual_seed(int(seed))
-            one += drawn.normal_(0, float(level), generator=noise).to(view.device) * mean[0]
+            one = drawn.normal_(0, float(level), generator=noise).to(view.device)
+            if unit.ndim == 1:
+                view[i] += one * unit[:, None, None]
+            else:
+                # copied: what is kept for the gradient must not be drawn over
+                view[i] += (unit @ one.flatten(1).clone()).view(one.shape)

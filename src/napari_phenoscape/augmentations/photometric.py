@@ -58,7 +58,6 @@ class Colour:
 
     def turn(self, values: Tensor, turns: NDArray[np.float64]) -> Tensor:
         """(N, n, H, W) values whose hue is turned by (N,) ``turns`` of the colour circle."""
-        import torch
         from kornia.color import hsv_to_rgb, rgb_to_hsv
 
         if self.triplet:
@@ -68,16 +67,68 @@ class Colour:
             return hsv_to_rgb(hsv)
         if self.wavelengths_nm is None:
             return values
-        order = np.argsort(self.wavelengths_nm, kind="stable")
-        centres = self.wavelengths_nm[order]
-        shifted = []
-        for one, turn in zip(values, turns, strict=True):
-            places = np.interp(centres - turn * HUE_TURN_NM, centres, np.arange(len(centres)))
-            below = np.minimum(places.astype(np.intp), len(centres) - 2)
-            share = one.new_tensor(places - below).view(-1, 1, 1)
-            new = one[order[below]] * (1 - share) + one[order[below + 1]] * share
-            shifted.append(new[np.argsort(order)])
-        return torch.stack(shifted)
+        return shifted(values, self.wavelengths_nm, turns * HUE_TURN_NM)
+
+
+def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.float64]) -> Tensor:
+    """(N, n, H, W) spectra whose features are moved by (N,) ``nm``; linear, flat at the ends."""
+    import torch
+
+    if len(wavelengths_nm) < 2:
+        return values
+    order = np.argsort(wavelengths_nm, kind="stable")
+    centres = wavelengths_nm[order]
+    moved = []
+    for one, step in zip(values, nm, strict=True):
+        places = np.interp(centres - step, centres, np.arange(len(centres)))
+        below = np.minimum(places.astype(np.intp), len(centres) - 2)
+        share = one.new_tensor(places - below).view(-1, 1, 1)
+        new = one[order[below]] * (1 - share) + one[order[below + 1]] * share
+        moved.append(new[np.argsort(order)])
+    return torch.stack(moved)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What an operation may know of the C bands.
+
+    Parameters
+    ----------
+    colours
+        See `colours`.
+    places : (C,)
+        -1 at the shortest and 1 at the longest wavelength; where a band has none, all are in the
+        order UV, visible, infrared and evenly spaced.
+    wavelengths_nm : (C,) or None
+        None unless every band has one.
+    mean : (C,)
+        Reflectance over the collection.
+    """
+
+    colours: tuple[Colour, ...]
+    places: NDArray[np.float64]
+    wavelengths_nm: NDArray[np.float64] | None
+    mean: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, bands: Sequence[Band], mean: NDArray[np.float32]) -> Scene:
+        """The scene that these bands see."""
+        centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
+        nm = np.array(centres) if len(centres) == len(bands) else None
+        order = np.argsort([_place(band) for band in bands], kind="stable")
+        ranks = np.argsort(order).astype(np.float64)
+        along = ranks if nm is None else nm
+        span = np.ptp(along)
+        places = 2 * (along - along.min()) / span - 1 if span else np.zeros(len(bands))
+        return cls(colours(bands), places, nm, mean)
+
+
+def _place(band: Band) -> float:
+    """A sort key: nm, or the middle of what the band's name says."""
+    if band.wavelength_nm is not None:
+        return band.wavelength_nm
+    known = {name: i for i, name in enumerate(("UV_B", "UV_G", "UV_R", "B", "G", "R"))}
+    return known.get(band.name, len(known))
 
 
 def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
@@ -112,6 +163,8 @@ class Photometric(Operation):
 
     #: Does it do something else to a brighter picture?
     needs_exposure: ClassVar[bool] = False
+    #: Does it ask what the specimen looks like on average?
+    sees_specimen: ClassVar[bool] = False
 
     def gain(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) factor common to all bands; applied once, after the warp."""
@@ -122,9 +175,14 @@ class Photometric(Operation):
         """Whether there is more to it than a common factor."""
         return True
 
-    def apply(
-        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
-    ) -> None:
+    def is_affine(self, scene: Scene) -> bool:
+        """Whether each new spectrum is an affine function of the pixel's old one."""
+        return True
+
+    def check(self, scene: Scene) -> None:
+        """Raise BandMismatchError when it means nothing for these bands."""
+
+    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
         """Change (N, C, H, W) reflectance in place; ``mask`` (N, 1, H, W) is the specimen."""
         raise NotImplementedError
 
@@ -145,6 +203,7 @@ class ColorJitter(Photometric):
         "say so, colour (saturation, hue)."
     )
     draws: ClassVar[int] = 4
+    sees_specimen: ClassVar[bool] = True
 
     kind: Literal["ColorJitter"] = "ColorJitter"
     p: float = Field(1.0, ge=0, le=1, description="share of the views that it changes")
@@ -182,10 +241,12 @@ class ColorJitter(Photometric):
     def changes_pixels(self) -> bool:
         return bool(self.contrast or self.saturation or self.hue)
 
-    def apply(
-        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
-    ) -> None:
+    def is_affine(self, scene: Scene) -> bool:
+        return not (self.hue and any(part.triplet for part in scene.colours))
+
+    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
         _, contrast, saturation, turns = self.factors(u)
+        parts = scene.colours
         if self.contrast:
             grey = parts[0].grey(image[:, parts[0].bands])
             # row by row: the order of a sum must not depend on the number of threads
@@ -226,10 +287,8 @@ class RandomGrayscale(Photometric):
     kind: Literal["RandomGrayscale"] = "RandomGrayscale"
     p: float = Field(0.1, ge=0, le=1, description="share of the views that it changes")
 
-    def apply(
-        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
-    ) -> None:
-        for part in parts:
+    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
+        for part in scene.colours:
             image[:, part.bands] = part.grey(image[:, part.bands])
 
     def warning(self) -> str:
@@ -268,9 +327,10 @@ class RandomPosterize(Photometric):
         """(N,) whole numbers of bits."""
         return np.floor(between(u[:, 0], self.bits_low, self.bits_high + 1)).astype(np.int64)
 
-    def apply(
-        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], parts: Sequence[Colour]
-    ) -> None:
+    def is_affine(self, scene: Scene) -> bool:
+        return False
+
+    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
         for one, bits in zip(image, self.bits(u), strict=True):
             if bits < 8:
                 step = float(2 ** (8 - bits))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from napari_phenoscape.augmentations import operations as checked
-from napari_phenoscape.augmentations.filters import Filter
+from napari_phenoscape.augmentations.filters import Filter, RandomGaussianNoise
 from napari_phenoscape.augmentations.geometry import (
     RandomErasing,
     RandomPerspective,
@@ -21,7 +21,7 @@ from napari_phenoscape.augmentations.geometry import (
     shrinkage,
 )
 from napari_phenoscape.augmentations.operation import Operation
-from napari_phenoscape.augmentations.photometric import Photometric, colours
+from napari_phenoscape.augmentations.photometric import Photometric, Scene
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.cube import Band
 
@@ -85,7 +85,7 @@ class Augmenter:
         self.size = size
         self.background = background
         self._fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
-        self._colours = colours(bands)
+        self._scene = Scene.of(bands, np.asarray(fill, np.float32))
         self._photometric = [op for op in self.operations if isinstance(op, Photometric)]
         self._filters = [op for op in self.operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
@@ -94,8 +94,19 @@ class Augmenter:
             (o for o in self.operations if isinstance(o, RandomThinPlateSpline)), None
         )
         self._erasing = next((o for o in self.operations if isinstance(o, RandomErasing)), None)
+        for operation in self._photometric:
+            operation.check(self._scene)
+        self._units: dict[str, Tensor] = {
+            op.kind: torch.as_tensor(op.unit(self._scene)) for op in self._filters
+        }
+        self._noisy = {op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)}
         self._noise = torch.Generator()
         self._buffer = torch.empty(0)
+
+    @property
+    def commutes(self) -> bool:
+        """Whether bands may be mixed before anything else happens: see ``mix`` of a call."""
+        return all(not op.p or op.is_affine(self._scene) for op in self._photometric)
 
     def __call__(
         self,
@@ -106,6 +117,7 @@ class Augmenter:
         step: int,
         specimens: NDArray[np.int64] | Tensor,
         view: int,
+        mix: Tensor | None = None,
     ) -> Views:
         """View number ``view`` of each specimen at a step of the training.
 
@@ -117,6 +129,11 @@ class Augmenter:
             True on the specimen.
         specimens : (N,)
             Their numbers in the collection.
+        mix : (K, C) or None
+            Weights; the views then show the K planes ``mix @ reflectance``, and only these are
+            warped and filtered. They are the mixes of the views without it, with a gradient to
+            the weights; only the noise is another one, of the same distribution. Needs
+            `commutes`.
         """
         count, side, size = len(images), images.shape[-1], self.size
         numbers = np.asarray(specimens)
@@ -131,16 +148,42 @@ class Augmenter:
         shrink = shrinkage(matrix, size)
         field = self._field(draws, images.device)
         views = Views(
-            images.new_empty((count, images.shape[1], size, size), dtype=torch.float32),
+            images.new_empty(
+                (count, images.shape[1] if mix is None else len(mix), size, size),
+                dtype=torch.float32,
+            ),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(images.device),
             field,
         )
+        fill = self._fill.to(images.device)
+        units: dict[str, Tensor] = {
+            kind: unit.to(images.device) for kind, unit in self._units.items()
+        }
+        if mix is not None:
+            fill = (mix @ fill.flatten())[:, None, None][None]
+            # R'R is the covariance of the mixed noise
+            units = {
+                kind: torch.linalg.qr((mix * unit).mT, mode="r").R.mT
+                for kind, unit in units.items()
+                if kind in self._noisy
+            }
         # on an accelerator all at once; in any case one shrinkage, which is one prefilter
         together = CHUNK_SPECIMENS if images.device.type == "cpu" else max(count, 1)
         for rows in _chunks(shrink, together):
             part = {kind: u[rows] for kind, u in draws.items()}
-            self._draw(images, masks, matrix[rows], int(shrink[rows.start]), rows, part, views)
+            self._draw(
+                images,
+                masks,
+                matrix[rows],
+                int(shrink[rows.start]),
+                rows,
+                part,
+                views,
+                fill,
+                units,
+                mix,
+            )
         return views
 
     def _draw(
@@ -152,11 +195,17 @@ class Augmenter:
         rows: slice,
         draws: dict[str, NDArray[np.float64]],
         views: Views,
+        fills: Tensor,
+        units: dict[str, Tensor],
+        mix: Tensor | None,
     ) -> None:
         """Fill the ``rows`` of ``views``."""
         device, side, size = images.device, images.shape[-1], self.size
         mask = masks[rows].float()
-        source, gain = self._lit(images[rows], mask, draws)
+        if mix is None:
+            source, gain = self._lit(images[rows], mask, draws)
+        else:
+            source, gain = self._mixed(images[rows], mask, draws, mix), None
         bend = views.field[rows] if views.field is not None else None
         grid, inside = self._grid(matrix, bend, side, device)
         seen = grid_sample(mask, grid, mode="nearest", align_corners=False) > 0.5
@@ -169,11 +218,11 @@ class Augmenter:
         views.mask[rows] = seen & kept
         block = max(1, CHUNK_VALUES // (CHUNK_SPECIMENS * size**2))
         bands = source.shape[1]
-        if device.type != "cpu":
+        if mix is not None or device.type != "cpu":
             block = bands
         for first in range(0, bands, block):
             part = slice(first, first + block)
-            fill = self._fill[:, part].to(device)
+            fill = fills[:, part]
             pixels = source[:, part]
             if shrink > 1:
                 pixels = avg_pool2d(pad(pixels, (0, -side % shrink) * 2, mode="replicate"), shrink)
@@ -185,9 +234,42 @@ class Augmenter:
                 view = torch.where(shown, view, fill)
             for op in self._filters:
                 u = draws[op.kind]
+                unit = units.get(op.kind, fill)
+                unit = unit if mix is not None else unit[part]
                 for run in _runs(u[:, 0] < op.p):
-                    op.apply(view[run], u[run, 1:], first, fill, self._noise)
-            torch.where(shown & kept, view, fill, out=views.image[rows, part])
+                    op.apply(view[run], u[run, 1:], first, unit, self._noise)
+            views.image[rows, part] = torch.where(shown & kept, view, fill)
+
+    def _mixed(
+        self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]], mix: Tensor
+    ) -> Tensor:
+        """(N, K, S, S) mixes of the pictures after the photometric stage.
+
+        That stage is affine in a pixel's spectrum, so what it does to the unit spectra and to
+        darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b.
+        """
+        count, bands = images.shape[:2]
+        # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
+        pixels = images.new_zeros((count, bands, bands + 2, 1))
+        pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
+        specimen = images.new_zeros((count, 1, bands + 2, 1))
+        specimen[:, :, -1] = 1
+        if any(op.sees_specimen and op.changes_pixels for op in self._photometric):
+            for i in range(count):
+                total = images[i].flatten(1) @ mask[i].flatten()
+                pixels[i, :, -1, 0] = total / mask[i].sum().clamp_min(1)
+        lit, gain = self._lit(pixels, specimen, draws)
+        gains = torch.ones(count, 1, 1, device=images.device) if gain is None else gain[:, 0]
+        planes = []
+        # one by one: the bits of a matrix product depend on the batch
+        for picture, light, factor in zip(images, lit, gains, strict=True):
+            if lit is pixels:
+                planes.append((mix * factor) @ picture.flatten(1))
+                continue
+            dark = light[:, bands].clone()
+            weights = mix @ ((light[:, :bands, 0] - dark) * factor)
+            planes.append(torch.addmm(mix @ (dark * factor), weights, picture.flatten(1)))
+        return torch.stack(planes).view(count, len(mix), *images.shape[2:])
 
     def _lit(
         self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]]
@@ -210,7 +292,7 @@ class Augmenter:
                     # of these only: when a gain is applied must not depend on other specimens
                     image[run] *= image.new_tensor(gain[run]).view(-1, 1, 1, 1)
                     gain[run] = 1
-                op.apply(image[run], mask[run], u[run, 1:], self._colours)
+                op.apply(image[run], mask[run], u[run, 1:], self._scene)
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
 
     def _copied(self, images: Tensor) -> Tensor:

@@ -87,8 +87,9 @@ class ModalityEncoder(nn.Module):
         _take_planes(self.backbone, stem.planes, pretrained)
         self.features = _features(self, len(bands), option.backbone, image_size)
 
-    def forward(self, images: Tensor) -> Features:
-        features: Features = self.backbone(self.stem(images))
+    def forward(self, images: Tensor, mixed: bool = False) -> Features:
+        """Features of reflectance, or of (N, planes, h, w) that the stem has already mixed."""
+        features: Features = self.backbone(images if mixed else self.stem(images))
         return features
 
 

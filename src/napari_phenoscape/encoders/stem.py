@@ -109,10 +109,13 @@ class ResponseCurves(nn.Module):
         """(K, C) weights: plane = matrix @ reflectance, up to a constant."""
         return self.coefficients @ self.sampling / self.scale[:, None]
 
+    def offset(self) -> Tensor:
+        """(K,) the constant: plane = matrix @ reflectance - offset."""
+        return self.coefficients @ (self.basis @ self.spectrum) / self.scale
+
     def forward(self, images: Tensor) -> Tensor:
-        offset = self.coefficients @ (self.basis @ self.spectrum) / self.scale
         # the mean is subtracted inside: in bf16 a difference of sums would lose it
-        return conv2d(images, self.matrix()[:, :, None, None], -offset)
+        return conv2d(images, self.matrix()[:, :, None, None], -self.offset())
 
 
 def rgb_mixing(bands: Sequence[Band]) -> NDArray[np.float64]:

@@ -1,0 +1,223 @@
+"""Spectral operations, and bands that are mixed before anything else: the same as after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_phenoscape.augmentations import (
+    ColorJitter,
+    Operation,
+    RandomAffine,
+    RandomBandDropout,
+    RandomBandShift,
+    RandomErasing,
+    RandomExposure,
+    RandomGaussianBlur,
+    RandomGaussianNoise,
+    RandomGrayscale,
+    RandomIlluminantTilt,
+    RandomPerspective,
+    RandomPosterize,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomSensorNoise,
+    RandomSharpness,
+    RandomThinPlateSpline,
+    RandomVignetting,
+)
+from napari_phenoscape.augmentations.pipeline import Augmenter, Views
+from napari_phenoscape.augmentations.randomness import uniforms
+from napari_phenoscape.cube import Band
+from napari_phenoscape.encoders import SpectralResponse
+from napari_phenoscape.encoders.stem import ResponseCurves
+from napari_phenoscape.errors import BandMismatchError
+
+#: Everything that is affine in the spectrum of a pixel, but for noise.
+COMMUTING: tuple[Operation, ...] = (
+    RandomExposure(p=0.7),
+    RandomIlluminantTilt(p=0.7),
+    RandomBandShift(p=0.7, shift_nm=3),
+    ColorJitter(p=0.7, contrast=0.4, saturation=0.4, hue=0.1),
+    RandomGrayscale(p=0.2),
+    RandomBandDropout(p=0.7, share=0.2),
+    RandomResizedCrop(),
+    RandomRotation(),
+    RandomAffine(),
+    RandomPerspective(),
+    RandomThinPlateSpline(),
+    RandomErasing(),
+    RandomGaussianBlur(p=0.7),
+    RandomSharpness(p=0.7),
+    RandomVignetting(p=0.7),
+)
+
+
+def _spectrum(count: int) -> tuple[Band, ...]:
+    return tuple(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
+
+
+def _made(
+    operations: tuple[Operation, ...],
+    images: torch.Tensor,
+    bands: tuple[Band, ...] | None = None,
+    *,
+    size: int | None = None,
+    mean: float = 0.4,
+    background: str = "keep",
+    mix: torch.Tensor | None = None,
+) -> Views:
+    count, channels, side, _ = images.shape
+    masks = torch.ones(count, 1, side, side, dtype=torch.bool)
+    masks[..., : side // 4] = False
+    fill = np.full(channels, mean, np.float32)
+    make = Augmenter(operations, bands or _spectrum(channels), fill, size or side, background)
+    numbers = np.arange(count)
+    return make(images, masks, seed=5, step=3, specimens=numbers, view=1, mix=mix)
+
+
+def _draws(operation: Operation, count: int) -> np.ndarray:
+    return uniforms(
+        1 + operation.draws,
+        purpose=operation.kind,
+        seed=5,
+        step=3,
+        specimens=np.arange(count),
+        view=1,
+    )[:, 1:]
+
+
+def _random(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("background", ["keep", "remove"])
+@pytest.mark.parametrize("side", [30, 70], ids=["enlarged", "shrunk"])
+@pytest.mark.parametrize(
+    "operations",
+    [(), *((op,) for op in COMMUTING), COMMUTING],
+    ids=["none", *(op.kind for op in COMMUTING), "all"],
+)
+def test_mixing_first_equals_mixing_last(operations, side, background):
+    images = _random(6, 40, side, side)
+    mix = (_random(5, 40) - 0.3) / 10
+    last = _made(operations, images, size=32, background=background)
+    first = _made(operations, images, size=32, background=background, mix=mix)
+    expected = torch.einsum("kc,nchw->nkhw", mix, last.image)
+    torch.testing.assert_close(first.image, expected, atol=1e-5, rtol=0)
+    assert torch.equal(first.mask, last.mask)
+    assert torch.equal(first.matrix, last.matrix)
+
+
+def test_learned_curves_get_the_same_gradient_from_mixing_first():
+    bands = _spectrum(60)
+    images, weight = _random(5, 60, 24, 24), _random(5, 8, 20, 20)
+    stem = ResponseCurves(SpectralResponse(curves=8), bands, np.full(60, 0.4), np.full(60, 0.2))
+
+    def gradient(planes: torch.Tensor) -> torch.Tensor:
+        stem.zero_grad()
+        (planes * weight).sum().backward()
+        found = stem.coefficients.grad
+        assert found is not None
+        return found.clone()
+
+    last = stem(_made(COMMUTING, images, size=20).image)
+    mixed = _made(COMMUTING, images, size=20, mix=stem.matrix()).image
+    first = mixed - stem.offset()[:, None, None]
+    torch.testing.assert_close(first, last, atol=1e-5, rtol=1e-5)
+    expected = gradient(last)
+    torch.testing.assert_close(
+        gradient(first), expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", [RandomGaussianNoise, RandomSensorNoise])
+def test_noise_of_mixed_bands_has_the_covariance_of_the_mix(kind):
+    mix = _random(3, 12) - 0.3
+    noise = kind(p=1, std=(0.1, 0.1))
+    images = torch.zeros(1, 12, 200, 200)
+    found, last = (_made((noise,), images, mix=given).image[0] for given in (mix, None))
+    expected = np.cov(torch.einsum("kc,chw->khw", mix, last).flatten(1).numpy())
+    # 40 000 samples: standard error of a variance is 0.7 % of it
+    np.testing.assert_allclose(
+        np.cov(found.flatten(1).numpy()), expected, atol=0.04 * np.abs(expected).max()
+    )
+
+
+def test_only_what_is_affine_in_the_spectrum_can_be_mixed_first():
+    def commutes(operation: Operation, bands: tuple[Band, ...]) -> bool:
+        return Augmenter((operation,), bands, np.zeros(len(bands)), 8, "keep").commutes
+
+    rgb = tuple(Band(name) for name in "RGB")
+    assert not commutes(RandomPosterize(), rgb)
+    assert not commutes(ColorJitter(hue=0.1), rgb)
+    assert commutes(ColorJitter(hue=0.1), _spectrum(8))
+    assert commutes(ColorJitter(contrast=0.1, saturation=0.1), rgb)
+    assert commutes(RandomPosterize(p=0), rgb)
+
+
+def test_exposure_is_a_gain_of_so_many_stops():
+    images, exposure = _random(40, 5, 8, 8), RandomExposure(p=1, stops=1.5)
+    ratio = (_made((exposure,), images).image / images).flatten(1)
+    torch.testing.assert_close(ratio.amin(1), ratio.amax(1), atol=1e-4, rtol=0)
+    stops = ratio.mean(1).log2()
+    assert 1.2 < float(stops.abs().max()) <= 1.5
+    assert float(stops.min()) < 0 < float(stops.max())
+
+
+def test_tilt_is_smooth_over_wavelengths_whatever_their_order():
+    tilt, ones = RandomIlluminantTilt(p=1, strength=0.3), torch.ones(3, 31, 4, 4)
+    gains = _made((tilt,), ones).image[..., 1, 1].log().numpy()
+    x = np.linspace(-1, 1, 31)
+    a, b = (0.3 * (2 * _draws(tilt, 3) - 1)).T[:, :, None]
+    np.testing.assert_allclose(gains, a * x + b * (3 * x**2 - 1) / 2, atol=1e-5)
+    backwards = _made((tilt,), ones, _spectrum(31)[::-1]).image[..., 1, 1].log().numpy()
+    np.testing.assert_allclose(backwards, gains[:, ::-1], atol=1e-6)
+
+
+def test_tilt_of_named_bands_goes_from_uv_to_red():
+    names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
+    tilt = RandomIlluminantTilt(p=1)
+    gains = _made((tilt,), torch.ones(1, 7, 4, 4), tuple(map(Band, names))).image[0, :, 1, 1]
+    from_uv = _made((tilt,), torch.ones(1, 7, 4, 4)).image[0, :, 1, 1]
+    torch.testing.assert_close(gains[[5, 4, 3, 2, 1, 0, 6]], from_uv)
+
+
+def test_band_shift_moves_a_line_by_so_many_nm():
+    shift, nm = RandomBandShift(p=1, shift_nm=4), np.linspace(400, 800, 401)
+    line = torch.from_numpy(np.exp(-0.5 * ((nm - 600) / 20) ** 2)).float()
+    found = _made((shift,), line.view(1, -1, 1, 1).repeat(5, 1, 4, 4)).image[..., 1, 1].numpy()
+    centres = (found * nm).sum(1) / found.sum(1)
+    np.testing.assert_allclose(centres - 600, 8 * _draws(shift, 5)[:, 0] - 4, atol=0.01)
+
+
+def test_band_shift_refuses_bands_without_wavelengths():
+    with pytest.raises(BandMismatchError, match=r"RandomBandShift.*give the cube wavelengths"):
+        _made((RandomBandShift(),), torch.ones(1, 3, 4, 4), tuple(map(Band, "RGB")))
+
+
+def test_dropped_bands_show_the_mean_and_the_others_themselves():
+    images = _random(20, 50, 6, 6)
+    found = _made((RandomBandDropout(p=1, share=0.2),), images, mean=0.7).image
+    dropped = (found - 0.7).abs().amax((2, 3)) < 1e-6
+    assert float(dropped.float().mean()) == pytest.approx(0.2, abs=0.04)
+    torch.testing.assert_close(found[~dropped], images[~dropped], atol=1e-5, rtol=0)
+    assert len(torch.unique(dropped, dim=0)) == 20
+
+
+def test_sensor_noise_grows_towards_both_ends_of_the_range():
+    noise = RandomSensorNoise(p=1, std=(0.1, 0.1), ends=3.0)
+    found = _made((noise,), torch.zeros(1, 5, 120, 120), mean=0.5).image[0].std((1, 2)) / 0.5
+    # x = -1, -0.5, 0, 0.5, 1: 1 + 2 x²
+    np.testing.assert_allclose(found.numpy(), [0.3, 0.15, 0.1, 0.15, 0.3], rtol=0.05)
+
+
+def test_vignetting_follows_the_fourth_power_of_the_cosine():
+    lens = RandomVignetting(p=1, angle=(30, 30))
+    found = _made((lens,), torch.ones(4, 3, 33, 33)).image[:, 0]
+    centre = _draws(lens, 4)[:, 1:3] - 0.5
+    # the middle of the view lies at this distance from the lens' centre, half a view being 1
+    angle = np.arctan(np.hypot(*centre.T) * np.tan(np.deg2rad(30)))
+    np.testing.assert_allclose(found[:, 16, 16].numpy(), np.cos(angle) ** 4, rtol=1e-5)
+    assert found.max() <= 1
