@@ -140,7 +140,9 @@ class RandomSensorNoise(RandomGaussianNoise):
     grows with the square of the distance to ``ends`` times as much at the first and the last.
     """
 
-    invariance: ClassVar[str] = "Noise of the sensor, worst at the ends of its range, is nothing."
+    invariance: ClassVar[str] = (
+        "Noise of the sensor, worst at the ends of its range, does not matter."
+    )
 
     kind: Literal["RandomSensorNoise"] = "RandomSensorNoise"  # type: ignore[assignment]
     ends: float = Field(3.0, ge=0, le=20, description="level at the first and last band, times std")
