@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Each side runs at least so often, and rounds go on for about so many seconds.
+#: Each side runs so often at least, if it names no other number, and for about so many seconds.
 ROUNDS, SECONDS = 7, 8.0
 
 
@@ -23,6 +23,7 @@ class Comparison:
     ours: Callable[[], object]
     theirs: Callable[[], object]
     goal: float
+    rounds: int = ROUNDS
 
     def line(self) -> str:
         """e.g. ``augment-3-bands: 3.4x (goal 3x)``: ratio of the medians of interleaved rounds."""
@@ -30,7 +31,7 @@ class Comparison:
         for call in (self.ours, self.theirs):
             call()
         end = time.perf_counter() + SECONDS
-        while len(seconds[0]) < ROUNDS or time.perf_counter() < end:
+        while len(seconds[0]) < self.rounds or time.perf_counter() < end:
             for call, taken in zip((self.ours, self.theirs), seconds, strict=True):
                 start = time.perf_counter()
                 call()

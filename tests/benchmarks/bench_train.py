@@ -38,6 +38,7 @@ from napari_phenoscape.training import specimens_of, train
 from tests.benchmarks import Comparison
 
 SIZE = 96
+ROUNDS = 3  # a step takes seconds
 STEPS = 100_000  # more than are ever made
 
 
@@ -141,7 +142,7 @@ def comparisons() -> Iterator[Comparison]:
                 update={"runtime": photographs.runtime.model_copy(update={"precision": precision})}
             )
             with our_steps(here) as ours:
-                yield Comparison(f"train-3-bands-{precision}", ours, theirs, goal)
+                yield Comparison(f"train-3-bands-{precision}", ours, theirs, goal, ROUNDS)
 
         drawer = _experiment(DRAWER, samples, 16, runtime={"precision": "bf16"})
         cubes = result(specimens_of(drawer))[1]
@@ -158,4 +159,4 @@ def comparisons() -> Iterator[Comparison]:
         scans = Images([torch.from_numpy(image) for image in cubes.images], lambda image: image)
         theirs = _their_steps(Theirs(408, augment), scans, 16)
         with our_steps(drawer) as ours:
-            yield Comparison("train-408-bands-bf16", ours, theirs, 10.0)
+            yield Comparison("train-408-bands-bf16", ours, theirs, 10.0, ROUNDS)
