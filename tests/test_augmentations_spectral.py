@@ -33,6 +33,8 @@ from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.encoders.stem import ResponseCurves
 from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.model import SimCLR
 
 #: Everything that is affine in the spectrum of a pixel, but for noise.
 COMMUTING: tuple[Operation, ...] = (
@@ -221,3 +223,30 @@ def test_vignetting_follows_the_fourth_power_of_the_cosine():
     angle = np.arctan(np.hypot(*centre.T) * np.tan(np.deg2rad(30)))
     np.testing.assert_allclose(found[:, 16, 16].numpy(), np.cos(angle) ** 4, rtol=1e-5)
     assert found.max() <= 1
+
+
+def test_the_net_is_told_the_same_whether_bands_are_mixed_first_or_by_itself():
+    experiment = Experiment.parse(
+        {
+            "collection": {"kind": "folder", "path": "."},
+            "image_size": 32,
+            "encoder": {"stem": {"kind": "spectral_response", "curves": 6}},
+        }
+    )
+    bands = _spectrum(40)
+    places = {"a": np.arange(25), "b": np.arange(15, 40)}
+    net = SimCLR(
+        experiment,
+        {name: [bands[i] for i in index] for name, index in places.items()},
+        {name: np.full(25, 0.4) for name in places},
+        {name: np.full(25, 0.2) for name in places},
+    ).eval()
+    images = _random(2, 40, 32, 32)
+    mix = net.mix(places, 40)
+    assert mix is not None
+    assert mix.shape == (12, 40)
+    last, first = _made(COMMUTING, images), _made(COMMUTING, images, mix=mix)
+    by_itself = net({name: last.image[:, index] for name, index in places.items()})
+    told = net(net.planes(first.image), mixed=True)
+    for name in net.spaces:
+        torch.testing.assert_close(told.z[name], by_itself.z[name], atol=1e-4, rtol=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders.backbone import ModalityEncoder
 from napari_phenoscape.encoders.fusion import fuse, fused_features
 from napari_phenoscape.encoders.heads import projection_head
+from napari_phenoscape.encoders.stem import ResponseCurves
 from napari_phenoscape.experiment import Experiment
 
 #: The space of several modalities fused.
@@ -84,16 +86,43 @@ class SimCLR(nn.Module):
         """The space to look at first: ``joint``, or the only modality."""
         return self.spaces[-1]
 
-    def forward(self, images: Mapping[str, Tensor]) -> Representations:
-        """Features and projections of (N, C, h, w) reflectance of each modality."""
-        h = self.embed(images)
+    def mix(self, places: Mapping[str, ArrayLike], bands: int) -> Tensor | None:
+        """(planes of all modalities, bands) weights with which the encoders begin.
+
+        ``places`` are each modality's bands among all. None where an encoder does not begin with a
+        mix, or where there would be no fewer planes than bands.
+        """
+        rows = []
+        for name, encoder in zip(self.modalities, self.encoders, strict=True):
+            stem = encoder.stem
+            if not isinstance(stem, ResponseCurves):
+                return None
+            own = stem.matrix()
+            index = torch.as_tensor(places[name], device=own.device)
+            rows.append(own.new_zeros(len(own), bands).index_copy(1, index, own))
+        mix = torch.cat(rows)
+        return mix if len(mix) < bands else None
+
+    def planes(self, mixed: Tensor) -> dict[str, Tensor]:
+        """What the backbones take, of (N, planes of all modalities, h, w) that `mix` made."""
+        stems = [encoder.stem for encoder in self.encoders]
+        offsets = [stem.offset() for stem in stems if isinstance(stem, ResponseCurves)]
+        parts = mixed.split([len(offset) for offset in offsets], dim=1)  # type: ignore[no-untyped-call]
+        return {
+            name: part - offset[:, None, None]
+            for name, part, offset in zip(self.modalities, parts, offsets, strict=True)
+        }
+
+    def forward(self, images: Mapping[str, Tensor], mixed: bool = False) -> Representations:
+        """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality."""
+        h = self.embed(images, mixed)
         z = {name: head(h[name]) for name, head in zip(self.spaces, self.heads, strict=True)}
         return Representations(h, z)
 
-    def embed(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def embed(self, images: Mapping[str, Tensor], mixed: bool = False) -> dict[str, Tensor]:
         """Features alone."""
         pairs = zip(self.modalities, self.encoders, strict=True)
-        h: dict[str, Tensor] = {name: encoder(images[name]).h for name, encoder in pairs}
+        h: dict[str, Tensor] = {name: encoder(images[name], mixed).h for name, encoder in pairs}
         if len(h) > 1:
             h[JOINT] = fuse(self.fusion, tuple(h.values()))
         return h

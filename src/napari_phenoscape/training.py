@@ -288,9 +288,19 @@ def _steps(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
-            images = _two_views(views, crops, share(batch), seed, step, home.device)
+            mix = net.mix(crops.modalities, len(crops.bands)) if views.commutes else None
+            both = _two_views(views, crops, share(batch), seed, step, mix)
+            if mix is None:
+                images = {
+                    name: both[:, torch.from_numpy(index)].to(home.device)
+                    for name, index in crops.modalities.items()
+                }
+            else:
+                images = net.planes(both.to(home.device))
             with _advice(schedule, experiment.image_size), others():
-                z = {name: gathered(rows) for name, rows in model(images).z.items()}
+                z = {
+                    name: gathered(rows) for name, rows in model(images, mix is not None).z.items()
+                }
                 columns = {name: torch.from_numpy(codes[batch]) for name, codes in known.items()}
                 loss, terms = total_loss(experiment.losses, Projected(z, columns))
                 _check_finite(loss, crops, batch, step)
@@ -338,23 +348,20 @@ def _two_views(
     batch: NDArray[np.int64],
     seed: int,
     step: int,
-    device: object,
-) -> dict[str, Tensor]:
-    """(2N, C, h, w) of each modality: first all first views, then all second ones."""
+    mix: Tensor | None,
+) -> Tensor:
+    """(2N, C or planes, h, w): first all first views, then all second ones."""
     import torch
 
     images = torch.from_numpy(crops.images[batch])
     masks = torch.from_numpy(crops.masks[batch])
-    both = torch.cat(
+    mix = None if mix is None else mix.to(images.device)
+    return torch.cat(
         [
-            views(images, masks, seed=seed, step=step, specimens=batch, view=view).image
+            views(images, masks, seed=seed, step=step, specimens=batch, view=view, mix=mix).image
             for view in (0, 1)
         ]
     )
-    return {
-        name: both[:, torch.from_numpy(index)].to(device)  # type: ignore[call-overload]
-        for name, index in crops.modalities.items()
-    }
 
 
 def _optimizer(net: SimCLR, schedule: Schedule) -> optim.Optimizer:

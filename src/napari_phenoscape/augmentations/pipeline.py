@@ -164,7 +164,7 @@ class Augmenter:
             fill = (mix @ fill.flatten())[:, None, None][None]
             # R'R is the covariance of the mixed noise
             units = {
-                kind: torch.linalg.qr((mix * unit).mT, mode="r").R.mT
+                kind: torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
                 for kind, unit in units.items()
                 if kind in self._noisy
             }
