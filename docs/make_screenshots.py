@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
 from PIL import Image
 from qtpy.QtTest import QTest
 
@@ -19,12 +20,14 @@ from napari_phenoscape.collection import Drawer, Folder
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.samples import write_samples
+from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.clusters import ClustersDock
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.dock import Dock
 from napari_phenoscape.widgets.preview import PreviewDock
 from napari_phenoscape.widgets.session import Session, session_of
 from napari_phenoscape.widgets.specimens import SpecimensDock
+from napari_phenoscape.widgets.spectrum import SpectrumDock
 from napari_phenoscape.widgets.training import TrainDock
 from napari_phenoscape.widgets.worker import guard_torch
 
@@ -94,6 +97,24 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         specimens.collect_button.click()
         wait(at_rest(specimens))
         shoot(viewer, "specimens")
+
+        spectrum = put(viewer, SpectrumDock(viewer), "Spectrum")
+        assert isinstance(spectrum, SpectrumDock)
+        table = specimens.session.collection
+        assert table is not None
+        assert spectrum.cube is not None
+        for one in (table.specimens[0], table.specimens[9]):
+            top, bottom, left, right = one.box
+            row, column = (top + bottom) // 2, left + (right - left) // 4
+            spectrum.keep(pixel_spectrum(spectrum.cube, row, column), (row, column))
+        one = table.specimens[16]
+        mask = np.zeros(spectrum.cube.shape[1:], bool)
+        mask[slice(*one.box[:2]), slice(*one.box[2:])] = True
+        spectrum.keep(region_spectrum(spectrum.cube, mask, "a specimen"))
+        spectrum.show_as.setCurrentText("UV false colour")
+        QTest.qWait(500)
+        wait(at_rest(spectrum))
+        shoot(viewer, "spectrum")
 
         viewer.layers.clear()
         specimens.form.set(Folder(path=Path("samples/multispectral")))

@@ -142,6 +142,30 @@ def convert(
 
 
 @command
+def spectra(
+    cubes: Annotated[list[Path], typer.Argument(help="one cube or several")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV")] = Path("spectra.csv"),
+    regions: Annotated[
+        Path | None, typer.Option(help="label image: a spectrum for each number in it")
+    ] = None,
+    pixel: Annotated[
+        list[str], typer.Option(help="ROW,COLUMN, from 0; repeatable; instead of regions")
+    ] = [],  # noqa: B006
+) -> None:
+    """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
+    from napari_phenoscape.spectra import spectra as verb
+
+    pixels = []
+    for text in pixel:
+        match = re.fullmatch(r"(\d+),(\d+)", text)
+        if match is None:
+            raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
+        pixels.append((int(match[1]), int(match[2])))
+    for path in _listen(verb(cubes, output, regions, pixels)):
+        out.print(f"wrote {path}", soft_wrap=True)
+
+
+@command
 def samples(
     directory: Annotated[Path, typer.Argument(help="a new or empty folder")],
     seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 0,

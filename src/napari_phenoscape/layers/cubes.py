@@ -93,6 +93,17 @@ def cube_layers(cube: Cube) -> list[LayerData]:
     return layers
 
 
+def picture_layer(cube: Cube, bands: tuple[int, int, int]) -> LayerData:
+    """Three bands as the red, green and blue of an image layer (H, W, 3)."""
+    names = ", ".join(
+        band.name if band.wavelength_nm is None else f"{band.wavelength_nm:.0f} nm"
+        for band in (cube.bands[index] for index in bands)
+    )
+    mark = {"role": "composite", "path": str(cube.path.absolute()), "shown": list(bands)}
+    settings = {"name": f"{cube.path.stem} {names}", "rgb": True, "metadata": {"phenoscape": mark}}
+    return composite(cube, bands), settings, "image"
+
+
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """npe2's hook: the reader for a cube of ours, None for anything else.
 

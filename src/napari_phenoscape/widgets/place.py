@@ -72,6 +72,8 @@ def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
 
 def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
     layer.data = data
+    if "shown" in settings["metadata"]["phenoscape"]:
+        layer.name = settings["name"]  # says which bands
     layer.translate = settings["translate"]
     layer.metadata = settings["metadata"]
     if isinstance(layer, Points):

@@ -1,0 +1,183 @@
+"""Spectra of pixels and regions, and the tables in which other programs read them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_phenoscape.atomic import atomic
+from napari_phenoscape.cube import Cube
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.spectral import mean_spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The reflectance of a pixel or a region in every band of its cube.
+
+    Parameters
+    ----------
+    name
+        Of whom, e.g. ``"wing"``.
+    bands
+        C names of bands.
+    wavelengths_nm : (C,) or None
+        Their centres.
+    mean : (C,)
+        Reflectance, 1 = white; NaN where not measured.
+    sd : (C,) or None
+        Standard deviation over the region, None of a single pixel.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    wavelengths_nm: NDArray[np.float64] | None
+    mean: NDArray[np.float64]
+    sd: NDArray[np.float64] | None = None
+
+
+def pixel_spectrum(cube: Cube, row: int, column: int) -> Spectrum:
+    """The spectrum of one pixel, which must lie in the cube."""
+    mean = cube.reflectance(rows=slice(row, row + 1), columns=slice(column, column + 1))[:, 0, 0]
+    return _spectrum(cube, f"{cube.path.stem} ({row}, {column})", mean.astype(np.float64))
+
+
+def region_spectrum(cube: Cube, mask: NDArray[np.bool_], name: str) -> Spectrum:
+    """Mean and standard deviation over the True pixels of an (H, W) mask (`mean_spectrum`)."""
+    return _spectrum(cube, name, *mean_spectrum(cube, mask))
+
+
+def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFrame:
+    """One row per wavelength, one column per spectrum, as the R package pavo reads it [1]_.
+
+    Parameters
+    ----------
+    spectra
+        At least one; of several cubes when all have wavelengths.
+    sd
+        Standard deviations instead of means.
+
+    Returns
+    -------
+    Column ``wl`` (nm, rising; ``band``, in the cube's order, where there are no wavelengths), then
+    reflectance in per cent. Where two cubes have other wavelengths, a cell is empty.
+
+    Raises
+    ------
+    CubeError
+        Spectra with wavelengths and without, of other bands, or of repeated wavelengths.
+
+    References
+    ----------
+    .. [1] Maia et al. 2019, pavo 2, function as.rspec. https://doi.org/10.1111/2041-210X.13174
+    """
+    with_nm = [spectrum.wavelengths_nm is not None for spectrum in spectra]
+    if not all(with_nm) and len({spectrum.bands for spectrum in spectra}) > 1:
+        raise CubeError(
+            "The spectra have different bands, and not all have wavelengths, so they do not fit "
+            "into one table. Save those of each cube apart."
+        )
+    columns: dict[str, pd.Series] = {}
+    for spectrum in spectra:
+        key = spectrum.wavelengths_nm if all(with_nm) else np.array(spectrum.bands, dtype=object)
+        assert key is not None  # all(with_nm)
+        if len(set(key)) < len(key):
+            raise CubeError(
+                f"The bands of '{spectrum.name}' repeat a wavelength, which a table by wavelength "
+                "cannot hold. Leave one detector's bands out, e.g. with `phenoscape convert`."
+            )
+        values = spectrum.sd if sd else spectrum.mean
+        given = np.full(len(key), np.nan) if values is None else 100 * values
+        columns[_unique(spectrum.name, columns)] = pd.Series(given, index=key)
+    name = "wl" if all(with_nm) else "band"
+    table = pd.DataFrame(columns)
+    return (table.sort_index() if all(with_nm) else table).rename_axis(name).reset_index()
+
+
+def write_spectra(spectra: Sequence[Spectrum], path: Path) -> list[Path]:
+    """Write `spectra_table` as CSV; standard deviations, if any, into ``NAME-sd.csv``."""
+    tables = {path: spectra_table(spectra)}
+    if any(spectrum.sd is not None for spectrum in spectra):
+        tables[path.with_name(f"{path.stem}-sd{path.suffix}")] = spectra_table(spectra, sd=True)
+    for file, table in tables.items():
+        with atomic(file.absolute()) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+    return list(tables)
+
+
+def spectra(
+    cubes: Sequence[Path],
+    output: Path,
+    regions: Path | None = None,
+    pixels: Sequence[tuple[int, int]] = (),
+) -> Generator[Event, None, list[Path]]:
+    """Write the spectra of regions or pixels of cubes as CSV.
+
+    Parameters
+    ----------
+    cubes
+        Files.
+    output
+        The CSV.
+    regions
+        A label image for the one cube: a spectrum for each number in it. None: the cube's own
+        mask, or all of it.
+    pixels
+        Instead: rows and columns.
+
+    Returns
+    -------
+    The files that were written.
+
+    Raises
+    ------
+    PhenoscapeError
+        A cube cannot be opened, a region or pixel does not fit to it, or the disk refuses.
+    """
+    found: list[Spectrum] = []
+    for done, path in enumerate(cubes, start=1):
+        cube = open_cube(path)
+        rows, columns = cube.shape[1:]
+        for row, column in pixels:
+            if not (0 <= row < rows and 0 <= column < columns):
+                raise CubeError(
+                    f"'{path.name}' has {rows} rows and {columns} columns; there is no pixel "
+                    f"{row},{column}. Count from 0."
+                )
+            found.append(pixel_spectrum(cube, row, column))
+        if regions is not None:
+            numbers = read_mask(regions)
+            found += [
+                region_spectrum(cube, numbers == number, f"{path.stem} {number}")
+                for number in np.unique(numbers[numbers > 0])
+            ]
+        elif not pixels:
+            whole = np.ones((rows, columns), bool) if cube.mask is None else cube.mask
+            found.append(region_spectrum(cube, whole, path.stem))
+        yield Progress("reading spectra", done, len(cubes))
+    written = write_spectra(found, output)
+    for file in written:
+        yield Saved(file)
+    return written
+
+
+def _spectrum(
+    cube: Cube, name: str, mean: NDArray[np.float64], sd: NDArray[np.float64] | None = None
+) -> Spectrum:
+    bands = tuple(band.name for band in cube.bands)
+    return Spectrum(name, bands, cube.wavelengths_nm, mean, sd)
+
+
+def _unique(name: str, taken: dict[str, pd.Series]) -> str:
+    number, new = 1, name
+    while new in taken:
+        number += 1
+        new = f"{name} ({number})"
+    return new

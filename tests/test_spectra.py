@@ -1,0 +1,111 @@
+"""Spectra in numbers that can be checked by hand, and the tables of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_phenoscape.cli import app
+from napari_phenoscape.cube import Band, Cube
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.events import result
+from napari_phenoscape.io import open_cube
+from napari_phenoscape.io.write import write_cube
+from napari_phenoscape.spectra import (
+    pixel_spectrum,
+    region_spectrum,
+    spectra,
+    spectra_table,
+    write_spectra,
+)
+
+
+def cube(*nm: float, name: str = "a") -> Cube:
+    """Number of (band, row, column) is 100 band + 10 row + column; white is 1000."""
+    c, y, x = np.ogrid[: len(nm), :3, :5]
+    bands = tuple(Band(f"{one} nm", one) for one in nm)
+    array = (100 * c + 10 * y + x).astype(np.uint16)
+    return Cube(array, bands, Path(f"{name}.bil"), gain=np.array(0.001, np.float32))
+
+
+def test_a_pixel_has_its_reflectance_in_each_band():
+    spectrum = pixel_spectrum(cube(400, 500, 600), 2, 3)
+    assert spectrum.mean == pytest.approx([0.023, 0.123, 0.223])
+    assert spectrum.wavelengths_nm.tolist() == [400, 500, 600]
+    assert spectrum.sd is None
+
+
+def test_the_table_is_in_per_cent_by_rising_wavelength():
+    falling = cube(600, 500, 400)
+    mask = np.zeros((3, 5), bool)
+    mask[0, :2] = True  # numbers 0 and 1
+    table = spectra_table([pixel_spectrum(falling, 1, 1), region_spectrum(falling, mask, "wing")])
+    assert table.columns.tolist() == ["wl", "a (1, 1)", "wing"]
+    assert table["wl"].tolist() == [400, 500, 600]
+    assert table["a (1, 1)"].tolist() == pytest.approx([21.1, 11.1, 1.1])
+    assert table["wing"].tolist() == pytest.approx([20.05, 10.05, 0.05])
+
+
+def test_cubes_of_other_wavelengths_share_a_table_with_empty_cells():
+    table = spectra_table([pixel_spectrum(cube(*nm), 0, 0) for nm in ((400, 500), (500, 600))])
+    assert table["wl"].tolist() == [400, 500, 600]
+    assert table["a (0, 0)"].isna().tolist() == [False, False, True]
+    assert table["a (0, 0) (2)"].isna().tolist() == [True, False, False]
+
+
+def test_bands_without_wavelengths_are_named_in_their_order():
+    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
+    table = spectra_table([pixel_spectrum(camera, 0, 0)])
+    assert table["band"].tolist() == ["R", "B"]
+    with pytest.raises(CubeError, match="not all have wavelengths"):
+        spectra_table([pixel_spectrum(camera, 0, 0), pixel_spectrum(cube(400), 0, 0)])
+
+
+def test_repeated_wavelengths_are_refused():
+    twice = cube(400, 400)
+    with pytest.raises(CubeError, match="repeat a wavelength"):
+        spectra_table([pixel_spectrum(twice, 0, 0)])
+
+
+def test_standard_deviations_have_a_table_of_their_own(tmp_path):
+    mask = np.zeros((3, 5), bool)
+    mask[0, :3] = True  # numbers 0, 1, 2
+    found = [region_spectrum(cube(400, 500), mask, "wing"), pixel_spectrum(cube(400, 500), 0, 0)]
+    files = write_spectra(found, tmp_path / "s.csv")
+    assert [file.name for file in files] == ["s.csv", "s-sd.csv"]
+    deviations = pd.read_csv(files[1])
+    assert deviations["wing"].tolist() == pytest.approx([0.1 * np.sqrt(2 / 3)] * 2, rel=1e-5)
+    assert deviations["a (0, 0)"].isna().all()
+
+
+def test_regions_and_pixels_from_the_command_line(tmp_path):
+    result(write_cube(cube(400, 500), tmp_path / "b.bil"))
+    labels = np.zeros((3, 5), np.uint8)
+    labels[1], labels[2, 4] = 1, 7
+    tifffile.imwrite(tmp_path / "l.tif", labels)
+    path = str(tmp_path / "b.bil")
+    out = str(tmp_path / "s.csv")
+    CliRunner().invoke(app, ["spectra", path, "-o", out, "--regions", str(tmp_path / "l.tif")])
+    table = pd.read_csv(out)
+    assert table["b 1"].tolist() == pytest.approx([1.2, 11.2])
+    assert table["b 7"].tolist() == pytest.approx([2.4, 12.4])
+    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "1,2"])
+    assert ended.exit_code == 0
+    assert pd.read_csv(out)["b (1, 2)"].tolist() == pytest.approx([1.2, 11.2])
+    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "3,0"])
+    assert "has 3 rows and 5 columns" in ended.stderr
+    ended = CliRunner().invoke(app, ["spectra", path, "--pixel", "3;0"])
+    assert "'ROW,COLUMN' was expected" in ended.stderr
+
+
+def test_a_real_kernel_is_brighter_in_the_near_infrared(tmp_path, phenoscape_data):
+    kernel = phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral.hdr"
+    result(spectra([kernel], tmp_path / "kernel.csv"))
+    table = pd.read_csv(tmp_path / "kernel.csv")
+    assert len(table) == len(open_cube(kernel).bands)
+    assert table["wl"].is_monotonic_increasing
