@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import kornia.augmentation as kornia
 import numpy as np
 import pytest
 import torch
@@ -27,6 +28,9 @@ from napari_phenoscape.augmentations import (
     RandomThinPlateSpline,
     RandomVignetting,
 )
+from napari_phenoscape.augmentations.filters import Filter
+from napari_phenoscape.augmentations.kornia_module import KorniaModule
+from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.augmentations.pipeline import Augmenter, Views
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.cube import Band
@@ -145,6 +149,65 @@ def test_noise_of_mixed_bands_has_the_covariance_of_the_mix(kind):
     np.testing.assert_allclose(
         np.cov(found.flatten(1).numpy()), expected, atol=0.04 * np.abs(expected).max()
     )
+
+
+def test_gradient_of_a_learned_mix_goes_through_the_noise_too():
+    noise = (RandomGaussianNoise(p=1, std=(0.2, 0.2)),)
+    images, weight = _random(2, 12, 16, 16), _random(2, 3, 16, 16)
+
+    def loss(mix: torch.Tensor) -> torch.Tensor:
+        return (_made(noise, images, mix=mix).image * weight).sum()
+
+    mix = (_random(3, 12) - 0.3).requires_grad_()
+    (slope,) = torch.autograd.grad(loss(mix), mix)
+    step = torch.zeros_like(mix)
+    step[1, 4] = 0.05
+    with torch.no_grad():
+        difference = float(loss(mix + step) - loss(mix - step)) / 0.1
+    assert float(slope[1, 4]) == pytest.approx(difference, rel=0.02)
+
+
+#: What can be a module of Kornia: all that is not geometry.
+CHANGES = tuple(
+    operation
+    for operation in (*COMMUTING, RandomPosterize(), RandomGaussianNoise(), RandomSensorNoise())
+    if isinstance(operation, Photometric | Filter)
+)
+
+
+@pytest.mark.parametrize("operation", CHANGES, ids=[op.kind for op in CHANGES])
+def test_operations_work_inside_the_containers_of_kornia(operation):
+    images, bands = 0.1 + _random(8, 12, 16, 16), _spectrum(12)
+    always = operation.model_copy(update={"p": 1.0})
+    module = KorniaModule(always, bands, np.full(12, 0.4))
+    torch.manual_seed(0)
+    for container in (
+        kornia.AugmentationSequential(module, data_keys=["input"]),
+        kornia.container.ImageSequential(module),
+    ):
+        once = container(images)
+        assert once.shape == images.shape
+        assert not torch.equal(once, images)
+        # the same parameters give the same pictures
+        assert torch.equal(container(images, params=container._params), once)
+        if operation.draws:
+            assert not torch.equal(container(images), once)
+    shared = KorniaModule(always, bands, np.full(12, 0.4), same_on_batch=True)
+    alike = shared(images[:1].expand(4, -1, -1, -1))
+    torch.testing.assert_close(alike[0], alike[3])
+    half = KorniaModule(operation.model_copy(update={"p": 0.5}), bands, np.full(12, 0.4))
+    changed = (half(images) != images).flatten(1).any(1)
+    chosen = half._params["batch_prob"] > 0.5
+    assert changed.any()  # a blur of 0.1 pixels leaves one as it is
+    assert not changed[~chosen].any()
+
+
+def test_a_module_of_kornia_does_what_the_operation_does():
+    images, bands = _random(3, 12, 8, 8), _spectrum(12)
+    module = KorniaModule(RandomExposure(p=1), bands, np.full(12, 0.4))
+    lit = module(images)
+    gain = RandomExposure(p=1).gain(module._params["u"].numpy())
+    torch.testing.assert_close(lit, images * torch.as_tensor(gain).float().view(-1, 1, 1, 1))
 
 
 def test_only_what_is_affine_in_the_spectrum_can_be_mixed_first():

@@ -83,6 +83,7 @@ class RandomGaussianBlur(Filter):
         unit: Tensor,
         noise: torch.Generator,
     ) -> None:
+        import torch
         from torch.nn.functional import pad
 
         size = view.shape[-1]
@@ -94,10 +95,13 @@ class RandomGaussianBlur(Filter):
         # a sum of shifted pictures stays in the cache, and its bits do not depend on the batch
         for axis in (3, 2):
             border = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
-            # torch keeps what it pads for the gradient, which must not be written over
-            kept = view.clone() if view.requires_grad else view
-            wide = pad(kept, border, mode="reflect")
-            view.copy_(wide.narrow(axis, reach, size)).mul_(kernels[:, 0])
+            if view.requires_grad:
+                # torch keeps what it pads for the gradient, which must not be written over
+                wide = pad(view.clone(), border, mode="reflect")
+                view.copy_(wide.narrow(axis, reach, size)).mul_(kernels[:, 0])
+            else:
+                wide = pad(view, border, mode="reflect")
+                torch.mul(wide.narrow(axis, reach, size), kernels[:, 0], out=view)
             for shift in range(1, reach + 1):
                 pair = wide.narrow(axis, reach - shift, size) + wide.narrow(
                     axis, reach + shift, size

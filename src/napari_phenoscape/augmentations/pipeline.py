@@ -238,7 +238,11 @@ class Augmenter:
                 unit = unit if mix is not None else unit[part]
                 for run in _runs(u[:, 0] < op.p):
                     op.apply(view[run], u[run, 1:], first, unit, self._noise)
-            views.image[rows, part] = torch.where(shown & kept, view, fill)
+            visible = shown & kept
+            if view.requires_grad:
+                views.image[rows, part] = torch.where(visible, view, fill)
+            else:  # no fresh memory, which costs as much as the arithmetic; it has no gradient
+                torch.where(visible, view, fill, out=views.image[rows, part])
 
     def _mixed(
         self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]], mix: Tensor
