@@ -118,3 +118,10 @@ def test_a_response_stem_embeds_a_camera_of_other_wavelengths(
     a, b = fine - centre, coarse - centre
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosine.min() > 0.99
+
+
+def test_without_a_joint_space_the_spaces_are_named(tmp_path: Path) -> None:
+    for space in ("uv", "rgb"):
+        (tmp_path / f"embeddings-{space}.parquet").touch()
+    with pytest.raises(MissingFileError, match=r"Name one of its spaces: rgb, uv\.$"):
+        read_embeddings(embeddings_path(tmp_path))

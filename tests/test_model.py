@@ -13,6 +13,9 @@ from torch.nn.functional import cosine_similarity
 
 from napari_phenoscape.collection import Folder
 from napari_phenoscape.cube import Band
+from napari_phenoscape.encoders import Attention
+from napari_phenoscape.encoders.backbone import Features
+from napari_phenoscape.encoders.fusion import fusion
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import CrossModal, NTXent, Projected, agreement, total_loss
@@ -47,9 +50,9 @@ def scenes(net: SimCLR, number: int = 4, seed: int = 0) -> dict[str, Tensor]:
     return {name: torch.rand(number, 3, 32, 32, generator=random) for name in net.modalities}
 
 
-@pytest.mark.parametrize(("fusion", "joint"), [("concatenate", 1024), ("mean", 512)])
-def test_several_modalities_have_a_space_each_and_a_joint_one(fusion, joint):
-    net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": fusion}, head={"out": 16})
+@pytest.mark.parametrize(("kind", "joint"), [("concatenate", 1024), ("mean", 512)])
+def test_several_modalities_have_a_space_each_and_a_joint_one(kind, joint):
+    net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind}, head={"out": 16})
     h, z = net(scenes(net))
     assert {name: tuple(rows.shape) for name, rows in h.items()} == {
         "rgb": (4, 512), "uv": (4, 512), "joint": (4, joint),
@@ -57,8 +60,64 @@ def test_several_modalities_have_a_space_each_and_a_joint_one(fusion, joint):
     assert {name: tuple(rows.shape) for name, rows in z.items()} == dict.fromkeys(h, (4, 16))
     assert net.space == "joint"
     both = torch.stack([h["rgb"], h["uv"]])
-    fused = both.mean(0) if fusion == "mean" else torch.cat(tuple(both), dim=1)
+    fused = both.mean(0) if kind == "mean" else torch.cat(tuple(both), dim=1)
     assert torch.equal(h["joint"], fused)
+
+
+def test_gates_begin_as_the_mean_and_learn_which_modality_to_trust():
+    net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": "gated"}).eval()
+    images = scenes(net)
+    h = net.embed(images)
+    torch.testing.assert_close(h["joint"], (h["rgb"] + h["uv"]) / 2)
+    with torch.no_grad():
+        net.fusion.gates.bias[:512] = 30.0  # all weight on the first
+    torch.testing.assert_close(net.embed(images)["joint"], h["rgb"])
+
+
+def test_attention_looks_at_the_places_of_both_modalities():
+    torch.manual_seed(0)
+    fused = fusion(Attention(heads=2), 8, 2)
+    seen = [Features(torch.randn(3, 8), torch.randn(3, 8, 2, 2)) for _ in range(2)]
+    joint = fused(seen)
+    assert joint.shape == (3, 8)
+    for modality in (0, 1):
+        # another thing in one place of one specimen changes that specimen alone
+        grid = seen[modality].grid.clone()
+        grid[1, :, 0, 1] += 1
+        other = [*seen]
+        other[modality] = seen[modality]._replace(grid=grid)
+        changed = (fused(other) - joint).abs().amax(1) > 1e-6
+        assert changed.tolist() == [False, True, False]
+    # what is seen matters, not the order of the places
+    turned = [each._replace(grid=each.grid.flip(2)) for each in seen]
+    torch.testing.assert_close(fused(turned), joint)
+
+
+def test_attention_has_more_than_one_key_so_its_weights_learn():
+    torch.manual_seed(0)
+    fused = fusion(Attention(heads=2), 8, 2)
+    seen = [Features(torch.randn(3, 8), torch.randn(3, 8, 1, 1)) for _ in range(2)]
+    (fused(seen) * torch.randn(3, 8)).sum().backward()
+    # over a single key the weights are 1 whatever the query, and its gradient is 0
+    assert float(fused.query.grad.norm()) > 1e-4
+    assert float(fused.modality.grad.norm()) > 1e-4
+    with pytest.raises(PhenoscapeError, match="8 features cannot be divided among 3 heads"):
+        fusion(Attention(heads=3), 8, 2)
+
+
+@pytest.mark.parametrize("kind", ["gated", "attention"])
+def test_learned_fusion_trains_with_every_weight(kind):
+    net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind})
+    total_loss((NTXent(), CrossModal()), Projected(net(scenes(net)).z))[0].backward()
+    assert all(weight.grad is not None for weight in net.parameters())
+    assert net.embed(scenes(net))["joint"].shape == (4, 512)
+
+
+def test_separate_modalities_have_no_joint_space():
+    net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": "separate"})
+    assert net.spaces == ("rgb", "uv")
+    assert list(net(scenes(net)).z) == ["rgb", "uv"]
+    assert len(list(net.heads)) == 2
 
 
 def test_one_modality_has_one_space_whatever_it_is_called():

@@ -155,9 +155,16 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
 def read_embeddings(path: Path) -> Embeddings:
     """Embeddings from a Parquet file that `write_embeddings` made."""
     if not path.is_file():
-        raise MissingFileError(
-            f"There are no embeddings at '{path}'. Run `phenoscape embed {path.parent}` first."
+        stem = path.stem.partition("-")[0]
+        spaces = [
+            other.stem.removeprefix(f"{stem}-") for other in path.parent.glob(f"{stem}-*.parquet")
+        ]
+        way = (
+            f"Name one of its spaces: {', '.join(sorted(spaces))}."
+            if spaces
+            else f"Run `phenoscape embed {path.parent}` first."
         )
+        raise MissingFileError(f"There are no embeddings at '{path}'. {way}")
     whole = pd.read_parquet(path)
     columns = [f"x{i + 1}" for i in range(sum(map(_is_dimension, whole)))]
     x = whole[columns].to_numpy(np.float32)

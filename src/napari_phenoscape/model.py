@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from napari_phenoscape.cube import Band
-from napari_phenoscape.encoders.backbone import ModalityEncoder
-from napari_phenoscape.encoders.fusion import fuse, fused_features
+from napari_phenoscape.encoders.backbone import Features, ModalityEncoder
+from napari_phenoscape.encoders.fusion import fusion
 from napari_phenoscape.encoders.heads import projection_head
 from napari_phenoscape.encoders.stem import ResponseCurves
 from napari_phenoscape.experiment import Experiment
@@ -62,7 +62,6 @@ class SimCLR(nn.Module):
     ) -> None:
         super().__init__()
         self.modalities = tuple(bands)
-        self.fusion = experiment.fusion
         # lists, because a modality's name (vis+nir, my.bands) need not be a legal module name
         encoders = [
             ModalityEncoder(
@@ -72,18 +71,20 @@ class SimCLR(nn.Module):
         ]
         self.encoders = nn.ModuleList(encoders)
         widths = [encoder.features for encoder in encoders]
-        if len(widths) > 1:
-            widths.append(fused_features(experiment.fusion, widths[0], len(widths)))
+        several = len(widths) > 1
+        self.fusion = fusion(experiment.fusion, widths[0], len(widths)) if several else None
+        if self.fusion is not None:
+            widths.append(self.fusion.features)
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
 
     @property
     def spaces(self) -> tuple[str, ...]:
-        """Names of the spaces, the main one last."""
-        return (*self.modalities, JOINT) if len(self.modalities) > 1 else self.modalities
+        """Names of the spaces, the main one last; no ``joint`` when modalities stay separate."""
+        return self.modalities if self.fusion is None else (*self.modalities, JOINT)
 
     @property
     def space(self) -> str:
-        """The space to look at first: ``joint``, or the only modality."""
+        """The space to look at first: ``joint``; without it, the last modality."""
         return self.spaces[-1]
 
     def mix(self, places: Mapping[str, ArrayLike], bands: int) -> Tensor | None:
@@ -122,7 +123,8 @@ class SimCLR(nn.Module):
     def embed(self, images: Mapping[str, Tensor], mixed: bool = False) -> dict[str, Tensor]:
         """Features alone."""
         pairs = zip(self.modalities, self.encoders, strict=True)
-        h: dict[str, Tensor] = {name: encoder(images[name], mixed).h for name, encoder in pairs}
-        if len(h) > 1:
-            h[JOINT] = fuse(self.fusion, tuple(h.values()))
+        seen: dict[str, Features] = {name: encoder(images[name], mixed) for name, encoder in pairs}
+        h = {name: features.h for name, features in seen.items()}
+        if self.fusion is not None:
+            h[JOINT] = self.fusion(tuple(seen.values()))
         return h

@@ -78,7 +78,39 @@ class Mean(Option):
     kind: Literal["mean"] = "mean"
 
 
-AnyFusion = Annotated[Concatenate | Mean, Field(discriminator="kind")]
+class Gated(Option):
+    """A weighted mean of the features; the weights of each specimen are learned [1]_.
+
+    References
+    ----------
+    .. [1] Arevalo et al. 2017, Gated multimodal units. https://arxiv.org/abs/1702.01992
+    """
+
+    kind: Literal["gated"] = "gated"
+
+
+class Attention(Option):
+    """What a learned query finds in the places of all modalities' pictures [1]_.
+
+    References
+    ----------
+    .. [1] Vaswani et al. 2017, Attention is all you need, section 3.2.
+       https://arxiv.org/abs/1706.03762
+    """
+
+    kind: Literal["attention"] = "attention"
+    heads: int = Field(4, ge=1, le=64, description="queries; they divide the features")
+
+
+class Separate(Option):
+    """No fusion: an embedding for each modality, and none for all."""
+
+    kind: Literal["separate"] = "separate"
+
+
+AnyFusion = Annotated[
+    Concatenate | Mean | Gated | Attention | Separate, Field(discriminator="kind")
+]
 
 
 class ProjectionHead(Option):
