@@ -83,7 +83,7 @@ def test_attention_looks_at_the_places_of_both_modalities():
     for modality in (0, 1):
         # another thing in one place of one specimen changes that specimen alone
         grid = seen[modality].grid.clone()
-        grid[1, :, 0, 1] += 1
+        grid[1, 0, 0, 1] += 3
         other = [*seen]
         other[modality] = seen[modality]._replace(grid=grid)
         changed = (fused(other) - joint).abs().amax(1) > 1e-6
