@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from napari_phenoscape.demo import demo
@@ -13,7 +16,17 @@ from napari_phenoscape.evaluation.worth import RAND
 from napari_phenoscape.events import result
 
 
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """Two trainings of 120 steps; the rest of the suite gains nothing from a second core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("all_cores")
 def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
     found = result(demo(tmp_path))
     with_uv, without = (
