@@ -142,7 +142,7 @@ def test_a_runs_folder_that_is_a_file_is_answered_in_words(dock, session, wait, 
     dock.form.editors["runs"].line.setText(str(tmp_path / "file"))
     dock.start_button.click()
     wait(lambda: not session.training.busy)
-    assert "cannot be written" in dock.words.text()
+    assert "is a file, so no run directory fits in it" in dock.words.text()
     assert dock.start_button.isEnabled()
 
 
