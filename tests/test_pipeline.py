@@ -18,7 +18,7 @@ from napari_phenoscape.events import result
 
 @pytest.fixture
 def all_cores() -> Iterator[None]:
-    """Two trainings of 120 steps; the rest of the suite gains nothing from a second core."""
+    """Two trainings; the rest of the suite gains nothing from a second core."""
     before = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
     yield
@@ -28,7 +28,7 @@ def all_cores() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
 def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
-    found = result(demo(tmp_path))
+    found = result(demo(tmp_path, steps=30))
     with_uv, without = (
         {worth.embedding.split(",")[0]: worth.scores[RAND].value for worth in found.morphs[name]}
         for name in ("RGB + UV", "RGB only")

@@ -321,13 +321,14 @@ def evaluate(
 def demo(
     directory: Annotated[Path, typer.Argument(help="a folder for all of it")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="of weights and views")] = 0,
+    steps: Annotated[int, typer.Option(help="of each training", min=1)] = 120,
     viewer: Annotated[bool, typer.Option(help="open the result in napari")] = True,
 ) -> None:
     """Samples, training, embedding and clusters, with and without UV, in one go."""
     from napari_phenoscape.demo import demo as verb
     from napari_phenoscape.demo import has_display, show
 
-    result = _listen(verb(directory, seed=seed))
+    result = _listen(verb(directory, seed=seed, steps=steps))
     out.print(result.table)
     out.print(f"figure {result.figure}", soft_wrap=True)
     if viewer and has_display():

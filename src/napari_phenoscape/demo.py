@@ -67,7 +67,7 @@ class Result:
         return table
 
 
-def demo(directory: Path, *, seed: int = 0) -> Generator[Event, None, Result]:
+def demo(directory: Path, *, seed: int = 0, steps: int = 120) -> Generator[Event, None, Result]:
     """Draw samples, train on them with and without UV, cluster, compare with the answer.
 
     Parameters
@@ -76,13 +76,19 @@ def demo(directory: Path, *, seed: int = 0) -> Generator[Event, None, Result]:
         Where samples, runs and the figure go.
     seed
         Of weights, batches and views; the specimens are the same for every seed.
+    steps
+        Of each training.
     """
     samples = yield from write_samples(directory / "samples")
     runs, species, morphs, panels = {}, {}, {}, []
     for file, name in COMPARED.items():
         experiment = Experiment.read(samples / file)
         experiment = experiment.model_copy(
-            update={"seed": seed, "runs": (directory / "runs").absolute()}
+            update={
+                "seed": seed,
+                "runs": (directory / "runs").absolute(),
+                "schedule": experiment.schedule.model_copy(update={"steps": steps}),
+            }
         )
         runs[name] = run = yield from train(experiment)
         species[name] = yield from evaluate([run], "species")

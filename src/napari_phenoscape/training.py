@@ -338,8 +338,15 @@ def _steps(
         for event in last if home.is_global_zero else []:
             log_event(run, event)
         raise
-    yield from save()
-    yield Finished(run, stopped=step < schedule.steps)
+    end = Finished(run, stopped=step < schedule.steps)
+    try:
+        yield from save()
+    except GeneratorExit:
+        # stopped between the last two words, as when another rank has heard the stop first
+        if home.is_global_zero:
+            log_event(run, end)
+        raise
+    yield end
 
 
 def _two_views(
