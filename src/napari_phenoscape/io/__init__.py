@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
-from napari_phenoscape.io import envi, picture, tiff
+from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff
 
 
 def open_cube(path: str | Path) -> Cube:
@@ -22,7 +22,9 @@ def open_cube(path: str | Path) -> Cube:
     Parameters
     ----------
     path
-        An ENVI header or data file, a TIFF, or a picture (PNG, JPEG, BMP, WebP).
+        An ENVI header or data file, a TIFF, a picture (PNG, JPEG, BMP, WebP), a MATLAB or an HDF5
+        file (NetCDF-4 too). An array of the last two is named like a file in a folder:
+        ``scan.h5/scene/reflectance``.
 
     Raises
     ------
@@ -31,17 +33,23 @@ def open_cube(path: str | Path) -> Cube:
     MissingFileError
         The file, or its header or data, is not there.
     """
-    path = Path(path)
+    path, inside = _container(Path(path))
     head = _head(path)
     try:
+        if head.startswith(matlab.SIGNATURES):
+            return matlab.open_matlab(path, inside)
+        if head.startswith(hdf5.SIGNATURES):
+            return hdf5.open_hdf5(path, inside)
+        if inside:
+            raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
         if head.startswith(tiff.SIGNATURES):
             return tiff.open_tiff(path)
         if head.startswith(picture.SIGNATURES):
             return picture.open_picture(path)
         if not envi.recognise(path) and path.suffix.lower() not in (".hdr", *envi.ENDINGS[1:]):
             raise CubeError(
-                f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, or a PNG, JPEG or "
-                "BMP picture was expected. Export it as one of these."
+                f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB or HDF5 "
+                "file, or a PNG, JPEG or BMP picture was expected. Export it as one of these."
             )
         return envi.open_envi(path)
     except PhenoscapeError:
@@ -50,15 +58,22 @@ def open_cube(path: str | Path) -> Cube:
         raise CubeError(_unreadable(path, error)) from None
 
 
-def recognise(path: str | Path) -> Literal["envi", "tiff", "picture"] | None:
+def recognise(
+    path: str | Path,
+) -> Literal["envi", "tiff", "picture", "matlab", "hdf5"] | None:
     """What kind of cube a file is, None when it is not one of ours.
 
     Cheap, and strict about TIFF: only specimen stacks (RGB, UV, mask) and spectral files whose
-    convention is evident are ours, other people's TIFFs are not.
+    convention is evident are ours, other people's TIFFs are not. Of MATLAB and HDF5, those with
+    a cube and its wavelengths are, and an array in them that is named.
     """
-    path = Path(path)
+    path, inside = _container(Path(path))
     try:
         head = _head(path)
+        if head.startswith(matlab.SIGNATURES):
+            return "matlab" if inside or matlab.recognise(path) else None
+        if head.startswith(hdf5.SIGNATURES):
+            return "hdf5" if inside or hdf5.recognise(path) else None
         if head.startswith(tiff.SIGNATURES):
             return "tiff" if tiff.recognise(path) else None
         if head.startswith(picture.SIGNATURES):
@@ -110,6 +125,15 @@ def read_mask(path: str | Path) -> NDArray[Any]:
             )
         return whole
     return numbers
+
+
+def _container(path: Path) -> tuple[Path, str]:
+    """The file, and the rest of a path that goes on inside it."""
+    if not path.exists():
+        for parent in path.parents:
+            if parent.is_file():
+                return parent, path.relative_to(parent).as_posix()
+    return path, ""
 
 
 def _head(path: Path) -> bytes:

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from napari_phenoscape.cube import Band
 from napari_phenoscape.io.arrays import unique
 from napari_phenoscape.io.envi_header import Header
 from napari_phenoscape.io.labels import bands_of_labels
-
-_NM_PER_UNIT = {
-    "nanometers": 1.0, "nanometer": 1.0, "nm": 1.0,
-    "micrometers": 1e3, "micrometer": 1e3, "microns": 1e3, "micron": 1e3, "um": 1e3, "µm": 1e3,
-    "μm": 1e3,
-}  # fmt: skip
-_WAVENUMBERS = ("wavenumber", "wavenumbers", "cm-1", "1/cm", "cm^-1", "cm⁻¹")
-
-#: Light that any spectral camera sees, x-rays and radio left out.
-_PLAUSIBLE_NM = (100.0, 100_000.0)
+from napari_phenoscape.io.wavelengths import centres_in_nm
 
 
 def envi_bands(header: Header, count: int, notes: list[str]) -> tuple[Band, ...]:
@@ -60,29 +49,4 @@ def _wavelengths(header: Header, count: int, notes: list[str]) -> tuple[tuple[fl
     if not centres:
         notes.append("No wavelengths are given.")
         return (), ""
-    unit = header.text("wavelength units").strip().lower()
-    if unit in _WAVENUMBERS:
-        notes.append("The bands are named by wavenumbers, not wavelengths.")
-        return centres, "cm-1"
-    factor = _NM_PER_UNIT.get(unit)
-    if factor is None and unit in ("", "unknown", "none"):
-        factor = 1e3 if max(centres) < _PLAUSIBLE_NM[0] else 1.0
-        taken = "micrometres" if factor > 1 else "nanometres"
-        notes.append(f"No wavelength units are given; {taken} are taken.")
-    if factor is None:
-        notes.append(f"Wavelengths in '{unit[:40]}' only name the bands.")
-        return centres, unit[:40]
-    # 0.366551 µm is 366.551 nm, not 366.55100000000004
-    in_nm = tuple(round(factor * centre, 6) for centre in centres)
-    low, high = _PLAUSIBLE_NM
-    if not all(low <= centre <= high for centre in in_nm):
-        notes.append(
-            f"The wavelengths {min(centres):g} to {max(centres):g} '{unit or 'nm'}' are not those "
-            "of light; they only name the bands."
-        )
-        return centres, unit
-    if len(set(in_nm)) < count:
-        notes.append(f"Wavelengths repeat: {len(set(in_nm))} different ones for {count} bands.")
-    elif np.any(np.diff(in_nm) < 0) and np.any(np.diff(in_nm) > 0):
-        notes.append("The wavelengths rise and fall; the bands keep the order of the file.")
-    return in_nm, "nm"
+    return centres_in_nm(centres, header.text("wavelength units"), notes)

@@ -107,9 +107,9 @@ def picture_layer(cube: Cube, bands: tuple[int, int, int]) -> LayerData:
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """npe2's hook: the reader for a cube of ours, None for anything else.
 
-    Pictures are left to napari, and so are TIFFs that follow no convention of ours.
+    Pictures are left to napari, and so are files that follow no convention of ours.
     """
-    if all(recognise(one) in ("envi", "tiff") for one in _listed(path)):
+    if all(recognise(one) not in (None, "picture") for one in _listed(path)):
         return read_layers
     return None
 

@@ -1,0 +1,253 @@
+"""HDF5, and what is made of it: NetCDF-4 and MATLAB 7.3; through h5py (an extra).
+
+Nothing outside the file is ever opened: external links are not followed, external storage and
+virtual data sets of other files are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Cube
+from napari_phenoscape.errors import CubeError, PhenoscapeError
+from napari_phenoscape.io.arrays import full_scale, ignorable
+from napari_phenoscape.io.chunked import ChunkedArray
+from napari_phenoscape.io.variables import (
+    Variable,
+    bands_of,
+    choose,
+    spectral_axis,
+    wavelengths_of,
+)
+
+SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")
+
+#: Objects of a file that are looked at.
+MOST_OBJECTS = 10_000
+
+#: DEFLATE cannot do better than 1032 : 1; what declares more numbers per byte holds none of them.
+MOST_COMPRESSED = 1100
+
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file holds numbers with three axes and their wavelengths."""
+    with _opened(path) as file:
+        variables = [_variable(path, each) for each in _datasets(path, file)]
+        return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+
+
+def open_hdf5(path: Path, inside: str) -> Cube:
+    """The cube of an HDF5 file; its numbers are read when they are indexed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    inside
+        Path of the data set in it; empty: the only one that can be a cube.
+
+    Raises
+    ------
+    CubeError
+        h5py is not installed; the file is damaged, holds no cube or several, or its numbers are
+        not in it.
+    """
+    try:
+        with _opened(path) as file:
+            return _cube(path, inside, file)
+    except PhenoscapeError:
+        raise
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
+def open_dataset(path: Path, inside: str) -> Any:
+    """The h5py data set, whose file stays open as long as it is held."""
+    file = _opened(path)
+    return file[inside]
+
+
+def _cube(path: Path, inside: str, file: Any) -> Cube:
+    datasets = {each.name.lstrip("/"): each for each in _datasets(path, file)}
+    variables = [_variable(path, each) for each in datasets.values()]
+    cube = choose(path, inside, variables)
+    notes = [f"'{cube.name}' of {len(variables)} variables is taken."] if not inside else []
+    data = datasets[cube.name]
+    _refuse_what_is_not_there(path, data, notes)
+    wavelengths = wavelengths_of(cube, variables)
+    axis = spectral_axis(cube, wavelengths, notes)
+    order = (axis, *(i for i in range(3) if i != axis))
+    bands, rows, columns = (cube.shape[i] for i in order)
+    centres: list[float] = []
+    unit = ""
+    if wavelengths is not None:
+        found = datasets[wavelengths.name]
+        _refuse_what_is_not_there(path, found, [])
+        centres, unit = found[()].ravel().tolist(), _text(found, "units", "Units")
+    # MATLAB counts the axes from the other end
+    there = tuple(2 - i for i in order) if _is_matlab(path) else order
+    gain, offset = _scale(data, cube.dtype, notes)
+    ignored = _number(data, "_FillValue", "Data_Ignore_Value", "missing_value")
+    return Cube(
+        array=ChunkedArray(open_dataset, path, cube.name, (there[0], there[1], there[2])),
+        bands=bands_of(bands, centres, unit, notes),
+        path=path / inside,
+        gain=np.array(gain, np.float32),
+        offset=np.array(offset, np.float32),
+        mask=_mask(path, datasets, variables, (rows, columns), notes),
+        ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
+        provenance=tuple(notes),
+    )
+
+
+def _opened(path: Path) -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise CubeError(
+            f"'{path.name}' is HDF5, which needs h5py: "
+            'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
+        ) from None
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
+def _datasets(path: Path, file: Any) -> Iterator[Any]:
+    """Every data set that is in this file itself, each once."""
+    import h5py
+
+    waiting, seen = [file], set()
+    while waiting:
+        group = waiting.pop(0)
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue  # elsewhere, or another name of what is here
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > MOST_OBJECTS:
+                raise CubeError(
+                    f"'{path.name}' holds more than {MOST_OBJECTS} objects; a cube and its "
+                    "wavelengths were expected. Export the cube alone."
+                )
+            if isinstance(item, h5py.Dataset):
+                yield item
+            elif isinstance(item, h5py.Group):
+                waiting.append(item)
+
+
+def _variable(path: Path, data: Any) -> Variable:
+    shape = tuple(data.shape or ())
+    axes = tuple(
+        dim.label or (dim[0].name.rpartition("/")[2] if len(dim) else "") for dim in data.dims
+    )
+    dtype = np.dtype(data.dtype).newbyteorder("=")
+    if _is_matlab(path):
+        shape, axes = shape[::-1], axes[::-1]
+        if data.attrs.get("MATLAB_class") in (b"logical", "logical"):
+            dtype = np.dtype("?")
+        elif data.attrs.get("MATLAB_class") in (b"char", "char"):
+            dtype = np.dtype("O")
+    return Variable(data.name.lstrip("/"), shape, dtype, axes if any(axes) else ())
+
+
+def _is_matlab(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(10) == SIGNATURES[1]
+
+
+def _refuse_what_is_not_there(path: Path, data: Any, notes: list[str]) -> None:
+    """Numbers of other files, of no file, and more of them than there can be."""
+    where = f"'{data.name.lstrip('/')}' in '{path.name}'"
+    sources = data.virtual_sources() if data.is_virtual else ()
+    if data.external or any(source.file_name != "." for source in sources):
+        raise CubeError(
+            f"{where} takes its numbers from other files, which are not opened. Copy them into "
+            "one file, e.g. with h5repack."
+        )
+    if data.is_virtual:
+        return
+    declared = data.size * data.dtype.itemsize
+    stored = data.id.get_storage_size()
+    if declared > MOST_COMPRESSED * stored:
+        raise CubeError(
+            f"{where} declares {declared} bytes and {stored} are stored; most of its numbers are "
+            "not there. Copy it again from its source."
+        )
+    if data.chunks:
+        chunk = int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize
+        if chunk > (free := psutil.virtual_memory().available):
+            raise CubeError(
+                f"{where} is stored in blocks of {chunk} bytes; {free} bytes of memory are free. "
+                "Store it in smaller ones with h5repack."
+            )
+        blocks = -(-np.array(data.shape) // np.array(data.chunks))
+        missing = int(np.prod(blocks)) - data.id.get_num_chunks()
+        if missing:
+            notes.append(f"{missing} of its blocks are not stored; they read as {data.fillvalue}.")
+
+
+def _scale(data: Any, dtype: np.dtype[Any], notes: list[str]) -> tuple[float, float]:
+    """Gain and offset: NetCDF's ``scale_factor`` multiplies, NEON's ``Scale_Factor`` divides."""
+    offset = _number(data, "add_offset") or 0.0
+    if (factor := _number(data, "scale_factor")) is not None:
+        return factor, offset
+    if divisor := _number(data, "Scale_Factor"):
+        return 1 / divisor, offset
+    gain, note = full_scale(dtype)
+    notes.append(note)
+    return gain, offset
+
+
+def _number(data: Any, *names: str) -> float | None:
+    for name in names:
+        value = np.asarray(data.attrs[name]).ravel() if name in data.attrs else np.zeros(0)
+        if value.size == 1 and value.dtype.kind in "iuf":
+            return float(value[0])
+    return None
+
+
+def _text(data: Any, *names: str) -> str:
+    for name in names:
+        value = data.attrs.get(name, "")
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _mask(
+    path: Path,
+    datasets: dict[str, Any],
+    variables: list[Variable],
+    shape: tuple[int, int],
+    notes: list[str],
+) -> NDArray[np.bool_] | None:
+    """A logical array of the picture's size is its mask; of several, none."""
+    found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
+    if len(found) != 1:
+        return None
+    data = datasets[found[0].name]
+    _refuse_what_is_not_there(path, data, [])
+    notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
+    mask: NDArray[np.bool_] = np.asarray(data[()]) > 0
+    return mask.T if _is_matlab(path) else mask
+
+
+def _damaged(path: Path, error: Exception) -> CubeError:
+    return CubeError(
+        f"'{path.name}' cannot be read as HDF5 ({str(error)[:200]}); it is damaged or cut short. "
+        "Copy it again from its source."
+    )

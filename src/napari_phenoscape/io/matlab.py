@@ -1,0 +1,123 @@
+"""MATLAB 5 to 7.2 (``.mat``), through scipy; 7.3 is HDF5.
+
+Format: MAT-File Level 5, https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Cube
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.io.arrays import DecodedArray, full_scale
+from napari_phenoscape.io.variables import (
+    Variable,
+    bands_of,
+    choose,
+    spectral_axis,
+    wavelengths_of,
+)
+
+SIGNATURES = (b"MATLAB 5.0",)
+
+#: numpy's name for MATLAB's; what is not here is no array of numbers.
+_TYPES = {
+    "double": "f8", "single": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8",
+    "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8", "logical": "?",
+}  # fmt: skip
+
+#: What scipy raises about a file that is damaged or made to harm.
+_DAMAGED = (
+    ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, NotImplementedError,
+    AssertionError, struct.error, zlib.error, OSError,
+)  # fmt: skip
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file holds numbers with three axes and their wavelengths."""
+    variables = _variables(path)
+    return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+
+
+def open_matlab(path: Path, inside: str) -> Cube:
+    """The cube of a MATLAB file; its numbers are read as a whole when they are first needed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    inside
+        Name of the variable; empty: the only one that can be a cube.
+
+    Raises
+    ------
+    CubeError
+        The file is damaged, holds no cube or several, or more than the free memory.
+    """
+    variables = _variables(path)
+    cube = choose(path, inside, variables)
+    notes = [f"'{cube.name}' of {len(variables)} variables is taken."] if not inside else []
+    wavelengths = wavelengths_of(cube, variables)
+    axis = spectral_axis(cube, wavelengths, notes)
+    order = (axis, *(i for i in range(3) if i != axis))
+    bands, rows, columns = (cube.shape[i] for i in order)
+    array = DecodedArray(
+        path, (bands, rows, columns), cube.dtype, lambda: _read(path, cube.name).transpose(order)
+    )
+    centres = [] if wavelengths is None else _read(path, wavelengths.name).ravel().tolist()
+    gain, note = full_scale(cube.dtype)
+    notes.append(note)
+    return Cube(
+        array=array,
+        bands=bands_of(bands, centres, "", notes),
+        path=path / inside,
+        gain=np.array(gain, np.float32),
+        mask=_mask(path, variables, (rows, columns), notes),
+        provenance=tuple(notes),
+    )
+
+
+def _variables(path: Path) -> list[Variable]:
+    from scipy.io import whosmat
+
+    try:
+        found = whosmat(path)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+    # "O": a structure, a cell, a text
+    return [
+        Variable(name, tuple(shape), np.dtype(_TYPES.get(kind, "O"))) for name, shape, kind in found
+    ]
+
+
+def _read(path: Path, name: str) -> NDArray[Any]:
+    from scipy.io import loadmat
+
+    try:
+        return np.asarray(loadmat(path, variable_names=[name])[name])
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
+def _mask(
+    path: Path, variables: list[Variable], shape: tuple[int, int], notes: list[str]
+) -> NDArray[np.bool_] | None:
+    """A logical array of the picture's size is its mask; of several, none."""
+    found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
+    if len(found) != 1:
+        return None
+    notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
+    return _read(path, found[0].name) > 0
+
+
+def _damaged(path: Path, error: Exception) -> CubeError:
+    return CubeError(
+        f"'{path.name}' cannot be read as MATLAB 5 ({str(error)[:200] or type(error).__name__}); "
+        "it is damaged or cut short. Copy it again from its source."
+    )
