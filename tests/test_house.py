@@ -41,7 +41,7 @@ FLOORS = (
     {"collection", "store", "experiment", "model"},
     {
         "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
-        "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
+        "export", "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
     },
     {"cli", "demo", "widgets"},
 )

@@ -259,6 +259,19 @@ def embed(
 
 
 @command
+def export(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="a new folder; RUN/encoder when not given")
+    ] = None,
+) -> None:
+    """Write the trained encoder by itself, for Python and for any program with torch."""
+    from napari_phenoscape.export import export as verb
+
+    out.print(f"encoder in {_listen(verb(run, output or run / 'encoder'))}", soft_wrap=True)
+
+
+@command
 def cluster(
     run: Run,
     method: Annotated[str, typer.Option(help="kmeans or hdbscan")] = "kmeans",

@@ -128,3 +128,25 @@ class SimCLR(nn.Module):
         if self.fusion is not None:
             h[JOINT] = self.fusion(tuple(seen.values()))
         return h
+
+
+class BandEncoder(nn.Module):
+    """The features of a net by itself, from an image of all bands; no heads.
+
+    Parameters
+    ----------
+    net
+        Trained.
+    places
+        Each modality's bands among the C of the images.
+    """
+
+    def __init__(self, net: SimCLR, places: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self.net = net
+        self.net.heads = nn.ModuleList()
+        self.places = {name: list(index) for name, index in places.items()}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(N, C, h, w) reflectance -> (N, D) by space."""
+        return self.net.embed({name: images[:, index] for name, index in self.places.items()})

@@ -128,7 +128,7 @@ class Tokens(nn.Module):
     def forward(self, planes: Tensor) -> Features:
         net = self.net
         patches = net.conv_proj(planes)  # (N, D, h', w')
-        token = net.class_token.expand(len(planes), -1, -1)
+        token = net.class_token.expand(planes.shape[0], -1, -1)  # len() would fix N in an export
         tokens = net.encoder(torch.cat([token, patches.flatten(2).mT], dim=1))
         return Features(tokens[:, 0], tokens[:, 1:].mT.unflatten(2, patches.shape[2:]))
 

@@ -76,7 +76,7 @@ class _Query(Fusion):
             for each, token in zip(seen, self.modality, strict=True)
         ]
         keys = torch.cat(places, dim=1)  # (N, M h' w', D)
-        query = self.query.expand(len(keys), -1, -1).to(keys.dtype)
+        query = self.query.expand(keys.shape[0], -1, -1).to(keys.dtype)
         found, _ = self.attention(query, keys, keys, need_weights=False)
         joint: Tensor = torch.stack([each.h for each in seen]).mean(0) + found[:, 0]
         return joint
