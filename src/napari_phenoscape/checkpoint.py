@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from napari_phenoscape.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
+
+    from napari_phenoscape.model import SimCLR
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 
@@ -130,6 +133,65 @@ def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) ->
             f"The weights in '{checkpoint}' do not fit the run's experiment.yaml ({reason}); "
             "was the file edited? Restore it, or train again."
         ) from None
+
+
+def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) -> None:
+    """Start the encoders of ``net`` from those of a run's newest checkpoint.
+
+    Each modality takes the encoder of the same name, or the only one there is. The mean and the
+    spread of the bands stay those of the collection that ``net`` is for.
+
+    Parameters
+    ----------
+    run
+        Where from.
+    net, mine
+        Where to, and the bands of its modalities.
+
+    Raises
+    ------
+    CheckpointError
+        There is none of that name, or it is for other bands, or another backbone or stem.
+    """
+    checkpoint = last_checkpoint(run)
+    bands = read_state(checkpoint).bands
+    average = checkpoint / AVERAGE
+    tensors = _read(average if average.is_file() else checkpoint / WEIGHTS)
+    names = list(bands)
+    for name, encoder in zip(net.modalities, net.encoders, strict=True):
+        if name not in names and len(names) > 1:
+            raise CheckpointError(
+                f"'{run}' has the modalities {', '.join(names)} and no '{name}' to start from. "
+                "Name one of these, or a run of one modality."
+            )
+        source = names.index(name) if name in names else 0
+        prefix = f"encoders.{source}."
+        given = {
+            key.removeprefix(prefix): tensor
+            for key, tensor in tensors.items()
+            if key.startswith(prefix)
+        }
+        own = encoder.state_dict()
+        learned = {key for key, _ in encoder.named_parameters()}
+        taken = {key: given[key] for key in own if key in given}
+        for key in own:
+            if key.startswith("stem.") and key not in learned:
+                taken[key] = own[key]
+        # the planes of a convolution are the bands; those of response curves are not
+        theirs = bands[names[source]]
+        other = "stem.coefficients" not in own and mine[name] != theirs
+        try:
+            if other:
+                raise RuntimeError(
+                    f"it is for {len(theirs)} bands, {theirs[0].name} to {theirs[-1].name}"
+                )
+            encoder.load_state_dict(taken)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"The encoder '{names[source]}' of '{run}' does not fit '{name}' ({reason}). "
+                "Choose the backbone, stem and bands of that run, or start from another."
+            ) from None
 
 
 def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:

@@ -70,6 +70,9 @@ class SimCLR(nn.Module):
             for name in self.modalities
         ]
         self.encoders = nn.ModuleList(encoders)
+        self.frozen = experiment.encoder.rate == 0
+        if self.frozen:
+            self.encoders.requires_grad_(False)
         widths = [encoder.features for encoder in encoders]
         several = len(widths) > 1
         self.fusion = fusion(experiment.fusion, widths[0], len(widths)) if several else None
@@ -86,6 +89,13 @@ class SimCLR(nn.Module):
     def space(self) -> str:
         """The space to look at first: ``joint``; without it, the last modality."""
         return self.spaces[-1]
+
+    def train(self, mode: bool = True) -> SimCLR:
+        """As any module; encoders that are frozen keep the statistics of their norms too."""
+        super().train(mode)
+        if self.frozen:
+            self.encoders.eval()
+        return self
 
     def mix(self, places: Mapping[str, ArrayLike], bands: int) -> Tensor | None:
         """(planes of all modalities, bands) weights with which the encoders begin.

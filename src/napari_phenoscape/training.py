@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.checkpoint import (
     State,
     checkpoints,
+    load_encoders,
     load_optimizer,
     load_weights,
     read_state,
@@ -174,17 +175,23 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
 
     from napari_phenoscape.model import SimCLR
 
-    if not pretrained:
+    start = experiment.encoder.weights if pretrained else None
+    if start is None or not start.is_dir():
+        start = None
+    if start is not None or not pretrained:
         blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
         experiment = experiment.model_copy(update={"encoder": blank})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        return SimCLR(
+        net = SimCLR(
             experiment,
             bands=crops.modality_bands,
             mean={name: crops.mean[index] for name, index in crops.modalities.items()},
             std={name: crops.std[index] for name, index in crops.modalities.items()},
         )
+    if start is not None:
+        load_encoders(start, net, crops.modality_bands)
+    return net
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
@@ -254,7 +261,7 @@ def _steps(
 
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, home.device).to(memory_format=torch.channels_last)
-    optimizer = _optimizer(net, schedule)
+    optimizer = _optimizer(net, schedule, experiment.encoder.rate)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step
@@ -286,7 +293,7 @@ def _steps(
             torch.manual_seed(hash((seed, step)) & 0x7FFF_FFFF)
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
             mix = net.mix(crops.modalities, len(crops.bands)) if views.commutes else None
             both = _two_views(views, crops, share(batch), seed, step, mix)
@@ -371,21 +378,26 @@ def _two_views(
     )
 
 
-def _optimizer(net: SimCLR, schedule: Schedule) -> optim.Optimizer:
-    """Norms, biases (fewer than two axes) and response curves do not decay."""
+def _optimizer(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimizer:
+    """Norms, biases (fewer than two axes) and response curves do not decay.
+
+    The encoders get ``rate`` of the learning rate.
+    """
     from torch import optim
 
     from napari_phenoscape.optimizers import LARS
 
-    decaying: list[Tensor] = []
-    others: list[Tensor] = []
+    parts: dict[tuple[bool, float], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
             kept = parameter.ndim <= 1 or name.endswith("stem.coefficients")
-            (others if kept else decaying).append(parameter)
+            share = rate if name.startswith("encoders.") else 1.0
+            parts.setdefault((kept, share), []).append(parameter)
     groups = [
-        {"params": decaying, "weight_decay": schedule.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": parts[kept, share], "share": share}
+        | {"weight_decay": 0.0 if kept else schedule.weight_decay}
+        # in an order of their own: checkpoints number the parameters
+        for kept, share in sorted(parts)
     ]
     match schedule.optimizer:
         case "adamw":

@@ -51,10 +51,21 @@ class Encoder(Option):
     )
     stem: AnyStem = Convolution()
     weights: Path | None = Field(
-        None, description="file of pretrained weights (.safetensors or .pth) to start from"
+        None,
+        description="what to start from: a file of pretrained weights (.safetensors or .pth), or "
+        "the directory of a run, whose encoders of the same modalities are taken",
     )
     download: bool = Field(
         False, description="start from weights pretrained on ImageNet, fetched from the internet"
+    )
+
+    rate: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of the learning rate that the encoders get, e.g. 0.1 when they start "
+        "from trained weights; 0 = frozen",
+        json_schema_extra={"step": 0.05},
     )
 
     @model_validator(mode="after")
