@@ -208,3 +208,21 @@ def test_napari_saves_a_picture_as_red_green_blue(tmp_path):
     assert [band.name for band in after.bands] == list("RGB")
     np.testing.assert_array_equal(after.array[1], picture[..., 1])
     assert after.reflectance()[0, 0, 1] == pytest.approx(3 / 255)
+
+
+def test_spectra_are_calibrated_smoothed_and_made_into_an_index(tmp_path):
+    raw, white, dark = (tmp_path / f"{name}.bil" for name in ("raw", "white", "dark"))
+    for path, numbers in ((raw, 60), (white, 110), (dark, 10)):
+        flat = np.full((4, 3, 5), numbers, "u2")
+        flat[1] += 25 if path == raw else 0  # 0.5 and, at 401.25 nm, 0.75
+        result(write_cube(Cube(array=flat, bands=SPECTRAL, path=path), path))
+    result(convert(raw, tmp_path / "r.bil", white=white, dark=dark))
+    np.testing.assert_allclose(open_cube(tmp_path / "r.bil").array[:, 0, 0], [0.5, 0.75, 0.5, 0.5])
+    result(convert(raw, tmp_path / "i.bil", white=white, dark=dark, index="R400 / R550"))
+    index = open_cube(tmp_path / "i.bil")
+    assert index.shape == (1, 3, 5)
+    np.testing.assert_allclose(index.array[...], 1.5)
+    result(convert(raw, tmp_path / "s.bil", smooth=3, continuum=True))
+    assert open_cube(tmp_path / "s.bil").array[1, 0, 0] == 1
+    with pytest.raises(OptionError, match="without a white one"):
+        result(convert(raw, tmp_path / "x.bil", dark=dark))

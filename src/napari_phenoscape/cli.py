@@ -121,8 +121,22 @@ def convert(
     reflectance: Annotated[
         bool, typer.Option("--reflectance", help="write reflectance, not the file's numbers")
     ] = False,
+    white: Annotated[
+        Path | None, typer.Option(help="cube of a white reference, to calibrate with")
+    ] = None,
+    dark: Annotated[Path | None, typer.Option(help="cube of a dark reference")] = None,
+    panel: Annotated[float, typer.Option(help="reflectance of the white reference, 0-1")] = 1.0,
+    smooth: Annotated[
+        int, typer.Option(help="bands in the window of a Savitzky-Golay filter", min=0)
+    ] = 0,
+    continuum: Annotated[
+        bool, typer.Option("--continuum", help="divide spectra by their continuum")
+    ] = False,
+    index: Annotated[
+        str, typer.Option(help="one band by a formula, e.g. '(R800 - R670) / (R800 + R670)'")
+    ] = "",
 ) -> None:
-    """Write a cube, or a part of it, as ENVI or TIFF."""
+    """Write a cube, a part of it, or what is computed from it, as ENVI or TIFF."""
     from napari_phenoscape.convert import convert as verb
 
     written = _listen(
@@ -135,6 +149,12 @@ def convert(
             bin_bands=bin_bands,
             bin_pixels=bin_pixels,
             reflectance=reflectance,
+            white=white,
+            dark=dark,
+            panel=panel,
+            smooth=smooth,
+            continuum=continuum,
+            index=index,
         )
     )
     for path in written:
