@@ -25,6 +25,7 @@ from napari_phenoscape.events import (
     Failed,
     Finished,
     Health,
+    Notice,
     Progress,
     Saved,
     Started,
@@ -485,6 +486,8 @@ def _listen(verb: Generator[Event, None, T]) -> T:
                 match next(verb):
                     case Progress(what, done, total):
                         show(what, done, total)
+                    case Notice(message):
+                        bar.console.print(f"[yellow]note:[/] {_plain(message)}", soft_wrap=True)
                     case Started(_, specimens, step, steps, device):
                         bar.console.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)

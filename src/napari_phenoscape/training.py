@@ -170,11 +170,21 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     pretrained
         Read the pretrained weights that the experiment names; not needed, and so not looked for,
         where a checkpoint is loaded next.
+
+    Raises
+    ------
+    CollectionError
+        A specimen lacks a modality: the net would take the mean of the bands for a measurement.
     """
     import torch
 
     from napari_phenoscape.model import SimCLR
 
+    if crops.lacking:
+        raise CollectionError(
+            f"{crops.lacking} The net takes specimens that have every modality. Leave the others "
+            "out by the collection's 'pattern', or choose modalities that all of them have."
+        )
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
