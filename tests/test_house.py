@@ -35,7 +35,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
     {
-        "io", "spectral", "derived", "processing", "augmentations", "encoders", "blockwise",
+        "io", "spectral", "derived", "processing", "augmentations", "encoders",
         "losses", "ranks", "optimizers", "reduction", "clustering",
     },
     {"collection", "store", "experiment", "model"},
