@@ -109,7 +109,7 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
 def convert(
     cube: Annotated[Path, typer.Argument(help="a cube")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="NAME.bil, .bip or .bsq (ENVI), or NAME.tif")
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     modality: Annotated[
         str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
@@ -136,7 +136,7 @@ def convert(
         str, typer.Option(help="one band by a formula, e.g. '(R800 - R670) / (R800 + R670)'")
     ] = "",
 ) -> None:
-    """Write a cube, a part of it, or what is computed from it, as ENVI or TIFF."""
+    """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.convert import convert as verb
 
     written = _listen(

@@ -26,7 +26,7 @@ from napari_phenoscape.collection.specimens import (
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.io import is_store, open_cube, read_mask
 from napari_phenoscape.option import Option
 
 
@@ -158,13 +158,17 @@ class Folder(Option):
             if folder == root:
                 return True
             is_run = (folder / "experiment.yaml").is_file() and (folder / "events.jsonl").is_file()
-            return not is_run and not folder.name.startswith(".") and belongs(folder.parent)
+            is_outside = not is_run and not is_store(folder) and not folder.name.startswith(".")
+            return is_outside and belongs(folder.parent)
 
         def matching(pattern: str) -> list[Path]:
             return [
                 path
                 for path in root.glob(pattern)
-                if path.is_file() and not path.name.startswith(".") and belongs(path.parent)
+                # a Zarr store is a folder, and one cube
+                if (path.is_file() or is_store(path))
+                and not path.name.startswith(".")
+                and belongs(path.parent)
             ]
 
         files = sorted(

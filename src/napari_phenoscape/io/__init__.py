@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
-from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff
+from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff, zarr
+from napari_phenoscape.io.zarr import is_store
+
+__all__ = ["is_store", "open_cube", "read_mask", "recognise"]
 
 
 def open_cube(path: str | Path) -> Cube:
@@ -23,8 +26,8 @@ def open_cube(path: str | Path) -> Cube:
     ----------
     path
         An ENVI header or data file, a TIFF, a picture (PNG, JPEG, BMP, WebP), a MATLAB or an HDF5
-        file (NetCDF-4 too). An array of the last two is named like a file in a folder:
-        ``scan.h5/scene/reflectance``.
+        file (NetCDF-4 too), a Zarr store. An array of the last three is named like a file in a
+        folder: ``scan.h5/scene/reflectance``.
 
     Raises
     ------
@@ -34,8 +37,12 @@ def open_cube(path: str | Path) -> Cube:
         The file, or its header or data, is not there.
     """
     path, inside = _container(Path(path))
-    head = _head(path)
     try:
+        if zarr.is_store(path):
+            return zarr.open_zarr(path, inside)
+        head = _head(path)
+        if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
+            return zarr.open_zarr(path, inside)
         if head.startswith(matlab.SIGNATURES):
             return matlab.open_matlab(path, inside)
         if head.startswith(hdf5.SIGNATURES):
@@ -48,8 +55,8 @@ def open_cube(path: str | Path) -> Cube:
             return picture.open_picture(path)
         if not envi.recognise(path) and path.suffix.lower() not in (".hdr", *envi.ENDINGS[1:]):
             raise CubeError(
-                f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB or HDF5 "
-                "file, or a PNG, JPEG or BMP picture was expected. Export it as one of these."
+                f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
+                "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
             )
         return envi.open_envi(path)
     except PhenoscapeError:
@@ -60,7 +67,7 @@ def open_cube(path: str | Path) -> Cube:
 
 def recognise(
     path: str | Path,
-) -> Literal["envi", "tiff", "picture", "matlab", "hdf5"] | None:
+) -> Literal["envi", "tiff", "picture", "matlab", "hdf5", "zarr"] | None:
     """What kind of cube a file is, None when it is not one of ours.
 
     Cheap, and strict about TIFF: only specimen stacks (RGB, UV, mask) and spectral files whose
@@ -69,7 +76,11 @@ def recognise(
     """
     path, inside = _container(Path(path))
     try:
+        if zarr.is_store(path):
+            return "zarr" if inside or zarr.recognise(path) else None
         head = _head(path)
+        if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
+            return "zarr" if inside or zarr.recognise(path) else None
         if head.startswith(matlab.SIGNATURES):
             return "matlab" if inside or matlab.recognise(path) else None
         if head.startswith(hdf5.SIGNATURES):
@@ -128,7 +139,10 @@ def read_mask(path: str | Path) -> NDArray[Any]:
 
 
 def _container(path: Path) -> tuple[Path, str]:
-    """The file, and the rest of a path that goes on inside it."""
+    """The file or Zarr store, and the rest of a path that goes on inside it."""
+    if (store := zarr.root_of(path)) is not None:
+        rest = path.relative_to(store).as_posix()
+        return store, "" if rest == "." else rest
     if not path.exists():
         for parent in path.parents:
             if parent.is_file():
