@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,9 +17,7 @@ from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.io.zarr_files import Contents
-
-if TYPE_CHECKING:
-    from napari_phenoscape.io.zarr import Node
+from napari_phenoscape.io.zarr_store import Node
 
 #: A store with a smaller share of its files holds none of what it declares.
 FEWEST = 1 / 1100
