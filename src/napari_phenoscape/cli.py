@@ -33,6 +33,7 @@ from napari_phenoscape.events import (
     event_line,
 )
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.io import Interpretation
 from napari_phenoscape.runtime import rank
 
 T = TypeVar("T")
@@ -52,6 +53,17 @@ Set = Annotated[
     list[str],
     typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
 ]
+
+Names = Annotated[
+    str,
+    typer.Option(
+        help="what the planes are, in the order of the file, e.g. R,G,B,UV_B,UV_R,mask; '-' = none"
+    ),
+]
+Wavelengths = Annotated[
+    str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
+]
+FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
 
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
@@ -80,12 +92,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @command
-def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(help="a cube, or a run directory")],
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+) -> None:
     """Say what a cube or a run holds, and what was assumed about it."""
     from napari_phenoscape.io import open_cube
-    from napari_phenoscape.run import read_events, read_experiment
+    from napari_phenoscape.run import EXPERIMENT, read_events, read_experiment
 
-    if path.is_dir():
+    if (path / EXPERIMENT).is_file():
         experiment = read_experiment(path)
         steps = [event for event in read_events(path) if isinstance(event, Step)]
         out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
@@ -93,7 +110,7 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
             out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
         out.print(_plain(experiment.to_yaml()))
         return
-    cube = open_cube(path)
+    cube = open_cube(path, _read_as(names, wavelengths, full_scale))
     bands, rows, columns = cube.shape
     out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
     if (centres := cube.wavelengths_nm) is not None:
@@ -110,7 +127,7 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
 def convert(
     cube: Annotated[Path, typer.Argument(help="a cube")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="NAME.bil, .bip or .bsq (ENVI), or NAME.tif")
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     modality: Annotated[
         str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
@@ -136,8 +153,11 @@ def convert(
     index: Annotated[
         str, typer.Option(help="one band by a formula, e.g. '(R800 - R670) / (R800 + R670)'")
     ] = "",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
 ) -> None:
-    """Write a cube, a part of it, or what is computed from it, as ENVI or TIFF."""
+    """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.convert import convert as verb
 
     written = _listen(
@@ -156,6 +176,7 @@ def convert(
             smooth=smooth,
             continuum=continuum,
             index=index,
+            read_as=_read_as(names, wavelengths, full_scale),
         )
     )
     for path in written:
@@ -393,6 +414,17 @@ def _bands(text: str) -> Modality | str:
     if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
         return Modality(name=text, range_nm=(float(match[1]), float(match[2])))
     return text
+
+
+def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpretation:
+    return Interpretation.parse(
+        {
+            "names": [name.strip() for name in names.split(",") if name.strip()],
+            "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
+            "full_scale": full_scale,
+        },
+        "--names, --wavelengths, --full-scale:",
+    )
 
 
 def _range(name: str, text: str) -> slice:

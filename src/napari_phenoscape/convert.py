@@ -9,7 +9,7 @@ from napari_phenoscape.cube import Modality, as_modality
 from napari_phenoscape.derived import binned, cropped, in_reflectance
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event
-from napari_phenoscape.io import open_cube
+from napari_phenoscape.io import Interpretation, open_cube
 from napari_phenoscape.io.write import write_cube
 from napari_phenoscape.processing import band_index, calibrated, smoothed, without_continuum
 
@@ -30,6 +30,7 @@ def convert(
     smooth: int = 0,
     continuum: bool = False,
     index: str = "",
+    read_as: Interpretation | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Write a cube, or some bands, rows and columns of it, to another file.
 
@@ -59,6 +60,8 @@ def convert(
         Divide every spectrum by its continuum.
     index
         Write one band instead, made by this formula (`band_index`).
+    read_as
+        What the planes of the cube are, where its file does not say it or says it wrongly.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def convert(
     PhenoscapeError
         The cube cannot be opened, lacks the bands, or the output cannot be written.
     """
-    cube = open_cube(path)
+    cube = open_cube(path, read_as)
     if white is not None:
         cube = calibrated(cube, open_cube(white), None if dark is None else open_cube(dark), panel)
     elif dark is not None:
