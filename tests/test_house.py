@@ -42,6 +42,7 @@ FLOORS = (
     {
         "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
         "export", "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
+        "picture",
     },
     {"cli", "demo", "widgets"},
 )
