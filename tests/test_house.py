@@ -35,8 +35,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
     {
-        "io", "spectral", "derived", "processing", "augmentations", "encoders", "blockwise",
-        "losses", "ranks", "optimizers", "reduction", "clustering",
+        "io", "spectral", "derived", "processing", "vision", "augmentations", "encoders",
+        "blockwise", "losses", "ranks", "optimizers", "reduction", "clustering",
     },
     {"collection", "store", "experiment", "model"},
     {
