@@ -26,6 +26,7 @@ from napari_phenoscape.spectral import (
     ways,
     yellow_blue_bands,
 )
+from napari_phenoscape.vision import true_colour
 
 SEVEN = [Band(n, region="vis") for n in "RGB"] + [Band(f"UV_{n}", region="uv") for n in "RGB"]
 
@@ -121,6 +122,26 @@ def test_yellow_against_blue_and_infrared_are_the_bands_of_their_rules():
     assert infrared_bands(cube) == (5, 3, 2)
     with pytest.raises(BandMismatchError, match="'nir'"):
         infrared_bands(cube_of(np.zeros((6, 1, 1)), SEVEN))
+
+
+def test_true_colour_is_that_of_daylight_and_as_bright_as_the_other_pictures():
+    scan = [Band(f"{nm}", float(nm)) for nm in range(380, 731, 10)]
+    steep = 0.1 + 0.3 * (np.arange(380, 731, 10) > 590)  # red
+    array = np.stack([steep, np.full(36, 0.2)], axis=1)[:, :, None].astype("f4")
+    cube = cube_of(array, scan)
+    assert ways(cube)[1] == "true colour"
+    found = picture(cube, "true colour")
+    np.testing.assert_array_equal(found, true_colour(cube, white=stretch(cube)))
+    red, green, blue = found[0, 0].astype(int)
+    assert red > green + 50 > blue
+    assert np.ptp(found[1, 0].astype(int)) <= 1  # grey stays grey
+    assert not picture(cube_of(array * 0, scan), "true colour").any()
+
+
+def stretch(cube: Cube) -> float:
+    """Percentile 99 of the visible bands."""
+    red, green, blue = rgb_bands(cube)
+    return float(np.percentile(cube.reflectance(np.array([red, green, blue])), 99))
 
 
 def test_a_cube_offers_the_pictures_that_it_has_bands_for():

@@ -40,7 +40,7 @@ def composite(cube: Cube, bands: tuple[int, int, int], step: int = 1) -> NDArray
     """
     rows, columns = cube.shape[1:]
     index = np.array(bands, dtype=np.intp)
-    low, high = _stretch(cube, index)
+    low, high = stretch(cube, index)
     picture = np.empty((len(range(0, rows, step)), len(range(0, columns, step)), 3), np.uint8)
     at_once = max(1, BLOCK // (3 * picture.shape[1]))
     across = slice(None, None, step)
@@ -143,8 +143,8 @@ def _uv(cube: Cube) -> int:
     return nearest
 
 
-def _stretch(cube: Cube, bands: NDArray[np.intp]) -> tuple[float, float]:
-    """Reflectance shown as black and as white."""
+def stretch(cube: Cube, bands: NDArray[np.intp]) -> tuple[float, float]:
+    """Reflectance shown as black and as white: percentiles of these bands together."""
     down, across = (slice(None, None, -(-side // STRETCH_SAMPLE)) for side in cube.shape[1:])
     values = cube.reflectance(bands, down, across)
     if cube.mask is not None and cube.mask[down, across].any():

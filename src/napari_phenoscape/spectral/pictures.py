@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,14 @@ from napari_phenoscape.spectral.composites import (
     false_colour_bands,
     infrared_bands,
     rgb_bands,
+    stretch,
     yellow_blue_bands,
 )
+from napari_phenoscape.vision import true_colour
 
 #: Names of pictures.
 COLOURS = "colours"
+TRUE_COLOUR = "true colour"
 INFRARED = "colour infrared"
 FALSE_COLOUR = "UV false colour"
 YELLOW_BLUE = "UV yellow-blue"
@@ -43,8 +47,12 @@ def named_bands(cube: Cube) -> dict[str, tuple[int, int, int]]:
 def ways(cube: Cube) -> tuple[str, ...]:
     """Names of the pictures that the cube allows, `COLOURS` first."""
     first, *others = named_bands(cube)
+    daylight = []
+    with suppress(BandMismatchError):  # the visible light has gaps
+        true_colour(replace(cube, array=np.zeros((len(cube.bands), 1, 1))))
+        daylight.append(TRUE_COLOUR)
     more = [COMPONENTS] if sum(not band.bad for band in cube.bands) >= 3 else []
-    return (first, *others, *more)
+    return (first, *daylight, *others, *more)
 
 
 def shown_bands(cube: Cube, show: str) -> tuple[int, int, int] | None:
@@ -81,6 +89,9 @@ def shown_bands(cube: Cube, show: str) -> tuple[int, int, int] | None:
 def picture(cube: Cube, show: str, step: int = 1) -> NDArray[np.uint8]:
     """(H', W', 3) picture of a cube.
 
+    `TRUE_COLOUR` is as bright as the other pictures: white is percentile 99 of the visible bands;
+    black stays black.
+
     Parameters
     ----------
     show
@@ -96,6 +107,9 @@ def picture(cube: Cube, show: str, step: int = 1) -> NDArray[np.uint8]:
     bands = shown_bands(cube, show)
     if bands is not None:
         return composite(cube, bands, step)
+    if show == TRUE_COLOUR:
+        brightest = stretch(cube, np.array(rgb_bands(cube)))[1]
+        return true_colour(cube, step, white=max(brightest, np.finfo(np.float32).tiny))
     return components_picture(cube, principal_components(cube), step)
 
 
