@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 import spectral
+import tifffile
+from click.testing import Result
 from PIL import Image
+from typer.testing import CliRunner
 
 import napari_phenoscape
+from napari_phenoscape.cli import app
 from napari_phenoscape.convert import convert
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.derived import binned, cropped, in_reflectance
@@ -19,6 +23,7 @@ from napari_phenoscape.errors import CubeError, OptionError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
+from napari_phenoscape.spectral import picture
 
 SPECTRAL = tuple(Band(f"{nm} nm", nm) for nm in (366.551, 401.25, 550.125, 700.0))
 CAMERA = (
@@ -226,3 +231,73 @@ def test_spectra_are_calibrated_smoothed_and_made_into_an_index(tmp_path):
     assert open_cube(tmp_path / "s.bil").array[1, 0, 0] == 1
     with pytest.raises(OptionError, match="without a white one"):
         result(convert(raw, tmp_path / "x.bil", dark=dark))
+
+
+@pytest.fixture
+def scan(tmp_path) -> Path:
+    """Four bands, 3 x 5 pixels: white (200) in row 0, dark (20) in column 0 of the rows below."""
+    array = np.arange(60, dtype="u2").reshape(4, 3, 5) + 50
+    array[:, 0] = 200
+    array[:, 1:, 0] = 20
+    path = tmp_path / "scan.bil"
+    result(write_cube(Cube(array=array, bands=SPECTRAL, path=path), path))
+    return path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_references_may_be_regions_of_the_cube_itself(tmp_path, scan):
+    labels = np.zeros((3, 5), np.uint8)
+    labels[0], labels[1:, 0] = 1, 2
+    tifffile.imwrite(tmp_path / "l.tif", labels)
+    raw = open_cube(scan).array[...].astype(float)
+    for white, dark in (
+        ("0:1,:", "1:3,0:1"),
+        (f"{tmp_path / 'l.tif'},1", f"{tmp_path / 'l.tif'},2"),
+    ):
+        out = tmp_path / "r.bil"
+        ended = run("convert", scan, "-o", out, "--white-region", white, "--dark-region", dark)
+        assert ended.exit_code == 0, ended.output
+        np.testing.assert_allclose(open_cube(out).array[...], (raw - 20) / 180, rtol=1e-6)
+        for file in (out, out.with_name("r.bil.hdr")):
+            file.unlink()
+    ended = run("convert", scan, "-o", tmp_path / "r.bil", "--white-region", "0:9,0:2")
+    assert "has 3 rows and 5 columns; 0:9,0:2 is not a part" in ended.stderr
+    both = ("--white", scan, "--white-region", "0:1,:")
+    assert "choose one of them" in run("convert", scan, "-o", tmp_path / "r.bil", *both).stderr
+
+
+def test_angles_to_a_pixel_and_to_a_table_are_the_same(tmp_path, scan):
+    more = ("--smooth", 3, "--rows", "1:3")
+    ended = run("convert", scan, "-o", tmp_path / "p.bil", "--angle", "2,4", *more)
+    assert ended.exit_code == 0, ended.output
+    angles = open_cube(tmp_path / "p.bil")
+    assert [band.name for band in angles.bands] == ["scan (2 4)"]  # ENVI's names have no commas
+    assert angles.array[0, 1, 4] == pytest.approx(0, abs=1e-6)
+    assert (angles.array[0][:, :4] > 0).all()
+    run("convert", scan, "-o", tmp_path / "s.bil", "--smooth", 3)
+    table = tmp_path / "t.csv"
+    run("spectra", tmp_path / "s.bil", "--pixel", "2,4", "--pixel", "1,1", "-o", table)
+    run("convert", scan, "-o", tmp_path / "t.bil", "--angle", table, *more)
+    again = open_cube(tmp_path / "t.bil")
+    assert again.shape == (2, 2, 5)
+    np.testing.assert_allclose(again.array[0], angles.array[0], atol=2e-3)  # CSV has six digits
+    both = ("--angle", "0,0", "--index", "R400")
+    assert "choose one of them" in run("convert", scan, "-o", tmp_path / "x.bil", *both).stderr
+    ended = run("convert", scan, "-o", tmp_path / "x.bil", "--angle", "3,0")
+    assert "has 3 rows" in ended.stderr
+
+
+def test_a_picture_is_written_as_it_is_shown(tmp_path, scan):
+    cube = open_cube(scan)
+    for show in ("colours", "principal components", "401", "366.551 nm,700,550"):
+        out = tmp_path / "p.png"
+        ended = run("picture", scan, "-o", out, "--show", show)
+        assert ended.exit_code == 0, ended.output
+        np.testing.assert_array_equal(np.asarray(Image.open(out)), picture(cube, show))
+    ended = run("picture", scan, "-o", tmp_path / "q.png", "--show", "heat")
+    assert ended.exit_code == 2
+    assert "choose from colours, " in ended.stderr
+    assert not (tmp_path / "q.png").exists()

@@ -35,13 +35,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
     {
-        "io", "spectral", "derived", "processing", "augmentations", "encoders",
+        "io", "spectral", "derived", "processing", "vision", "augmentations", "encoders",
         "losses", "ranks", "optimizers", "reduction", "clustering",
     },
     {"collection", "store", "experiment", "model"},
     {
         "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
         "export", "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
+        "picture",
     },
     {"cli", "demo", "widgets"},
 )

@@ -14,7 +14,14 @@ from spectral.algorithms.continuum import remove_continuum
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import BandMismatchError, CubeError, OptionError
-from napari_phenoscape.processing import band_index, calibrated, smoothed, without_continuum
+from napari_phenoscape.processing import (
+    band_index,
+    calibrated,
+    region_reference,
+    smoothed,
+    spectral_angle,
+    without_continuum,
+)
 
 NM = np.array([400.0, 450, 520, 600, 700, 800])
 
@@ -60,10 +67,34 @@ def test_references_that_do_not_fit_are_refused():
         calibrated(one, one, panel=99)
 
 
+def test_a_region_is_a_reference_of_one_number_a_band_unless_it_crosses_every_column():
+    numbers = np.array([[[100, 200, 300], [50, 60, 70], [10, 10, 40]]], "u2")
+    scan = cube(numbers, [500], gain=np.float32(0.01)[...], ignore_value=300)
+    patch, strip = np.zeros((3, 3), bool), np.zeros((3, 3), bool)
+    patch[:2, 1:] = True  # 200, 60, 70; the fourth was not measured
+    strip[1] = True
+    assert region_reference(scan, patch).array.ravel().tolist() == [110]
+    assert region_reference(scan, strip).array.ravel().tolist() == [50, 60, 70]
+    dark = region_reference(scan, np.arange(9).reshape(3, 3) == 6)  # 10
+    found = calibrated(scan, region_reference(scan, strip), dark, panel=0.5).array[...]
+    np.testing.assert_allclose(found[0, 1], 0.5)
+    np.testing.assert_allclose(found[0, 0], [1.125, 1.9, np.nan])  # 90/40, 190/50, not measured
+
+
+@pytest.mark.parametrize(
+    ("region", "sentence"),
+    [(np.zeros((4, 5), bool), "marks no pixel"), (np.ones((4, 4), bool), "the same size")],
+)
+def test_a_reference_region_that_does_not_fit_is_refused(region, sentence):
+    with pytest.raises(CubeError, match=sentence):
+        region_reference(cube(noise()), region)
+
+
 def test_smoothing_is_scipys_and_keeps_a_parabola():
     x = noise()
     found = smoothed(cube(x), 5, 2)
     np.testing.assert_allclose(found.array[...], savgol_filter(x, 5, 2, axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(found.array[[5, 0, 2]], found.array[...][[5, 0, 2]])
     parabola = np.arange(6.0)[:, None, None] ** 2 + np.zeros((6, 2, 2))
     np.testing.assert_allclose(smoothed(cube(parabola), 5, 2).array[...], parabola, atol=1e-5)
     for window, order in ((4, 2), (3, 3), (7, 2)):
@@ -129,9 +160,63 @@ def test_a_band_that_is_not_there_is_named():
         band_index(cube(noise()), "R900 / R800")
 
 
+def test_a_smoothed_band_is_read_with_its_window_alone():
+    class Counting:
+        dtype, ndim, shape = np.dtype("f4"), 3, (40, 4, 5)
+
+        def __getitem__(self, index):
+            read.extend(range(40)[index[0]])
+            return np.ones(self.shape, "f4")[index]
+
+    read: list[int] = []
+    nm = 400 + 10.0 * np.arange(40)
+    one = Cube(Counting(), tuple(Band(f"{x}", x) for x in nm), Path("leaf.bil"))
+    np.testing.assert_allclose(smoothed(one, 5).array[20], 1)
+    assert read == [18, 19, 20, 21, 22]
+
+
+def test_the_angle_is_that_between_spectra_whatever_their_brightness():
+    x = np.zeros((3, 1, 4))
+    x[:, 0, 0], x[:, 0, 1], x[:, 0, 2] = (2, 0, 0), (3, 3, 0), (0, 0, 5)
+    found = spectral_angle(
+        cube(x, NM[:3]), [("one", np.array([1.0, 0, 0])), ("two", np.array([1.0, 1, 1]))]
+    )
+    assert [band.name for band in found.bands] == ["one", "two"]
+    np.testing.assert_allclose(
+        found.array[0, 0], [0, np.pi / 4, np.pi / 2, np.nan], rtol=1e-6
+    )  # all 0: no direction
+    np.testing.assert_allclose(found.array[1, 0, 0], np.arccos(1 / np.sqrt(3)), rtol=1e-6)
+
+
+def test_the_angle_is_that_of_the_package_spectral():
+    from spectral import spectral_angles
+
+    x, targets = noise(), noise(5, (6, 2, 1))[..., 0].T
+    found = spectral_angle(cube(x), [("a", targets[0]), ("b", targets[1])]).array[...]
+    theirs = spectral_angles(np.moveaxis(x, 0, -1), targets)
+    np.testing.assert_allclose(np.moveaxis(found, 0, -1), theirs, rtol=1e-5)
+
+
+def test_an_angle_is_over_the_bands_that_both_have():
+    x, target = noise(), noise(5)[:, 0, 0]
+    whole = spectral_angle(cube(x[:4], NM[:4]), [("a", target[:4])]).array[0]
+    half = np.where(np.arange(6) < 4, target, np.nan)
+    np.testing.assert_allclose(spectral_angle(cube(x), [("a", half)]).array[0], whole, rtol=1e-6)
+    x[4:, 1, 2] = np.nan
+    found = spectral_angle(cube(x), [("a", target)]).array[0]
+    np.testing.assert_allclose(found[1, 2], whole[1, 2], rtol=1e-6)
+    x[1:, 0, 0] = np.nan
+    assert np.isnan(spectral_angle(cube(x), [("a", target)]).array[0, 0, 0])
+    flagged = tuple(Band(f"b{i}", nm, bad=i > 3) for i, nm in enumerate(NM))
+    one = Cube(array=noise(), bands=flagged, path=Path("leaf.bil"))
+    np.testing.assert_allclose(spectral_angle(one, [("a", target)]).array[0], whole, rtol=1e-6)
+    with pytest.raises(BandMismatchError, match="'b' shares 1 of the 6 bands"):
+        spectral_angle(cube(x), [("a", target), ("b", np.array([1.0] + [np.nan] * 5))])
+
+
 @pytest.mark.parametrize("index", [2, (slice(1, 3), 1), (..., slice(0, 5, 2)), ([4, 0], 3, 2)])
 def test_parts_are_parts_of_the_whole(index, monkeypatch):
-    monkeypatch.setattr("napari_phenoscape.processing.BLOCK", 30)  # a row at a time
+    monkeypatch.setattr("napari_phenoscape.processing.blocks.BLOCK", 30)  # a row at a time
     x = cube(noise())
     for made in (smoothed(x, 3), without_continuum(x), calibrated(x, cube(noise(1) + 1))):
         np.testing.assert_array_equal(made.array[index], np.asarray(made.array)[index])

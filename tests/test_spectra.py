@@ -12,12 +12,16 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
 from napari_phenoscape.cube import Band, Cube
-from napari_phenoscape.errors import CubeError
+from napari_phenoscape.errors import CubeError, MissingFileError
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
 from napari_phenoscape.spectra import (
+    angles_to,
+    mean_of,
+    on_bands,
     pixel_spectrum,
+    read_spectra,
     region_spectrum,
     spectra,
     spectra_table,
@@ -83,6 +87,57 @@ def test_standard_deviations_have_a_table_of_their_own(tmp_path):
     assert deviations["a (0, 0)"].isna().all()
 
 
+def test_a_mean_counts_each_spectrum_once_where_it_reaches():
+    one, two = pixel_spectrum(cube(400, 500, 600), 0, 0), pixel_spectrum(cube(450, 550), 1, 2)
+    found = mean_of([one, two], "both")  # 0, 0.1, 0.2 and, at 500 nm, between 0.012 and 0.112
+    assert found.wavelengths_nm.tolist() == [400, 500, 600]
+    assert found.mean == pytest.approx([0, (0.1 + 0.062) / 2, 0.2])
+    assert found.sd[1] == pytest.approx((0.1 - 0.062) / np.sqrt(2))  # of a sample of two
+    assert np.isnan(found.sd[[0, 2]]).all()
+    with pytest.raises(CubeError, match="shares no band"):
+        mean_of([one, pixel_spectrum(cube(700, 800), 0, 0)], "both")
+
+
+def test_bands_without_wavelengths_are_matched_by_name():
+    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
+    found = on_bands(pixel_spectrum(camera, 0, 0), ["B", "G"], None)
+    assert found[0] == 1
+    assert np.isnan(found[1])
+
+
+def test_a_table_of_spectra_is_read_back(tmp_path):
+    written = [pixel_spectrum(cube(400, 500), 0, 3), pixel_spectrum(cube(400, 500), 2, 4)]
+    write_spectra(written, tmp_path / "s.csv")
+    for before, after in zip(written, read_spectra(tmp_path / "s.csv"), strict=True):
+        assert (after.name, after.wavelengths_nm.tolist()) == (before.name, [400, 500])
+        assert after.mean == pytest.approx(before.mean, rel=1e-5)
+    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
+    write_spectra([pixel_spectrum(camera, 0, 0)], tmp_path / "c.csv")
+    (found,) = read_spectra(tmp_path / "c.csv")
+    assert (found.bands, found.wavelengths_nm) == (("R", "B"), None)
+
+
+@pytest.mark.parametrize("text", ["", "wl\n400\n", "x,a\n1,2\n", "wl,a\n400,high\n", "wl,a\n"])
+def test_what_is_no_table_of_spectra_is_refused(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(CubeError, match="no table of spectra"):
+        read_spectra(tmp_path / "s.csv")
+    with pytest.raises(MissingFileError, match="There is no file"):
+        read_spectra(tmp_path / "t.csv")
+
+
+def test_angles_are_to_spectra_of_other_wavelengths_too():
+    # the same straight line, sampled elsewhere
+    nm = np.array([450.0, 550])
+    other = pixel_spectrum(cube(450, 550), 0, 0)
+    line = Cube(
+        ((nm - 400) / 1000)[:, None, None], (Band("b0", 450.0), Band("b1", 550.0)), Path("b")
+    )
+    one = pixel_spectrum(cube(400, 500, 600), 0, 0)  # 0, 0.1, 0.2
+    assert float(angles_to(line, [one]).array[0, 0, 0]) == pytest.approx(0, abs=1e-6)
+    assert angles_to(line, [one, other]).shape == (2, 1, 1)
+
+
 def test_regions_and_pixels_from_the_command_line(tmp_path):
     result(write_cube(cube(400, 500), tmp_path / "b.bil"))
     labels = np.zeros((3, 5), np.uint8)
@@ -97,6 +152,11 @@ def test_regions_and_pixels_from_the_command_line(tmp_path):
     ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "1,2"])
     assert ended.exit_code == 0
     assert pd.read_csv(out)["b (1, 2)"].tolist() == pytest.approx([1.2, 11.2])
+    two = ["--pixel", "1,2", "--pixel", "1,4"]
+    CliRunner().invoke(app, ["spectra", path, "-o", out, *two, "--mean"])
+    assert pd.read_csv(out)["mean of 2"].tolist() == pytest.approx([1.3, 11.3])
+    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "1,2", "--mean"])
+    assert "A mean needs two spectra" in ended.stderr
     ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "3,0"])
     assert "has 3 rows and 5 columns" in ended.stderr
     ended = CliRunner().invoke(app, ["spectra", path, "--pixel", "3;0"])

@@ -143,6 +143,14 @@ def convert(
         Path | None, typer.Option(help="cube of a white reference, to calibrate with")
     ] = None,
     dark: Annotated[Path | None, typer.Option(help="cube of a dark reference")] = None,
+    white_region: Annotated[
+        str,
+        typer.Option(
+            help="instead of --white, where CUBE shows it: ROW:ROW,COLUMN:COLUMN, or a label image,"
+            " with ,NUMBER for one of its regions"
+        ),
+    ] = "",
+    dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the white reference, 0-1")] = 1.0,
     smooth: Annotated[
         int, typer.Option(help="bands in the window of a Savitzky-Golay filter", min=0)
@@ -156,10 +164,19 @@ def convert(
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
+    angle: Annotated[
+        str,
+        typer.Option(
+            help="spectral angle in radians to the pixel ROW,COLUMN, or to each spectrum of a CSV"
+        ),
+    ] = "",
 ) -> None:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.convert import convert as verb
 
+    for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
+        if file is not None and region:
+            raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
     written = _listen(
         verb(
             cube,
@@ -170,13 +187,14 @@ def convert(
             bin_bands=bin_bands,
             bin_pixels=bin_pixels,
             reflectance=reflectance,
-            white=white,
-            dark=dark,
+            white=white or white_region or None,
+            dark=dark or dark_region or None,
             panel=panel,
             smooth=smooth,
             continuum=continuum,
             index=index,
             read_as=_read_as(names, wavelengths, full_scale),
+            angle=_pixel(angle) or (Path(angle) if angle else None),
         )
     )
     for path in written:
@@ -193,18 +211,39 @@ def spectra(
     pixel: Annotated[
         list[str], typer.Option(help="ROW,COLUMN, from 0; repeatable; instead of regions")
     ] = [],  # noqa: B006
+    mean: Annotated[
+        bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
+    ] = False,
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
 
     pixels = []
     for text in pixel:
-        match = re.fullmatch(r"(\d+),(\d+)", text)
-        if match is None:
+        place = _pixel(text)
+        if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
-        pixels.append((int(match[1]), int(match[2])))
-    for path in _listen(verb(cubes, output, regions, pixels)):
+        pixels.append(place)
+    for path in _listen(verb(cubes, output, regions, pixels, mean=mean)):
         out.print(f"wrote {path}", soft_wrap=True)
+
+
+@command
+def picture(
+    cube: Annotated[Path, typer.Argument(help="a cube")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG")] = Path("picture.png"),
+    show: Annotated[
+        str,
+        typer.Option(
+            help="'colours', 'true colour', 'colour infrared', 'UV false colour', 'UV yellow-blue', "
+            "'principal components'; a band by name or nm; or three, e.g. 640,550,460"
+        ),
+    ] = "colours",
+) -> None:
+    """Write a cube as a picture for the eye."""
+    from napari_phenoscape.picture import write_picture
+
+    out.print(f"picture in {_listen(write_picture(cube, output, show))}", soft_wrap=True)
 
 
 @command
@@ -425,6 +464,12 @@ def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpre
         },
         "--names, --wavelengths, --full-scale:",
     )
+
+
+def _pixel(text: str) -> tuple[int, int] | None:
+    """Row and column of ``ROW,COLUMN``, None when it says something else."""
+    match = re.fullmatch(r"(\d+),(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _range(name: str, text: str) -> slice:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
-from napari_phenoscape.cube import Modality, as_modality
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Cube, Modality, as_modality
 from napari_phenoscape.derived import binned, cropped, in_reflectance
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import Event
-from napari_phenoscape.io import Interpretation, open_cube
+from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.io.write import write_cube
-from napari_phenoscape.processing import band_index, calibrated, smoothed, without_continuum
+from napari_phenoscape.processing import (
+    band_index,
+    calibrated,
+    region_reference,
+    smoothed,
+    without_continuum,
+)
+from napari_phenoscape.spectra import angles_to, pixel_spectrum, read_spectra
 
 
 def convert(
@@ -24,13 +36,14 @@ def convert(
     bin_bands: int = 1,
     bin_pixels: int = 1,
     reflectance: bool = False,
-    white: Path | None = None,
-    dark: Path | None = None,
+    white: Path | str | None = None,
+    dark: Path | str | None = None,
     panel: float = 1.0,
     smooth: int = 0,
     continuum: bool = False,
     index: str = "",
     read_as: Interpretation | None = None,
+    angle: tuple[int, int] | Path | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Write a cube, or some bands, rows and columns of it, to another file.
 
@@ -52,8 +65,9 @@ def convert(
     reflectance
         Write reflectance (float32) instead of the file's numbers.
     white, dark, panel
-        Cubes of references, and the white one's reflectance; the numbers are then calibrated
-        (`calibrated`) before anything else.
+        References, and the white one's reflectance; the numbers are then calibrated
+        (`calibrated`) before anything else. A reference is the path of a cube, or a region of the
+        cube itself in words (`region_of`).
     smooth
         Bands in the window of a Savitzky-Golay filter; 0 = none.
     continuum
@@ -62,6 +76,9 @@ def convert(
         Write one band instead, made by this formula (`band_index`).
     read_as
         What the planes of the cube are, where its file does not say it or says it wrongly.
+    angle
+        Write spectral angles in radians instead (`spectral_angle`): to the spectrum of a pixel
+        (row and column in the whole cube), processed likewise, or to each spectrum of a CSV.
 
     Returns
     -------
@@ -73,19 +90,72 @@ def convert(
         The cube cannot be opened, lacks the bands, or the output cannot be written.
     """
     cube = open_cube(path, read_as)
+    if index and angle is not None:
+        raise OptionError("A band index and a spectral angle were asked for; choose one of them.")
     if white is not None:
-        cube = calibrated(cube, open_cube(white), None if dark is None else open_cube(dark), panel)
+        shade = None if dark is None else _reference(cube, dark)
+        cube = calibrated(cube, _reference(cube, white), shade, panel)
     elif dark is not None:
         raise OptionError("A dark reference was given without a white one; both are needed.")
-    part = cropped(cube, as_modality(modality).indices(cube), rows, columns)
-    if bin_bands > 1 or bin_pixels > 1:
-        part = binned(part, bin_bands, bin_pixels)
-    elif reflectance:
-        part = in_reflectance(part)
-    if smooth:
-        part = smoothed(part, smooth)
-    if continuum:
-        part = without_continuum(part)
+    bands = as_modality(modality).indices(cube)
+
+    def part(rows: slice, columns: slice, bin_pixels: int) -> Cube:
+        made = cropped(cube, bands, rows, columns)
+        if bin_bands > 1 or bin_pixels > 1:
+            made = binned(made, bin_bands, bin_pixels)
+        elif reflectance:
+            made = in_reflectance(made)
+        if smooth:
+            made = smoothed(made, smooth)
+        return without_continuum(made) if continuum else made
+
+    written = part(rows, columns, bin_pixels)
     if index:
-        part = band_index(part, index)
-    return (yield from write_cube(part, output))
+        written = band_index(written, index)
+    elif isinstance(angle, Path):
+        written = angles_to(written, read_spectra(angle))
+    elif angle is not None:
+        row, column = angle
+        pixel = part(slice(row, row + 1), slice(column, column + 1), 1)
+        name = f"{path.stem} ({row}, {column})"
+        written = angles_to(written, [replace(pixel_spectrum(pixel, 0, 0), name=name)])
+    return (yield from write_cube(written, output))
+
+
+def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
+    """(H, W) True in a region of a cube that is given in words.
+
+    Parameters
+    ----------
+    words
+        ``ROW:ROW,COLUMN:COLUMN``, the ends left out; or a label image, of which every number
+        above 0 belongs to the region, or with ``,NUMBER`` behind its name that one.
+
+    Raises
+    ------
+    CubeError
+        A range lies outside of the cube.
+    PhenoscapeError
+        The label image cannot be read.
+    """
+    rows, columns = cube.shape[1:]
+    region = np.zeros((rows, columns), dtype=bool)
+    if box := re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", words):
+        low, high, left, right = (int(end) if end else None for end in box.groups())
+        region[slice(low, high), slice(left, right)] = True
+        if not region.any() or (high or 0) > rows or (right or 0) > columns:
+            raise CubeError(
+                f"'{cube.path.name}' has {rows} rows and {columns} columns; {words} is not a part "
+                "of them. Give ROW:ROW,COLUMN:COLUMN from 0, the lower one first."
+            )
+        return region
+    image = re.fullmatch(r"(.+?)(?:,(\d+))?", words)
+    assert image is not None  # matches everything
+    numbers = read_mask(Path(image[1]))
+    return numbers == int(image[2]) if image[2] else numbers > 0
+
+
+def _reference(cube: Cube, given: Path | str) -> Cube:
+    if isinstance(given, Path):
+        return open_cube(given)
+    return region_reference(cube, region_of(given, cube))

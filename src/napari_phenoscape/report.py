@@ -16,9 +16,10 @@ from napari_phenoscape.embedding import embeddings_path, read_embeddings
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import thumbnails
-from napari_phenoscape.layers.views import FALSE_COLOUR, pictures
+from napari_phenoscape.layers.views import pictures
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
+from napari_phenoscape.spectral import FALSE_COLOUR
 from napari_phenoscape.training import specimens_of
 
 #: Side in pixels of a specimen on a contact sheet.

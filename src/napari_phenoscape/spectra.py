@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Cube
-from napari_phenoscape.errors import CubeError
+from napari_phenoscape.errors import CubeError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.processing import spectral_angle
 from napari_phenoscape.spectral import mean_spectrum
 
 
@@ -52,6 +53,79 @@ def pixel_spectrum(cube: Cube, row: int, column: int) -> Spectrum:
 def region_spectrum(cube: Cube, mask: NDArray[np.bool_], name: str) -> Spectrum:
     """Mean and standard deviation over the True pixels of an (H, W) mask (`mean_spectrum`)."""
     return _spectrum(cube, name, *mean_spectrum(cube, mask))
+
+
+def mean_of(spectra: Sequence[Spectrum], name: str) -> Spectrum:
+    """Mean of several spectra, e.g. one of each specimen, each counting once.
+
+    Parameters
+    ----------
+    spectra
+        Two or more; of several cubes when all have wavelengths. The bands are those of the first;
+        others are interpolated to them (`on_bands`), and take no part where they do not reach.
+
+    Returns
+    -------
+    The mean, and the standard deviation between the spectra (n - 1), as pavo's aggspec has it.
+
+    Raises
+    ------
+    CubeError
+        The spectra have no bands in common.
+    """
+    first = spectra[0]
+    values = np.stack([on_bands(one, first.bands, first.wavelengths_nm) for one in spectra])
+    known = np.isfinite(values)
+    number = known.sum(axis=0)
+    mean = np.divide(
+        np.where(known, values, 0).sum(axis=0), number,
+        out=np.full(values.shape[1:], np.nan), where=number > 0,
+    )  # fmt: skip
+    squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
+    sd = np.sqrt(np.divide(squares, number - 1, out=np.full(mean.shape, np.nan), where=number > 1))
+    return Spectrum(name, first.bands, first.wavelengths_nm, mean, sd)
+
+
+def on_bands(
+    spectrum: Spectrum, bands: Sequence[str], wavelengths_nm: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """(C,) reflectance at the bands of another cube; NaN where the spectrum does not reach.
+
+    Linear between its wavelengths; where one of the two has none, bands of the same names.
+
+    Raises
+    ------
+    CubeError
+        Not one band in common.
+    """
+    if spectrum.bands == tuple(bands):
+        return spectrum.mean
+    if spectrum.wavelengths_nm is None or wavelengths_nm is None:
+        own = dict(zip(spectrum.bands, spectrum.mean, strict=True))
+        found = np.array([own.get(band, np.nan) for band in bands])
+    else:
+        order = np.argsort(spectrum.wavelengths_nm, kind="stable")
+        found = np.interp(
+            wavelengths_nm, spectrum.wavelengths_nm[order], spectrum.mean[order],
+            left=np.nan, right=np.nan,
+        )  # fmt: skip
+    if not np.isfinite(found).any():
+        raise CubeError(
+            f"The spectrum '{spectrum.name}' shares no band with the others ({len(bands)} bands: "
+            f"{bands[0]} to {bands[-1]}). Choose spectra of the same wavelengths."
+        )
+    return found
+
+
+def angles_to(cube: Cube, spectra: Sequence[Spectrum]) -> Cube:
+    """Angles in radians, a band for each spectrum, which may be of another cube.
+
+    See `spectral_angle`, and `on_bands` for a spectrum of other bands.
+    """
+    names = [band.name for band in cube.bands]
+    return spectral_angle(
+        cube, [(one.name, on_bands(one, names, cube.wavelengths_nm)) for one in spectra]
+    )
 
 
 def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFrame:
@@ -112,11 +186,42 @@ def write_spectra(spectra: Sequence[Spectrum], path: Path) -> list[Path]:
     return list(tables)
 
 
+def read_spectra(path: Path) -> list[Spectrum]:
+    """The spectra of a CSV as `write_spectra` (or pavo) writes it, without deviations.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    CubeError
+        It is no table of spectra.
+    """
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise MissingFileError(f"There is no file '{path}'. Check its name.") from None
+    except (OSError, ValueError) as error:
+        raise _no_spectra(path, str(error)) from None
+    key = str(table.columns[0])
+    columns = [str(name) for name in table.columns[1:]]
+    numeric = all(pd.api.types.is_numeric_dtype(table[name]) for name in columns)
+    if key not in ("wl", "band") or not columns or not len(table) or not numeric:
+        raise _no_spectra(path, f"its first column is '{key}', and {len(columns)} follow")
+    names = table[key].astype(str)
+    centres = table[key].to_numpy(np.float64) if key == "wl" else None
+    bands = tuple(names if centres is None else [f"{centre:g} nm" for centre in centres])
+    return [
+        Spectrum(name, bands, centres, table[name].to_numpy(np.float64) / 100) for name in columns
+    ]
+
+
 def spectra(
     cubes: Sequence[Path],
     output: Path,
     regions: Path | None = None,
     pixels: Sequence[tuple[int, int]] = (),
+    *,
+    mean: bool = False,
 ) -> Generator[Event, None, list[Path]]:
     """Write the spectra of regions or pixels of cubes as CSV.
 
@@ -131,6 +236,8 @@ def spectra(
         mask, or all of it.
     pixels
         Instead: rows and columns.
+    mean
+        Add the mean of all these spectra (`mean_of`).
 
     Returns
     -------
@@ -162,6 +269,10 @@ def spectra(
             whole = np.ones((rows, columns), bool) if cube.mask is None else cube.mask
             found.append(region_spectrum(cube, whole, path.stem))
         yield Progress("reading spectra", done, len(cubes))
+    if mean and len(found) < 2:
+        raise CubeError("A mean needs two spectra; there is one. Name more cubes or pixels.")
+    if mean:
+        found.append(mean_of(found, f"mean of {len(found)}"))
     written = write_spectra(found, output)
     for file in written:
         yield Saved(file)
@@ -181,3 +292,11 @@ def _unique(name: str, taken: dict[str, pd.Series]) -> str:
         number += 1
         new = f"{name} ({number})"
     return new
+
+
+def _no_spectra(path: Path, why: str) -> CubeError:
+    return CubeError(
+        f"'{path.name}' is no table of spectra ({' '.join(why.split())}). A CSV was expected whose "
+        "first column is 'wl' (nm) or 'band', the others reflectance in per cent, as "
+        "`phenoscape spectra` writes it."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cube import NEAREST_NM, RGB_NM, Band, Cube
-from napari_phenoscape.errors import BandMismatchError
-from napari_phenoscape.spectral import false_colour_bands
+from napari_phenoscape.spectral import COLOURS, named_bands
 
 if TYPE_CHECKING:
     from napari_phenoscape.augmentations.pipeline import Views
 
 LayerData = tuple[Any, dict[str, Any], str]
-
-#: Names of the two ways to look at several bands in colour.
-COLOURS, FALSE_COLOUR = "colours", "UV false colour"
 
 _SHEET_COLUMNS = 4
 _GAP = 2
@@ -110,12 +105,10 @@ def view_sheet(
 def pictures(bands: Sequence[Band]) -> dict[str, tuple[int, int, int]]:
     """Ways to look at these bands: their name, and the bands shown as red, green and blue.
 
-    The colours, the UV false colour when there is visible light and UV, and each band in grey.
+    Those of `named_bands`, and each band in grey.
     """
-    ways = {COLOURS: displayed_bands(bands)}
-    with suppress(BandMismatchError):  # no UV, or no visible light
-        cube = Cube(np.empty((len(bands), 1, 1)), tuple(bands), Path())
-        ways[FALSE_COLOUR] = false_colour_bands(cube)
+    cube = Cube(np.empty((len(bands), 1, 1)), tuple(bands), Path())
+    ways = named_bands(cube) | {COLOURS: displayed_bands(bands)}
     return ways | {band.name: (index, index, index) for index, band in enumerate(bands)}
 
 

@@ -18,8 +18,9 @@ from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.layers.cubes import picture_layer
-from napari_phenoscape.layers.views import COLOURS, FALSE_COLOUR, pictures
+from napari_phenoscape.layers.views import pictures
 from napari_phenoscape.spectra import Spectrum, pixel_spectrum, region_spectrum, write_spectra
+from napari_phenoscape.spectral import COLOURS, FALSE_COLOUR
 from napari_phenoscape.widgets.dock import Dock, plot, row, short_combo
 from napari_phenoscape.widgets.form import heading, note
 from napari_phenoscape.widgets.place import place

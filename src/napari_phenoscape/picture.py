@@ -1,0 +1,39 @@
+"""Picture: a cube as the eye, or another way of looking, sees it, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from PIL import Image
+
+from napari_phenoscape.atomic import atomic
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.io import open_cube
+from napari_phenoscape.spectral import COLOURS, picture
+
+
+def write_picture(path: Path, output: Path, show: str = COLOURS) -> Generator[Event, None, Path]:
+    """Write a picture of a cube as PNG.
+
+    Parameters
+    ----------
+    path
+        A cube.
+    output
+        The PNG; one that is there is replaced.
+    show
+        A way to look at it (`spectral.shown_bands`).
+
+    Raises
+    ------
+    PhenoscapeError
+        The cube cannot be opened or shown so, or the disk refuses.
+    """
+    cube = open_cube(path)
+    yield Progress("making the picture", 0, 1)
+    made = Image.fromarray(picture(cube, show))
+    with atomic(output.absolute()) as temporary:
+        made.save(temporary, format="PNG")
+    yield Saved(output)
+    return output

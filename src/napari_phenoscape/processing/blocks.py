@@ -1,0 +1,47 @@
+"""Cubes that are computed from the spectra of another one, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Cube
+from napari_phenoscape.derived import BlockArray, in_reflectance
+
+#: Numbers of a cube that are in memory at a time.
+BLOCK = 4 << 20
+
+
+class OfSpectra(BlockArray):
+    """(K, H, W) numbers, each pixel's K from its whole spectrum.
+
+    ``compute`` turns (C, rows, columns) reflectance into (K, rows, columns).
+    """
+
+    def __init__(
+        self, cube: Cube, bands: int, compute: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    ) -> None:
+        super().__init__((bands, *cube.shape[1:]), np.dtype(np.float32))
+        self._cube, self._compute = cube, compute
+
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        height = len(range(rows.start, rows.stop, rows.step))
+        width = len(range(columns.start, columns.stop, columns.step))
+        found = np.empty((len(bands), height, width), np.float32)
+        at_once = max(1, BLOCK // (self._cube.shape[0] * max(width, 1)))
+        for start in range(0, height, at_once):
+            part = found[:, start : start + at_once]
+            first = rows.start + start * rows.step
+            down = slice(first, first + part.shape[1] * rows.step, rows.step)
+            spectra = self._cube.reflectance(rows=down, columns=columns).astype(np.float64)
+            part[:] = self._compute(spectra)[bands]
+        return found
+
+
+def as_reflectance(cube: Cube, array: BlockArray) -> Cube:
+    """The cube with the reflectance of ``array``."""
+    return replace(in_reflectance(cube), array=array)
