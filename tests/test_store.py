@@ -265,11 +265,10 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     collection = result(collect(Drawer(path=tmp_path / "a.tif")))
     opened = []
+    real = store.Collection.cubes.__globals__["open_cube"]
     monkeypatch.setattr(
         "napari_phenoscape.collection.specimens.open_cube",
-        lambda path, real=store.Collection.cubes.__globals__["open_cube"]: (
-            opened.append(path) or real(path)
-        ),
+        lambda path, *read_as: opened.append(path) or real(path, *read_as),
     )
     reading = prepare(collection, [as_modality("rgb")], 14)
     assert next(reading) == Progress("reading specimens", 1, 4)
