@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import napari_phenoscape
 from napari_phenoscape.collection import Collection
 from napari_phenoscape.cube import Band, Modality
 from napari_phenoscape.errors import CollectionError
@@ -78,7 +78,7 @@ def key_of(
 ) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
     settings = {
-        "version": [VERSION, napari_phenoscape.__version__],
+        "version": [VERSION, version("napari-phenoscape")],
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
         "size": size,
         "read_as": collection.source.read_as.model_dump(mode="json"),
