@@ -93,15 +93,19 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 @command
 def info(
-    path: Annotated[Path, typer.Argument(help="a cube, or a run directory")],
+    path: Annotated[Path, typer.Argument(help="a cube, a run directory, or prepared crops")],
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
 ) -> None:
-    """Say what a cube or a run holds, and what was assumed about it."""
+    """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
     from napari_phenoscape.io import open_cube
     from napari_phenoscape.run import EXPERIMENT, read_events, read_experiment
+    from napari_phenoscape.store.disk import MANIFEST, store_words
 
+    if (path / MANIFEST).is_file():
+        out.print(_plain(store_words(path)), soft_wrap=True)
+        return
     if (path / EXPERIMENT).is_file():
         experiment = read_experiment(path)
         steps = [event for event in read_events(path) if isinstance(event, Step)]
@@ -277,6 +281,17 @@ def preview(
     asked = _experiment(experiment, change)
     path = _listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
     out.print(f"views in {path}")
+
+
+@command
+def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
+    """Read and scale the specimens and keep them on disk, where training finds them."""
+    from napari_phenoscape.store.disk import store_words
+    from napari_phenoscape.training import specimens_of
+
+    _, crops = _listen(specimens_of(_experiment(experiment, change), keep=True))
+    assert crops.folder is not None  # as was asked
+    out.print(_plain(store_words(crops.folder)), soft_wrap=True)
 
 
 @command

@@ -83,6 +83,13 @@ def _open(path: Path, inside: str, *, plain: bool) -> Cube:
     return envi.open_envi(path)
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What a cube is read from: its file, and its ENVI header if it has one."""
+    path, _ = _container(path)
+    header = envi.header_of(path)
+    return (path,) if header is None else (path, header)
+
+
 def recognise(
     path: str | Path,
 ) -> Literal["envi", "tiff", "picture", "matlab", "hdf5", "zarr"] | None:

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 #: Side of the prepared crops over the side of a view, so that a zoomed-in view is still sharp.
 CANVAS = 1.25
 
+#: Folder of prepared crops among the runs.
+PREPARED = ".prepared"
+
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
 
@@ -65,6 +68,7 @@ __all__ = [
     "batch_of_step",
     "build_model",
     "canvas_size",
+    "crops_of",
     "learning_rate",
     "specimens_of",
     "train",
@@ -161,12 +165,33 @@ def canvas_size(experiment: Experiment) -> int:
 
 
 def specimens_of(
-    experiment: Experiment, source: AnySource | None = None
+    experiment: Experiment, source: AnySource | None = None, *, keep: bool = False
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
     """Find and read the specimens of an experiment, or of another source in the same bands."""
     collection = yield from collect(source or experiment.collection)
+    return collection, (yield from crops_of(experiment, collection, keep=keep))
+
+
+def crops_of(
+    experiment: Experiment, collection: Collection, *, keep: bool = False
+) -> Generator[Event, None, Crops]:
+    """Specimens as an experiment prepares them; ``keep`` writes them to disk in any case."""
+    from napari_phenoscape.runtime import world
+
     modalities = [as_modality(given) for given in experiment.modalities]
-    return collection, (yield from prepare(collection, modalities, canvas_size(experiment)))
+    folder = experiment.preparation.folder or experiment.runs / PREPARED
+    here = world()
+    return (
+        yield from prepare(
+            collection,
+            modalities,
+            canvas_size(experiment),
+            experiment.preparation,
+            folder,
+            keep=keep,
+            processes=here[0] if here else 1,
+        )
+    )
 
 
 def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
@@ -257,6 +282,7 @@ def _steps(
 
     from napari_phenoscape.losses import Projected, agreement, spread, total_loss
     from napari_phenoscape.ranks import any_rank, number, others, synced
+    from napari_phenoscape.ranks import share as of_this_rank
     from napari_phenoscape.training.gradient import Gradient
     from napari_phenoscape.training.health import advice, health
     from napari_phenoscape.training.viewing import Viewing
@@ -298,7 +324,11 @@ def _steps(
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
-            batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
+            batch, upcoming = (
+                batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
+                for each in (step, step + 1)
+            )
+            crops.expect(of_this_rank(upcoming))
             with advice(experiment, share), others():
                 loss, terms, seen = gradient(batch, step)
                 if schedule.clip:
@@ -369,17 +399,23 @@ def _check_ranks(schedule: Schedule, ranks: int) -> None:
 
 
 def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
-    """Everything but the number of steps, and where to compute, must be as it was."""
+    """Everything but the number of steps, and where to compute and keep, must be as it was."""
     for name in type(experiment).model_fields:
-        if name in ("schedule", "runtime", "runs", "name"):
+        if name in ("schedule", "runtime", "runs", "name", "preparation"):
             continue
         if getattr(experiment, name) != getattr(before, name):
             raise OptionError(
                 f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
                 f"experiment. Resume it with its own experiment.yaml, or start a new run."
             )
-    for name in ("batch_size", "optimizer", "average"):
-        ours, theirs = getattr(experiment.schedule, name), getattr(before.schedule, name)
+    for part, name in (
+        ("schedule", "batch_size"),
+        ("schedule", "optimizer"),
+        ("schedule", "average"),
+        ("preparation", "bin_bands"),
+        ("preparation", "precision"),
+    ):
+        ours, theirs = (getattr(getattr(each, part), name) for each in (experiment, before))
         if ours != theirs:
             raise OptionError(
                 f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "

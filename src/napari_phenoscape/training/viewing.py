@@ -62,10 +62,13 @@ class Viewing:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
         mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
+        images, masks = (
+            torch.from_numpy(part[specimens]) for part in (crops.images, crops.masks)
+        )
         first, second = (
             self.views(
-                torch.from_numpy(crops.images[specimens]),
-                torch.from_numpy(crops.masks[specimens]),
+                images,
+                masks,
                 seed=self.seed,
                 step=step,
                 specimens=specimens,
@@ -76,14 +79,14 @@ class Viewing:
         )
         both = torch.cat([first.image, second.image])
         if mix is None:
-            images = {
+            inputs = {
                 name: both[:, torch.from_numpy(index)].to(self.device)
                 for name, index in crops.modalities.items()
             }
         else:
-            images = net.planes(both.to(self.device))
+            inputs = net.planes(both.to(self.device))
         matched = None
         if len(net.patch_heads):
             found = matches(first, second, net.grid)
             matched = Matches(*(rows.to(self.device) for rows in found))
-        return Inputs(images, mix is not None, matched)
+        return Inputs(inputs, mix is not None, matched)
