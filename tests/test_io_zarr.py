@@ -104,6 +104,14 @@ def test_xarrays_attributes_are_read(tmp_path):
     assert cube.reflectance()[5, 3, 4] == pytest.approx(119 * 0.5 + 1)
 
 
+def test_centres_in_micrometres_are_nm_here_whatever_the_bands_are_called(tmp_path):
+    path = store(tmp_path / "a.zarr", scene=NUMBERS, wavelength=NM / 1000)
+    group = zarr.open_group(path)
+    group["wavelength"].attrs["units"] = "um"
+    group["scene"].attrs["band_names"] = list("abcdef")
+    np.testing.assert_allclose(open_cube(path).wavelengths_nm, NM)
+
+
 AXIS = st.one_of(st.integers(-6, 5), st.slices(6), st.lists(st.integers(-6, 5), max_size=4))
 
 
