@@ -218,6 +218,9 @@ def spectra(
     mean: Annotated[
         bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
     ] = False,
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -228,7 +231,8 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    for path in _listen(verb(cubes, output, regions, pixels, mean=mean)):
+    read_as = _read_as(names, wavelengths, full_scale)
+    for path in _listen(verb(cubes, output, regions, pixels, mean=mean, read_as=read_as)):
         out.print(f"wrote {path}", soft_wrap=True)
 
 
@@ -244,11 +248,15 @@ def picture(
             "e.g. 640,550,460"
         ),
     ] = "colours",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
 ) -> None:
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.picture import write_picture
 
-    out.print(f"picture in {_listen(write_picture(cube, output, show))}", soft_wrap=True)
+    read_as = _read_as(names, wavelengths, full_scale)
+    out.print(f"picture in {_listen(write_picture(cube, output, show, read_as))}", soft_wrap=True)
 
 
 @command

@@ -14,7 +14,7 @@ from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.processing import spectral_angle
 from napari_phenoscape.spectral import mean_spectrum
 
@@ -222,6 +222,7 @@ def spectra(
     pixels: Sequence[tuple[int, int]] = (),
     *,
     mean: bool = False,
+    read_as: Interpretation | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Write the spectra of regions or pixels of cubes as CSV.
 
@@ -238,6 +239,8 @@ def spectra(
         Instead: rows and columns.
     mean
         Add the mean of all these spectra (`mean_of`).
+    read_as
+        What the planes of the cubes are, where the files do not say it or say it wrongly.
 
     Returns
     -------
@@ -250,7 +253,7 @@ def spectra(
     """
     found: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):
-        cube = open_cube(path)
+        cube = open_cube(path, read_as)
         rows, columns = cube.shape[1:]
         for row, column in pixels:
             if not (0 <= row < rows and 0 <= column < columns):

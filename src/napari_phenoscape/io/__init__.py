@@ -16,7 +16,11 @@ from napari_phenoscape.io.zarr import is_store
 
 __all__ = ["Interpretation", "is_store", "open_cube", "read_mask", "recognise"]
 
-_GZIP = b"\x1f\x8b"
+#: How files begin that hold a cube after one more step, and that step.
+_ONE_STEP_AWAY = {
+    b"\x1f\x8b": "compressed by gzip; decompress it (gunzip)",
+    b"CDF": "NetCDF 3; make it NetCDF 4 (nccopy -k nc4 OLD NEW)",
+}
 
 
 def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
@@ -70,11 +74,9 @@ def _open(path: Path, inside: str, *, plain: bool) -> Cube:
     if head.startswith(picture.SIGNATURES):
         return picture.open_picture(path)
     is_named_so = path.suffix.lower() in (".hdr", *envi.ENDINGS[1:])
-    if head.startswith(_GZIP) and not is_named_so:
-        raise CubeError(
-            f"'{path.name}' is compressed by gzip; a cube was expected. Decompress it (gunzip) and "
-            "open what comes out."
-        )
+    for start, step in _ONE_STEP_AWAY.items():
+        if head.startswith(start) and not is_named_so:
+            raise CubeError(f"'{path.name}' is {step} and open what comes out.")
     if not is_named_so and not envi.recognise(path):
         raise CubeError(
             f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
