@@ -62,31 +62,25 @@ class Viewing:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
         mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
-        images, masks = (
-            torch.from_numpy(part[specimens]) for part in (crops.images, crops.masks)
+        both = self.views(
+            torch.from_numpy(crops.images[specimens]),
+            torch.from_numpy(crops.masks[specimens]),
+            seed=self.seed,
+            step=step,
+            specimens=specimens,
+            view=(0, 1),
+            mix=None if mix is None else mix.cpu(),
         )
-        first, second = (
-            self.views(
-                images,
-                masks,
-                seed=self.seed,
-                step=step,
-                specimens=specimens,
-                view=view,
-                mix=None if mix is None else mix.cpu(),
-            )
-            for view in (0, 1)
-        )
-        both = torch.cat([first.image, second.image])
         if mix is None:
             inputs = {
-                name: both[:, torch.from_numpy(index)].to(self.device)
+                name: both.image[:, torch.from_numpy(index)].to(self.device)
                 for name, index in crops.modalities.items()
             }
         else:
-            inputs = net.planes(both.to(self.device))
+            inputs = net.planes(both.image.to(self.device))
         matched = None
         if len(net.patch_heads):
-            found = matches(first, second, net.grid)
+            count = len(specimens)
+            found = matches(both.part(slice(count)), both.part(slice(count, None)), net.grid)
             matched = Matches(*(rows.to(self.device) for rows in found))
         return Inputs(inputs, mix is not None, matched)

@@ -197,7 +197,7 @@ class PreviewDock(Dock):
         new = not ours(self.viewer, "view")
         ways = pictures(crops.bands)
         self._offer(self.show_as, list(ways))
-        pair = views._make(None if part is None else part[:2] for part in views)
+        pair = views.part(slice(2))
         layers = place(
             self.viewer,
             view_layers(
