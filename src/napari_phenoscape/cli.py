@@ -81,7 +81,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 @command
 def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")]) -> None:
     """Say what a cube or a run holds, and what was assumed about it."""
-    from napari_phenoscape.io import open_cube
+    from napari_phenoscape.io import doubts, open_cube
     from napari_phenoscape.run import read_events, read_experiment
 
     if path.is_dir():
@@ -103,6 +103,8 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
         out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
     for sentence in cube.provenance:
         out.print(_plain(f"assumed: {sentence}"))
+    for sentence in doubts(cube):
+        out.print(f"[bold yellow]warning:[/] {_plain(sentence)}")
 
 
 @command

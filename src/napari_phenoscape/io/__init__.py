@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff
+from napari_phenoscape.io.envi_doubt import envi_doubts
 
 
 def open_cube(path: str | Path) -> Cube:
@@ -81,6 +82,11 @@ def recognise(
         return "envi" if envi.recognise(path) else None
     except (PhenoscapeError, OSError):
         return None
+
+
+def doubts(cube: Cube) -> tuple[str, ...]:
+    """Sentences about what may be wrong in the file itself; reads a small part of the pixels."""
+    return envi_doubts(cube)
 
 
 def read_mask(path: str | Path) -> NDArray[Any]:

@@ -68,6 +68,7 @@ class FileArray:
     ) -> None:
         self._made_of = (path, dtype, shape, order, offset)
         self._path = path
+        self.file_dtype, self.order = dtype, order
         self._sure_until = 0
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._file)
@@ -123,6 +124,12 @@ class FileArray:
     def __reduce__(self) -> tuple[Any, ...]:
         # a copied layer or another process maps the file again instead of taking its bytes along
         return FileArray, self._made_of
+
+    def read_as(
+        self, dtype: np.dtype[Any], shape: tuple[int, int, int], order: tuple[int, int, int]
+    ) -> FileArray:
+        """The same bytes of the same file, taken for other numbers."""
+        return FileArray(self._path, dtype, shape, order, self._made_of[-1])
 
     def _look_closer(self) -> None:
         """Whether what was just read are the numbers of the file that was opened."""
