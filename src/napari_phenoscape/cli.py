@@ -99,7 +99,7 @@ def info(
     full_scale: FullScale = None,
 ) -> None:
     """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
-    from napari_phenoscape.io import open_cube
+    from napari_phenoscape.io import doubts, open_cube
     from napari_phenoscape.run import EXPERIMENT, read_events, read_experiment
     from napari_phenoscape.store.disk import MANIFEST, store_words
 
@@ -125,6 +125,8 @@ def info(
         out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
     for sentence in cube.provenance:
         out.print(_plain(f"assumed: {sentence}"))
+    for sentence in doubts(cube):
+        out.print(f"[bold yellow]warning:[/] {_plain(sentence)}")
 
 
 @command

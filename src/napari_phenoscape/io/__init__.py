@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff, tiff_folder, zarr
+from napari_phenoscape.io.envi_doubt import envi_doubts
 from napari_phenoscape.io.interpretation import Interpretation, interpreted
 from napari_phenoscape.io.zarr import is_store
 
-__all__ = ["Interpretation", "is_store", "open_cube", "read_mask", "recognise"]
+__all__ = ["Interpretation", "doubts", "is_store", "open_cube", "read_mask", "recognise"]
 
 #: How files begin that hold a cube after one more step, and that step.
 _ONE_STEP_AWAY = {
@@ -119,6 +120,11 @@ def recognise(
         return "envi" if envi.recognise(path) else None
     except (PhenoscapeError, OSError):
         return None
+
+
+def doubts(cube: Cube) -> tuple[str, ...]:
+    """Sentences about what may be wrong in the file itself; reads a small part of the pixels."""
+    return envi_doubts(cube)
 
 
 def read_mask(path: str | Path) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import BandArray, Cube
 from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
-from napari_phenoscape.io import open_cube, recognise
+from napari_phenoscape.io import doubts, open_cube, recognise
 from napari_phenoscape.spectral import (
     composite,
     false_colour,
@@ -69,7 +69,7 @@ def cube_layers(cube: Cube) -> list[LayerData]:
         gain=cube.gain.tolist(),
         offset=cube.offset.tolist(),
         ignore_value=cube.ignore_value,
-        provenance=list(cube.provenance),
+        provenance=[*cube.provenance, *doubts(cube)],
     )
     bands |= {
         "rgb": False,
