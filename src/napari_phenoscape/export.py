@@ -87,7 +87,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (temporary / DESCRIPTION).write_text(text, "utf-8")
         save_file(
-            {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()},
+            {name: tensor.contiguous().clone() for name, tensor in encoder.state_dict().items()},
             temporary / WEIGHTS,
         )
         torch.export.save(program, temporary / PROGRAM)
