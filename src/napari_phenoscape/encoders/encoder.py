@@ -62,18 +62,21 @@ class ModalityEncoder(nn.Module):
         stem = _stem(option, bands, mean, std, over)
         planes = len(stem.planes)
         self.stem = stem
-        self.backbone: nn.Module = (
-            backbone(option, stem, image_size) if like is None else like.backbone
-        )
+        self.backbone: nn.Module
+        #: D, and (D, h', w') of the grid.
+        self.features: int
+        self.places: tuple[int, ...]
+        if like is None:
+            self.backbone = backbone(option, stem, image_size)
+            empty = torch.zeros(1, planes, image_size, image_size)
+            h, grid = look(self.backbone, empty, option.backbone)
+            self.features, self.places = h.shape[1], tuple(grid.shape[1:])
+        else:
+            self.backbone = like.backbone
+            self.features, self.places = like.features, like.places
         # like the modal-type embedding of ViLT (Kim et al. 2021, https://arxiv.org/abs/2102.03334),
         # before the backbone, so that convolutional nets have it too
         self.token = nn.Parameter(torch.zeros(planes)) if option.sharing == "trunk" else None
-        empty = torch.zeros(1, planes, image_size, image_size)
-        h, grid = look(self.backbone, empty, option.backbone)
-        #: D
-        self.features: int = h.shape[1]
-        #: (D, h', w')
-        self.places: tuple[int, ...] = tuple(grid.shape[1:])
 
     def forward(self, images: Tensor, mixed: bool = False) -> Features:
         """Features of reflectance, or of (N, planes, h, w) that the stem has already mixed."""

@@ -55,7 +55,6 @@ class ResponseCurves(Mix):
 
     spectrum: Tensor
     scale: Tensor
-    splines: Tensor
     basis: Tensor
     sampling: Tensor
 
@@ -79,17 +78,16 @@ class ResponseCurves(Mix):
         rgb = [Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True)][: len(camera)]
         super().__init__([*rgb, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])
 
-        seen = basis * _seen(grid, centres)
+        self.grid_nm, self.seen = grid, _seen(grid, centres)
+        seen = basis * self.seen
         sampling = _interpolation(grid, centres)  # (G, C)
         self.start = option.start
-        self.grid_nm = grid
         self.coefficients = nn.Parameter(as_tensor(curves), requires_grad=option.learned)  # (K, B)
         self.register_buffer("spectrum", as_tensor(sampling @ np.asarray(mean)))  # (G,)
         # the standard deviation if neighbouring bands rise and fall together, as in smooth spectra
         spread = curves @ seen @ sampling @ np.asarray(std)
         self.register_buffer("scale", floored(as_tensor(spread)))  # (K,)
         # these follow from the bands and are not kept
-        self.register_buffer("splines", as_tensor(basis), persistent=False)  # (B, G)
         self.register_buffer("basis", as_tensor(seen), persistent=False)  # (B, G)
         self.register_buffer("sampling", as_tensor(seen @ sampling), persistent=False)  # (B, C)
 
@@ -104,9 +102,13 @@ class ResponseCurves(Mix):
         return self.coefficients @ (self.basis @ self.spectrum) / self.scale
 
     def curves(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """(G,) wavelengths in nm, and the (K, G) sensitivities s_k(λ), per nm."""
+        """(G,) wavelengths in nm, and the (K, G) sensitivities s_k(λ), per nm.
+
+        NaN where the bands see nothing, for there is nothing to learn from.
+        """
         with torch.no_grad():
-            values: NDArray[np.float32] = (self.coefficients @ self.splines).cpu().numpy()
+            values: NDArray[np.float32] = (self.coefficients @ self.basis).cpu().numpy()
+        values[:, ~self.seen] = np.nan
         return self.grid_nm, values
 
 
