@@ -30,7 +30,8 @@ PRESENT = {"rgb": torch.ones(4, dtype=torch.bool), "uv": torch.tensor([True, Fal
 def simclr(fusion: object = None, sharing: str = "separate") -> SimCLR:
     given = {
         "collection": Folder(path=Path()), "image_size": 32, "modalities": ["rgb", "uv"],
-        "encoder": {"backbone": SMALL, "sharing": sharing}, "head": {"out": 16}, "fusion": fusion or {"kind": "mean"},
+        "encoder": {"backbone": SMALL, "sharing": sharing}, "head": {"out": 16},
+        "fusion": fusion or {"kind": "mean"},
     }  # fmt: skip
     torch.manual_seed(0)
     mean, std = ({name: np.full(3, value) for name in BANDS} for value in (0.3, 0.1))
@@ -57,7 +58,7 @@ def test_what_a_specimen_lacks_takes_no_part_in_anything(kind, sharing):
             torch.manual_seed(1)
             torch.nn.init.normal_(net.fusion.gates.weight, std=0.1)
         net.train()
-        h, z = net(images, present=PRESENT)
+        h, z, _ = net(images, present=PRESENT)
         norms = {n: b.clone() for n, b in net.named_buffers() if "running" in n}
         results[filler] = h, z, norms
     (h, z, norms), (h2, z2, norms2) = results.values()
@@ -101,7 +102,7 @@ def test_the_joint_of_one_modality(kind):
 def test_a_batch_in_which_nobody_has_a_modality_still_trains():
     net = simclr()
     nobody = PRESENT | {"uv": torch.zeros(4, dtype=torch.bool)}
-    h, z = net(scenes(), present=nobody)
+    h, z, _ = net(scenes(), present=nobody)
     assert h["uv"].isnan().all()
     projected = Projected(z, present={name: there[:2] for name, there in nobody.items()})
     loss, _ = total_loss((NTXent(), CrossModal()), projected)
@@ -174,5 +175,5 @@ def test_dropout_is_of_training_and_of_torchs_random_state():
 
 def test_separate_modalities_have_nothing_to_leave_out():
     net = simclr({"kind": "separate"})
-    h, z = net(scenes(), present=PRESENT)
+    h, z, _ = net(scenes(), present=PRESENT)
     assert set(h) == set(z) == {"rgb", "uv"}

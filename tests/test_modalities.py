@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 from napari_phenoscape.augmentations.pipeline import Augmenter
 from napari_phenoscape.checkpoint import last_checkpoint
-from napari_phenoscape.embedding import embed
-from napari_phenoscape.errors import CheckpointError
+from napari_phenoscape.clustering import KMeans
+from napari_phenoscape.collection import Folder
+from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
+from napari_phenoscape.errors import CheckpointError, CollectionError
+from napari_phenoscape.evaluation.worth import evaluate
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.export import export, load_encoder
+from napari_phenoscape.report import cluster_run
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import specimens_of, train
+from napari_phenoscape.training import build_model, specimens_of, train
 
 CHANGES = {
     "shared": {"stem": {"kind": "convolution"}},
@@ -103,6 +109,69 @@ def test_separate_encoders_cannot_become_one(samples: Path) -> None:
     apart = result(train(experiment(samples, "separate", 1)))
     with pytest.raises(CheckpointError, match="for sharing 'separate', not 'shared'"):
         result(train(experiment(samples, "shared", 1, weights=str(apart))))
+
+
+@pytest.fixture(scope="module")
+def mixed(samples: Path) -> Experiment:
+    """24 specimens of RGB and UV, and the first eight of them again as photographs in RGB."""
+    folder = samples.parent / "mixed"
+    shutil.copytree(samples / "multispectral", folder)
+    for number, path in enumerate(sorted(folder.rglob("*.tif"))[:8]):
+        stack = tifffile.imread(path)
+        tifffile.imwrite(
+            path.with_name(f"z{number}.tif"), np.moveaxis(stack[:3], 0, 2), photometric="rgb"
+        )
+    return experiment(samples, "separate").model_copy(
+        update={"collection": Folder(path=folder, pattern="*/*.tif", metadata=None)}
+    )
+
+
+LOSSES = [{"kind": kind} for kind in ("nt_xent", "cross_modal", "local_patches")]
+
+
+def test_specimens_that_lack_a_modality_train_and_embed(mixed: Experiment) -> None:
+    given = mixed.model_dump(mode="json") | {"losses": LOSSES, "image_size": 64}
+    run = result(train(Experiment.parse(given)))
+    spaces = result(embed(run))
+    lacking = spaces["rgb"].table["filename"].str.startswith("z").to_numpy()
+    assert lacking.sum() == 8
+    assert np.isfinite(spaces["rgb"].x).all()
+    assert np.isfinite(spaces["joint"].x).all()
+    assert np.array_equal(np.isnan(spaces["uv"].x).any(1), lacking)
+    assert np.isnan(spaces["uv"].x[lacking]).all()
+    # gates over one modality are 1
+    np.testing.assert_allclose(spaces["joint"].x[lacking], spaces["rgb"].x[lacking], rtol=1e-5)
+    again = read_embeddings(embeddings_path(run, "uv"))
+    np.testing.assert_array_equal(again.x, spaces["uv"].x)
+
+
+def test_a_batch_in_chunks_has_the_gradient_of_the_whole_where_modalities_are_missing(
+    mixed: Experiment,
+) -> None:
+    pytest.importorskip("timm")
+    given = mixed.model_dump(mode="json") | {"losses": LOSSES, "fusion": {"kind": "mean"}}
+    given["encoder"]["backbone"] = "timm:vit_tiny_patch16_224"
+    given["schedule"] |= {"steps": 1, "optimizer": "sgd", "learning_rate": 1.0}
+    whole, chunks = (
+        weights(result(train(Experiment.parse(given | {"runtime": {"chunk": chunk}}))))
+        for chunk in (0, 3)
+    )
+    start = build_model(Experiment.parse(given), result(specimens_of(mixed))[1]).state_dict()
+    for name, tensor in whole.items():
+        torch.testing.assert_close(chunks[name], tensor, atol=1e-4, rtol=1e-3, msg=name)
+    query = "encoders.1.backbone.net.blocks.5.attn.qkv.weight"
+    assert (whole[query] - start[query]).abs().max() > 1e-3
+
+
+def test_clusters_and_evaluation_say_who_is_missing(mixed: Experiment) -> None:
+    run = result(train(mixed))
+    result(embed(run))
+    result(cluster_run(run, KMeans(clusters=2)))
+    with pytest.raises(CollectionError, match=r"8 of 32 specimens lack the modality.*'joint'"):
+        result(cluster_run(run, KMeans(clusters=2), space="uv"))
+    scores = {worth.embedding: worth.scores for worth in result(evaluate([run]))}
+    assert {"trained, rgb", "trained, uv (24 of 32 specimens)", "trained, joint"} <= set(scores)
+    assert all(np.isfinite(score.value) for each in scores.values() for score in each.values())
 
 
 def test_export_tells_the_response_curves_of_each_modality(tmp_path: Path) -> None:

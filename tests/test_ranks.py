@@ -79,7 +79,8 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     z = {name: ranks.gathered(rows) for name, rows in found_z.items()}
     loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present))
     loss.backward()  # type: ignore[no-untyped-call]
-    found = {"loss": loss.detach(), "draws": draws, **{f"z {name}": rows.detach() for name, rows in z.items()}}
+    found = {"loss": loss.detach(), "draws": draws}
+    found |= {f"z {name}": rows.detach() for name, rows in z.items()}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
     return found | {n: b.detach().clone() for n, b in net.named_buffers()}
 

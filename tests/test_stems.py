@@ -106,7 +106,7 @@ def test_an_adapter_mixes_bands_without_regard_to_wavelength():
     with torch.no_grad():
         stem.weight.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0]]))
     pixel = torch.tensor([3.0, 2, 7, 0]).reshape(1, 4, 1, 1)
-    # (3 - 1) / 1; (2 - 2) / 1 + (7 - 3) / 2
+    # in standard deviations, a is 2 above the mean, b none and c 2
     assert stem(pixel).flatten().tolist() == pytest.approx([2, 2])
     with torch.no_grad():
         assert stem(torch.tensor([1.0, 2, 3, 4]).reshape(1, 4, 1, 1)).abs().max() < 1e-6

@@ -64,8 +64,9 @@ class Pooled(nn.Module):
         # ConvNeXt and MaxViT normalise between pooling and their first linear layer
         after = getattr(net, "classifier", nn.Identity()).children()
         norm = next((m for m in after if isinstance(m, nn.LayerNorm)), None)
-        plain = norm is None or readout.pooling == "mean"
-        self.norm: nn.Module = nn.Identity() if plain else _plain(norm)
+        if readout.pooling == "mean":
+            norm = None
+        self.norm: nn.Module = nn.Identity() if norm is None else _plain(norm)
         # torchvision's Swin permutes in its very last step
         steps = len(list(self._steps()))
         self.channels_last = steps - 1 if isinstance(net, models.SwinTransformer) else 0

@@ -63,17 +63,17 @@ class ModalityEncoder(nn.Module):
         planes = len(stem.planes)
         self.stem = stem
         self.backbone: nn.Module
-        #: D, and (D, h', w') of the grid.
+        #: D, and h', w' of the grid.
         self.features: int
-        self.places: tuple[int, ...]
+        self.grid: tuple[int, int]
         if like is None:
             self.backbone = backbone(option, stem, image_size)
             empty = torch.zeros(1, planes, image_size, image_size)
             h, grid = look(self.backbone, empty, option.backbone)
-            self.features, self.places = h.shape[1], tuple(grid.shape[1:])
+            self.features, self.grid = h.shape[1], (grid.shape[2], grid.shape[3])
         else:
             self.backbone = like.backbone
-            self.features, self.places = like.features, like.places
+            self.features, self.grid = like.features, like.grid
         # like the modal-type embedding of ViLT (Kim et al. 2021, https://arxiv.org/abs/2102.03334),
         # before the backbone, so that convolutional nets have it too
         self.token = nn.Parameter(torch.zeros(planes)) if option.sharing == "trunk" else None
@@ -162,7 +162,7 @@ class Encoders(nn.ModuleList):
 
 
 def of_present(
-    net: Callable[[Tensor], Sequence[Tensor]],
+    net: Callable[[Tensor], Tensor | Sequence[Tensor]],
     rows: Tensor,
     present: Tensor,
     shapes: Sequence[tuple[int, ...]],
@@ -172,7 +172,7 @@ def of_present(
     Parameters
     ----------
     net
-        (n, ...) -> as many results as ``shapes``, n rows each.
+        (n, ...) -> one result, or as many as ``shapes``, n rows each.
     rows, present : (N, ...), (N,)
         The input, and which of it is there.
     shapes
@@ -181,6 +181,7 @@ def of_present(
     kept = present.nonzero().flatten()
     # norms that see the rows of all ranks must be called by all of them
     found = net(rows[kept]) if any_rank(len(kept) > 0, rows.device) else None
+    found = [found] if isinstance(found, Tensor) else found
     whole = []
     for i, shape in enumerate(shapes):
         if found is None:
@@ -194,7 +195,7 @@ def _seen(encoder: ModalityEncoder, planes: Tensor, present: Tensor | None) -> F
     if present is None:
         features: Features = encoder.backbone(planes)
         return features
-    shapes = [(encoder.features,), encoder.places]
+    shapes = [(encoder.features,), (encoder.features, *encoder.grid)]
     return Features(*of_present(encoder.backbone, planes, present, shapes))
 
 

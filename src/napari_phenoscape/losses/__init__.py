@@ -232,8 +232,8 @@ class LocalPatches(Loss):
             if name in batch.present:
                 own_real = real & batch.present[name].repeat(2)[:, None]
             if int(own_real[:specimens].any(1).sum()) > 1:
-                parts = (each[own_real] for each in (rows, pair))
-                terms.append(contrast(*parts, self.temperature, place=place[own_real]))
+                z, number, where = rows[own_real], pair[own_real], place[own_real]
+                terms.append(contrast(z, number, self.temperature, place=where))
         return _mean(terms, batch.patches)
 
 
