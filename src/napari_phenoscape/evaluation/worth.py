@@ -151,16 +151,17 @@ def evaluate(
         if not having.all():
             name = f"{name} ({having.sum()} of {len(x)} specimens)"
             try:
-                own = known and _Known.of(tables[0].iloc[np.flatnonzero(having)], label, within, groups)
+                table = tables[0].iloc[np.flatnonzero(having)]
+                own = known and _Known.of(table, label, within, groups)
             except CollectionError:
                 own = None  # those that have the modality are all alike in the label
         found.append(Worth(name, own.scores(x[having]) | scores if own else scores))
     stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
-    table = runs[0] / f"{stem}.csv"
-    with atomic(table) as temporary:
+    path = runs[0] / f"{stem}.csv"
+    with atomic(path) as temporary:
         as_table(found).to_csv(temporary, index=False)
-    yield Saved(table)
-    figure = table.with_suffix(".png")
+    yield Saved(path)
+    figure = path.with_suffix(".png")
     worth_figure({worth.embedding: worth.scores for worth in found}, figure)
     yield Saved(figure)
     return found
