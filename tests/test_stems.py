@@ -17,6 +17,7 @@ from napari_phenoscape.encoders.encoder import ModalityEncoder
 from napari_phenoscape.encoders.response import ResponseCurves
 from napari_phenoscape.encoders.stem import BandGates, BandMix
 from napari_phenoscape.errors import OptionError
+from napari_phenoscape.vision.systems import VISUAL_SYSTEMS, built_in_system
 
 CAMERA = tuple(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
 
@@ -84,10 +85,42 @@ def test_curves_that_start_from_rgb_see_a_cube_as_the_camera_sees_its_colours(pr
         assert np.corrcoef(found[3][k], found[408][k])[0, 1] > 0.9
 
 
-def test_a_camera_needs_its_wavelengths_and_three_curves():
-    for given in ({"range_nm": (500, 1000)}, {"curves": 2}):
-        with pytest.raises(OptionError, match=r"3 at least and cover 450-650 nm"):
-            SpectralResponse.parse({"start": "rgb"} | given)
+@pytest.mark.parametrize("eye", VISUAL_SYSTEMS)
+def test_curves_that_start_from_an_eye_are_its_receptors(eye):
+    listed = bands(121, 300, 900)
+    receptors = built_in_system(eye).sensitivities
+    number = len(receptors.names)
+    option = SpectralResponse(start=eye, curves=number + 1, learned=False)
+    stem = ResponseCurves(option, listed, np.full(121, 0.2), np.full(121, 0.1))
+    nm, curves = stem.curves()
+    wanted = receptors.at(nm)
+    wanted /= wanted.sum(1, keepdims=True)
+    seen = np.isfinite(curves[0])
+    error = np.abs(curves[:number] - wanted)[:, seen].max(1) / wanted.max(1)
+    assert error.max() < 0.02
+    assert [plane.name for plane in stem.planes][:number] == list(receptors.names)
+    assert not stem.coefficients.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"start": "rgb", "range_nm": (500, 1000)}, "cover 450-650 nm, and 'range_nm' is 500-1000"),
+        ({"start": "rgb", "curves": 2}, "from rgb are 3 at least, and 'curves' is 2"),
+        ({"start": "bird-v", "curves": 4}, "from bird-v are 5 at least, and 'curves' is 4"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(given, said):
+    with pytest.raises(OptionError, match=said):
+        SpectralResponse.parse(given)
+
+
+def test_as_many_curves_as_receptors_are_needed():
+    for eye in VISUAL_SYSTEMS:
+        number = len(built_in_system(eye).receptors)
+        assert SpectralResponse(start=eye, curves=number).curves == number
+        with pytest.raises(OptionError, match=f"{number} at least"):
+            SpectralResponse.parse({"start": eye, "curves": number - 1})
 
 
 def test_curves_are_told_with_their_wavelengths():

@@ -49,10 +49,11 @@ class SpectralResponse(Option):
     range_nm: tuple[float, float] = Field(
         (300.0, 1000.0), description="wavelengths (nm) between which the curves are defined"
     )
-    start: Literal["bells", "rgb"] = Field(
+    start: Literal["bells", "rgb", "human", "bird-uv", "bird-v", "honeybee"] = Field(
         "bells",
         description="what the curves begin as: evenly spaced bells; or first red, green and blue "
-        "of a camera, with which pretrained weights begin as on its pictures, then bells",
+        "of a camera (with pretrained weights the net then begins as on its pictures), or the "
+        "receptors of an eye, and bells for the rest",
     )
     learned: bool = Field(
         True, description="curves change in training; else they stay what they begin as"
@@ -65,12 +66,21 @@ class SpectralResponse(Option):
             raise ValueError(
                 f"the range {low:g}-{high:g} nm is empty; give the lower end first, above 0."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _start_fits(self) -> SpectralResponse:
         first, last = RGB_ENDS_NM
-        if self.start == "rgb" and (self.curves < 3 or low > first or high < last):
+        if self.start == "rgb" and (self.range_nm[0] > first or self.range_nm[1] < last):
             raise ValueError(
-                f"curves that start from rgb are 3 at least and cover {first:g}-{last:g} nm; these "
-                f"are {self.curves} over {low:g}-{high:g} nm. Widen range_nm, add curves, or start "
-                "from bells."
+                f"curves that start from rgb cover {first:g}-{last:g} nm, and 'range_nm' is "
+                f"{self.range_nm[0]:g}-{self.range_nm[1]:g}. Widen it, or start from bells."
+            )
+        least = {"bells": 2, "bird-uv": 5, "bird-v": 5}.get(self.start, 3)
+        if self.curves < least:
+            raise ValueError(
+                f"curves that start from {self.start} are {least} at least, and 'curves' is "
+                f"{self.curves}. Raise it, or start from bells."
             )
         return self
 

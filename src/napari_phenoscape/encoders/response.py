@@ -13,6 +13,7 @@ from napari_phenoscape.cube import RGB_NM, Band
 from napari_phenoscape.encoders import RGB_ENDS_NM, SpectralResponse
 from napari_phenoscape.encoders.stem import Mix, as_tensor, floored
 from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.vision.systems import VisualSystem, built_in_system
 
 #: The first and the last band speak for so many nm beyond their centres.
 MARGIN_NM = 10.0
@@ -35,6 +36,7 @@ class ResponseCurves(Mix):
     Curves begin as bells of unit area. With ``start: rgb`` the first three begin as bells around
     640, 550 and 460 nm, unmixed so that a camera with these three bands sees each band in its own
     plane and in no other; pretrained kernels for R, G, B go to these three, and zeros to the rest.
+    With an eye, the first begin as its receptors' sensitivities to quanta, of unit area.
 
     Parameters
     ----------
@@ -70,13 +72,19 @@ class ResponseCurves(Mix):
         grid = np.arange(option.range_nm[0], option.range_nm[1] + 1)  # 1 nm apart
         knots, basis = _splines(grid)
         everywhere = _seen(grid, _centres([*bands, *over], option))
-        camera = _camera(grid, knots, basis) if option.start == "rgb" else np.empty((0, len(knots)))
+        match option.start:
+            case "bells":
+                first, names = np.empty((0, len(knots))), []
+            case "rgb":
+                first = _camera(grid, knots, basis)
+                names = [Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True)]
+            case eye:
+                first, names = _receptors(built_in_system(eye), grid, basis)
         bells_nm = np.linspace(
-            grid[everywhere].min(), grid[everywhere].max(), option.curves - len(camera)
+            grid[everywhere].min(), grid[everywhere].max(), option.curves - len(first)
         )
-        curves = np.concatenate([camera, _bells(bells_nm, knots, basis[:, everywhere])])
-        rgb = [Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True)][: len(camera)]
-        super().__init__([*rgb, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])
+        curves = np.concatenate([first, _bells(bells_nm, knots, basis[:, everywhere])])
+        super().__init__([*names, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])
 
         self.grid_nm, self.seen = grid, _seen(grid, centres)
         seen = basis * self.seen
@@ -156,6 +164,17 @@ def _camera(
     seen = (grid >= RGB_ENDS_NM[0]) & (grid <= RGB_ENDS_NM[1])
     answers = mixed @ (basis * seen) @ _interpolation(grid, np.array(RGB_NM))  # (3, 3)
     return np.asarray(np.linalg.solve(answers, mixed), dtype=np.float64)
+
+
+def _receptors(
+    eye: VisualSystem, grid: NDArray[np.float64], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], list[Band]]:
+    """(K, B) coefficients nearest to the sensitivities of an eye, and what each sees."""
+    wanted = eye.sensitivities.at(grid)
+    fitted, *_ = np.linalg.lstsq(basis.T, wanted.T, rcond=None)
+    curves = np.asarray(fitted.T / wanted.sum(axis=1, keepdims=True), dtype=np.float64)
+    peaks = zip(eye.receptors, eye.peaks_nm.tolist(), strict=True)
+    return curves, [Band(name, peak) for name, peak in peaks]
 
 
 def _gaussians(
