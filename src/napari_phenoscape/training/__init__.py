@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -119,7 +120,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     check_caching(experiment, net)
     home = fabric(experiment.runtime, heads=len(net.heads) + len(net.patch_heads))
     _check_ranks(experiment.schedule, home.world_size)
-    compile_encoders(experiment.runtime, net.encoders, home)
+    backbones = [encoder.backbone for encoder in net.encoders]
+    compile_encoders(experiment.runtime, backbones, home)
     run = _run_of_all(experiment, run, home)
     steps = _steps(experiment, crops, known, run, home, net)
     try:
@@ -204,21 +206,11 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     pretrained
         Read the pretrained weights that the experiment names; not needed, and so not looked for,
         where a checkpoint is loaded next.
-
-    Raises
-    ------
-    CollectionError
-        A specimen lacks a modality: the net would take the mean of the bands for a measurement.
     """
     import torch
 
     from napari_phenoscape.model import SimCLR
 
-    if crops.lacking:
-        raise CollectionError(
-            f"{crops.lacking} The net takes specimens that have every modality. Leave the others "
-            "out by the collection's 'pattern', or choose modalities that all of them have."
-        )
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
@@ -280,7 +272,7 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
-    from napari_phenoscape.losses import Projected, agreement, spread, total_loss
+    from napari_phenoscape.losses import agreement, spread, total_loss
     from napari_phenoscape.ranks import any_rank, number, others, synced
     from napari_phenoscape.ranks import share as of_this_rank
     from napari_phenoscape.training.gradient import Gradient
@@ -340,7 +332,7 @@ def _steps(
             step += 1
             seconds.append(time.perf_counter() - start)
             recent.append(float(loss.detach()))
-            joint = seen.z[net.space].detach()
+            joint = seen.z[net.space].detach()[seen.there(net.space)]
             yield Step(
                 step,
                 schedule.steps,
@@ -352,11 +344,10 @@ def _steps(
                 {name: float(term.detach()) for name, term in terms.items()},
             )
             if step % HEALTH_EVERY == 0:
-                alike = Projected(
-                    {name: torch.ones_like(rows) for name, rows in seen.z.items()},
-                    seen.known,
-                    {name: torch.ones_like(rows) for name, rows in seen.patches.items()},
-                    seen.place,
+                alike = dataclasses.replace(
+                    seen,
+                    z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
+                    patches={name: torch.ones_like(rows) for name, rows in seen.patches.items()},
                 )
                 nothing, _ = total_loss(experiment.losses, alike)
                 yield health(step, spread(joint), median(recent), float(nothing))

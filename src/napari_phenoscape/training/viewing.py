@@ -27,11 +27,14 @@ class Inputs(NamedTuple):
         Whether the stems have mixed them already.
     matches
         Cells of the grid that show the same place; None when no loss compares them.
+    present : (2n,) bool each
+        Which of them have a modality; None when all specimens have all.
     """
 
     images: dict[str, Tensor]
     mixed: bool
     matches: Matches | None
+    present: dict[str, Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,4 +86,21 @@ class Viewing:
             count = len(specimens)
             found = matches(both.part(slice(count)), both.part(slice(count, None)), net.grid)
             matched = Matches(*(rows.to(self.device) for rows in found))
-        return Inputs(inputs, mix is not None, matched)
+        return Inputs(inputs, mix is not None, matched, self.present(specimens))
+
+    def present(self, specimens: NDArray[np.int64]) -> dict[str, Tensor] | None:
+        """(2n,) by modality, which views of (n,) specimens have it; None when all have all."""
+        there = present(self.crops, specimens, self.device)
+        return {name: rows.repeat(2) for name, rows in there.items()} or None
+
+
+def present(
+    crops: Crops, specimens: NDArray[np.int64], device: torch.device
+) -> dict[str, Tensor]:
+    """(n,) by modality, which of some specimens have it; empty when all of ``crops`` have all."""
+    if not crops.lacking:
+        return {}
+    return {
+        name: torch.from_numpy(having[specimens]).to(device)
+        for name, having in crops.present.items()
+    }
