@@ -268,8 +268,8 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(
         "napari_phenoscape.collection.specimens.open_cube",
-        lambda path, real=store.Collection.cubes.__globals__["open_cube"]: (
-            opened.append(path) or real(path)
+        lambda path, read_as, real=store.Collection.cubes.__globals__["open_cube"]: (
+            opened.append(path) or real(path, read_as)
         ),
     )
     reading = prepare(collection, [as_modality("rgb")], 14)
