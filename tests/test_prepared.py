@@ -28,6 +28,7 @@ from napari_phenoscape.embedding import embed
 from napari_phenoscape.errors import BandMismatchError, CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Notice, Progress, Saved, result
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.io import Interpretation
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
 from napari_phenoscape.store import Crops, Preparation, prepare
@@ -153,6 +154,8 @@ def test_the_key_follows_the_sources_and_the_settings_and_nothing_else(folder, t
     for changed in ("a.bmp", "b.png"):
         touch(drawer / changed)
         others.append(key())
+    source = source.model_copy(update={"read_as": Interpretation(full_scale=200)})
+    others.append(key())
     Image.fromarray(mask).save(drawer / "c.png")
     Image.fromarray(np.full((9, 9, 3), 99, np.uint8)).save(drawer / "c.bmp")
     others.append(key())

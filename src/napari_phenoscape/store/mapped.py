@@ -27,9 +27,10 @@ class OnDisk:
         return len(self._numbers)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        found = self._numbers[index]
+        found: NDArray[Any] = self._numbers[index]
         # an index of slices is a part of the mapping, one of numbers was read already
-        return found.astype(self.dtype, copy=np.may_share_memory(found, self._numbers))
+        shared = np.may_share_memory(found, self._numbers)
+        return np.asarray(found.astype(self.dtype, copy=shared))
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[i] for i in range(len(self)))
