@@ -153,7 +153,7 @@ class Encoders(nn.ModuleList):
         if not self.together:
             every = [None] * len(planes) if present is None else present
             return [_seen(*each) for each in zip(self, planes, every, strict=True)]
-        # specimen by specimen, its modalities side by side
+        # specimen by specimen, its modalities side by side: an order that is the same on all ranks
         rows = torch.stack(planes, dim=1).flatten(0, 1)
         here = None if present is None else torch.stack(tuple(present), dim=1).flatten()
         h, grid = _seen(next(iter(self)), rows, here)
