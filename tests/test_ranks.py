@@ -77,7 +77,7 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     here = {name: there[mine].repeat(2) for name, there in present.items()}
     found_z = model(views[:, mine].flatten(0, 1), here)
     z = {name: ranks.gathered(rows) for name, rows in found_z.items()}
-    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present))
+    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present=present))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), "draws": draws}
     found |= {f"z {name}": rows.detach() for name, rows in z.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -257,6 +259,24 @@ def test_a_listener_that_is_killed_does_not_end_the_training(
     process.stdout.close()
     assert process.wait(60) == 0
     assert read_events(run)[-1] == Finished(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "processes", "tools", "words"),
+    [
+        ("cpu", 1, None, r"needs a C\+\+ compiler \(g\+\+ or clang\+\+\), and none is on the PATH"),
+        ("cpu", 2, "/usr/bin", "does not work on 'cpu' in 2 processes"),
+        ("mps", 1, "/usr/bin", "does not work on 'mps'"),
+    ],
+)
+def test_encoders_that_cannot_be_compiled_say_why(
+    monkeypatch: pytest.MonkeyPatch, kind: str, processes: int, tools: str | None, words: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: tools)
+    home = SimpleNamespace(device=torch.device(kind), world_size=processes)
+    with pytest.raises(OptionError, match=rf"^runtime\.compile {words}\. Set .* to false\.$"):
+        runtime.compile_encoders(Runtime(compile=True), [], home)  # type: ignore[arg-type]
+    runtime.compile_encoders(Runtime(), [], home)  # type: ignore[arg-type]
 
 
 def test_bf16_and_float32_are_what_fabric_is_asked_for() -> None:
