@@ -38,12 +38,12 @@ from napari_phenoscape.samples.experiments import RGB_UV
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training import build_model, specimens_of, train
 
-#: Pixels of a view; the grid is 5 × 5, and a wing's large spot is about as wide as a cell.
+#: Pixels of a view; the grid is 10 × 10, and a wing's large spot is about as wide as a cell.
 SIZE, BACKBONE, SPECIMENS, BATCH = 160, "shufflenet_v2_x0_5", 96, 32
 WAYS = {
     "nt_xent": [{"kind": "nt_xent"}],
     "nt_xent + local_patches": [{"kind": "nt_xent"}, {"kind": "local_patches"}],
-    "nt_xent + local_patches, weight 1": [
+    "the same, local_patches of weight 1": [
         {"kind": "nt_xent"},
         {"kind": "local_patches", "weight": 1.0},
     ],
@@ -51,7 +51,7 @@ WAYS = {
 
 
 def elements(folder: Path, collection: Collection, crops: Crops) -> pd.DataFrame:
-    """Planted elements: number of the specimen in the collection, x and y in its crop, material."""
+    """Planted elements: number of the specimen; x, y and radius in its crop, pixels; material."""
     table = pd.read_csv(folder / "patches.csv")
     # drawn over the large spots, at the same centres
     table = table[~((table.element == "eyespot") & (table.individual % 2 == 1))]
@@ -64,8 +64,8 @@ def elements(folder: Path, collection: Collection, crops: Crops) -> pd.DataFrame
         scale = side / max(row1 - row0, column1 - column0)
         x = (spot.column + 0.5 - (column0 + column1) / 2) * scale + side / 2 - 0.5
         y = (spot.row + 0.5 - (row0 + row1) / 2) * scale + side / 2 - 0.5
-        rows.append((i, x, y, spot.individual % 2, spot.material))
-    return pd.DataFrame(rows, columns=["specimen", "x", "y", "species", "material"])
+        rows.append((i, x, y, spot.radius * scale, spot.individual % 2, spot.material))
+    return pd.DataFrame(rows, columns=["specimen", "x", "y", "radius", "species", "material"])
 
 
 class Seen(NamedTuple):
@@ -77,12 +77,15 @@ class Seen(NamedTuple):
         Unit vectors.
     inside : (N, K)
         Cells that show specimen.
+    shows : (M, K)
+        Cells of its specimen whose centre lies on an element.
     cells : (M,)
-        Cell of each element.
+        The cell nearest to its centre.
     """
 
     grids: Tensor
     inside: Tensor
+    shows: Tensor
     cells: Tensor
 
 
@@ -104,9 +107,15 @@ def seen(net: SimCLR, experiment: Experiment, crops: Crops, spots: pd.DataFrame)
     vectors = normalize(vectors - vectors.mean((0, 1)), dim=2)
     points = torch.from_numpy(spots[["x", "y"]].assign(one=1.0).to_numpy(np.float32))
     moved = torch.einsum("mij,mj->mi", view.matrix[spots.specimen.to_numpy()], points)[:, :2]
-    column, row = ((moved - lattice.first) / lattice.step).round().clip(0, lattice.rows - 1).long().T
-    inside = _cells(view, lattice)[2]
-    return Seen(vectors, inside, row * lattice.columns + column)
+    x, y = (
+        lattice.first + lattice.step * torch.arange(number)
+        for number in (lattice.columns, lattice.rows)
+    )
+    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
+    away = torch.cdist(moved, centres)
+    scale = experiment.image_size / crops.images.shape[-1]
+    shows = away <= torch.tensor(spots.radius.to_numpy(np.float32) * scale)[:, None]
+    return Seen(vectors, _cells(view, lattice)[2], shows, away.argmin(1))
 
 
 def silhouette(found: Seen, spots: pd.DataFrame) -> float:
@@ -124,7 +133,9 @@ def share_found(found: Seen, spots: pd.DataFrame) -> tuple[float, float]:
     specimen, species = spots.specimen.to_numpy(), spots.species.to_numpy()
     cells, codes = found.cells.numpy(), pd.factorize(spots.material)[0]
     shows = np.zeros((codes.max() + 1, *found.inside.shape), dtype=bool)
-    shows[codes, specimen, cells] = True
+    for code, number, cell, own in zip(codes, specimen, cells, found.shows.numpy(), strict=True):
+        shows[code, number] |= own
+        shows[code, number, cell] = True
     hits, chances = [], []
     for i in range(len(spots)):
         others = np.setdiff1d(specimen[(species == species[i])], specimen[i])
@@ -153,7 +164,7 @@ def main(steps: int, seeds: int) -> None:
         result(write_samples(folder, specimens=SPECIMENS, size=SIZE, drawer=False))
         given = RGB_UV.anchored(folder).model_dump(mode="json")
         given |= {"image_size": SIZE, "runs": str(Path(name) / "runs")}
-        given["encoder"]["backbone"] = BACKBONE
+        given["encoder"] |= {"backbone": BACKBONE, "readout": {"skip": 1}}
         given["schedule"] |= {"steps": steps, "batch_size": BATCH, "checkpoint_every": steps}
         for seed in range(seeds):
             for way, losses in WAYS.items():

@@ -374,4 +374,4 @@ def test_the_places_of_the_grid_look_where_their_gradient_comes_from(backbone, s
     (seen * torch.randn(seen.shape[1])).sum().backward()
     weight = images.grad.square().sum((0, 1, 2))
     centre = float((weight * torch.arange(size)).sum() / weight.sum())
-    assert centre == pytest.approx(net.grid.first + net.grid.step * place, abs=4)
+    assert centre == pytest.approx(net.grid.first + net.grid.step * place, abs=5)

@@ -114,7 +114,7 @@ def test_fourteen_by_fourteen_tokens_match_by_geometry_and_hardly_by_index() -> 
     apart = (found.place[:32] - found.place[32:]).norm(dim=2)[real]
     assert real.sum(1).min() == PAIRS
     assert (apart <= 1).float().mean() >= 0.95
-    (a, width_a), (b, width_b) = shown_at(first, tiles(14, 14, 16)), shown_at(second, tiles(14, 14, 16))
+    (a, width_a), (b, width_b) = (shown_at(view, tiles(14, 14, 16)) for view in (first, second))
     by_index = (a - b).norm(dim=2) <= torch.minimum(width_a, width_b)[:, None]
     assert by_index.float().mean() < 0.06
 

@@ -27,8 +27,13 @@ SPECIMENS, STEP = 7, 4
 EVERYBODY = np.arange(SPECIMENS)
 
 
-def crops(bands: tuple[Band, ...], modalities: dict[str, list[int]], size: int = 64) -> Crops:
-    """Smooth random pictures."""
+def crops(
+    bands: tuple[Band, ...],
+    modalities: dict[str, list[int]],
+    lacking: dict[str, list[int]] = {},  # noqa: B006  read only
+    size: int = 64,
+) -> Crops:
+    """Coarse random pictures; some specimens lack a modality."""
     random = np.random.default_rng(0)
     coarse = random.uniform(size=(SPECIMENS, len(bands), 8, 8)).astype(np.float32)
     images = coarse.repeat(size // 8, 2).repeat(size // 8, 3)
@@ -38,15 +43,17 @@ def crops(bands: tuple[Band, ...], modalities: dict[str, list[int]], size: int =
         ids=tuple(f"moth {i}" for i in range(SPECIMENS)),
         bands=bands,
         modalities={name: np.array(index) for name, index in modalities.items()},
+        present={
+            name: ~np.isin(np.arange(SPECIMENS), lacking.get(name, [])) for name in modalities
+        },
         mean=np.full(len(bands), 0.5, np.float32),
         std=np.full(len(bands), 0.3, np.float32),
     )
 
 
-COLOURS = crops(
-    tuple(Band(f"{name}{i}") for name in ("rgb", "uv") for i in range(3)),
-    {"rgb": [0, 1, 2], "uv": [3, 4, 5]},
-)
+BANDS = tuple(Band(f"{name}{i}") for name in ("rgb", "uv") for i in range(3))
+BOTH = {"rgb": [0, 1, 2], "uv": [3, 4, 5]}
+COLOURS = crops(BANDS, BOTH)
 SPECTRA = crops(
     tuple(Band(f"{nm} nm", float(nm)) for nm in range(400, 800, 40)), {"full": [*range(10)]}
 )
@@ -112,6 +119,13 @@ def test_the_gradient_of_a_batch_in_chunks_is_that_of_the_whole(backbone: str, c
     assert all(float(slope.abs().max()) > 0 for slope in parts[1].values())
 
 
+def test_specimens_that_lack_a_modality_do_so_in_chunks_too() -> None:
+    pictures = crops(BANDS, BOTH, lacking={"uv": [0, 1, 2, 5], "rgb": [3]})
+    whole, parts = (found(experiment("squeezenet1_1", chunk), pictures) for chunk in (0, 3))
+    assert_same(whole[0], parts[0])
+    assert_same(whole[1], parts[1])
+
+
 def test_bands_that_are_mixed_before_the_warp_learn_in_chunks_too() -> None:
     given = {
         "modalities": ["full"],
@@ -128,7 +142,8 @@ def test_bands_that_are_mixed_before_the_warp_learn_in_chunks_too() -> None:
     )
     assert float(parts[1]["encoders.0.stem.coefficients"].abs().max()) > 0
     for name, value in whole[1].items():
-        torch.testing.assert_close(parts[1][name], value, rtol=1e-4, atol=1e-6, msg=name)
+        # in float32, which the batch norm of a head enlarges; half a batch would differ by a fifth
+        assert (parts[1][name] - value).norm() <= 0.01 * value.norm(), name
 
 
 def test_dropout_is_the_same_in_both_passes() -> None:
@@ -161,7 +176,7 @@ def test_dropout_is_the_same_in_both_passes() -> None:
 def test_no_more_specimens_than_a_chunk_are_ever_in_the_encoders() -> None:
     gradient, net = built(experiment("squeezenet1_1", 3), COLOURS)
     seen: list[tuple[int, bool]] = []
-    net.encoders[0].register_forward_hook(
+    net.encoders[0].backbone.register_forward_hook(
         lambda _, images, features: seen.append((len(images[0]) // 2, torch.is_grad_enabled()))
     )
     gradient(EVERYBODY, STEP)
@@ -171,7 +186,7 @@ def test_no_more_specimens_than_a_chunk_are_ever_in_the_encoders() -> None:
 def test_a_chunk_as_large_as_the_batch_is_one_pass() -> None:
     gradient, net = built(experiment("squeezenet1_1", SPECIMENS), COLOURS)
     seen: list[bool] = []
-    net.encoders[0].register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
+    net.encoders[0].backbone.register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
     gradient(EVERYBODY, STEP)
     assert seen == [True]
 
@@ -209,7 +224,7 @@ def projected(sick: Iterator[int]) -> Projected:
     ids=["some", "all", "none"],
 )
 def test_a_loss_that_is_no_number_names_the_specimens_to_look_at(sick, words: str) -> None:
-    pictures = crops(COLOURS.bands, {"rgb": [0, 1, 2]})
+    pictures = crops(BANDS, {"rgb": [0, 1, 2]})
     pictures.images[1, 2, 5, 5] = 1e30
     pictures.images[6, 0, 0, 0] = 80.0
     order = np.array([0, 1, 3, 2, 6, 4, 5])  # of the batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -35,17 +35,16 @@ def lattice(net: nn.Module) -> Iterator[list[tuple[float, float]]]:
     """
     reached, known = [(0.0, 1.0)], set[tuple[int, int]]()
 
-    def follow(layer: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+    def follow(layer: Any, given: tuple[Tensor, ...], out: Tensor) -> None:
         before, after = given[0].shape[2], out.shape[2]
         if before == after or (before, after) in known:
             return
         known.add((before, after))
+        dilation = getattr(layer, "dilation", 1)
         kernel, stride, padding, dilation = (
-            float(value[0] if isinstance(value, tuple) else value)
-            for value in (
-                layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1)
-            )
-        )  # fmt: skip
+            value[0] if isinstance(value, tuple) else value
+            for value in (layer.kernel_size, layer.stride, layer.padding, dilation)
+        )
         first, step = reached[-1]
         reached.append((first + ((kernel - 1) * dilation / 2 - padding) * step, step * stride))
 
