@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
 from napari_phenoscape.collection import Folder, collect
-from napari_phenoscape.cube import Band, Cube, as_modality
+from napari_phenoscape.cube import Band, Cube, Modality, as_modality
+from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
@@ -73,6 +74,52 @@ def test_catches_are_a_collection_like_any_other(tmp_path):
     spread = crops.images[:, :, 3, 6].std(axis=0)
     assert spread[0] > 0.03
     assert spread[2:].max() < 0.01
+
+
+def test_catches_are_modalities_by_name_beside_the_bands(tmp_path):
+    for seed in range(3):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    tit = tmp_path / "tit.csv"
+    tit.write_text("receptor,peak_nm\nuv,371\nlw,563\n")
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    names = ("full", "bird-uv+uv", Modality(name="tit", eye=tit))
+    crops = result(prepare(collection, [as_modality(name) for name in names], 8))
+    assert len(crops.modalities["full"]) == len(NM)  # and no catch among them
+    own, tits = (crops.modalities[name] for name in ("bird-uv+uv", "tit"))
+    assert [crops.bands[i].name for i in own[:5]] == [
+        "bird-uv uv", "bird-uv sw", "bird-uv mw", "bird-uv lw", "bird-uv dbl",
+    ]  # fmt: skip
+    assert [crops.bands[i].name for i in own[5:]] == [f"{nm:g} nm" for nm in NM if nm < 400]
+    assert [crops.bands[i].name for i in tits] == ["tit uv", "tit lw"]
+    first = open_cube(tmp_path / "wing0.bil")
+    for index, eye in ((own[:5], read_eye("bird-uv")), (tits, read_eye(str(tit)))):
+        expected = cone_catch(first, eye).reflectance()[:, 3, 6]
+        np.testing.assert_allclose(crops.images[0, index, 3, 6], expected, rtol=1e-5)
+
+
+def test_an_eye_alone_that_the_cubes_do_not_suit_is_refused(tmp_path):
+    for seed in range(2):
+        scan(tmp_path, f"wing{seed}")
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    with pytest.raises(BandMismatchError, match="sees 68% of what the receptor uv of 'honeybee'"):
+        result(prepare(collection, [as_modality("honeybee")], 8))
+    with pytest.raises(BandMismatchError, match="no bands for the modality 'honeybee'"):
+        result(prepare(collection, [as_modality(name) for name in ("vis", "honeybee")], 8))
+
+
+def test_a_net_learns_from_catches_by_name(tmp_path):
+    for seed in range(4):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    yaml = tmp_path / "birds.yaml"
+    yaml.write_text(
+        "collection: {kind: folder, path: ., pattern: '*.bil'}\n"
+        "modalities: [bird-uv]\nimage_size: 32\n"
+        "schedule: {steps: 1, batch_size: 4}\n"
+    )
+    run("train", str(yaml))
+    (directory,) = (tmp_path / "runs").iterdir()
+    run("embed", str(directory))
+    assert len(pd.read_parquet(directory / "embeddings.parquet")) == 4
 
 
 def test_the_colours_of_regions_are_a_table(tmp_path):

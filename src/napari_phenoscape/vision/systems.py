@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.cube import VISUAL_SYSTEMS
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.vision.curves import (
     Curves,
@@ -19,9 +20,6 @@ from napari_phenoscape.vision.curves import (
 )
 from napari_phenoscape.vision.quadrature import steps_nm
 from napari_phenoscape.vision.templates import oil_droplet, pigment
-
-#: Built in, and known by these words.
-VISUAL_SYSTEMS = ("human", "bird-uv", "bird-v", "honeybee")
 
 #: Receptors that see brightness and no colour: double cones, as micaToolbox and pavo name them.
 ACHROMATIC = ("dbl", "lum")
