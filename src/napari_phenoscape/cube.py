@@ -173,8 +173,8 @@ class Modality(Option):
     )
     eye: Path | None = Field(
         None,
-        description="or: what the receptors of an eye catch, by a CSV of sensitivities, of pigments, "
-        "or of a camera's model",
+        description="or: what the receptors of an eye catch, by a CSV of sensitivities, "
+        "pigments, or a camera's model",
     )
 
     @property
@@ -195,6 +195,11 @@ class Modality(Option):
             The cube lacks a band; the message says which bands it has.
         """
         found = [self._index(cube, band) for band in self.bands] or self._by_rule(cube)
+        if not found and self.eyes:
+            raise BandMismatchError(
+                f"{describe(cube)} has no catches for the modality '{self.name}'. "
+                "`phenoscape convert --vision` computes them, or says what the cube does not see."
+            )
         if not found:
             raise BandMismatchError(
                 f"{describe(cube)} has no bands for the modality '{self.name}'. "
@@ -291,7 +296,7 @@ def _caught_by(eye: str, cube: Cube) -> list[int]:
 
 def describe(cube: Cube) -> str:
     """A cube in words, e.g. ``'scan.bil' (408 bands: 348-810 nm)``."""
-    bands = [band for band in cube.bands if not band.eye]
+    bands = [band for band in cube.bands if not band.eye] or cube.bands
     centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
     span = (
         f"{min(centres):.0f}-{max(centres):.0f} nm"
