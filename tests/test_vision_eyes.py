@@ -103,7 +103,7 @@ def test_the_average_birds_cones_are_their_pigments_behind_droplets():
 
 
 def test_human_cones_are_those_of_the_cie_in_quanta():
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.printoptions():  # it changes both
         warnings.simplefilter("ignore")
         import colour
     energy = colour.MSDS_CMFS["Stockman & Sharpe 2 Degree Cone Fundamentals"]
