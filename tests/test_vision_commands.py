@@ -97,6 +97,20 @@ def test_catches_are_modalities_by_name_beside_the_bands(tmp_path):
         np.testing.assert_allclose(crops.images[0, index, 3, 6], expected, rtol=1e-5)
 
 
+def test_kept_crops_are_made_again_when_the_eye_has_changed(tmp_path):
+    for seed in range(2):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    eye = tmp_path / "eye.csv"
+    uv = []
+    for peak in (371, 371, 500):
+        eye.write_text(f"receptor,peak_nm\none,{peak}\n")
+        modality = Modality(name="mine", eye=eye)
+        crops = result(prepare(collection, [modality], 8, folder=tmp_path / "kept", keep=True))
+        uv.append(crops.images[0][0, 3, 6])
+    assert uv[0] == uv[1] != uv[2]
+
+
 def test_an_eye_alone_that_the_cubes_do_not_suit_is_refused(tmp_path):
     for seed in range(2):
         scan(tmp_path, f"wing{seed}")
