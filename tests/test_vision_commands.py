@@ -119,6 +119,9 @@ def test_an_eye_alone_that_the_cubes_do_not_suit_is_refused(tmp_path):
         result(prepare(collection, [as_modality("honeybee")], 8))
     with pytest.raises(BandMismatchError, match="no catches for the modality 'honeybee'"):
         result(prepare(collection, [as_modality(name) for name in ("vis", "honeybee")], 8))
+    # nor are the bands beside it taken for all that was asked for
+    with pytest.raises(BandMismatchError, match=r"no catches for the modality 'vis\+honeybee'"):
+        result(prepare(collection, [as_modality(name) for name in ("uv", "vis+honeybee")], 8))
 
 
 def test_a_net_learns_from_catches_by_name(tmp_path):

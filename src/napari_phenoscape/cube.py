@@ -222,6 +222,8 @@ class Modality(Option):
         if self.eye is not None:
             return _caught_by(self.name, cube)
         if self.range_nm is None:
+            if not all(_caught_by(eye, cube) for eye in self.eyes):
+                return []
             return [i for part in self.name.split("+") for i in _built_in(part, cube)]
         low, high = self.range_nm
         return [
