@@ -107,15 +107,15 @@ def test_a_cone_catch_cube_is_lazy_and_reads_like_any_other(monkeypatch):
     mask = np.eye(9, 7, dtype=bool)
     scan = Cube(array, cube(array[:, 0]).bands, Path("wing.bil"), mask=mask)
     found = cone_catch(scan, read_eye("bird-uv"))
-    assert [band.name for band in found.bands] == ["uv", "sw", "mw", "lw", "dbl"]
-    assert [band.region for band in found.bands] == ["uv", "vis", "vis", "vis", "vis"]
+    assert [band.name for band in found.bands] == ["lw", "mw", "sw", "uv", "dbl"]
+    assert [band.region for band in found.bands] == ["vis", "vis", "vis", "uv", "vis"]
     assert found.wavelengths_nm is None
-    assert (found.shape, found.array.dtype, found.rgb_bands) == ((5, 9, 7), np.float32, (3, 2, 1))
+    assert (found.shape, found.array.dtype, found.rgb_bands) == ((5, 9, 7), np.float32, (0, 1, 2))
     assert found.mask is mask
     whole = found.array[...]
     weights, _ = catch_weights(scan, read_eye("bird-uv"), illuminant("d65"))
     np.testing.assert_allclose(whole, np.einsum("kc,chw->khw", weights, array), rtol=1e-5)
-    monkeypatch.setattr("napari_phenoscape.vision.catch.BLOCK", 1)
+    monkeypatch.setattr("napari_phenoscape.processing.blocks.BLOCK", 1)
     np.testing.assert_allclose(found.array[...], whole, rtol=1e-6)
     for part in ([3, 0], slice(1, None, 3), slice(None, None, -2)), (1, 4, 5):
         np.testing.assert_allclose(found.array[part], whole[part], rtol=1e-6)
