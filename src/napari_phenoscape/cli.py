@@ -213,8 +213,9 @@ def picture(
     show: Annotated[
         str,
         typer.Option(
-            help="'colours', 'true colour', 'colour infrared', 'UV false colour', 'UV yellow-blue', "
-            "'principal components'; a band by name or nm; or three, e.g. 640,550,460"
+            help="'colours', 'true colour', 'colour infrared', 'UV false colour', "
+            "'UV yellow-blue', 'principal components'; a band by name or nm; or three, e.g. "
+            "640,550,460"
         ),
     ] = "colours",
 ) -> None:

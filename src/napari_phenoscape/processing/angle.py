@@ -41,8 +41,8 @@ def spectral_angle(cube: Cube, references: Sequence[tuple[str, NDArray[np.float6
     for name, reference in references:
         if (common := int((np.isfinite(reference) & good).sum())) < 2:
             raise BandMismatchError(
-                f"'{name}' shares {common} of the {len(good)} bands of '{cube.path.name}'; an angle "
-                "needs two. Choose a spectrum of the same wavelengths."
+                f"'{name}' shares {common} of the {len(good)} bands of '{cube.path.name}'; an "
+                "angle needs two. Choose a spectrum of the same wavelengths."
             )
     targets = [np.where(good, reference, np.nan) for _, reference in references]
     array = OfSpectra(

@@ -11,6 +11,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -68,7 +69,7 @@ class Dock(QWidget):
         self.foot.setSpacing(4)
         self.progress = QProgressBar()
         self.progress.hide()
-        self.words = note()
+        self.words = self._error_words = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -89,8 +90,7 @@ class Dock(QWidget):
 
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""
-        self.words.setStyleSheet(ERROR if error else PLAIN)
-        self.words.setText(words)
+        tell(self.words, words, error)
 
     def button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
         """A button that explains itself."""
@@ -105,9 +105,13 @@ class Dock(QWidget):
         button.setEnabled(not unless)
         button.setToolTip(unless or self._tips[button])
 
-    def follow(self, task: Task, done: str = "") -> None:
-        """Show the progress of a task, and how it ended; the task before it is forgotten."""
+    def follow(self, task: Task, done: str = "", beside: QLabel | None = None) -> None:
+        """Show the progress of a task, and how it ended; the task before it is forgotten.
+
+        What goes wrong is said at the foot, or ``beside`` the field that it comes from.
+        """
         self._followed, self._done_words = task, done
+        self._error_words = beside or self.words
         self.say("")
         self.progress.setRange(0, 0)
         self.progress.setFormat(task.title)
@@ -124,7 +128,7 @@ class Dock(QWidget):
             self.progress.setValue(event.done)
             self.progress.setFormat(f"{event.what}: {event.done} of {event.total}")
         elif isinstance(event, Failed):
-            self.say(event.message, error=True)
+            tell(self._error_words, event.message, error=True)
 
     def _on_state(self, state: str) -> None:
         task = self._followed
@@ -135,6 +139,12 @@ class Dock(QWidget):
             self.say(f"{task.title}: stopped.")
         elif state == "done" and self._done_words:
             self.say(self._done_words)
+
+
+def tell(label: QLabel, words: str, error: bool = False) -> None:
+    """Put a sentence into a label, in red when something is wrong."""
+    label.setStyleSheet(ERROR if error else PLAIN)
+    label.setText(words)
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:
