@@ -69,13 +69,17 @@ class Dock(QWidget):
         self.foot.setSpacing(4)
         self.progress = QProgressBar()
         self.progress.hide()
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setToolTip("End this piece of work; nothing that was there is lost")
+        self.stop_button.clicked.connect(self._stop)
+        self.stop_button.hide()
         self.words = self._error_words = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(scroll, 1)
         layout.addLayout(self.foot)
-        self.foot.addWidget(self.progress)
+        self.foot.addLayout(row(self.progress, self.stop_button))
         self.foot.addWidget(self.words)
         self.setMinimumWidth(300)
 
@@ -116,9 +120,14 @@ class Dock(QWidget):
         self.progress.setRange(0, 0)
         self.progress.setFormat(task.title)
         self.progress.show()
+        self.stop_button.show()
         # methods, not lambdas: Qt disconnects them when the dock is closed
         task.happened.connect(self._on_event)
         task.state_changed.connect(self._on_state)
+
+    def _stop(self) -> None:
+        if self._followed is not None:
+            self._followed.stop()
 
     def _on_event(self, event: Event) -> None:
         if self.sender() is not self._followed:
@@ -135,6 +144,7 @@ class Dock(QWidget):
         if task is None or self.sender() is not task or task.busy:
             return
         self.progress.hide()
+        self.stop_button.hide()
         if state == "stopped":
             self.say(f"{task.title}: stopped.")
         elif state == "done" and self._done_words:
@@ -142,9 +152,10 @@ class Dock(QWidget):
 
 
 def tell(label: QLabel, words: str, error: bool = False) -> None:
-    """Put a sentence into a label, in red when something is wrong."""
+    """Put a sentence into a label, in red when something is wrong; without words it is hidden."""
     label.setStyleSheet(ERROR if error else PLAIN)
     label.setText(words)
+    label.setVisible(bool(words))
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:

@@ -98,7 +98,13 @@ class SpectrumDock(Dock):
             if layer in self._layers:
                 self.cubes.setCurrentIndex(self._layers.index(layer))
             else:
-                layer.colorbar.visible = True
+                self._show_scale(layer)
+
+    def _show_scale(self, plane: Any) -> None:
+        """Show the colour bar of a plane, and of no other of ours: they would cover the picture."""
+        for layer in self.viewer.layers:
+            if layer.metadata.get("phenoscape", {}).get("role") == "plane":
+                layer.colorbar.visible = layer is plane or layer == plane
 
     def refresh(self) -> None:
         """Let every part show what is possible now."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
@@ -46,6 +46,7 @@ class ReferenceBox(QComboBox):
         self.dock = dock
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         without_wheel(self)
         self.none = none
         self.files: list[Path] = []
@@ -147,6 +148,7 @@ class CalibrationSection(QWidget):
         self.panel.setRange(0.01, 1)
         self.panel.setSingleStep(0.01)
         self.panel.setValue(1)
+        self.panel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.panel.setToolTip("Reflectance of the white panel, 0-1; it is on its label")
         without_wheel(self.panel)
         self.words = note()
@@ -163,6 +165,7 @@ class CalibrationSection(QWidget):
         form.addRow("dark", self.dark)
         form.addRow("panel", self.panel)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(form)
         layout.addWidget(self.words)

@@ -73,6 +73,10 @@ class Chart(QObject):
         assert self._cube is not None
         return _places(self._cube.wavelengths_nm, len(self._cube.bands))
 
+    @property
+    def _by_band(self) -> bool:
+        return self._cube is not None and self._cube.wavelengths_nm is None
+
     def show_cube(self, cube: Cube | None) -> None:
         """Axis and shades for the bands of a cube."""
         self._cube = cube
@@ -85,13 +89,11 @@ class Chart(QObject):
             line.setVisible(cube is not None)
         if cube is None:
             return
-        by_nm = cube.wavelengths_nm is not None
-        self.plot.setLabel("bottom", "wavelength (nm)" if by_nm else "band")
-        named = (
-            [] if by_nm or len(cube.bands) > NAMED else list(enumerate(b.name for b in cube.bands))
-        )
-        self.plot.getAxis("bottom").setTicks([named] if named else None)
-        if by_nm:
+        self.plot.setLabel("bottom", "band" if self._by_band else "wavelength (nm)")
+        few = self._by_band and len(cube.bands) <= NAMED
+        names = [(place, band.name) for place, band in enumerate(cube.bands)]
+        self.plot.getAxis("bottom").setTicks([names] if few else None)
+        if not self._by_band:
             start, (low, high) = 0.0, (float(self.x.min()), float(self.x.max()))
             for region, end in REGION_ENDS_NM:
                 if start < high and end > low:
@@ -162,7 +164,8 @@ class Chart(QObject):
             self._show_all()
 
     def _show_all(self) -> None:
-        self.plot.setXRange(float(self.x.min()), float(self.x.max()))
+        edge = 0.5 if self._by_band else 0.0
+        self.plot.setXRange(float(self.x.min()) - edge, float(self.x.max()) + edge)
         self.plot.enableAutoRange(y=True)
 
     def _shade_runs(self, words: list[Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_phenoscape.events import Event, Failed, Progress
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from napari_phenoscape.widgets.spectrum import SpectrumDock
 
 COMPOSITE = "Making the picture"
+
+
+def picture_of(source: Any) -> str:
+    """The group (`place`) of the picture of a cube's layer."""
+    return f"picture {source.unique_id}"
 
 
 class PictureSection(QWidget):
@@ -38,9 +44,9 @@ class PictureSection(QWidget):
         self.dock, self.chart = dock, chart
         self.show_as = short_combo()
         self.show_as.setToolTip("What is shown as red, green and blue")
-        self.show_as.setPlaceholderText("three bands of your own")
         self.shown = note()
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.show_as)
         layout.addWidget(self.shown)
@@ -55,6 +61,8 @@ class PictureSection(QWidget):
         self.show_as.clear()
         if cube is not None:
             self.show_as.addItems(ways(cube))
+        self.show_as.setPlaceholderText("choose a picture…")
+        self.show_as.setCurrentIndex(-1)
         self.show_as.blockSignals(False)
         self.show_as.setEnabled(cube is not None)
         if cube is not None:
@@ -70,6 +78,7 @@ class PictureSection(QWidget):
 
     def _dragged(self) -> None:
         self.show_as.blockSignals(True)
+        self.show_as.setPlaceholderText("three bands of your own")
         self.show_as.setCurrentIndex(-1)
         self.show_as.blockSignals(False)
         self._say()
@@ -102,11 +111,11 @@ class PictureSection(QWidget):
         if self._next is None or self.dock.layer is None:
             return
         (cube, show), self._next = self._next, None
-        at = np.asarray(self.dock.layer.translate)[-2:]
+        layer = self.dock.layer
 
         def verb() -> Generator[Event, None, Any]:
             yield Progress("making the picture", 0, 1)
-            return picture_layer(cube, show), at
+            return picture_layer(cube, show), layer
 
         task = self.dock.session.do(COMPOSITE, verb, self._show, torch=False)
         if isinstance(show, str):
@@ -116,12 +125,18 @@ class PictureSection(QWidget):
         task.state_changed.connect(self._on_state)
 
     def _show(self, made: tuple[Any, Any]) -> None:
-        picture, at = made
-        selection = self.dock.viewer.layers.selection
-        active = selection.active
-        place(self.dock.viewer, [picture], "composite", at=at)
+        picture, source = made
+        viewer = self.dock.viewer
+        active = viewer.layers.selection.active
+        at = np.asarray(source.translate)[-2:]
+        (layer,) = place(viewer, [picture], picture_of(source), at=at)
+        # it was asked for: nothing hides it
+        layer.visible = True
+        images = [i for i, one in enumerate(viewer.layers) if isinstance(one, Image) and one.visible]
+        if viewer.layers[images[-1]] is not layer:
+            viewer.layers.move(viewer.layers.index(layer), images[-1] + 1)
         self.dock.kept.mark()  # above it
-        selection.active = active
+        viewer.layers.selection.active = active
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Failed):

@@ -71,6 +71,7 @@ class ComputeSection(QWidget):
         )
         self.angle_words = note()
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row(self.over, self.smooth_button))
         layout.addWidget(self.smooth_words)
@@ -80,6 +81,8 @@ class ComputeSection(QWidget):
         layout.addWidget(self.index_words)
         layout.addWidget(self.angle_button)
         layout.addWidget(self.angle_words)
+        for words in (self.smooth_words, self.continuum_words, self.index_words, self.angle_words):
+            tell(words, "")
 
     def refresh(self) -> None:
         """What is possible with the cube and the spectra that there are."""

@@ -38,6 +38,10 @@ REGION = "Mean spectrum"
 CURVES = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#009e73", "#d55e00", "#0072b2")
 
 
+#: Of an entry whose curve is not drawn.
+HIDDEN = "#808080"
+
+
 @dataclass(frozen=True, eq=False)
 class Kept:
     """A spectrum on the list.
@@ -103,6 +107,7 @@ class KeptSection(QWidget):
             self._save,
         )  # fmt: skip
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.pins)
         layout.addLayout(row(self.mask_button, self.region_button))
@@ -136,9 +141,15 @@ class KeptSection(QWidget):
         allow(self.mean_button, few)
         allow(self.remove_button, nothing)
         allow(self.save_button, nothing)
-        for kept in self._kept.values():
+        for place in range(self.pins.count()):
+            entry = self.pins.item(place)
+            assert entry is not None  # there are so many
+            kept = self._kept[_number_of(entry)]
+            there = cube is None or _on_one_axis(kept.cube, cube)
             for item in kept.items:
-                item.setVisible(cube is None or _on_one_axis(kept.cube, cube))
+                item.setVisible(there)
+            entry.setForeground(pg.mkColor(kept.colour if there else HIDDEN))
+            entry.setToolTip("" if there else "Of other bands than the chosen cube: not drawn now")
 
     def keep(
         self, spectrum: Spectrum, pixel: tuple[int, int] | None = None, cube: Cube | None = None
@@ -149,7 +160,6 @@ class KeptSection(QWidget):
             return
         colour = CURVES[self._number % len(CURVES)]
         entry = QListWidgetItem(spectrum.name)
-        entry.setForeground(pg.mkColor(colour))
         entry.setData(Qt.ItemDataRole.UserRole, self._number)
         entry.setFlags(entry.flags() | Qt.ItemFlag.ItemIsEditable)
         items = self.chart.curve(spectrum, cube, colour)
