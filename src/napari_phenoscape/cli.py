@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import yaml
@@ -35,6 +35,9 @@ from napari_phenoscape.events import (
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.io import Interpretation
 from napari_phenoscape.runtime import rank
+
+if TYPE_CHECKING:
+    from napari_phenoscape.vision import Eye, Illuminant
 
 T = TypeVar("T")
 
@@ -64,6 +67,19 @@ Wavelengths = Annotated[
     str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
 ]
 FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
+Vision = Annotated[
+    str,
+    typer.Option(
+        help="what an eye catches: human, bird-uv, bird-v, honeybee, or a CSV of sensitivities, "
+        "pigments, or a camera's model"
+    ),
+]
+Light = Annotated[
+    str,
+    typer.Option(
+        "--illuminant", help="of --vision: d65 (default), equal-energy, equal-quanta, or a CSV"
+    ),
+]
 
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
@@ -170,6 +186,8 @@ def convert(
             help="spectral angle in radians to the pixel ROW,COLUMN, or to each spectrum of a CSV"
         ),
     ] = "",
+    vision: Vision = "",
+    light: Light = "",
 ) -> None:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.convert import convert as verb
@@ -177,6 +195,7 @@ def convert(
     for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
         if file is not None and region:
             raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
+    eye, shining = _sight(vision, light)
     written = _listen(
         verb(
             cube,
@@ -195,6 +214,8 @@ def convert(
             index=index,
             read_as=_read_as(names, wavelengths, full_scale),
             angle=_pixel(angle) or (Path(angle) if angle else None),
+            eye=eye,
+            light=shining,
         )
     )
     for path in written:
@@ -214,6 +235,8 @@ def spectra(
     mean: Annotated[
         bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
     ] = False,
+    vision: Vision = "",
+    light: Light = "",
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -224,7 +247,8 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    for path in _listen(verb(cubes, output, regions, pixels, mean=mean)):
+    eye, shining = _sight(vision, light)
+    for path in _listen(verb(cubes, output, regions, pixels, mean=mean, eye=eye, light=shining)):
         out.print(f"wrote {path}", soft_wrap=True)
 
 
@@ -464,6 +488,17 @@ def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpre
         },
         "--names, --wavelengths, --full-scale:",
     )
+
+
+def _sight(vision: str, light: str) -> tuple[Eye | None, Illuminant | None]:
+    """The eye of ``--vision``, and the light of ``--illuminant``."""
+    from napari_phenoscape.vision import illuminant, read_eye
+
+    if light and not vision:
+        raise OptionError(
+            f"--illuminant {light} was given without --vision, the eye that sees it; give both."
+        )
+    return read_eye(vision) if vision else None, illuminant(light) if light else None
 
 
 def _pixel(text: str) -> tuple[int, int] | None:

@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +73,12 @@ class CameraModel:
         """The n bands that the model needs, each once."""
         return tuple(dict.fromkeys(name for term in self.terms for name in term))
 
-    def catches(self, reflectance: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    def catches(self, reflectance: NDArray[np.float64]) -> NDArray[np.float64]:
         """(K, ...) catches of an (n, ...) reflectance in the bands of `band_names`."""
         of = dict(zip(self.band_names, reflectance, strict=True))
-        one = np.ones(reflectance.shape[1:], reflectance.dtype)
+        one = np.ones(reflectance.shape[1:])
         products = [math.prod((of[name] for name in term), start=one) for term in self.terms]
-        weights = self.coefficients.astype(reflectance.dtype)
-        caught: NDArray[np.floating[Any]] = np.tensordot(weights, np.stack(products), axes=1)
+        caught: NDArray[np.float64] = np.tensordot(self.coefficients, np.stack(products), axes=1)
         return caught
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band, Cube, Region, spectral_region
-from napari_phenoscape.derived import BlockArray, in_reflectance
+from napari_phenoscape.derived import BlockArray
 from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.processing.blocks import OfSpectra, as_reflectance
 from napari_phenoscape.vision.camera import CameraModel, is_of_a_camera, read_camera_model
 from napari_phenoscape.vision.curves import read_cells
 from napari_phenoscape.vision.illuminant import Illuminant, illuminant
@@ -32,35 +32,6 @@ SHARE = 0.75
 
 #: From here on nothing is said about what was not seen.
 WHOLE = 0.99
-
-#: Numbers of a cube that are in memory at a time.
-BLOCK = 4 << 20
-
-
-class _Catches(BlockArray):
-    """(K, H, W) catches, each pixel's K from its reflectance in some bands."""
-
-    def __init__(
-        self,
-        cube: Cube,
-        used: NDArray[np.intp],
-        receptors: int,
-        caught: Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]],
-    ) -> None:
-        super().__init__((receptors, *cube.shape[1:]), np.dtype(np.float32))
-        self._cube, self._used, self._caught = cube, used, caught
-
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        height = len(range(rows.start, rows.stop, rows.step))
-        width = len(range(columns.start, columns.stop, columns.step))
-        found = np.empty((len(bands), height, width), np.float32)
-        at_once = max(1, BLOCK // (len(self._used) * max(width, 1)))
-        for start in range(0, height, at_once):
-            part = found[:, start : start + at_once]
-            first = rows.start + start * rows.step
-            down = slice(first, first + part.shape[1] * rows.step, rows.step)
-            part[:] = self._caught(self._cube.reflectance(self._used, down, columns))[bands]
-        return found
 
 
 def read_eye(words: str) -> Eye:
@@ -120,7 +91,7 @@ def cone_catch(cube: Cube, eye: Eye, light: Illuminant | None = None) -> Cube:
                 f"The light '{light.name}' was given with the camera's model '{eye.name}', which "
                 "holds for the light that it was fitted to. Leave the light out."
             )
-        array = _Catches(cube, eye.bands_in(cube), len(eye.receptors), eye.catches)
+        array = OfSpectra(cube, len(eye.receptors), eye.catches, eye.bands_in(cube))
         regions: list[Region | None] = [_region(name) for name in eye.receptors]
         notes = [f"Catches by the camera's model '{eye.name}', for reflectance 0-1."]
         return _caught(cube, array, eye, regions, notes)
@@ -136,8 +107,8 @@ def cone_catch(cube: Cube, eye: Eye, light: Illuminant | None = None) -> Cube:
         if part < WHOLE
     ]
     used = np.flatnonzero(weights.any(axis=0))
-    own = weights[:, used].astype(np.float32)
-    array = _Catches(cube, used, len(own), lambda values: np.tensordot(own, values, axes=1))
+    own = weights[:, used]
+    array = OfSpectra(cube, len(own), lambda values: np.tensordot(own, values, axes=1), used)
     regions = [
         _region(name) or spectral_region(peak)
         for name, peak in zip(eye.receptors, eye.peaks_nm, strict=True)
@@ -203,8 +174,7 @@ def _caught(
     colour = eye.colour_receptors
     shown = (colour[-1], colour[-2], colour[-3]) if len(colour) >= 3 else None
     return replace(
-        in_reflectance(cube),
-        array=array,
+        as_reflectance(cube, array),
         bands=bands,
         rgb_bands=shown,
         provenance=(*cube.provenance, *notes),
