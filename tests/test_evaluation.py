@@ -214,8 +214,23 @@ def test_colour_statistics_are_mean_and_deviation_under_the_mask():
     images = np.array([[[[1, 3], [5, 99]], [[2, 2], [2, 99]]]], np.float32)
     masks = np.array([[[[True, True], [True, False]]]])
     one = np.ones(2, np.float32)
-    crops = Crops(images, masks, ("a",), (Band("R"), Band("G")), {}, one, one)
+    crops = Crops(images, masks, ("a",), (Band("R"), Band("G")), {}, {}, one, one)
     np.testing.assert_allclose(colour_statistics(crops), [[3, 2, np.sqrt(8 / 3), 0]], rtol=1e-6)
+
+
+def test_colours_that_a_specimen_lacks_are_those_of_the_average_specimen():
+    images = np.ones((3, 2, 2, 2), np.float32) * np.array([[1, 2], [3, 6], [5, 0]])[..., None, None]
+    modalities, present = {"rgb": np.array([0]), "uv": np.array([1])}, np.array([True, True, False])
+    crops = Crops(
+        images.astype(np.float32),
+        np.ones((3, 1, 2, 2), np.bool_),
+        ("a", "b", "c"),
+        (Band("R"), Band("UV")),
+        modalities,
+        {"rgb": np.ones(3, np.bool_), "uv": present},
+        *np.ones((2, 2), np.float32),
+    )
+    np.testing.assert_allclose(colour_statistics(crops)[:, :2], [[1, 2], [3, 6], [5, 4]])
 
 
 def test_colour_alone_tells_most_real_blood_cells(phenoscape_data):

@@ -11,6 +11,7 @@ from napari_phenoscape.events import (
     Failed,
     Finished,
     Health,
+    Notice,
     Progress,
     Saved,
     Started,
@@ -24,6 +25,7 @@ from napari_phenoscape.events import (
     "event",
     [
         Progress("reading", 1, 3),
+        Notice("3 specimens lack it."),
         Started(Path("runs/a"), 24, 0, 100, "cpu"),
         Step(1, 100, 4.2, 0.5, 1e-3, 60.0, 99.0),
         Health(25, 0.9, ""),

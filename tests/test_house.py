@@ -36,7 +36,7 @@ FLOORS = (
     {"errors", "option", "cube", "events", "atomic"},
     {
         "io", "spectral", "derived", "processing", "vision", "augmentations", "encoders",
-        "blockwise", "losses", "ranks", "optimizers", "reduction", "clustering",
+        "losses", "ranks", "optimizers", "reduction", "clustering",
     },
     {"collection", "store", "experiment", "model"},
     {

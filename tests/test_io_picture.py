@@ -137,7 +137,7 @@ def test_other_files_are_no_cubes(tmp_path, name, text):
 
 def test_folders_and_missing_files_say_so(tmp_path):
     assert recognise(tmp_path) is None
-    with pytest.raises(CubeError, match=r"is a folder; a file was expected"):
+    with pytest.raises(CubeError, match=r"is a folder; a file, a Zarr store, or"):
         open_cube(tmp_path)
     with pytest.raises(MissingFileError, match=r"There is no file at"):
         open_cube(tmp_path / "a.png")

@@ -142,7 +142,19 @@ def test_a_fourth_channel_that_is_not_transparency_is_not_guessed(tmp_path):
         open_cube(path)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("layout", ["contig", "separate", "pages"])
+def test_five_channels_are_rgb_and_the_two_of_uv_that_micatoolbox_keeps(tmp_path, layout):
+    array = planes(5).transpose(1, 2, 0) if layout == "contig" else planes(5)
+    how = {"metadata": None} if layout == "pages" else {"planarconfig": layout}
+    path = written(tmp_path / "a.tif", array, photometric="minisblack", **how)
+    cube = open_cube(path)
+    assert [band.name for band in cube.bands] == ["R", "G", "B", "UV_B", "UV_R"]
+    assert cube.array[3, 3, 2] == 305
+    assert "the order of micaToolbox" in cube.provenance[0]
+    assert recognise(path) is None  # any five channels look so
+
+
+@pytest.mark.parametrize("count", [1, 2])
 def test_other_numbers_of_channels_are_refused(tmp_path, count):
     how = {"photometric": "minisblack", "planarconfig": "separate"}
     path = written(tmp_path / "a.tif", planes(count), **(how if count > 1 else {}))

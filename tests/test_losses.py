@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_phenoscape import blockwise
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import (
     CrossModal,
     NTXent,
     Projected,
     agreement,
+    blockwise,
     contrast,
     cross_modal,
     nt_xent,

@@ -53,7 +53,8 @@ def scenes(net: SimCLR, number: int = 4, seed: int = 0) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("kind", "joint"), [("concatenate", 1024), ("mean", 512)])
 def test_several_modalities_have_a_space_each_and_a_joint_one(kind, joint):
     net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind}, head={"out": 16})
-    h, z = net(scenes(net))
+    h, z, patches = net(scenes(net))
+    assert patches == {}
     assert {name: tuple(rows.shape) for name, rows in h.items()} == {
         "rgb": (4, 512), "uv": (4, 512), "joint": (4, joint),
     }  # fmt: skip
@@ -122,7 +123,7 @@ def test_separate_modalities_have_no_joint_space():
 
 def test_one_modality_has_one_space_whatever_it_is_called():
     net = simclr({"rgb+uv": RGB + UV})
-    h, z = net({"rgb+uv": torch.rand(3, 6, 32, 32)})
+    h, z, _ = net({"rgb+uv": torch.rand(3, 6, 32, 32)})
     assert list(h) == list(z) == ["rgb+uv"]
     assert net.space == "rgb+uv"
     assert len(list(net.heads)) == 1

@@ -14,7 +14,7 @@ from napari_phenoscape import store
 from napari_phenoscape.collection import Collection, Drawer, Folder, Specimen, collect
 from napari_phenoscape.cube import Band, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
-from napari_phenoscape.events import Progress, result
+from napari_phenoscape.events import Notice, Progress, result
 from napari_phenoscape.store import Crops, prepare, resampling
 
 BANDS = (Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0))
@@ -164,6 +164,74 @@ def test_cubes_of_other_bands_are_refused_by_name():
         BandMismatchError, match=r"'b\.tif' has other bands \(4 bands, 700 nm to UV"
     ):
         crops(cube(pixels), cube(pixels, bands=other, name="b.tif"))
+
+
+def without_uv(count: int = 1) -> list[Cube]:
+    """Four bands in two cubes, 0, 1, 2, 3 and twice that; then cubes of 30, 31, 32 without UV."""
+    full = [cube(k * np.arange(4)[:, None, None] * np.ones((4, 5, 5))) for k in (1, 2)]
+    rgb = np.arange(30, 33)[:, None, None] * np.ones((3, 5, 5))
+    return [*full, *[cube(rgb, name=f"rgb{i}.tif") for i in range(count)]]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]], ids=["last", "first"])
+def test_a_specimen_without_the_bands_of_one_modality_is_taken_and_told(order):
+    cubes = without_uv()
+    held = Held([cubes[i] for i in order])
+    reading = prepare(held, [as_modality("rgb"), as_modality("uv")], 4)
+    events = []
+    while True:
+        try:
+            events.append(next(reading))
+        except StopIteration as end:
+            made = end.value
+            break
+    bare = order.index(2)
+    assert made.present["rgb"].tolist() == [True] * 3
+    assert made.present["uv"].tolist() == [i != bare for i in range(3)]
+    assert [band.name for band in made.bands] == ["R", "G", "B", "UV"]
+    # mean and spread of the UV band are those of 3 and 6
+    np.testing.assert_allclose(made.mean, [10, 34 / 3, 38 / 3, 4.5], rtol=1e-6)
+    np.testing.assert_allclose(made.std[3], 1.5, rtol=1e-6)
+    np.testing.assert_allclose(made.images[bare, :, 2, 2], [30, 31, 32, 4.5], rtol=1e-6)
+    words = f"Without the modality 'uv': 1 of 3 specimens, e.g. '{bare}'."
+    assert events[-1] == Notice(words)
+    assert made.lacking == words
+
+
+def test_no_modality_at_all_is_refused():
+    swir = cube(np.ones((1, 5, 5)), bands=(Band("1200 nm", 1200.0),), name="swir.bil")
+    with pytest.raises(
+        BandMismatchError, match=r"'swir.bil' \(1 bands: 1200-1200 nm\) has .* none of .* rgb, uv"
+    ):
+        crops(*without_uv(0), swir, modalities=("rgb", "uv"))
+
+
+def test_other_bands_of_a_modality_are_refused_though_none_would_do():
+    other = (*BANDS[:3], Band("UV", 380.0))
+    with pytest.raises(BandMismatchError, match=r"'b\.tif' has other bands \(1 bands, UV to UV"):
+        crops(
+            *without_uv(),
+            cube(np.ones((4, 5, 5)), bands=other, name="b.tif"),
+            modalities=("rgb", "uv"),
+        )
+
+
+def test_a_modality_of_ones_own_is_lacked_as_a_whole_or_not_at_all():
+    own = Modality(name="mine", bands=("UV", "deep UV"))
+    assert not own.seen_by(without_uv()[2])
+    with pytest.raises(BandMismatchError, match="no band 'deep UV'"):
+        crops(*without_uv(), modalities=("rgb", own))
+
+
+def test_a_modality_that_one_specimen_has_is_refused():
+    one, _, rgb = without_uv()
+    with pytest.raises(CollectionError, match="Only '1' has bands of the modality 'uv'; at least"):
+        crops(rgb, one, rgb, modalities=("rgb", "uv"))
+
+
+def test_a_modality_that_no_specimen_has_is_refused():
+    with pytest.raises(BandMismatchError, match="has no bands for the modality 'nir'"):
+        crops(*without_uv(), modalities=("rgb", "nir"))
 
 
 def test_crops_that_do_not_fit_in_memory_are_refused_before_any_is_made():

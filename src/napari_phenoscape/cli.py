@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import yaml
@@ -25,6 +25,7 @@ from napari_phenoscape.events import (
     Failed,
     Finished,
     Health,
+    Notice,
     Progress,
     Saved,
     Started,
@@ -32,7 +33,11 @@ from napari_phenoscape.events import (
     event_line,
 )
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.io import Interpretation
 from napari_phenoscape.runtime import rank
+
+if TYPE_CHECKING:
+    from napari_phenoscape.vision import Eye, Illuminant
 
 T = TypeVar("T")
 
@@ -50,6 +55,30 @@ Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Set = Annotated[
     list[str],
     typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
+]
+
+Names = Annotated[
+    str,
+    typer.Option(
+        help="what the planes are, in the order of the file, e.g. R,G,B,UV_B,UV_R,mask; '-' = none"
+    ),
+]
+Wavelengths = Annotated[
+    str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
+]
+FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
+Vision = Annotated[
+    str,
+    typer.Option(
+        help="what an eye catches: human, bird-uv, bird-v, honeybee, or a CSV of sensitivities, "
+        "pigments, or a camera's model"
+    ),
+]
+Light = Annotated[
+    str,
+    typer.Option(
+        "--illuminant", help="of --vision: d65 (default), equal-energy, equal-quanta, or a CSV"
+    ),
 ]
 
 Devices = Annotated[
@@ -79,12 +108,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @command
-def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(help="a cube, or a run directory")],
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+) -> None:
     """Say what a cube or a run holds, and what was assumed about it."""
     from napari_phenoscape.io import open_cube
-    from napari_phenoscape.run import read_events, read_experiment
+    from napari_phenoscape.run import EXPERIMENT, read_events, read_experiment
 
-    if path.is_dir():
+    if (path / EXPERIMENT).is_file():
         experiment = read_experiment(path)
         steps = [event for event in read_events(path) if isinstance(event, Step)]
         out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
@@ -92,7 +126,7 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
             out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
         out.print(_plain(experiment.to_yaml()))
         return
-    cube = open_cube(path)
+    cube = open_cube(path, _read_as(names, wavelengths, full_scale))
     bands, rows, columns = cube.shape
     out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
     if (centres := cube.wavelengths_nm) is not None:
@@ -109,7 +143,7 @@ def info(path: Annotated[Path, typer.Argument(help="a cube, or a run directory")
 def convert(
     cube: Annotated[Path, typer.Argument(help="a cube")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="NAME.bil, .bip or .bsq (ENVI), or NAME.tif")
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     modality: Annotated[
         str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
@@ -143,19 +177,25 @@ def convert(
     index: Annotated[
         str, typer.Option(help="one band by a formula, e.g. '(R800 - R670) / (R800 + R670)'")
     ] = "",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
     angle: Annotated[
         str,
         typer.Option(
             help="spectral angle in radians to the pixel ROW,COLUMN, or to each spectrum of a CSV"
         ),
     ] = "",
+    vision: Vision = "",
+    light: Light = "",
 ) -> None:
-    """Write a cube, a part of it, or what is computed from it, as ENVI or TIFF."""
+    """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.convert import convert as verb
 
     for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
         if file is not None and region:
             raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
+    eye, shining = _sight(vision, light)
     written = _listen(
         verb(
             cube,
@@ -172,7 +212,10 @@ def convert(
             smooth=smooth,
             continuum=continuum,
             index=index,
+            read_as=_read_as(names, wavelengths, full_scale),
             angle=_pixel(angle) or (Path(angle) if angle else None),
+            eye=eye,
+            light=shining,
         )
     )
     for path in written:
@@ -192,6 +235,8 @@ def spectra(
     mean: Annotated[
         bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
     ] = False,
+    vision: Vision = "",
+    light: Light = "",
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -202,7 +247,8 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    for path in _listen(verb(cubes, output, regions, pixels, mean=mean)):
+    eye, shining = _sight(vision, light)
+    for path in _listen(verb(cubes, output, regions, pixels, mean=mean, eye=eye, light=shining)):
         out.print(f"wrote {path}", soft_wrap=True)
 
 
@@ -434,6 +480,28 @@ def _bands(text: str) -> Modality | str:
     return text
 
 
+def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpretation:
+    return Interpretation.parse(
+        {
+            "names": [name.strip() for name in names.split(",") if name.strip()],
+            "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
+            "full_scale": full_scale,
+        },
+        "--names, --wavelengths, --full-scale:",
+    )
+
+
+def _sight(vision: str, light: str) -> tuple[Eye | None, Illuminant | None]:
+    """The eye of ``--vision``, and the light of ``--illuminant``."""
+    from napari_phenoscape.vision import illuminant, read_eye
+
+    if light and not vision:
+        raise OptionError(
+            f"--illuminant {light} was given without --vision, the eye that sees it; give both."
+        )
+    return read_eye(vision) if vision else None, illuminant(light) if light else None
+
+
 def _pixel(text: str) -> tuple[int, int] | None:
     """Row and column of ``ROW,COLUMN``, None when it says something else."""
     match = re.fullmatch(r"(\d+),(\d+)", text)
@@ -531,6 +599,8 @@ def _listen(verb: Generator[Event, None, T]) -> T:
                 match next(verb):
                     case Progress(what, done, total):
                         show(what, done, total)
+                    case Notice(message):
+                        bar.console.print(f"[yellow]note:[/] {_plain(message)}", soft_wrap=True)
                     case Started(_, specimens, step, steps, device):
                         bar.console.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)

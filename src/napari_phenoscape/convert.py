@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube, Modality, as_modality
 from napari_phenoscape.derived import binned, cropped, in_reflectance
 from napari_phenoscape.errors import CubeError, OptionError
-from napari_phenoscape.events import Event
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.events import Event, Notice
+from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.io.write import write_cube
 from napari_phenoscape.processing import (
     band_index,
@@ -24,6 +24,7 @@ from napari_phenoscape.processing import (
     without_continuum,
 )
 from napari_phenoscape.spectra import angles_to, pixel_spectrum, read_spectra
+from napari_phenoscape.vision import Eye, Illuminant, cone_catch
 
 
 def convert(
@@ -42,7 +43,10 @@ def convert(
     smooth: int = 0,
     continuum: bool = False,
     index: str = "",
+    read_as: Interpretation | None = None,
     angle: tuple[int, int] | Path | None = None,
+    eye: Eye | None = None,
+    light: Illuminant | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Write a cube, or some bands, rows and columns of it, to another file.
 
@@ -73,9 +77,13 @@ def convert(
         Divide every spectrum by its continuum.
     index
         Write one band instead, made by this formula (`band_index`).
+    read_as
+        What the planes of the cube are, where its file does not say it or says it wrongly.
     angle
         Write spectral angles in radians instead (`spectral_angle`): to the spectrum of a pixel
         (row and column in the whole cube), processed likewise, or to each spectrum of a CSV.
+    eye, light
+        Write what the receptors of an eye catch of it instead, in a light (`cone_catch`).
 
     Returns
     -------
@@ -86,9 +94,12 @@ def convert(
     PhenoscapeError
         The cube cannot be opened, lacks the bands, or the output cannot be written.
     """
-    cube = open_cube(path)
-    if index and angle is not None:
-        raise OptionError("A band index and a spectral angle were asked for; choose one of them.")
+    cube = open_cube(path, read_as)
+    if (bool(index), angle is not None, eye is not None).count(True) > 1:
+        raise OptionError(
+            "More than one of a band index, a spectral angle and cone catches was asked for; "
+            "choose one of them."
+        )
     if white is not None:
         shade = None if dark is None else _reference(cube, dark)
         cube = calibrated(cube, _reference(cube, white), shade, panel)
@@ -116,6 +127,11 @@ def convert(
         pixel = part(slice(row, row + 1), slice(column, column + 1), 1)
         name = f"{path.stem} ({row}, {column})"
         written = angles_to(written, [replace(pixel_spectrum(pixel, 0, 0), name=name)])
+    elif eye is not None:
+        seen = cone_catch(written, eye, light)
+        for sentence in seen.provenance[len(written.provenance) :]:
+            yield Notice(sentence)
+        written = seen
     return (yield from write_cube(written, output))
 
 

@@ -176,25 +176,36 @@ class Modality(Option):
         BandMismatchError
             The cube lacks a band; the message says which bands it has.
         """
-        if self.bands:
-            found = [self._index(cube, band) for band in self.bands]
-        elif self.range_nm is not None:
-            low, high = self.range_nm
-            found = [
-                i
-                for i, band in enumerate(cube.bands)
-                if band.wavelength_nm is not None
-                and low <= band.wavelength_nm <= high
-                and not band.bad
-            ]
-        else:
-            found = [i for part in self.name.split("+") for i in _built_in(part, cube)]
+        found = [self._index(cube, band) for band in self.bands] or self._by_rule(cube)
         if not found:
             raise BandMismatchError(
-                f"{_describe(cube)} has no bands for the modality '{self.name}'. "
+                f"{describe(cube)} has no bands for the modality '{self.name}'. "
                 "Choose another modality for this cube, or define one by 'bands' or 'range_nm'."
             )
         return np.array(found, dtype=np.intp)
+
+    def seen_by(self, cube: Cube) -> bool:
+        """Whether ``cube`` has any of the bands that are asked for."""
+        if self.bands:
+            names = {band.name for band in cube.bands}
+            return any(
+                wanted in names if isinstance(wanted, str) else 0 <= wanted < len(names)
+                for wanted in self.bands
+            )
+        return bool(self._by_rule(cube))
+
+    def _by_rule(self, cube: Cube) -> list[int]:
+        """Good bands in the range, or those that the name stands for."""
+        if self.range_nm is None:
+            return [i for part in self.name.split("+") for i in _built_in(part, cube)]
+        low, high = self.range_nm
+        return [
+            i
+            for i, band in enumerate(cube.bands)
+            if band.wavelength_nm is not None
+            and low <= band.wavelength_nm <= high
+            and not band.bad
+        ]
 
     def _index(self, cube: Cube, wanted: int | str) -> int:
         names = [band.name for band in cube.bands]
@@ -203,7 +214,7 @@ class Modality(Option):
         if isinstance(wanted, int) and 0 <= wanted < len(names):
             return wanted
         raise BandMismatchError(
-            f"{_describe(cube)} has no band {wanted!r}, which the modality '{self.name}' asks for. "
+            f"{describe(cube)} has no band {wanted!r}, which the modality '{self.name}' asks for. "
             "Name one of its bands, or choose another modality."
         )
 
@@ -250,7 +261,8 @@ def _built_in(part: str, cube: Cube) -> list[int]:
     return [i for i, band in enumerate(cube.bands) if band.region == part and not band.bad]
 
 
-def _describe(cube: Cube) -> str:
+def describe(cube: Cube) -> str:
+    """A cube in words, e.g. ``'scan.bil' (408 bands: 348-810 nm)``."""
     centres = cube.wavelengths_nm
     span = (
         f"{centres.min():.0f}-{centres.max():.0f} nm"

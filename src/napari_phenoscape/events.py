@@ -34,6 +34,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should know; the work goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """Training begins (or goes on).
 
@@ -138,7 +145,7 @@ class Finished:
     stopped: bool = False
 
 
-Event = Progress | Started | Step | Health | Saved | Failed | Finished
+Event = Progress | Notice | Started | Step | Health | Saved | Failed | Finished
 
 
 def event_line(event: Event) -> str:

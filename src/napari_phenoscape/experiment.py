@@ -70,6 +70,17 @@ class Runtime(Option):
     nodes: int = Field(
         1, ge=1, le=1024, description="computers; on a cluster, `phenoscape slurm` starts them"
     )
+    chunk: int = Field(
+        0,
+        ge=0,
+        description="specimens in memory at a time, on each device; the gradient stays that of the "
+        "whole batch (gradient caching), for backbones without BatchNorm; 0 = all",
+    )
+    compile: bool = Field(
+        False,
+        description="compile the encoders (torch.compile): a minute at the start, then faster "
+        "steps on a GPU",
+    )
     threads: int = Field(
         0, ge=0, description="CPU threads of torch; 0 = all cores, one left to the window in napari"
     )

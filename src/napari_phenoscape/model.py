@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders.backbone import Features, ModalityEncoder
 from napari_phenoscape.encoders.fusion import fusion
-from napari_phenoscape.encoders.heads import projection_head
+from napari_phenoscape.encoders.heads import patch_head, projection_head
 from napari_phenoscape.encoders.stem import ResponseCurves
+from napari_phenoscape.errors import OptionError
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.losses import LocalPatches
 
 #: The space of several modalities fused.
 JOINT = "joint"
@@ -29,10 +31,13 @@ class Representations(NamedTuple):
         Features; these are the embeddings.
     z : (N, P) each
         Projections; these are what the loss compares.
+    patches : (N, Q, P) each
+        Projections of single cells of the grids, by modality; empty when none were asked for.
     """
 
     h: dict[str, Tensor]
     z: dict[str, Tensor]
+    patches: dict[str, Tensor]
 
 
 class SimCLR(nn.Module):
@@ -79,6 +84,22 @@ class SimCLR(nn.Module):
         if self.fusion is not None:
             widths.append(self.fusion.features)
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
+        self.patch_heads = nn.ModuleList()
+        if any(isinstance(loss, LocalPatches) for loss in experiment.losses):
+            if min(self.grid) < 2:
+                raise OptionError(
+                    f"'{experiment.encoder.backbone}' sees an image of {experiment.image_size} px "
+                    f"as {' × '.join(map(str, self.grid))} patches, and the loss 'local_patches' "
+                    "needs 2 × 2 to tell from each other. Enlarge image_size, or remove this loss."
+                )
+            for encoder in encoders:
+                self.patch_heads.append(patch_head(experiment.head, encoder.features))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the grid in which the encoders see a view."""
+        grid: tuple[int, int] = next(encoder.grid for encoder in self.encoders)  # type: ignore[assignment]
+        return grid
 
     @property
     def spaces(self) -> tuple[str, ...]:
@@ -124,20 +145,44 @@ class SimCLR(nn.Module):
             for name, part, offset in zip(self.modalities, parts, offsets, strict=True)
         }
 
-    def forward(self, images: Mapping[str, Tensor], mixed: bool = False) -> Representations:
-        """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality."""
-        h = self.embed(images, mixed)
-        z = {name: head(h[name]) for name, head in zip(self.spaces, self.heads, strict=True)}
-        return Representations(h, z)
+    def forward(
+        self, images: Mapping[str, Tensor], mixed: bool = False, cells: Tensor | None = None
+    ) -> Representations:
+        """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
+
+        ``cells`` (N, Q): which cells of the grids to project too.
+        """
+        h, places = self.features(images, mixed, cells)
+        return Representations(h, *self.project(h, places))
 
     def embed(self, images: Mapping[str, Tensor], mixed: bool = False) -> dict[str, Tensor]:
         """Features alone."""
+        return self.features(images, mixed)[0]
+
+    def features(
+        self, images: Mapping[str, Tensor], mixed: bool = False, cells: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """(N, D) by space, and (N, Q, D) of some cells of the grids by modality."""
         pairs = zip(self.modalities, self.encoders, strict=True)
         seen: dict[str, Features] = {name: encoder(images[name], mixed) for name, encoder in pairs}
         h = {name: features.h for name, features in seen.items()}
         if self.fusion is not None:
             h[JOINT] = self.fusion(tuple(seen.values()))
-        return h
+        if cells is None:
+            return h, {}
+        places = {
+            name: features.grid.flatten(2).mT.take_along_dim(cells[..., None], 1)
+            for name, features in seen.items()
+        }
+        return h, places
+
+    def project(
+        self, h: Mapping[str, Tensor], places: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Projections of what `features` gives: (N, P) by space, and (N, Q, P) by modality."""
+        z = {name: head(h[name]) for name, head in zip(self.spaces, self.heads, strict=True)}
+        heads = zip(self.modalities, self.patch_heads, strict=True) if places else ()
+        return z, {name: head(places[name]) for name, head in heads}
 
 
 class BandEncoder(nn.Module):
@@ -155,6 +200,7 @@ class BandEncoder(nn.Module):
         super().__init__()
         self.net = net
         self.net.heads = nn.ModuleList()
+        self.net.patch_heads = nn.ModuleList()
         self.places = {name: list(index) for name, index in places.items()}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -68,6 +68,20 @@ class _Gather(torch.autograd.Function):
         return total.chunk(number())[rank()]
 
 
+def average_gradients(net: nn.Module) -> None:
+    """Give every weight the mean of its gradients over the ranks, as DDP does on the way."""
+    if number() == 1:
+        return
+    gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(together)
+    together /= number()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(together[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+
+
 def any_rank(wish: bool, device: torch.device) -> bool:
     """Whether any rank wishes so; every rank must ask at the same place."""
     if number() == 1:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from napari_phenoscape.errors import OptionError
@@ -13,6 +15,7 @@ from napari_phenoscape.experiment import Runtime
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch import nn
 
 #: torchrun gives it to the processes that it starts, and so does `launch`.
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
@@ -85,6 +88,35 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
     )
     home.launch()
     return home
+
+
+def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], home: Fabric) -> None:
+    """Let torch compile the encoders when they are first used, if that is asked for.
+
+    The names of their weights, and so the checkpoints, stay as they are.
+
+    Raises
+    ------
+    OptionError
+        It cannot be done here.
+    """
+    if not runtime.compile:
+        return
+    import torch._inductor.config as inductor
+
+    kind = home.device.type
+    compilers = [os.environ.get("CXX"), "cl" if sys.platform == "win32" else "g++", "clang++"]
+    if kind == "mps" or (kind == "cpu" and home.world_size > 1):
+        why = f"does not work on '{kind}'" + (f" in {home.world_size} processes" * (kind == "cpu"))
+    elif not any(name and shutil.which(name) for name in compilers):
+        why = f"needs a C++ compiler ({compilers[1]} or clang++), and none is on the PATH"
+    else:
+        # random numbers as without compiling, which gradient caching and a resumed run repeat
+        inductor.fallback_random = True
+        for encoder in encoders:
+            encoder.compile()
+        return
+    raise OptionError(f"runtime.compile {why}. Set runtime.compile to false.")
 
 
 def world() -> tuple[int, int] | None:

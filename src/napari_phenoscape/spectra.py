@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError
-from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.io import open_cube, read_mask
 from napari_phenoscape.processing import spectral_angle
 from napari_phenoscape.spectral import mean_spectrum
+from napari_phenoscape.vision import Eye, Illuminant, cone_catch
+from napari_phenoscape.vision.colours import colours_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +224,8 @@ def spectra(
     pixels: Sequence[tuple[int, int]] = (),
     *,
     mean: bool = False,
+    eye: Eye | None = None,
+    light: Illuminant | None = None,
 ) -> Generator[Event, None, list[Path]]:
     """Write the spectra of regions or pixels of cubes as CSV.
 
@@ -238,6 +242,8 @@ def spectra(
         Instead: rows and columns.
     mean
         Add the mean of all these spectra (`mean_of`).
+    eye, light
+        Also write what an eye catches of them, into ``NAME-EYE.csv`` (`colours_table`).
 
     Returns
     -------
@@ -246,37 +252,59 @@ def spectra(
     Raises
     ------
     PhenoscapeError
-        A cube cannot be opened, a region or pixel does not fit to it, or the disk refuses.
+        A cube cannot be opened, a region or pixel does not fit to it, the eye does not, or the
+        disk refuses.
     """
     found: list[Spectrum] = []
+    colours: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):
         cube = open_cube(path)
-        rows, columns = cube.shape[1:]
-        for row, column in pixels:
-            if not (0 <= row < rows and 0 <= column < columns):
-                raise CubeError(
-                    f"'{path.name}' has {rows} rows and {columns} columns; there is no pixel "
-                    f"{row},{column}. Count from 0."
-                )
-            found.append(pixel_spectrum(cube, row, column))
-        if regions is not None:
-            numbers = read_mask(regions)
-            found += [
-                region_spectrum(cube, numbers == number, f"{path.stem} {number}")
-                for number in np.unique(numbers[numbers > 0])
-            ]
-        elif not pixels:
-            whole = np.ones((rows, columns), bool) if cube.mask is None else cube.mask
-            found.append(region_spectrum(cube, whole, path.stem))
+        found += _spectra_of(cube, regions, pixels)
+        if eye is not None:
+            seen = cone_catch(cube, eye, light)
+            for sentence in seen.provenance[len(cube.provenance) :]:
+                yield Notice(f"{path.name}: {sentence}")
+            colours += _spectra_of(seen, regions, pixels)
         yield Progress("reading spectra", done, len(cubes))
     if mean and len(found) < 2:
         raise CubeError("A mean needs two spectra; there is one. Name more cubes or pixels.")
     if mean:
         found.append(mean_of(found, f"mean of {len(found)}"))
     written = write_spectra(found, output)
+    if eye is not None:
+        table = colours_table(eye, [(one.name, one.mean) for one in colours])
+        path = output.with_name(f"{output.stem}-{Path(eye.name).stem}{output.suffix}")
+        with atomic(path.absolute()) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+        written.append(path)
     for file in written:
         yield Saved(file)
     return written
+
+
+def _spectra_of(
+    cube: Cube, regions: Path | None, pixels: Sequence[tuple[int, int]]
+) -> list[Spectrum]:
+    """Spectra of pixels, or of the regions of a label image, or of the mask, or of all."""
+    rows, columns = cube.shape[1:]
+    found = []
+    for row, column in pixels:
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise CubeError(
+                f"'{cube.path.name}' has {rows} rows and {columns} columns; there is no pixel "
+                f"{row},{column}. Count from 0."
+            )
+        found.append(pixel_spectrum(cube, row, column))
+    if regions is not None:
+        numbers = read_mask(regions)
+        found += [
+            region_spectrum(cube, numbers == number, f"{cube.path.stem} {number}")
+            for number in np.unique(numbers[numbers > 0])
+        ]
+    elif not pixels:
+        whole = np.ones((rows, columns), bool) if cube.mask is None else cube.mask
+        found.append(region_spectrum(cube, whole, cube.path.stem))
+    return found
 
 
 def _spectrum(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
 from napari_phenoscape.collection import Collection
-from napari_phenoscape.cube import Band, Cube, Modality
+from napari_phenoscape.cube import Band, Cube, Modality, describe
 from napari_phenoscape.errors import BandMismatchError, CollectionError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Notice, Progress
 
 #: Bytes of reflectance that are in memory at once beside the crops.
 SLAB_BYTES = 1 << 28
@@ -28,7 +29,8 @@ class Crops:
     Parameters
     ----------
     images : (N, C, S, S) float32
-        Reflectance. Around the specimen's box, and where nothing was measured, the band's mean.
+        Reflectance. Around the specimen's box, and where nothing was measured, the band's mean; so
+        too in the bands of a modality that the specimen does not have.
     masks : (N, 1, S, S) bool
         True on the specimen.
     ids
@@ -37,6 +39,8 @@ class Crops:
         C bands: those of all modalities, each once.
     modalities
         Name of a modality → (n,) positions of its bands in C.
+    present
+        Name of a modality → (N,) bool, True where the specimen has its bands.
     mean, std : (C,) float32
         Over the pixels under the mask of all crops, so that a specimen weighs the same however
         many pixels its photograph had. A band that is constant there has std 1.
@@ -47,6 +51,7 @@ class Crops:
     ids: tuple[str, ...]
     bands: tuple[Band, ...]
     modalities: dict[str, NDArray[np.intp]]
+    present: dict[str, NDArray[np.bool_]]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 
@@ -57,10 +62,81 @@ class Crops:
             name: tuple(self.bands[i] for i in index) for name, index in self.modalities.items()
         }
 
+    @property
+    def lacking(self) -> str:
+        """How many specimens lack which modality, in sentences; empty when none does."""
+        absent = {name: np.flatnonzero(~there) for name, there in self.present.items()}
+        return " ".join(
+            f"Without the modality '{name}': {len(numbers)} of {len(self.ids)} specimens, e.g. "
+            f"'{self.ids[numbers[0]]}'."
+            for name, numbers in absent.items()
+            if len(numbers)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Which bands the crops have, and the cube that each modality was found in first."""
+
+    bands: tuple[Band, ...]
+    positions: dict[str, NDArray[np.intp]]
+    examples: dict[str, Cube]
+
+    def found(
+        self, cube: Cube, modalities: Sequence[Modality]
+    ) -> tuple[dict[int, int], frozenset[str]]:
+        """Position among the C bands → index in the cube; names of the modalities that it has."""
+        place: dict[int, int] = {}
+        seen = [modality for modality in modalities if modality.seen_by(cube)]
+        if not seen:
+            names = [modality.name for modality in modalities]
+            if len(names) == 1:
+                modalities[0].indices(cube)  # says what is missing
+            raise BandMismatchError(
+                f"{describe(cube)} has the bands of none of the modalities {', '.join(names)}. "
+                "Leave it out by the collection's 'pattern', or choose a modality for it."
+            )
+        for modality in seen:
+            index = modality.indices(cube)
+            own = tuple(cube.bands[i] for i in index)
+            expected = tuple(self.bands[i] for i in self.positions[modality.name])
+            if own != expected:
+                raise BandMismatchError(
+                    _difference(cube, own, self.examples[modality.name], expected)
+                )
+            place |= dict(zip(self.positions[modality.name].tolist(), index.tolist(), strict=True))
+        return place, frozenset(modality.name for modality in seen)
+
+
+def _layout(modalities: Sequence[Modality], cubes: Iterable[Cube]) -> _Layout:
+    """Bands of all modalities, each once, as the first cube that has a modality says.
+
+    Raises
+    ------
+    BandMismatchError
+        No cube has the bands of one of the modalities.
+    """
+    examples: dict[str, Cube] = {}
+    for cube in cubes:
+        examples = {m.name: cube for m in modalities if m.seen_by(cube)} | examples
+        if len(examples) == len(modalities):
+            break
+    chosen = {}
+    for modality in modalities:
+        # where no cube has its bands, the last one says what is missing
+        example = examples.get(modality.name, cube)
+        chosen[modality.name] = [example.bands[i] for i in modality.indices(example)]
+    bands = tuple(dict.fromkeys(band for own in chosen.values() for band in own))
+    positions = {
+        name: np.array([bands.index(band) for band in own], dtype=np.intp)
+        for name, own in chosen.items()
+    }
+    return _Layout(bands, positions, examples)
+
 
 def prepare(
     collection: Collection, modalities: Sequence[Modality], size: int
-) -> Generator[Progress, None, Crops]:
+) -> Generator[Progress | Notice, None, Crops]:
     """Read every specimen of a collection and scale it.
 
     Shrinking averages over the area of a pixel, without regard to the mask (a pixel on the
@@ -72,31 +148,33 @@ def prepare(
     collection
         N specimens.
     modalities
-        Choices of bands; names are distinct.
+        Choices of bands; names are distinct. Of several, a cube may lack one as a whole.
     size
         Side S of the crops in pixels.
 
     Raises
     ------
     BandMismatchError
-        The cubes do not have the same bands.
+        The cubes do not have the same bands of a modality, or one has none at all.
     CollectionError
-        The crops do not fit in memory, or a band was measured nowhere.
+        The crops do not fit in memory, a band was measured nowhere, or a modality by fewer than
+        two specimens.
     """
     number = len(collection.specimens)
-    bands: tuple[Band, ...] = ()
-    positions: dict[str, NDArray[np.intp]] = {}
-    for cube, labels, members in collection.cubes():
-        index, own_positions = _union(modalities, cube)
-        own_bands = tuple(cube.bands[i] for i in index)
-        if not bands:
-            bands, positions, first = own_bands, own_positions, cube
-            _check_memory(number, len(bands), size)
-            # NaN until the mean is known
-            images = np.full((number, len(bands), size, size), np.nan, dtype=np.float32)
-            masks = np.zeros((number, 1, size, size), dtype=np.bool_)
-        elif own_bands != bands:
-            raise BandMismatchError(_difference(cube, own_bands, first, bands))
+    cubes = collection.cubes()
+    first = next(cubes)
+    # others are looked at only as far as the first lacks a modality
+    others = (cube for cube, _, _ in islice(collection.cubes(), 1, None))
+    layout = _layout(modalities, chain([first[0]], others))
+    bands = layout.bands
+    _check_memory(number, len(bands), size)
+    # NaN until the mean is known
+    images = np.full((number, len(bands), size, size), np.nan, dtype=np.float32)
+    masks = np.zeros((number, 1, size, size), dtype=np.bool_)
+    present = {modality.name: np.zeros(number, dtype=np.bool_) for modality in modalities}
+    for cube, labels, members in chain([first], cubes):
+        place, seen = layout.found(cube, modalities)
+        index = np.array(list(place.values()), dtype=np.intp)
         for i in members:
             specimen = collection.specimens[i]
             row0, row1, column0, column1 = specimen.box
@@ -105,16 +183,24 @@ def prepare(
             inside = slice(top, top + height), slice(left, left + width)
             rows = resampling(row1 - row0, height)
             columns = resampling(column1 - column0, width)
-            images[i][:, *inside] = _resampled(cube, index, (row0, column0), rows, columns)
+            images[i][list(place), *inside] = _resampled(
+                cube, index, (row0, column0), rows, columns
+            )
             cover = rows @ specimen.mask(labels).astype(np.float32) @ columns.T
             # a specimen thinner than a pixel of the crop is where it covers most
             masks[i, 0][inside] = cover > 0.5 * cover.max()
+            for name in seen:
+                present[name][i] = True
             yield Progress("reading specimens", i + 1, number)
+    ids = tuple(specimen.id for specimen in collection.specimens)
+    _check_present(present, ids)
     mean, std = _statistics(images, masks, bands)
     for i in range(number):
         np.copyto(images[i], mean[:, None, None], where=np.isnan(images[i]))
-    ids = tuple(specimen.id for specimen in collection.specimens)
-    return Crops(images, masks, ids, bands, positions, mean, std)
+    crops = Crops(images, masks, ids, bands, layout.positions, present, mean, std)
+    if crops.lacking:
+        yield Notice(crops.lacking)
+    return crops
 
 
 def resampling(source: int, target: int) -> NDArray[np.float32]:
@@ -178,20 +264,6 @@ def _scaled(height: int, width: int, size: int) -> tuple[int, int]:
     return max(1, round(height * size / longest)), max(1, round(width * size / longest))
 
 
-def _union(
-    modalities: Sequence[Modality], cube: Cube
-) -> tuple[NDArray[np.intp], dict[str, NDArray[np.intp]]]:
-    """(C,) band indices of all modalities, each once; and each one's positions among them."""
-    chosen = {modality.name: modality.indices(cube) for modality in modalities}
-    index = list(dict.fromkeys(int(i) for each in chosen.values() for i in each))
-    place = {i: position for position, i in enumerate(index)}
-    positions = {
-        name: np.array([place[int(i)] for i in each], dtype=np.intp)
-        for name, each in chosen.items()
-    }
-    return np.array(index, dtype=np.intp), positions
-
-
 def _statistics(
     images: NDArray[np.float32], masks: NDArray[np.bool_], bands: tuple[Band, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -212,6 +284,16 @@ def _statistics(
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     constant = std <= 1e-6 * np.abs(mean)
     return mean.astype(np.float32), np.where(constant, 1, std).astype(np.float32)
+
+
+def _check_present(present: dict[str, NDArray[np.bool_]], ids: tuple[str, ...]) -> None:
+    for name, having in present.items():
+        if having.sum() < 2:
+            raise CollectionError(
+                f"Only '{ids[int(having.argmax())]}' has bands of the modality '{name}'; at least "
+                "2 specimens were expected, since specimens are compared. Leave the modality out, "
+                "or add specimens that have it."
+            )
 
 
 def _check_memory(number: int, bands: int, size: int) -> None:

@@ -10,6 +10,7 @@ import tifffile
 
 from napari_phenoscape.collection import Drawer, Folder, collect
 from napari_phenoscape.events import result
+from napari_phenoscape.io import Interpretation
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.specimens import SpecimensDock
 
@@ -52,6 +53,19 @@ def test_a_folder_is_collected_with_its_metadata_and_skipped_files(dock, wait, s
     assert first["species"] == metadata["species"]
     # one mean for each of R, G, B and the UV bands
     assert dock.bands_words.text().count("±") == 6
+
+
+def test_what_was_assumed_is_shown_and_can_be_said_instead(dock, wait, tmp_path):
+    for name in "ab":
+        numbers = np.arange(6 * 40 * 30, dtype="u2").reshape(6, 40, 30)
+        tifffile.imwrite(tmp_path / f"{name}.tif", numbers, photometric="minisblack", metadata=None)
+    gather(dock, wait, Folder(path=tmp_path))
+    assert "• The six pages are taken as R, G, B and UV_R, UV_G, UV_B." in dock.assumed.text()
+    said = Interpretation(names=("-", "UV_R", "R", "G", "B", "mask"), wavelengths_nm=())
+    gather(dock, wait, Folder(path=tmp_path, read_as=said))
+    assert dock.form.get().read_as == said
+    assert "As stated, the planes are -, UV_R, R, G, B, mask." in dock.assumed.text()
+    assert dock.bands_words.text().startswith("UV_R")
 
 
 def test_measured_bands_are_the_reflectance_that_was_drawn(dock, wait, drawer):

@@ -7,10 +7,11 @@ import shutil
 import npe2
 import numpy as np
 import pytest
+import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
-from napari_phenoscape.widgets.commands import open_spectral_cube
+from napari_phenoscape.widgets.commands import open_spectral_cube, open_spectral_folder
 
 pytestmark = pytest.mark.gui
 
@@ -47,6 +48,16 @@ def test_the_command_opens_a_cube_whatever_its_name(viewer, drawer, tmp_path, mo
     choose(monkeypatch, tmp_path / "scan.raw")
     open_spectral_cube()
     assert viewer.layers["scan bands"].data.shape == (4, 40, 60)
+
+
+def test_a_folder_of_bands_is_opened_as_a_cube(viewer, tmp_path, monkeypatch):
+    (tmp_path / "moth").mkdir()
+    for nm in (450, 550, 650):
+        tifffile.imwrite(tmp_path / "moth" / f"{nm}nm.tif", np.full((6, 5), nm, "u2"))
+    folder = str(tmp_path / "moth")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: folder)
+    open_spectral_folder()
+    assert viewer.layers["moth bands"].data[2, 0, 0] == 650
 
 
 def test_a_truncated_cube_is_answered_in_words_and_adds_nothing(

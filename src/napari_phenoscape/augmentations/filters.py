@@ -106,7 +106,7 @@ class RandomGaussianBlur(Filter):
                 pair = wide.narrow(axis, reach - shift, size) + wide.narrow(
                     axis, reach + shift, size
                 )
-                view.add_(pair.mul_(kernels[:, shift]))
+                view.addcmul_(pair, kernels[:, shift])
 
 
 class RandomSharpness(Filter):
@@ -186,7 +186,7 @@ class RandomGaussianNoise(Filter):
             noise.manual_seed(int(seed))
             one = drawn.normal_(0, float(level), generator=noise).to(view.device)
             if unit.ndim == 1:
-                view[i] += one * unit[:, None, None]
+                view[i].addcmul_(one, unit[:, None, None])
             else:
                 # copied: what is kept for the gradient must not be drawn over
                 view[i] += (unit @ one.flatten(1).clone()).view(one.shape)

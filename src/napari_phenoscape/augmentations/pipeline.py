@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,16 +25,17 @@ from napari_phenoscape.augmentations.geometry import (
 from napari_phenoscape.augmentations.operation import Operation
 from napari_phenoscape.augmentations.photometric import Photometric, Scene
 from napari_phenoscape.augmentations.randomness import uniforms
+from napari_phenoscape.augmentations.threads import Threads
+from napari_phenoscape.augmentations.warp import Warp
 from napari_phenoscape.cube import Band
 
-#: Specimens, and values of the few bands of them, that are worked on together: few enough for the
-#: processor's cache, which is several times faster than memory, and enough for its cores.
-CHUNK_SPECIMENS = 4
-CHUNK_VALUES = 2**20
+#: Values that a thread works on at once, of several specimens or of some bands of one: few enough
+#: for its core's cache, which is several times faster than memory.
+CHUNK_VALUES = 2**18
 
 
 class Views(NamedTuple):
-    """One view of each of N specimens.
+    """One view of each of N specimens, or several, one after the other.
 
     Parameters
     ----------
@@ -53,10 +56,32 @@ class Views(NamedTuple):
     field: Tensor | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """What is asked of one call, and where it goes; rows are those of the views."""
+
+    images: Tensor
+    masks: Tensor
+    draws: dict[str, NDArray[np.float64]]
+    matrix: NDArray[np.float64]
+    bends: NDArray[np.float64] | None
+    warp: Warp
+    fill: Tensor
+    units: dict[str, Tensor]
+    mix: Tensor | None
+    views: Views
+
+
+class _Chunk(NamedTuple):
+    """Views made together: neighbours, and of the same shrinkage, which is one prefilter."""
+
+    rows: slice
+    specimens: slice
+    shrink: int
+
+
 class Augmenter:
     """Makes views; a pure function of pictures, seed, step, specimen number and view number.
-
-    It keeps working memory, so two threads need one each.
 
     Parameters
     ----------
@@ -100,8 +125,8 @@ class Augmenter:
             op.kind: torch.as_tensor(op.unit(self._scene)) for op in self._filters
         }
         self._noisy = {op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)}
-        self._noise = torch.Generator()
-        self._buffer = torch.empty(0)
+        self._threads = Threads()
+        self._own = _Own()
 
     @property
     def commutes(self) -> bool:
@@ -116,7 +141,7 @@ class Augmenter:
         seed: int,
         step: int,
         specimens: NDArray[np.int64] | Tensor,
-        view: int,
+        view: int | tuple[int, ...],
         mix: Tensor | None = None,
     ) -> Views:
         """View number ``view`` of each specimen at a step of the training.
@@ -129,101 +154,122 @@ class Augmenter:
             True on the specimen.
         specimens : (N,)
             Their numbers in the collection.
+        view
+            Of several views, all first ones come first, then all second ones.
         mix : (K, C) or None
             Weights; the views then show the K planes ``mix @ reflectance``, and only these are
             warped and filtered. They are the mixes of the views without it, with a gradient to
             the weights; only the noise is another one, of the same distribution. Needs
             `commutes`.
         """
-        count, side, size = len(images), images.shape[-1], self.size
-        numbers = np.asarray(specimens)
-        draws: dict[str, NDArray[np.float64]] = {
-            op.kind: uniforms(
-                1 + op.draws, purpose=op.kind, seed=seed, step=step, specimens=numbers, view=view
+        side, size, device = images.shape[-1], self.size, images.device
+        which = (view,) if isinstance(view, int) else view
+        count = len(images) * len(which)
+        draws = self._draws(seed, step, np.asarray(specimens), which)
+        masks = masks.bool()
+        bounds = np.tile(_bounds(masks), (len(which), 1))
+        matrix = composed(self.operations, draws, side, size, bounds)
+        bends = None if self._bend is None else self._bends(draws[self._bend.kind])
+        fill, units = self._fill.to(device), self._units
+        if mix is not None:
+            fill = (mix @ fill.flatten())[:, None, None][None]
+        views = Views(
+            images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
+            masks.new_empty((count, 1, size, size)),
+            torch.from_numpy(matrix.astype(np.float32)).to(device),
+            None if bends is None else images.new_empty((count, size, size, 2), dtype=torch.float32),
+        )
+        warp = Warp(side, size, self._projective, bends is not None, device)
+        order = _Order(
+            images, masks, draws, matrix, bends, warp, fill, self._unit_of(mix, device), mix, views
+        )
+        together = max(count, 1)
+        if device.type == "cpu":
+            together = max(1, CHUNK_VALUES // (images.shape[1] * max(side, size) ** 2))
+        chunks = [
+            _Chunk(slice(start, stop), slice(start - first, stop - first), shrink)
+            for first in range(0, count, max(1, len(images)))
+            for start, stop, shrink in _chunks(
+                shrinkage(matrix, size), first, first + len(images), together
+            )
+        ]
+        learned = mix is not None and mix.requires_grad and torch.is_grad_enabled()
+        if device.type != "cpu" or learned:
+            # threads would sum the gradient in the order in which they happen to be done
+            for chunk in chunks:
+                self._draw(order, chunk)
+        else:
+            self._threads.each(lambda chunk: self._draw(order, chunk), chunks)
+        return views
+
+    def _draws(
+        self, seed: int, step: int, specimens: NDArray[np.int64], views: tuple[int, ...]
+    ) -> dict[str, NDArray[np.float64]]:
+        """(N, 1 + draws) uniforms of each kind for all views; the first is the switch."""
+        return {
+            op.kind: np.concatenate(
+                [
+                    uniforms(
+                        1 + op.draws,
+                        purpose=op.kind,
+                        seed=seed,
+                        step=step,
+                        specimens=specimens,
+                        view=view,
+                    )
+                    for view in views
+                ]
             )
             for op in self.operations
         }
-        masks = masks.bool()
-        matrix = composed(self.operations, draws, side, size, _bounds(masks))
-        shrink = shrinkage(matrix, size)
-        field = self._field(draws, images.device)
-        views = Views(
-            images.new_empty(
-                (count, images.shape[1] if mix is None else len(mix), size, size),
-                dtype=torch.float32,
-            ),
-            masks.new_empty((count, 1, size, size)),
-            torch.from_numpy(matrix.astype(np.float32)).to(images.device),
-            field,
-        )
-        fill = self._fill.to(images.device)
-        units: dict[str, Tensor] = {
-            kind: unit.to(images.device) for kind, unit in self._units.items()
-        }
-        if mix is not None:
-            fill = (mix @ fill.flatten())[:, None, None][None]
-            # R'R is the covariance of the mixed noise
-            units = {
-                kind: torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
-                for kind, unit in units.items()
-                if kind in self._noisy
-            }
-        # on an accelerator all at once; in any case one shrinkage, which is one prefilter
-        together = CHUNK_SPECIMENS if images.device.type == "cpu" else max(count, 1)
-        for rows in _chunks(shrink, together):
-            part = {kind: u[rows] for kind, u in draws.items()}
-            self._draw(
-                images,
-                masks,
-                matrix[rows],
-                int(shrink[rows.start]),
-                rows,
-                part,
-                views,
-                fill,
-                units,
-                mix,
-            )
-        return views
 
-    def _draw(
-        self,
-        images: Tensor,
-        masks: Tensor,
-        matrix: NDArray[np.float64],
-        shrink: int,
-        rows: slice,
-        draws: dict[str, NDArray[np.float64]],
-        views: Views,
-        fills: Tensor,
-        units: dict[str, Tensor],
-        mix: Tensor | None,
-    ) -> None:
-        """Fill the ``rows`` of ``views``."""
-        device, side, size = images.device, images.shape[-1], self.size
-        mask = masks[rows].float()
+    def _bends(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 8, 2) of the `RandomThinPlateSpline.bend_basis`, for bends in view pixels."""
+        assert self._bend is not None
+        active = (u[:, 0] < self._bend.p)[:, None, None]
+        return np.where(active, self._bend.weights(u[:, 1:]), 0) * (self.size / 2)
+
+    def _unit_of(self, mix: Tensor | None, device: torch.device) -> dict[str, Tensor]:
+        """The filters' units: see `Filter.apply`."""
+        units = {kind: unit.to(device) for kind, unit in self._units.items()}
         if mix is None:
-            source, gain = self._lit(images[rows], mask, draws)
+            return units
+        # R'R is the covariance of the mixed noise
+        return {
+            kind: torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
+            for kind, unit in units.items()
+            if kind in self._noisy
+        }
+
+    def _draw(self, order: _Order, chunk: _Chunk) -> None:
+        """Fill some rows of the views."""
+        rows, shrink, size = chunk.rows, chunk.shrink, self.size
+        images, mask = order.images[chunk.specimens], order.masks[chunk.specimens].float()
+        side, mix, cpu = images.shape[-1], order.mix, images.device.type == "cpu"
+        draws = {kind: u[rows] for kind, u in order.draws.items()}
+        if mix is None:
+            source, gain = self._lit(images, mask, draws)
         else:
-            source, gain = self._mixed(images[rows], mask, draws, mix), None
-        bend = views.field[rows] if views.field is not None else None
-        grid, inside = self._grid(matrix, bend, side, device)
-        seen = grid_sample(mask, grid, mode="nearest", align_corners=False) > 0.5
-        seen &= inside
-        shown = seen if self.background == "remove" else inside
-        kept = self._unerased(draws, device)
+            source, gain = self._mixed(images, mask, draws, mix), None
+        bends = None if order.bends is None else order.bends[rows]
+        grid, field = order.warp(order.matrix[rows], bends)
+        if order.views.field is not None:
+            order.views.field[rows] = field
+        seen = grid_sample(mask, grid, mode="nearest", align_corners=False)
+        shown = seen
+        if self.background == "keep":
+            shown = grid_sample(torch.ones_like(mask), grid, mode="nearest", align_corners=False)
+        visible = shown.clone() if self._mixes_pixels else shown
+        self._erase(draws, visible, seen if self.background == "keep" else visible)
+        order.views.mask[rows] = seen if self.background == "keep" else visible
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
-        views.mask[rows] = seen & kept
-        block = max(1, CHUNK_VALUES // (CHUNK_SPECIMENS * size**2))
         bands = source.shape[1]
-        if mix is not None or device.type != "cpu":
-            block = bands
+        block = max(1, CHUNK_VALUES // size**2) if cpu and mix is None else bands
         for first in range(0, bands, block):
             part = slice(first, first + block)
-            fill = fills[:, part]
-            pixels = source[:, part]
+            fill, pixels = order.fill[:, part], source[:, part]
             if shrink > 1:
                 pixels = avg_pool2d(pad(pixels, (0, -side % shrink) * 2, mode="replicate"), shrink)
             view = grid_sample(pixels, grid, padding_mode="border", align_corners=False)
@@ -231,18 +277,18 @@ class Augmenter:
                 view.mul_(gain)
             if self._mixes_pixels:
                 # a lens must not smear the removed background into the specimen
-                view = torch.where(shown, view, fill)
+                view = torch.lerp(fill, view, shown)
             for op in self._filters:
                 u = draws[op.kind]
-                unit = units.get(op.kind, fill)
+                unit = order.units.get(op.kind, fill)
                 unit = unit if mix is not None else unit[part]
                 for run in _runs(u[:, 0] < op.p):
-                    op.apply(view[run], u[run, 1:], first, unit, self._noise)
-            visible = shown & kept
+                    op.apply(view[run], u[run, 1:], first, unit, self._own.noise)
+            # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is 20 times slower
             if view.requires_grad:
-                views.image[rows, part] = torch.where(visible, view, fill)
+                order.views.image[rows, part] = torch.lerp(fill, view, visible)
             else:  # no fresh memory, which costs as much as the arithmetic; it has no gradient
-                torch.where(visible, view, fill, out=views.image[rows, part])
+                torch.lerp(fill, view, visible, out=order.views.image[rows, part])
 
     def _mixed(
         self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]], mix: Tensor
@@ -301,72 +347,29 @@ class Augmenter:
 
     def _copied(self, images: Tensor) -> Tensor:
         """A copy in memory that is kept: fresh memory costs as much as the arithmetic."""
-        if self._buffer.shape[1:] != images.shape[1:] or len(self._buffer) < len(images):
-            self._buffer = torch.empty_like(images)
-        return self._buffer[: len(images)].copy_(images)
+        own = self._own
+        if own.buffer.shape[1:] != images.shape[1:] or len(own.buffer) < len(images):
+            own.buffer = torch.empty_like(images)
+        return own.buffer[: len(images)].copy_(images)
 
-    def _grid(
-        self, matrix: NDArray[np.float64], bend: Tensor | None, side: int, device: torch.device
-    ) -> tuple[Tensor, Tensor]:
-        """Where each view pixel looks, and whether there is picture.
-
-        Returns
-        -------
-        (N, h, w, 2) places, -1 to 1 from edge to edge of the picture, and (N, 1, h, w) bool.
-        """
-        normalise = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
-        back = normalise @ np.linalg.inv(matrix)
-        centre = (self.size - 1) / 2
-        back /= (back[:, 2] @ [centre, centre, 1])[:, None, None]
-        m = torch.from_numpy(back.astype(np.float32)).to(device)[..., None, None]
-        line = torch.arange(self.size, dtype=torch.float32, device=device)
-        x, y = line.view(1, 1, -1), line.view(1, -1, 1)
-        if bend is not None:
-            x, y = x + bend[..., 0], y + bend[..., 1]
-        grid = m.new_empty((len(matrix), self.size, self.size, 2))
-        for axis in (0, 1):
-            torch.add(m[:, axis, 0] * x, m[:, axis, 1] * y + m[:, axis, 2], out=grid[..., axis])
-        if self._projective:
-            depth = m[:, 2, 0] * x + (m[:, 2, 1] * y + m[:, 2, 2])
-            # behind the camera there is nothing to see
-            grid /= depth.clamp_min(1e-6)[..., None]
-            grid[depth <= 1e-6] = 2
-        near = grid.abs() <= 1
-        return grid, (near[..., 0] & near[..., 1])[:, None]
-
-    def _field(self, draws: dict[str, NDArray[np.float64]], device: torch.device) -> Tensor | None:
-        """(N, h, w, 2) bend in view pixels."""
-        if self._bend is None:
-            return None
-        u = draws[self._bend.kind]
-        active = (u[:, 0] < self._bend.p)[:, None, None]
-        weights = np.where(active, self._bend.weights(u[:, 1:]), 0) * (self.size / 2)
-        basis = torch.from_numpy(self._bend.bend_basis(self.size).astype(np.float32)).to(device)
-        factors = torch.from_numpy(weights.astype(np.float32)).to(device)
-        field = factors.new_empty((len(u), self.size, self.size, 2))
-        # term by term: the bits of a matrix product depend on the batch
-        for start in range(0, len(u), CHUNK_SPECIMENS):
-            rows = slice(start, start + CHUNK_SPECIMENS)
-            for axis in (0, 1):
-                terms = factors[rows, :, axis, None, None]
-                total = basis[0] * terms[:, 0]
-                for k in range(1, 8):
-                    total += basis[k] * terms[:, k]
-                field[rows, ..., axis] = total
-        return field
-
-    def _unerased(self, draws: dict[str, NDArray[np.float64]], device: torch.device) -> Tensor:
-        """(N, 1, h, w) or (1,) False in the erased rectangles."""
+    def _erase(self, draws: dict[str, NDArray[np.float64]], *masks: Tensor) -> None:
+        """Zero the erased rectangles of (N, 1, h, w) masks."""
         if self._erasing is None:
-            return torch.ones(1, dtype=torch.bool, device=device)
+            return
         u = draws[self._erasing.kind]
-        box = torch.from_numpy(self._erasing.boxes(u[:, 1:], self.size)).to(device)
-        x0, y0, width, height = box.view(-1, 4, 1, 1, 1).unbind(1)
-        line = torch.arange(self.size, device=device)
-        x, y = line.view(1, 1, 1, -1), line.view(1, 1, -1, 1)
-        erased = (x >= x0) & (x < x0 + width) & (y >= y0) & (y < y0 + height)
-        active = torch.from_numpy(u[:, 0] < self._erasing.p).to(device)
-        return ~(erased & active.view(-1, 1, 1, 1))
+        for row in np.flatnonzero(u[:, 0] < self._erasing.p):
+            x0, y0, width, height = self._erasing.boxes(u[row : row + 1, 1:], self.size)[0]
+            for mask in masks:
+                mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
+
+
+class _Own(threading.local):
+    """What every thread has for itself."""
+
+    def __init__(self) -> None:
+        self.buffer = torch.empty(0)
+        self.noise = torch.Generator()
+
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:
@@ -382,15 +385,21 @@ def _bounds(masks: Tensor) -> NDArray[np.float64]:
 
 def _runs(active: NDArray[np.bool_]) -> Iterator[slice]:
     """Neighbouring rows that are active: as slices, which copy nothing."""
-    edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
-    for start, stop in edges.reshape(-1, 2):
-        yield slice(int(start), int(stop))
+    start = None
+    for row, on in enumerate((*active.tolist(), False)):
+        if on and start is None:
+            start = row
+        elif not on and start is not None:
+            yield slice(start, row)
+            start = None
 
 
-def _chunks(shrink: NDArray[np.int64], together: int) -> Iterator[slice]:
-    """Neighbouring rows of the same shrinkage, ``together`` of them at most."""
-    start = 0
-    for stop in range(1, len(shrink) + 1):
-        if stop == len(shrink) or stop - start == together or shrink[stop] != shrink[start]:
-            yield slice(start, stop)
+def _chunks(
+    shrink: NDArray[np.int64], first: int, end: int, together: int
+) -> Iterator[tuple[int, int, int]]:
+    """First row, end and shrinkage of neighbours of the same, ``together`` of them at most."""
+    start = first
+    for stop in range(first + 1, end + 1):
+        if stop == end or stop - start == together or shrink[stop] != shrink[start]:
+            yield start, stop, int(shrink[start])
             start = stop

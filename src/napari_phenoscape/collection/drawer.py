@@ -16,7 +16,7 @@ from napari_phenoscape.collection.specimens import Collection, Skipped, Specimen
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.option import Option
 
 #: Columns that may number the regions in a drawer's metadata; the first that is there does.
@@ -36,6 +36,9 @@ class Drawer(Option):
     min_area: int = Field(64, ge=1, description="pixels; a smaller region is dust, no specimen")
     metadata: Path | None = Field(
         None, description="CSV with one row per specimen, numbered in its column 'region'"
+    )
+    read_as: Interpretation = Field(
+        Interpretation(), description="what the planes of the file are, where it does not say it"
     )
 
     def labels(self, cube: Cube) -> NDArray[Any]:
@@ -70,7 +73,7 @@ class Drawer(Option):
         """Find the specimens; see `napari_phenoscape.collection.collect`."""
         from scipy import ndimage
 
-        cube = open_cube(self.path.absolute())
+        cube = open_cube(self.path.absolute(), self.read_as)
         path = cube.path
         table = None if self.metadata is None else read_table(self.metadata.absolute())
         yield Progress("finding specimens", 0, 1)
@@ -109,4 +112,4 @@ class Drawer(Option):
             skipped += notes
         metadata.index = pd.Index([specimen.id for specimen in specimens], name="specimen")
         yield Progress("finding specimens", 1, 1)
-        return Collection(self, tuple(specimens), metadata, tuple(skipped))
+        return Collection(self, tuple(specimens), metadata, tuple(skipped), cube.provenance)

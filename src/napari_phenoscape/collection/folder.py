@@ -20,13 +20,14 @@ from napari_phenoscape.collection.specimens import (
     Collection,
     Skipped,
     Specimen,
+    assumptions,
     box_around,
-    natural,
 )
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.io import Interpretation, is_store, open_cube, read_mask
+from napari_phenoscape.io.labels import natural
 from napari_phenoscape.option import Option
 
 
@@ -49,6 +50,9 @@ class Folder(Option):
     name_pattern: str | None = Field(
         None,
         description="labels that the file names spell, e.g. '{genus}_{species}_{id}_{sex}_{view}'",
+    )
+    read_as: Interpretation = Field(
+        Interpretation(), description="what the planes of the files are, where they do not say it"
     )
 
     @field_validator("pattern")
@@ -110,13 +114,15 @@ class Folder(Option):
         found: dict[str, Specimen] = {}
         skipped: list[Skipped] = []
         fields: dict[str, dict[str, str]] = {}
+        provenances: list[tuple[str, ...]] = []
         for done, path in enumerate(files, 1):
             try:
-                cube = open_cube(path)
+                cube = open_cube(path, self.read_as)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
                     fields[name] = self._spelt(cube.path)
                     found[name] = Specimen(name, cube.path, self._box(cube))
+                    provenances.append(cube.provenance)
             except (PhenoscapeError, OSError) as error:
                 skipped.append(Skipped(path, str(error)))
             yield Progress("finding specimens", done, len(files))
@@ -141,7 +147,13 @@ class Folder(Option):
         if "folder" not in metadata and set(parents) != {"."}:
             metadata["folder"] = parents
         metadata.index = pd.Index(ids, name="specimen")
-        return Collection(self, tuple(found[name] for name in ids), metadata, tuple(skipped))
+        return Collection(
+            self,
+            tuple(found[name] for name in ids),
+            metadata,
+            tuple(skipped),
+            assumptions(provenances),
+        )
 
     def _files(self, root: Path, table: Path | None) -> list[Path]:
         """Files that may be specimens: no hidden ones, none of a run, no masks, not the table."""
@@ -158,13 +170,17 @@ class Folder(Option):
             if folder == root:
                 return True
             is_run = (folder / "experiment.yaml").is_file() and (folder / "events.jsonl").is_file()
-            return not is_run and not folder.name.startswith(".") and belongs(folder.parent)
+            is_outside = not is_run and not is_store(folder) and not folder.name.startswith(".")
+            return is_outside and belongs(folder.parent)
 
         def matching(pattern: str) -> list[Path]:
             return [
                 path
                 for path in root.glob(pattern)
-                if path.is_file() and not path.name.startswith(".") and belongs(path.parent)
+                # a Zarr store is a folder, and one cube
+                if (path.is_file() or is_store(path))
+                and not path.name.startswith(".")
+                and belongs(path.parent)
             ]
 
         files = sorted(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -93,19 +93,32 @@ class Collection:
         N rows in the same order, index ``specimen`` = id; empty where nothing is known.
     skipped
         What was left out, and what is missing.
+    assumed
+        What was assumed about the files since they do not say it, one sentence each, with how
+        many files it is of.
     """
 
     source: AnySource
     specimens: tuple[Specimen, ...]
     metadata: pd.DataFrame
     skipped: tuple[Skipped, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def cubes(self) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
         """Each cube, opened once: the cube, its (H, W) labels, the numbers of its specimens."""
         numbers = range(len(self.specimens))
         for path, group in groupby(numbers, lambda number: self.specimens[number].path):
-            cube = open_cube(path)
+            cube = open_cube(path, self.source.read_as)
             yield cube, self.source.labels(cube), tuple(group)
+
+
+def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The sentences of the provenances of some cubes, each once, the commonest first."""
+    count = Counter(sentence for provenance in cubes for sentence in dict.fromkeys(provenance))
+    return tuple(
+        sentence if times == len(cubes) else f"{sentence} ({times} of {len(cubes)} files)"
+        for sentence, times in count.most_common()
+    )
 
 
 def box_around(rows: slice, columns: slice, shape: tuple[int, int]) -> Box:
@@ -116,9 +129,3 @@ def box_around(rows: slice, columns: slice, shape: tuple[int, int]) -> Box:
         max(columns.start - MARGIN, 0),
         min(columns.stop + MARGIN, shape[1]),
     )
-
-
-def natural(name: str) -> tuple[list[tuple[int, int | str]], str]:
-    """A sort key by which ``moth 2`` comes before ``moth 10``."""
-    parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], name

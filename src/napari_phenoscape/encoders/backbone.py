@@ -85,7 +85,9 @@ class ModalityEncoder(nn.Module):
         self.backbone = _backbone(option, image_size)
         pretrained = option.download or option.weights is not None
         _take_planes(self.backbone, stem.planes, pretrained)
-        self.features = _features(self, len(bands), option.backbone, image_size)
+        seen = _features(self, len(bands), option.backbone, image_size)
+        self.features = seen.h.shape[1]
+        self.grid = (seen.grid.shape[2], seen.grid.shape[3])
 
     def forward(self, images: Tensor, mixed: bool = False) -> Features:
         """Features of reflectance, or of (N, planes, h, w) that the stem has already mixed."""
@@ -231,16 +233,16 @@ def _take_planes(backbone: nn.Module, planes: Sequence[Band], pretrained: bool) 
     convolution.in_channels = len(planes)
 
 
-def _features(encoder: nn.Module, bands: int, name: str, image_size: int) -> int:
-    """D, told by one empty image."""
+def _features(encoder: nn.Module, bands: int, name: str, image_size: int) -> Features:
+    """What it sees in one empty image; this tells D, h' and w'."""
     training = encoder.training
     try:
         with torch.no_grad():
-            h: Tensor = encoder.eval()(torch.zeros(1, bands, image_size, image_size)).h
+            seen: Features = encoder.eval()(torch.zeros(1, bands, image_size, image_size))
     except (RuntimeError, AssertionError) as error:
         raise _wrong_size(name, image_size, error) from None
     encoder.train(training)
-    return h.shape[1]
+    return seen
 
 
 def _plain(norm: nn.LayerNorm) -> nn.LayerNorm:

@@ -1,4 +1,4 @@
-"""Projection head: from D features to the P dimensions in which the loss compares."""
+"""Projection heads: from D features to the P dimensions in which the losses compare."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ def projection_head(head: ProjectionHead, features: int) -> nn.Sequential:
         # no bias: the norm subtracts it
         nn.Linear(features, head.hidden, bias=False),
         nn.BatchNorm1d(head.hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(head.hidden, head.out),
+    )
+
+
+def patch_head(head: ProjectionHead, features: int) -> nn.Sequential:
+    """Linear, ReLU, linear at each place [1]_; (N, Q, D) -> (N, Q, P).
+
+    On a grid these are 1 × 1 convolutions.
+
+    References
+    ----------
+    .. [1] Wang et al. 2021, Dense contrastive learning (DenseCL), section 3.2.
+       https://arxiv.org/abs/2011.09157
+    """
+    return nn.Sequential(
+        nn.Linear(features, head.hidden),
         nn.ReLU(inplace=True),
         nn.Linear(head.hidden, head.out),
     )

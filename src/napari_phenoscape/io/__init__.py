@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
-from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff
+from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff, tiff_folder, zarr
+from napari_phenoscape.io.interpretation import Interpretation, interpreted
+from napari_phenoscape.io.zarr import is_store
+
+__all__ = ["Interpretation", "is_store", "open_cube", "read_mask", "recognise"]
+
+_GZIP = b"\x1f\x8b"
 
 
-def open_cube(path: str | Path) -> Cube:
+def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     """Open a file as a cube; its pixels stay on the disk until they are indexed.
 
     More generous than `recognise`: a TIFF with three channels is opened as RGB when it is asked
@@ -23,8 +29,10 @@ def open_cube(path: str | Path) -> Cube:
     ----------
     path
         An ENVI header or data file, a TIFF, a picture (PNG, JPEG, BMP, WebP), a MATLAB or an HDF5
-        file (NetCDF-4 too). An array of the last two is named like a file in a folder:
-        ``scan.h5/scene/reflectance``.
+        file (NetCDF-4 too), a Zarr store. An array of the last three is named like a file in a
+        folder: ``scan.h5/scene/reflectance``. A folder with one TIFF for each band.
+    read_as
+        What its planes are, where the file does not say it or says it wrongly.
 
     Raises
     ------
@@ -34,33 +42,50 @@ def open_cube(path: str | Path) -> Cube:
         The file, or its header or data, is not there.
     """
     path, inside = _container(Path(path))
-    head = _head(path)
+    said = read_as or Interpretation()
     try:
-        if head.startswith(matlab.SIGNATURES):
-            return matlab.open_matlab(path, inside)
-        if head.startswith(hdf5.SIGNATURES):
-            return hdf5.open_hdf5(path, inside)
-        if inside:
-            raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
-        if head.startswith(tiff.SIGNATURES):
-            return tiff.open_tiff(path)
-        if head.startswith(picture.SIGNATURES):
-            return picture.open_picture(path)
-        if not envi.recognise(path) and path.suffix.lower() not in (".hdr", *envi.ENDINGS[1:]):
-            raise CubeError(
-                f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB or HDF5 "
-                "file, or a PNG, JPEG or BMP picture was expected. Export it as one of these."
-            )
-        return envi.open_envi(path)
+        return interpreted(_open(path, inside, plain=bool(said.names)), said)
     except PhenoscapeError:
         raise
     except OSError as error:
         raise CubeError(_unreadable(path, error)) from None
 
 
+def _open(path: Path, inside: str, *, plain: bool) -> Cube:
+    if zarr.is_store(path):
+        return zarr.open_zarr(path, inside)
+    if path.is_dir() and tiff_folder.is_folder_of_bands(path):
+        return tiff_folder.open_folder(path)
+    head = _head(path)
+    if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
+        return zarr.open_zarr(path, inside)
+    if head.startswith(matlab.SIGNATURES):
+        return matlab.open_matlab(path, inside)
+    if head.startswith(hdf5.SIGNATURES):
+        return hdf5.open_hdf5(path, inside)
+    if inside:
+        raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
+    if head.startswith(tiff.SIGNATURES):
+        return tiff.open_tiff(path, plain=plain)
+    if head.startswith(picture.SIGNATURES):
+        return picture.open_picture(path)
+    is_named_so = path.suffix.lower() in (".hdr", *envi.ENDINGS[1:])
+    if head.startswith(_GZIP) and not is_named_so:
+        raise CubeError(
+            f"'{path.name}' is compressed by gzip; a cube was expected. Decompress it (gunzip) and "
+            "open what comes out."
+        )
+    if not is_named_so and not envi.recognise(path):
+        raise CubeError(
+            f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
+            "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
+        )
+    return envi.open_envi(path)
+
+
 def recognise(
     path: str | Path,
-) -> Literal["envi", "tiff", "picture", "matlab", "hdf5"] | None:
+) -> Literal["envi", "tiff", "picture", "matlab", "hdf5", "zarr"] | None:
     """What kind of cube a file is, None when it is not one of ours.
 
     Cheap, and strict about TIFF: only specimen stacks (RGB, UV, mask) and spectral files whose
@@ -69,7 +94,11 @@ def recognise(
     """
     path, inside = _container(Path(path))
     try:
+        if zarr.is_store(path):
+            return "zarr" if inside or zarr.recognise(path) else None
         head = _head(path)
+        if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
+            return "zarr" if inside or zarr.recognise(path) else None
         if head.startswith(matlab.SIGNATURES):
             return "matlab" if inside or matlab.recognise(path) else None
         if head.startswith(hdf5.SIGNATURES):
@@ -128,7 +157,10 @@ def read_mask(path: str | Path) -> NDArray[Any]:
 
 
 def _container(path: Path) -> tuple[Path, str]:
-    """The file, and the rest of a path that goes on inside it."""
+    """The file or Zarr store, and the rest of a path that goes on inside it."""
+    if (store := zarr.root_of(path)) is not None:
+        rest = path.relative_to(store).as_posix()
+        return store, "" if rest == "." else rest
     if not path.exists():
         for parent in path.parents:
             if parent.is_file():
@@ -139,7 +171,8 @@ def _container(path: Path) -> tuple[Path, str]:
 def _head(path: Path) -> bytes:
     if path.is_dir():
         raise CubeError(
-            f"'{path}' is a folder; a file was expected. A folder of cubes is a collection."
+            f"'{path}' is a folder; a file, a Zarr store, or a folder with one TIFF for each band "
+            "was expected. A folder of cubes is a collection."
         )
     try:
         with path.open("rb") as file:

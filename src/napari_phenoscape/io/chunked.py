@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class ChunkedArray:
             there[axis] = part
         try:
             block = np.asarray(self._array[tuple(there)])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
             raise CubeError(
                 f"'{self._path.name}' cannot be read any more ({str(error)[:200]}); it is damaged, "
                 "or has changed since it was opened. Copy it again and open it again."

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import full_scale, ignorable
+from napari_phenoscape.io.arrays import ignorable
 from napari_phenoscape.io.chunked import ChunkedArray
 from napari_phenoscape.io.variables import (
     Variable,
     bands_of,
     choose,
+    mask_among,
+    number_of,
     spectral_axis,
+    stated_scale,
+    text_of,
     wavelengths_of,
 )
 
@@ -91,17 +95,17 @@ def _cube(path: Path, inside: str, file: Any) -> Cube:
     if wavelengths is not None:
         found = datasets[wavelengths.name]
         _refuse_what_is_not_there(path, found, [])
-        centres, unit = found[()].ravel().tolist(), _text(found, "units", "Units")
+        centres, unit = found[()].ravel().tolist(), text_of(found.attrs, "units", "Units")
     # MATLAB counts the axes from the other end
     there = tuple(2 - i for i in order) if _is_matlab(path) else order
-    gain, offset = _scale(data, cube.dtype, notes)
-    ignored = _number(data, "_FillValue", "Data_Ignore_Value", "missing_value")
+    gain, offset = stated_scale(data.attrs, cube.dtype, bands, notes)
+    ignored = number_of(data.attrs, "_FillValue", "Data_Ignore_Value", "missing_value")
     return Cube(
         array=ChunkedArray(open_dataset, path, cube.name, (there[0], there[1], there[2])),
         bands=bands_of(bands, centres, unit, notes),
         path=path / inside,
-        gain=np.array(gain, np.float32),
-        offset=np.array(offset, np.float32),
+        gain=gain,
+        offset=offset,
         mask=_mask(path, datasets, variables, (rows, columns), notes),
         ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
         provenance=tuple(notes),
@@ -199,35 +203,6 @@ def _refuse_what_is_not_there(path: Path, data: Any, notes: list[str]) -> None:
             notes.append(f"{missing} of its blocks are not stored; they read as {data.fillvalue}.")
 
 
-def _scale(data: Any, dtype: np.dtype[Any], notes: list[str]) -> tuple[float, float]:
-    """Gain and offset: NetCDF's ``scale_factor`` multiplies, NEON's ``Scale_Factor`` divides."""
-    offset = _number(data, "add_offset") or 0.0
-    if (factor := _number(data, "scale_factor")) is not None:
-        return factor, offset
-    if divisor := _number(data, "Scale_Factor"):
-        return 1 / divisor, offset
-    gain, note = full_scale(dtype)
-    notes.append(note)
-    return gain, offset
-
-
-def _number(data: Any, *names: str) -> float | None:
-    for name in names:
-        value = np.asarray(data.attrs[name]).ravel() if name in data.attrs else np.zeros(0)
-        if value.size == 1 and value.dtype.kind in "iuf":
-            return float(value[0])
-    return None
-
-
-def _text(data: Any, *names: str) -> str:
-    for name in names:
-        value = data.attrs.get(name, "")
-        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        if isinstance(value, str) and value:
-            return value
-    return ""
-
-
 def _mask(
     path: Path,
     datasets: dict[str, Any],
@@ -235,13 +210,11 @@ def _mask(
     shape: tuple[int, int],
     notes: list[str],
 ) -> NDArray[np.bool_] | None:
-    """A logical array of the picture's size is its mask; of several, none."""
-    found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
-    if len(found) != 1:
+    found = mask_among(variables, shape, notes)
+    if found is None:
         return None
-    data = datasets[found[0].name]
+    data = datasets[found.name]
     _refuse_what_is_not_there(path, data, [])
-    notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
     mask: NDArray[np.bool_] = np.asarray(data[()]) > 0
     return mask.T if _is_matlab(path) else mask
 

@@ -44,3 +44,9 @@ def bands_of_labels(labels: tuple[str, ...]) -> list[Band | str] | None:
     found = [band for label in labels if (band := band_of_label(label)) is not None]
     names = [band if isinstance(band, str) else band.name for band in found]
     return found if found and len(found) == len(labels) == len(set(names)) else None
+
+
+def natural(name: str) -> tuple[list[tuple[int, int | str]], str]:
+    """A sort key by which ``moth 2`` comes before ``moth 10``."""
+    parts = [part for part in re.split(r"([0-9]+)", name.casefold()) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts], name

@@ -20,6 +20,7 @@ from napari_phenoscape.io.variables import (
     Variable,
     bands_of,
     choose,
+    mask_among,
     spectral_axis,
     wavelengths_of,
 )
@@ -73,12 +74,13 @@ def open_matlab(path: Path, inside: str) -> Cube:
     centres = [] if wavelengths is None else _read(path, wavelengths.name).ravel().tolist()
     gain, note = full_scale(cube.dtype)
     notes.append(note)
+    mask = mask_among(variables, (rows, columns), notes)
     return Cube(
         array=array,
         bands=bands_of(bands, centres, "", notes),
         path=path / inside,
         gain=np.array(gain, np.float32),
-        mask=_mask(path, variables, (rows, columns), notes),
+        mask=None if mask is None else _read(path, mask.name) > 0,
         provenance=tuple(notes),
     )
 
@@ -103,17 +105,6 @@ def _read(path: Path, name: str) -> NDArray[Any]:
         return np.asarray(loadmat(path, variable_names=[name])[name])
     except _DAMAGED as error:
         raise _damaged(path, error) from None
-
-
-def _mask(
-    path: Path, variables: list[Variable], shape: tuple[int, int], notes: list[str]
-) -> NDArray[np.bool_] | None:
-    """A logical array of the picture's size is its mask; of several, none."""
-    found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
-    if len(found) != 1:
-        return None
-    notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
-    return _read(path, found[0].name) > 0
 
 
 def _damaged(path: Path, error: Exception) -> CubeError:

@@ -30,12 +30,19 @@ EVIDENTLY_SPECTRAL = 17
 PROBE = 512
 
 
-def open_tiff(path: Path) -> Cube:
+def open_tiff(path: Path, *, plain: bool = False) -> Cube:
     """The cube in a TIFF.
 
     Channels are known by their names (ImageJ labels, OME, GDAL), else by their number: 3 = RGB,
-    6 = RGB and UV, 7 = the same with a mask, 8 and more = spectral. A channel that is declared as
-    transparency is the mask.
+    5 = RGB and micaToolbox's two of UV, 6 = RGB and UV, 7 = the same with a mask, 8 and more =
+    spectral. A channel that is declared as transparency is the mask.
+
+    Parameters
+    ----------
+    path
+        The file.
+    plain
+        Every channel is a band, whatever it is called.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def open_tiff(path: Path) -> Cube:
     """
     stack = read_stack(path)
     notes = list(stack.notes)
-    roles = _roles(stack, notes)
+    roles = _plain(stack) if plain else _roles(stack, notes)
     masks = [index for index, role in enumerate(roles) if role == MASK]
     if len(masks) > 1:
         raise CubeError(
@@ -62,7 +69,7 @@ def open_tiff(path: Path) -> Cube:
         if stack.alpha and mask.all():
             mask = None
     dtype = stack.array.dtype
-    gain, offset = _scale(stack, chosen, notes)
+    gain, offset = scale_of(stack, chosen, notes)
     return Cube(
         array=stack.array if len(chosen) == stack.array.shape[0] else Planes(stack.array, chosen),
         bands=bands,
@@ -110,6 +117,14 @@ def read_numbers(path: Path) -> NDArray[Any]:
     return stack.plane(0)
 
 
+def _plain(stack: Stack) -> list[Band | str]:
+    centres = stack.wavelengths_nm or [np.nan] * stack.count
+    return [
+        Band(f"plane {i + 1}", None if np.isnan(centre) else centre, bad=i in stack.bad)
+        for i, centre in enumerate(centres)
+    ]
+
+
 def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
     """What each channel is: a band, or `MASK`."""
     count = stack.count
@@ -145,6 +160,12 @@ def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
         if not stack.is_colour:
             notes.append("The three channels are taken as R, G, B.")
         return [*SPECIMEN[:3], *tail]
+    if bands == 5:
+        notes.append(
+            f"The five {stack.noun}{said} are taken as R, G, B, UV_B, UV_R, the order of "
+            "micaToolbox."
+        )
+        return [*SPECIMEN[:3], SPECIMEN[5], SPECIMEN[3], *tail]
     if bands == 6:
         notes.append(f"The six {stack.noun}{said} are taken as R, G, B and UV_R, UV_G, UV_B.")
         return [*SPECIMEN, *tail]
@@ -156,9 +177,9 @@ def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
         return [*SPECIMEN, MASK]
     raise CubeError(
         f"'{stack.path.name}' has {count} {stack.noun if count > 1 else 'channel'}{said}; "
-        "3 (RGB), 4 with transparency, 6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) were "
-        "expected, or ImageJ labels such as 'visible:R' and 'uv:B'. "
-        + ("It can serve as a mask." if count == 1 else "Choose or label the channels in ImageJ.")
+        "3 (RGB), 4 with transparency, 5 or 6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) "
+        "were expected, or ImageJ labels such as 'visible:R' and 'uv:B'. "
+        + ("It can serve as a mask." if count == 1 else "Say what they are by --names (read_as).")
     )
 
 
@@ -169,8 +190,8 @@ def _refuse_photograph_as_mask(stack: Stack) -> None:
     if len(values) > 32 and ends < 0.9 * counts.sum():
         raise CubeError(
             f"'{stack.path.name}' has 7 {stack.noun}, the last with {len(values)} different "
-            "numbers; R, G, B, three of UV and a mask were expected. Name its bands by ImageJ "
-            "labels, or leave the one out that is no band."
+            "numbers; R, G, B, three of UV and a mask were expected. Say what they are by "
+            "--names (read_as), or by ImageJ labels."
         )
 
 
@@ -179,9 +200,10 @@ def _probe(stack: Stack, index: int) -> NDArray[Any]:
     return stack.plane(index, (slice(None, None, rows), slice(None, None, columns)))
 
 
-def _scale(
+def scale_of(
     stack: Stack, chosen: list[int], notes: list[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gain and offset of some planes, () or (n,); an assumption is added to ``notes``."""
     zero = np.zeros((), np.float32)
     if stack.scale is not None:
         gains, offsets = (np.array(part, np.float32)[chosen] for part in stack.scale)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import CubeError, MissingFileError
-from napari_phenoscape.io.arrays import unique
+from napari_phenoscape.io.arrays import full_scale, unique
 from napari_phenoscape.io.wavelengths import centres_in_nm
 
 #: What people call the band centres: wavelengths, Wavelength, wavlength, lambda, wl, wvl, ...
@@ -56,12 +57,17 @@ class Variable:
         return count if is_list and count <= _MOST_BANDS else 0
 
 
+def names_wavelengths(name: str) -> bool:
+    """Whether an array of this name in a file holds band centres."""
+    return _WAVELENGTHS.search(name.rpartition("/")[2]) is not None
+
+
 def wavelengths_of(cube: Variable, variables: Sequence[Variable]) -> Variable | None:
     """The list of band centres of a cube: by its name, its length, and nearest in the file."""
     lists = [
         variable
         for variable in variables
-        if _WAVELENGTHS.search(variable.name.rpartition("/")[2]) and variable.length in cube.shape
+        if names_wavelengths(variable.name) and variable.length in cube.shape
     ]
 
     def shared(variable: Variable) -> int:
@@ -140,6 +146,67 @@ def bands_of(count: int, centres: Sequence[float], unit: str, notes: list[str]) 
         Band(name, number if unit == "nm" else None)
         for name, number in zip(names, numbers, strict=True)
     )
+
+
+def mask_among(
+    variables: Sequence[Variable], shape: tuple[int, int], notes: list[str]
+) -> Variable | None:
+    """A logical array of the picture's size is its mask; of several, none."""
+    found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
+    if len(found) != 1:
+        return None
+    notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
+    return found[0]
+
+
+def stated_scale(
+    said: Mapping[str, Any], dtype: np.dtype[Any], count: int, notes: list[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gain and offset: NetCDF's ``scale_factor`` multiplies, NEON's ``Scale_Factor`` divides.
+
+    Returns
+    -------
+    () or, where the attributes hold a number for each band, (C,).
+    """
+    factor, offset = (
+        numbers_of(said, name, count) for name in ("scale_factor", "add_offset")
+    )
+    if offset is None:
+        offset = np.zeros((), np.float32)
+    if factor is not None:
+        return factor, offset
+    if divisor := number_of(said, "Scale_Factor"):
+        return np.array(1 / divisor, np.float32), offset
+    gain, note = full_scale(dtype)
+    notes.append(note)
+    return np.array(gain, np.float32), offset
+
+
+def numbers_of(said: Mapping[str, Any], name: str, count: int) -> NDArray[np.float32] | None:
+    """() or (count,) of an attribute that holds one number, or so many."""
+    value = np.asarray(said.get(name, []))
+    if value.dtype.kind not in "iuf" or value.size not in (1, count):
+        return None
+    return value.astype(np.float32).reshape(() if value.size == 1 else count)
+
+
+def number_of(said: Mapping[str, Any], *names: str) -> float | None:
+    """The first of these attributes that holds one number."""
+    for name in names:
+        value = np.asarray(said[name]).ravel() if name in said else np.zeros(0)
+        if value.size == 1 and value.dtype.kind in "iuf":
+            return float(value[0])
+    return None
+
+
+def text_of(said: Mapping[str, Any], *names: str) -> str:
+    """The first of these attributes that holds a text."""
+    for name in names:
+        value = said.get(name, "")
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(value, str) and value:
+            return value
+    return ""
 
 
 def _is_spectral(cube: Variable, axis: int) -> bool:

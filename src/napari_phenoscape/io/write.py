@@ -1,4 +1,4 @@
-"""Writing cubes: ENVI and TIFF, row block by row block, whole or not at all."""
+"""Writing cubes: ENVI, TIFF and Zarr, row block by row block, whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from napari_phenoscape.events import Progress
 from napari_phenoscape.io.envi import DATA_TYPES, INTERLEAVES
 from napari_phenoscape.io.labels import MASK
 
-ENVI_ENDINGS, TIFF_ENDINGS = (".bil", ".bip", ".bsq"), (".tif", ".tiff")
+ENVI_ENDINGS, TIFF_ENDINGS, ZARR = (".bil", ".bip", ".bsq"), (".tif", ".tiff"), ".zarr"
 
 #: Largest block that is in memory at a time, in numbers.
 BLOCK = 16 << 20
 
-#: Types that neither format keeps, and the smallest that both do and that hold the same numbers.
+#: Bytes of a block of Zarr, uncompressed, and its smallest side in pixels.
+ZARR_BLOCK, ZARR_SIDE = 512 << 10, 64
+
+#: Types that neither ENVI nor TIFF keeps, and the smallest that both do and that hold the same.
 _WIDER = {"b1": "u1", "i1": "i2", "f2": "f4"}
 
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
@@ -41,7 +44,8 @@ def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
     path
         The ending chooses the format: ``.bil``, ``.bip``, ``.bsq`` (ENVI, with ``.hdr`` beside;
         a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
-        wavelengths as GDAL's metadata, the mask as the last plane).
+        wavelengths as GDAL's metadata, the mask as the last plane), ``.zarr`` (version 3, with
+        the arrays ``cube``, ``wavelength`` and ``mask``).
 
     Returns
     -------
@@ -50,16 +54,21 @@ def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
     Raises
     ------
     OptionError
-        Another ending.
+        Another ending, or zarr is not installed.
     RunError
         A file is there already, or the disk refuses.
     """
     ending = path.suffix.lower()
-    if ending not in (*ENVI_ENDINGS, *TIFF_ENDINGS):
+    if ending not in (*ENVI_ENDINGS, *TIFF_ENDINGS, ZARR):
         raise OptionError(
             f"'{path.name}' names no format that cubes are written in; end it with "
-            f"{', '.join(ENVI_ENDINGS)} (ENVI) or {TIFF_ENDINGS[0]} (TIFF)."
+            f"{', '.join(ENVI_ENDINGS)} (ENVI), {TIFF_ENDINGS[0]} (TIFF) or {ZARR}."
         )
+    if ending == ZARR:
+        _refuse_existing(path)
+        with atomic(path) as temporary:
+            yield from _write_zarr(cube, temporary)
+        return [path]
     if ending in TIFF_ENDINGS:
         _refuse_existing(path)
         with atomic(path) as temporary:
@@ -90,6 +99,19 @@ def _refuse_existing(path: Path) -> None:
 def _dtype(cube: Cube) -> np.dtype[Any]:
     kind = cube.array.dtype.str[1:]
     return np.dtype("<" + _WIDER.get(kind, kind))
+
+
+def zarr_block(shape: tuple[int, int, int], itemsize: int) -> tuple[int, int, int]:
+    """C, H, W of the blocks in which Zarr keeps a cube.
+
+    64 pixels a side and as many bands as half a megabyte holds: a band touches an eighth of a
+    cube of 408 bands, and a crop little more than itself. Of few bands, more pixels.
+    """
+    bands, side = shape[0], ZARR_SIDE
+    bands = max(1, min(bands, ZARR_BLOCK // (side**2 * itemsize)))
+    while bands == shape[0] and bands * (2 * side) ** 2 * itemsize <= ZARR_BLOCK:
+        side *= 2
+    return bands, min(side, shape[1]), min(side, shape[2])
 
 
 def _row_blocks(cube: Cube) -> Iterator[tuple[slice, NDArray[Any]]]:
@@ -182,6 +204,63 @@ def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
             yield Progress("writing bands", band + 1, bands)
         if cube.mask is not None:
             file.write(cube.mask.astype(dtype).data)
+
+
+def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
+    try:
+        import zarr
+    except ImportError:
+        raise OptionError(
+            f"'{path.suffix}' needs zarr: pip install \"napari-phenoscape[formats]\", or write "
+            f"{TIFF_ENDINGS[0]}."
+        ) from None
+    store = zarr.create_group(path, zarr_format=3)
+    array = store.create_array(
+        "cube",
+        shape=cube.shape,
+        dtype=cube.array.dtype.newbyteorder("="),
+        chunks=zarr_block(cube.shape, cube.array.dtype.itemsize),
+        dimension_names=("band", "y", "x"),
+        attributes=_zarr_attributes(cube),
+        # a block that is not there would be one that was lost
+        config={"write_empty_chunks": True},
+    )
+    centres = [band.wavelength_nm for band in cube.bands]
+    if any(centre is not None for centre in centres):
+        numbers = np.array([np.nan if centre is None else centre for centre in centres])
+        store.create_array(
+            "wavelength", data=numbers, dimension_names=("band",), attributes={"units": "nm"},
+            config={"write_empty_chunks": True},
+        )  # fmt: skip
+    if cube.mask is not None:
+        store.create_array(
+            "mask", data=cube.mask, dimension_names=("y", "x"),
+            config={"write_empty_chunks": True},
+        )  # fmt: skip
+    (bands, rows, columns), (_, high, wide) = cube.shape, array.chunks
+    across = max(1, BLOCK // (bands * high * wide)) * wide
+    for top in range(0, rows, high):
+        for left in range(0, columns, across):
+            part = slice(top, top + high), slice(left, left + across)
+            array[:, *part] = np.asarray(cube.array[:, *part])
+        yield Progress("writing rows", min(top + high, rows), rows)
+
+
+def _zarr_attributes(cube: Cube) -> dict[str, Any]:
+    """Scale and "not measured" as NetCDF names them; names and flags of the bands."""
+    said: dict[str, Any] = {
+        # a float32 is a float64 too, and a float64 is printed exactly
+        "scale_factor": cube.gain.astype(float).tolist(),
+        "add_offset": cube.offset.astype(float).tolist(),
+        "band_names": [band.name for band in cube.bands],
+        "regions": [band.region for band in cube.bands],
+        "bad_bands": [i for i, band in enumerate(cube.bands) if band.bad],
+    }
+    if cube.ignore_value is not None:
+        said["missing_value"] = cube.ignore_value
+    if cube.rgb_bands is not None:
+        said["rgb_bands"] = list(cube.rgb_bands)
+    return said
 
 
 def _gdal_metadata(cube: Cube) -> str:

@@ -17,7 +17,7 @@ _COLOURS = tuple(Band(name, region="vis") for name in "RGB")
 
 
 def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """npe2's hook: write one image layer as an ENVI cube.
+    """npe2's hook: write one image layer as an ENVI or a Zarr cube.
 
     A layer of a cube's bands, or of what was computed from them, is written with wavelengths,
     scale and mask. Of any other, a plane becomes a band: (C, H, W), (H, W), or (H, W, 3) in colour.

@@ -45,14 +45,14 @@ class Curves:
 
 @cache
 def standard_table(name: str) -> Curves:
-    """A table of the package: ``cie_1931_2_degree``, ``d65`` or ``cie_2006_2_degree_cones``."""
+    """A table of the package, by its file's name without the ending."""
     return read_curves(_TABLES / f"{name}.csv")
 
 
 def read_curves(path: Path) -> Curves:
-    """The curves in a CSV: a column ``wl`` (or ``wavelength``, in nm), then one for each curve.
+    """The curves in a CSV: a column ``wl`` with nm, then one for each curve.
 
-    This is how the R package pavo writes sensitivities [1]_. Lines that start with # are comments.
+    So the R package pavo writes sensitivities [1]_. Lines that start with # are comments.
 
     Raises
     ------
@@ -65,12 +65,13 @@ def read_curves(path: Path) -> Curves:
     ----------
     .. [1] Maia et al. 2019, pavo 2. https://doi.org/10.1111/2041-210X.13174
     """
-    header, cells = read_numbers(path)
-    if header[0].lower() not in ("wl", "wavelength", "wavelength_nm", "nm"):
+    header, rows = read_cells(path)
+    if not is_of_curves(header):
         raise OptionError(
             f"The first column of '{path.name}' is '{header[0]}'; 'wl' was expected, with "
             "wavelengths in nm, then one column for each curve."
         )
+    cells = as_numbers(rows, path)
     nm, values = cells[:, 0], cells[:, 1:].T
     if not len(values) or len(nm) < 2 or (np.diff(nm) <= 0).any() or not 100 < nm[0] < 10_000:
         raise OptionError(
@@ -85,15 +86,20 @@ def read_curves(path: Path) -> Curves:
     return Curves(tuple(header[1:]), nm, values)
 
 
-def read_numbers(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """The header of a CSV, and the finite numbers below it.
+def is_of_curves(header: list[str]) -> bool:
+    """Whether the first column of a table is one of wavelengths."""
+    return header[0].lower() in ("wl", "wavelength", "wavelength_nm", "nm")
+
+
+def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns of a CSV, and the lines below them, as long as the header.
 
     Raises
     ------
     MissingFileError
         No such file.
     OptionError
-        A line has another number of cells than the header, or a cell is no number; names repeat.
+        No lines; one of another length; a column without a name of its own.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -105,21 +111,40 @@ def read_numbers(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     # spreadsheets of half of Europe write semicolons
     separator = next((mark for mark in ",;\t" if lines and mark in lines[0]), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-    if len(rows) < 2:
-        raise OptionError(f"'{path.name}' is empty; a header and lines of numbers were expected.")
-    header, body = rows[0], rows[1:]
-    if len(set(header)) < len(header):
-        raise OptionError(f"'{path.name}' names a column twice ({', '.join(header)}).")
-    try:
-        numbers = np.array([[float(cell) for cell in row] for row in body])
-    except ValueError as error:
+    header = rows[0] if rows else []
+    if len(rows) < 2 or not all(header) or len(set(header)) < len(header):
         raise OptionError(
-            f"'{path.name}' is no table of {len(header)} columns of numbers ({error}); a point is "
-            "the decimal mark, and no cell is empty."
-        ) from None
-    if numbers.shape[1] != len(header) or not np.isfinite(numbers).all():
-        raise OptionError(
-            f"'{path.name}' has {len(header)} names and {numbers.shape[1]} columns, or a cell that "
-            "is not finite; a number below every name was expected."
+            f"'{path.name}' has {len(rows)} lines, the first of which names {len(set(header))} "
+            "columns; a header with a name of its own for each column was expected, and lines "
+            "below it."
         )
-    return header, numbers
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(header):
+            raise OptionError(
+                f"Line {number} below the header of '{path.name}' has {len(row)} cells; "
+                f"{len(header)} were expected ({', '.join(header[:6])})."
+            )
+    return header, rows[1:]
+
+
+def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
+    """Numbers of the cells of a table.
+
+    Raises
+    ------
+    OptionError
+        A cell is no finite number.
+    """
+    numbers = np.empty((len(rows), len(rows[0])))
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            try:
+                numbers[i, j] = float(cell)
+            except ValueError:
+                numbers[i, j] = np.nan
+            if not np.isfinite(numbers[i, j]):
+                raise OptionError(
+                    f"'{cell}' in '{path.name}', line {i + 1} below the header, is no number; one "
+                    "was expected, with a point as decimal mark."
+                )
+    return numbers

@@ -26,6 +26,15 @@ def open_spectral_cube() -> None:
         "",
         "Spectral cubes (*.bil *.bip *.bsq *.hdr *.img *.raw *.dat *.tif *.tiff);;All files (*)",
     )
+    _add_chosen(chosen)
+
+
+def open_spectral_folder() -> None:
+    """Choose a folder and open it as a cube: a Zarr store, or one TIFF for each band."""
+    _add_chosen(QFileDialog.getExistingDirectory(None, "Open a folder as a spectral cube"))
+
+
+def _add_chosen(chosen: str) -> None:
     viewer = current_viewer()
     if chosen and viewer is not None:
         try:

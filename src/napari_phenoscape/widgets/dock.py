@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_phenoscape.events import Event, Failed, Progress
+from napari_phenoscape.events import Event, Failed, Notice, Progress
 from napari_phenoscape.widgets.form import note, without_wheel
 from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.worker import Task
@@ -136,6 +136,8 @@ class Dock(QWidget):
             self.progress.setRange(0, max(event.total, 1))
             self.progress.setValue(event.done)
             self.progress.setFormat(f"{event.what}: {event.done} of {event.total}")
+        elif isinstance(event, Notice):
+            self.say(event.message)
         elif isinstance(event, Failed):
             tell(self._error_words, event.message, error=True)
 

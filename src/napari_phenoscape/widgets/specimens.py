@@ -75,11 +75,17 @@ class SpecimensDock(Dock):
         )
         self.table_fold = Fold("Metadata", stacked(self.table))
         self.skipped_fold = Fold("Skipped files", stacked(self.skipped))
+        self.assumed = note()
+        self.assumed_fold = Fold("Assumed about the files", stacked(self.assumed))
+        self.assumed_fold.setToolTip("What the files do not say; 'read as' above can say it")
+        self.folds = (
+            self.found, self.bands_fold, self.table_fold, self.assumed_fold, self.skipped_fold,
+        )  # fmt: skip
         self.column.addWidget(heading("Where the specimens are"))
         self.column.addWidget(self.form)
         self.column.addWidget(self.from_layers)
         self.column.addLayout(row(self.collect_button, self.stop_button))
-        for fold in (self.found, self.bands_fold, self.table_fold, self.skipped_fold):
+        for fold in self.folds:
             self.column.addWidget(fold)
 
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
@@ -162,7 +168,7 @@ class SpecimensDock(Dock):
 
     def _show(self) -> None:
         collection = self.session.collection
-        for fold in (self.found, self.bands_fold, self.table_fold, self.skipped_fold):
+        for fold in self.folds:
             fold.setVisible(collection is not None)
         if collection is None:
             return
@@ -188,6 +194,8 @@ class SpecimensDock(Dock):
             ["file", "why"],
             [[skipped.path.name, skipped.reason] for skipped in collection.skipped],
         )
+        self.assumed.setText("\n".join(f"• {sentence}" for sentence in collection.assumed))
+        self.assumed_fold.setVisible(bool(collection.assumed))
         self.skipped_fold.setVisible(bool(collection.skipped))
         self.skipped_fold.opened = bool(collection.skipped)
         self._measure(collection)

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QThreadPool, Signal
 
 from napari_phenoscape.errors import PhenoscapeError
-from napari_phenoscape.events import Event, Failed, Progress, Step
+from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
 
 Verb = Callable[[], Generator[Event, None, Any]]
 
@@ -206,6 +206,8 @@ class Task(QObject):
             if isinstance(event, Failed):
                 self._failed = True
                 show_error(event.message)
+            elif isinstance(event, Notice):
+                show_info(event.message)
             self.happened.emit(event)
         self.told.emit()
 

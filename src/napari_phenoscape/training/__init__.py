@@ -8,11 +8,9 @@ References
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -32,8 +30,8 @@ from napari_phenoscape.checkpoint import (
 )
 from napari_phenoscape.collection import AnySource, Collection, collect
 from napari_phenoscape.cube import as_modality
-from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
-from napari_phenoscape.events import Event, Finished, Health, Saved, Started, Step
+from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.events import Event, Finished, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.run import (
     log_event,
@@ -43,11 +41,15 @@ from napari_phenoscape.run import (
     write_experiment,
 )
 from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.training.recipe import (
+    average_of,
+    batch_of_step,
+    learning_rate,
+    optimizer_of,
+)
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch import Tensor, optim
-    from torch.optim.swa_utils import AveragedModel
 
     from napari_phenoscape.augmentations.pipeline import Augmenter
     from napari_phenoscape.model import SimCLR
@@ -58,12 +60,15 @@ CANVAS = 1.25
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
 
-#: Below this spread (1 = over the whole sphere) the projections have collapsed.
-COLLAPSED = 0.1
-
-#: So have they when, from this step on, the loss is at least this share of that of a net that
-#: gives every view the same projection.
-LEARNS_BY, NOTHING_LEARNED = 50, 0.97
+__all__ = [
+    "augmenter",
+    "batch_of_step",
+    "build_model",
+    "canvas_size",
+    "learning_rate",
+    "specimens_of",
+    "train",
+]
 
 
 def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
@@ -92,7 +97,7 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         What is wrong and the way out. A run that was started keeps its newest checkpoint.
     """
     from napari_phenoscape.launch import launch
-    from napari_phenoscape.runtime import fabric, world
+    from napari_phenoscape.runtime import compile_encoders, fabric, world
 
     if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
@@ -104,9 +109,13 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
     begun = run is not None and bool(checkpoints(run))
+    from napari_phenoscape.training.gradient import check_caching
+
     net = build_model(experiment, crops, pretrained=not begun)
-    home = fabric(experiment.runtime, heads=len(net.spaces))
+    check_caching(experiment, net)
+    home = fabric(experiment.runtime, heads=len(net.heads) + len(net.patch_heads))
     _check_ranks(experiment.schedule, home.world_size)
+    compile_encoders(experiment.runtime, net.encoders, home)
     run = _run_of_all(experiment, run, home)
     steps = _steps(experiment, crops, known, run, home, net)
     try:
@@ -170,11 +179,21 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     pretrained
         Read the pretrained weights that the experiment names; not needed, and so not looked for,
         where a checkpoint is loaded next.
+
+    Raises
+    ------
+    CollectionError
+        A specimen lacks a modality: the net would take the mean of the bands for a measurement.
     """
     import torch
 
     from napari_phenoscape.model import SimCLR
 
+    if crops.lacking:
+        raise CollectionError(
+            f"{crops.lacking} The net takes specimens that have every modality. Leave the others "
+            "out by the collection's 'pattern', or choose modalities that all of them have."
+        )
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
@@ -192,26 +211,6 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     if start is not None:
         load_encoders(start, net, crops.modality_bands)
     return net
-
-
-def learning_rate(schedule: Schedule, step: int) -> float:
-    """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (SGDR, eq. 5)."""
-    warm = max(1, round(schedule.warmup * schedule.steps))
-    if step < warm:
-        return schedule.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, schedule.steps - warm)
-    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDArray[np.int64]:
-    """(batch_size,) specimen numbers of a step (from 0), none twice.
-
-    Each epoch is a new order of all specimens, a pure function of seed and epoch; what is left
-    over at its end (fewer than a batch) sits out.
-    """
-    epoch, position = divmod(step, specimens // batch_size)
-    order = np.random.default_rng((seed, epoch)).permutation(specimens)
-    return order[position * batch_size : (position + 1) * batch_size]
 
 
 def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
@@ -257,16 +256,19 @@ def _steps(
     import torch
 
     from napari_phenoscape.losses import Projected, agreement, spread, total_loss
-    from napari_phenoscape.ranks import any_rank, gathered, others, share, synced
+    from napari_phenoscape.ranks import any_rank, number, others, synced
+    from napari_phenoscape.training.gradient import Gradient
+    from napari_phenoscape.training.health import advice, health
+    from napari_phenoscape.training.viewing import Viewing
 
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, home.device).to(memory_format=torch.channels_last)
-    optimizer = _optimizer(net, schedule, experiment.encoder.rate)
+    optimizer = optimizer_of(net, schedule, experiment.encoder.rate)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step
         load_weights(found[-1], net)
-    average = _average(net, schedule, found[-1] if found else None)
+    average = average_of(net, schedule, found[-1] if found else None)
     model, optimizer = home.setup(net, optimizer)
     if found:
         load_optimizer(found[-1], optimizer)
@@ -280,7 +282,9 @@ def _steps(
             saved = step
             yield Saved(path)
 
-    views = augmenter(experiment, crops)
+    viewing = Viewing(crops, augmenter(experiment, crops), net, seed, home.device)
+    gradient = Gradient(experiment, crops, known, viewing, net, model, home)
+    share = schedule.batch_size // number()
     seconds: deque[float] = deque(maxlen=20)
     recent: deque[float] = deque(maxlen=HEALTH_EVERY)
     model.train()
@@ -295,23 +299,8 @@ def _steps(
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
             batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
-            mix = net.mix(crops.modalities, len(crops.bands)) if views.commutes else None
-            both = _two_views(views, crops, share(batch), seed, step, mix)
-            if mix is None:
-                images = {
-                    name: both[:, torch.from_numpy(index)].to(home.device)
-                    for name, index in crops.modalities.items()
-                }
-            else:
-                images = net.planes(both.to(home.device))
-            with _advice(schedule, experiment.image_size), others():
-                z = {
-                    name: gathered(rows) for name, rows in model(images, mix is not None).z.items()
-                }
-                columns = {name: torch.from_numpy(codes[batch]) for name, codes in known.items()}
-                loss, terms = total_loss(experiment.losses, Projected(z, columns))
-                _check_finite(loss, crops, batch, step)
-                home.backward(loss)
+            with advice(experiment, share), others():
+                loss, terms, seen = gradient(batch, step)
                 if schedule.clip:
                     home.clip_gradients(model, optimizer, max_norm=schedule.clip)
                 optimizer.step()
@@ -321,7 +310,7 @@ def _steps(
             step += 1
             seconds.append(time.perf_counter() - start)
             recent.append(float(loss.detach()))
-            joint = z[net.space].detach()
+            joint = seen.z[net.space].detach()
             yield Step(
                 step,
                 schedule.steps,
@@ -333,9 +322,14 @@ def _steps(
                 {name: float(term.detach()) for name, term in terms.items()},
             )
             if step % HEALTH_EVERY == 0:
-                alike = {name: torch.ones_like(rows) for name, rows in z.items()}
-                nothing, _ = total_loss(experiment.losses, Projected(alike, columns))
-                yield _health(step, spread(joint), median(recent), float(nothing))
+                alike = Projected(
+                    {name: torch.ones_like(rows) for name, rows in seen.z.items()},
+                    seen.known,
+                    {name: torch.ones_like(rows) for name, rows in seen.patches.items()},
+                    seen.place,
+                )
+                nothing, _ = total_loss(experiment.losses, alike)
+                yield health(step, spread(joint), median(recent), float(nothing))
             if step % schedule.checkpoint_every == 0:
                 yield from save()
     except GeneratorExit:
@@ -354,72 +348,6 @@ def _steps(
             log_event(run, end)
         raise
     yield end
-
-
-def _two_views(
-    views: Augmenter,
-    crops: Crops,
-    batch: NDArray[np.int64],
-    seed: int,
-    step: int,
-    mix: Tensor | None,
-) -> Tensor:
-    """(2N, C or planes, h, w): first all first views, then all second ones."""
-    import torch
-
-    images = torch.from_numpy(crops.images[batch])
-    masks = torch.from_numpy(crops.masks[batch])
-    mix = None if mix is None else mix.to(images.device)
-    return torch.cat(
-        [
-            views(images, masks, seed=seed, step=step, specimens=batch, view=view, mix=mix).image
-            for view in (0, 1)
-        ]
-    )
-
-
-def _optimizer(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimizer:
-    """Norms, biases (fewer than two axes) and response curves do not decay.
-
-    The encoders get ``rate`` of the learning rate.
-    """
-    from torch import optim
-
-    from napari_phenoscape.optimizers import LARS
-
-    parts: dict[tuple[bool, float], list[Tensor]] = {}
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad:
-            kept = parameter.ndim <= 1 or name.endswith("stem.coefficients")
-            share = rate if name.startswith("encoders.") else 1.0
-            parts.setdefault((kept, share), []).append(parameter)
-    groups = [
-        {"params": parts[kept, share], "share": share}
-        | {"weight_decay": 0.0 if kept else schedule.weight_decay}
-        # in an order of their own: checkpoints number the parameters
-        for kept, share in sorted(parts)
-    ]
-    match schedule.optimizer:
-        case "adamw":
-            return optim.AdamW(groups, lr=schedule.learning_rate)
-        case "sgd":
-            return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
-        case "lars":
-            return LARS(groups, lr=schedule.learning_rate)
-
-
-def _average(net: SimCLR, schedule: Schedule, checkpoint: Path | None) -> AveragedModel | None:
-    """The moving average of the weights, as it was at the checkpoint."""
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-    if not schedule.average:
-        return None
-    update = get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
-    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
-    if checkpoint is not None:
-        load_weights(checkpoint, average.module, averaged=True)
-        average.n_averaged.fill_(1)  # the next update averages instead of copying
-    return average
 
 
 def _check_batch(schedule: Schedule, crops: Crops) -> None:
@@ -459,44 +387,3 @@ def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
             )
 
 
-def _check_finite(loss: Tensor, crops: Crops, batch: NDArray[np.int64], step: int) -> None:
-    if not math.isfinite(float(loss.detach())):
-        names = ", ".join(crops.ids[i] for i in batch[:5]) + (", ..." if len(batch) > 5 else "")
-        raise TrainingError(
-            f"The loss of step {step + 1} is not a number (specimens: {names}). Look at these "
-            "specimens, lower schedule.learning_rate, or use precision float32; the run keeps "
-            "its newest checkpoint and can be resumed."
-        )
-
-
-def _health(step: int, spread: float, loss: float, nothing: float) -> Health:
-    """What ``spread`` and the recent ``loss`` say; ``nothing`` is the loss of equal projections."""
-    verdict = ""
-    if spread < COLLAPSED:
-        verdict = (
-            f"collapsed: all specimens have nearly the same projection (spread {spread:.3f}, "
-            "1 = over the whole sphere). Are the images all alike? Else lower the learning rate, "
-            "or enlarge the batch."
-        )
-    elif step >= LEARNS_BY and loss >= NOTHING_LEARNED * nothing:
-        verdict = (
-            f"collapsed: after {step} steps the loss ({loss:.3f}) is still that of a net that "
-            f"tells no specimen from another ({nothing:.3f}). Are the images all alike? Else "
-            "change the learning rate, or lessen the augmentations."
-        )
-    return Health(step, spread, verdict)
-
-
-@contextmanager
-def _advice(schedule: Schedule, image_size: int) -> Iterator[None]:
-    """Turn "out of memory" into advice."""
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, a plain one on the CPU
-        if "memory" not in str(error):
-            raise
-        raise TrainingError(
-            f"Out of memory with batches of {schedule.batch_size} at {image_size} px. Lower "
-            "schedule.batch_size or image_size; the run keeps its newest checkpoint and can be "
-            "resumed."
-        ) from None

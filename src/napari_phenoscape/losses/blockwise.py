@@ -16,11 +16,12 @@ def contrast_of_units(
     group: Tensor,
     part: Tensor | None,
     related: Tensor | None,
+    place: Tensor | None,
     temperature: float,
     decoupled: bool,
 ) -> Tensor:
     """`losses.contrast` of (M, P) rows of unit length."""
-    value: Tensor = _Contrast.apply(z, group, part, related, temperature, decoupled)
+    value: Tensor = _Contrast.apply(z, group, part, related, place, temperature, decoupled)
     return value
 
 
@@ -38,28 +39,33 @@ class _Contrast(torch.autograd.Function):
         group: Tensor,
         part: Tensor | None,
         related: Tensor | None,
+        place: Tensor | None,
         temperature: float,
         decoupled: bool,
     ) -> Tensor:
         wanted = z.requires_grad
         gradient = torch.zeros_like(z) if wanted else None
         total, anchors = z.new_zeros(()), z.new_zeros(())
-        place = torch.arange(len(z), device=z.device)
+        number = torch.arange(len(z), device=z.device)
         step = max(1, BLOCK // max(len(z), 1))
         for start in range(0, len(z), step):
             rows = slice(start, start + step)
             similarity = z[rows] @ z.T / temperature
-            others = place[rows, None] != place
+            others = number[rows, None] != number
             if part is not None:
                 others &= part[rows, None] != part
             positive = others & (group[rows, None] == group)
             denominator = others & ~positive if decoupled else others
             if related is not None:
                 denominator &= positive | (related[rows, None] != related)
-            number = positive.sum(1, keepdim=True)
+            if place is not None:
+                # not by a matrix product, which loses small differences of large coordinates
+                mode = "donot_use_mm_for_euclid_dist"
+                denominator &= positive | (torch.cdist(place[rows], place, compute_mode=mode) >= 1)
+            positives = positive.sum(1, keepdim=True)
             # with nothing to be told from there is nothing to learn
-            is_anchor = (number > 0) & denominator.any(1, keepdim=True)
-            share = positive.to(z.dtype) / number.clamp(min=1)
+            is_anchor = (positives > 0) & denominator.any(1, keepdim=True)
+            share = positive.to(z.dtype) / positives.clamp(min=1)
             scores = similarity.masked_fill(~denominator, -torch.inf)
             repulsion = scores.logsumexp(1, keepdim=True)
             each = repulsion - (similarity * share).sum(1, keepdim=True)
@@ -78,4 +84,4 @@ class _Contrast(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer, None, None, None, None, None
+        return gradient * outer, None, None, None, None, None, None

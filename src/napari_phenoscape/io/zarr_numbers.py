@@ -1,0 +1,181 @@
+"""The numbers of a Zarr array, read through zarr from files that are known to be there."""
+
+from __future__ import annotations
+
+import bz2
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore, WrapperStore, ZipStore
+
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.io.zarr_files import Contents
+from napari_phenoscape.io.zarr_store import Node
+
+#: A store with a smaller share of its files holds none of what it declares.
+FEWEST = 1 / 1100
+
+#: What a file may expand to, over the numbers that it is to hold: a filter may widen them.
+WIDEST = 8
+
+#: Bytes that checksums and headers add to a file, at most.
+SLACK = 1 << 16
+
+#: How the name of a file says which part of the array is in it: c/0/1/2, 0.1.2
+_PART = re.compile(r"(?:c[./])?(\d+(?:[./]\d+)*)|c")
+
+_DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+
+
+class Numbers:
+    """An array of a store, without its single axes, for `ChunkedArray`.
+
+    zarr reads a file that is missing as fill values. Here, those that were missing from the
+    beginning are told in ``gaps``; one that goes missing later is an error.
+
+    Parameters
+    ----------
+    path
+        The store.
+    contents
+        Its files.
+    node
+        The array.
+
+    Raises
+    ------
+    CubeError
+        Its numbers lie in other files, or are not there; or a part is more than the free memory.
+    """
+
+    def __init__(self, path: Path, contents: Contents, node: Node) -> None:
+        self._node = node
+        self.shape: tuple[int, ...] = node.variable.shape
+        self.dtype = node.dtype
+        where = f"'{node.name}' in '{path.name}'"
+        limit = int(np.prod(node.chunk, dtype=object)) * node.dtype.itemsize
+        if limit > (free := psutil.virtual_memory().available):
+            raise CubeError(
+                f"{where} is stored in blocks of {limit} bytes; {free} bytes of memory are free. "
+                "Store it in smaller ones."
+            )
+        there = _parts(where, contents, node)
+        parts = int(np.prod([-(-n // of) for n, of in zip(node.shape, node.files, strict=True)],
+                            dtype=object))  # fmt: skip
+        if len(there) < FEWEST * parts:
+            declared = int(np.prod(node.shape, dtype=object)) * node.dtype.itemsize
+            raise CubeError(
+                f"{where} declares {declared} bytes in {parts} files and {len(there)} are there; "
+                "most of its numbers are not. Copy it again from its source."
+            )
+        keys = frozenset(f"{node.name}/{name}".lstrip("/") for name in there)
+        # of a shard, parts are read; they are not looked at
+        most = 0 if "sharding_indexed" in node.codecs else WIDEST * limit + SLACK
+        inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
+        store = _Guarded(inner, keys, most, node.codecs)
+        try:
+            self._array: Any = zarr.open_array(
+                store,
+                path=node.name,
+                mode="r",
+                zarr_format=2 if node.version == 2 else 3,
+            )
+        except _DAMAGED as error:
+            raise CubeError(
+                f"{where} cannot be opened as Zarr ({str(error)[:200]}); it is damaged, or of a "
+                "kind that zarr does not know. Write it again."
+            ) from None
+        missing = parts - len(there)
+        self.gaps = (
+            f"{missing} of its {parts} blocks are not stored; they read as "
+            f"{self._array.fill_value}."
+            if missing
+            else ""
+        )
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """The numbers in slices of the axes; all of them at ``...``."""
+        if index is Ellipsis:
+            return np.asarray(self._array[...]).reshape(self.shape)
+        whole: list[Any] = [0] * len(self._node.shape)
+        for axis, part in zip(self._node.kept, index, strict=True):
+            whole[axis] = part
+        return np.asarray(self._array[tuple(whole)])
+
+
+class _Guarded(WrapperStore[Any]):
+    """A store that says when a file is gone, or holds more than it may."""
+
+    def __init__(
+        self, store: Any, keys: frozenset[str], most: int, codecs: tuple[str, ...]
+    ) -> None:
+        super().__init__(store)
+        self._keys, self._most, self._codecs = keys, most, codecs
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        try:
+            await self._ensure_open()
+            found = await self._store.get(key, prototype, byte_range)
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise OSError(str(error)) from None
+        if key not in self._keys:
+            return found
+        if found is None:
+            raise FileNotFoundError(f"'{key}' is gone")
+        if self._most and _expands_beyond(found.to_bytes(), self._most, self._codecs):
+            raise ValueError(f"'{key}' expands to more than the {self._most} bytes that it may")
+        return found
+
+
+def _parts(where: str, contents: Contents, node: Node) -> list[str]:
+    """The files of the array that hold some of its numbers."""
+    grid = [-(-n // of) for n, of in zip(node.shape, node.files, strict=True)]
+    found = []
+    for name, size in contents.files(node.name):
+        match = _PART.fullmatch(name)
+        if size is None:
+            raise CubeError(
+                f"{where} takes its numbers from other files ('{name}' is a link), which are not "
+                "opened. Copy them into the store."
+            )
+        if match is None:
+            continue
+        place = [int(number) for number in re.split("[./]", match[1])] if match[1] else []
+        if len(place) in (len(grid), 1) and all(
+            number < side for number, side in zip(place, grid or [1], strict=False)
+        ):
+            found.append(name)
+    return found
+
+
+def _expands_beyond(coded: bytes, most: int, codecs: tuple[str, ...]) -> bool:
+    """Whether decompressing these bytes would make more than so many."""
+    if "zlib" in codecs or "gzip" in codecs:
+        return len(zlib.decompressobj(47).decompress(coded, most + 1)) > most
+    if "bz2" in codecs:
+        return len(bz2.BZ2Decompressor().decompress(coded, most + 1)) > most
+    if "blosc" in codecs:
+        return int.from_bytes(coded[4:8], "little") > most
+    if "lz4" in codecs:
+        return int.from_bytes(coded[:4], "little") > most
+    if "zstd" in codecs:
+        return _said_by_zstd(coded) > most
+    return len(coded) > most
+
+
+def _said_by_zstd(coded: bytes) -> int:
+    """Bytes that the first frame says it expands to (RFC 8878, 3.1.1.1); 0 when it does not."""
+    if coded[:4] != b"\x28\xb5\x2f\xfd" or len(coded) < 6:
+        return 0
+    flag, single, dictionary = coded[4] >> 6, coded[4] >> 5 & 1, coded[4] & 3
+    width = (single, 2, 4, 8)[flag]
+    start = 5 + (not single) + (0, 1, 2, 4)[dictionary]
+    size = int.from_bytes(coded[start : start + width], "little")
+    return size + 256 * (flag == 1)

@@ -1,0 +1,89 @@
+"""Viewing: what the net takes of the specimens of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_phenoscape.augmentations.pipeline import Augmenter
+from napari_phenoscape.losses.patches import Matches, matches
+from napari_phenoscape.model import SimCLR
+from napari_phenoscape.store import Crops
+
+
+class Inputs(NamedTuple):
+    """What the net takes of n specimens.
+
+    Parameters
+    ----------
+    images : (2n, C or planes, h, w) each
+        By modality: first all first views, then all second ones.
+    mixed
+        Whether the stems have mixed them already.
+    matches
+        Cells of the grid that show the same place; None when no loss compares them.
+    """
+
+    images: dict[str, Tensor]
+    mixed: bool
+    matches: Matches | None
+
+
+@dataclass(frozen=True, eq=False)
+class Viewing:
+    """Two views of any specimens at any step, for a net.
+
+    Parameters
+    ----------
+    crops
+        The specimens.
+    views
+        Makes them.
+    net
+        They are for it; where its encoders begin with a mix of bands, bands are mixed first.
+    seed
+        Of the experiment.
+    device
+        That the net is on.
+    """
+
+    crops: Crops
+    views: Augmenter
+    net: SimCLR
+    seed: int
+    device: torch.device
+
+    def __call__(self, specimens: NDArray[np.int64], step: int) -> Inputs:
+        """Views of (n,) specimens at a step; a pure function of these and the seed."""
+        crops, net = self.crops, self.net
+        mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
+        first, second = (
+            self.views(
+                torch.from_numpy(crops.images[specimens]),
+                torch.from_numpy(crops.masks[specimens]),
+                seed=self.seed,
+                step=step,
+                specimens=specimens,
+                view=view,
+                mix=None if mix is None else mix.cpu(),
+            )
+            for view in (0, 1)
+        )
+        both = torch.cat([first.image, second.image])
+        if mix is None:
+            images = {
+                name: both[:, torch.from_numpy(index)].to(self.device)
+                for name, index in crops.modalities.items()
+            }
+        else:
+            images = net.planes(both.to(self.device))
+        matched = None
+        if len(net.patch_heads):
+            found = matches(first, second, net.grid)
+            matched = Matches(*(rows.to(self.device) for rows in found))
+        return Inputs(images, mix is not None, matched)
