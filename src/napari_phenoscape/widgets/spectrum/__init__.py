@@ -19,6 +19,7 @@ from napari_phenoscape.widgets.spectrum.calibrate import CalibrationSection
 from napari_phenoscape.widgets.spectrum.chart import Chart
 from napari_phenoscape.widgets.spectrum.composite import PictureSection
 from napari_phenoscape.widgets.spectrum.compute import ComputeSection
+from napari_phenoscape.widgets.spectrum.eyes import EyeSection
 from napari_phenoscape.widgets.spectrum.kept import KeptSection
 from napari_phenoscape.widgets.spectrum.readout import readout_of
 
@@ -49,6 +50,7 @@ class SpectrumDock(Dock):
         self.kept = KeptSection(self, self.chart)
         self.calibration = CalibrationSection(self)
         self.computing = ComputeSection(self)
+        self.eyes = EyeSection(self)
         self.column.addWidget(heading("Cube"))
         self.column.addWidget(self.cubes)
         self.column.addWidget(self.chart.plot)
@@ -59,6 +61,7 @@ class SpectrumDock(Dock):
         self.column.addWidget(self.kept)
         self.column.addWidget(Fold("Calibrate", self.calibration))
         self.column.addWidget(Fold("Compute from spectra", self.computing))
+        self.column.addWidget(Fold("Animal vision", self.eyes))
 
         self._cursor: Any = None
         self._timer = QTimer(self)
@@ -95,20 +98,21 @@ class SpectrumDock(Dock):
                 for name in ("translate", "scale"):
                     settings[name] = np.asarray(getattr(there[0], name))[-data.ndim :]
             layer = self.viewer.add_layer(Layer.create(data, settings, kind))
+            self.show_scale(layer)
             if layer in self._layers:
                 self.cubes.setCurrentIndex(self._layers.index(layer))
-            else:
-                self._show_scale(layer)
+                if self.readout.band is None:  # of few bands: the slider stands beyond them
+                    self.readout.move(0)
 
-    def _show_scale(self, plane: Any) -> None:
-        """Show the colour bar of a plane, and of no other of ours: they would cover the picture."""
+    def show_scale(self, plane: Any) -> None:
+        """Show the colour bar of a plane on top, and of no other: they cover the picture."""
         for layer in self.viewer.layers:
             if layer.metadata.get("phenoscape", {}).get("role") == "plane":
-                layer.colorbar.visible = layer is plane or layer == plane
+                layer.colorbar.visible = layer == plane
 
     def refresh(self) -> None:
         """Let every part show what is possible now."""
-        for part in (self.kept, self.calibration, self.computing):
+        for part in (self.kept, self.calibration, self.computing, self.eyes):
             part.refresh()
         self.place_words.setText(
             "Open a cube first."

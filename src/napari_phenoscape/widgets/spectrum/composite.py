@@ -14,7 +14,7 @@ from napari_phenoscape.layers.cubes import picture_layer
 from napari_phenoscape.spectral import COLOURS, shown_bands, ways
 from napari_phenoscape.widgets.dock import short_combo
 from napari_phenoscape.widgets.form import note
-from napari_phenoscape.widgets.place import place
+from napari_phenoscape.widgets.place import ours, place
 from napari_phenoscape.widgets.spectrum.chart import Chart
 
 if TYPE_CHECKING:
@@ -126,17 +126,20 @@ class PictureSection(QWidget):
 
     def _show(self, made: tuple[Any, Any]) -> None:
         picture, source = made
-        viewer = self.dock.viewer
-        active = viewer.layers.selection.active
+        viewer, group = self.dock.viewer, picture_of(source)
+        active, first = viewer.layers.selection.active, not ours(viewer, group)
         at = np.asarray(source.translate)[-2:]
-        (layer,) = place(viewer, [picture], picture_of(source), at=at)
+        (layer,) = place(viewer, [picture], group, at=at)
         # it was asked for: nothing hides it
         layer.visible = True
-        images = [i for i, one in enumerate(viewer.layers) if isinstance(one, Image) and one.visible]
-        if viewer.layers[images[-1]] is not layer:
-            viewer.layers.move(viewer.layers.index(layer), images[-1] + 1)
-        self.dock.kept.mark()  # above it
-        viewer.layers.selection.active = active
+        seen = [one for one in viewer.layers if isinstance(one, Image) and one.visible]
+        top, own = viewer.layers.index(seen[-1]), viewer.layers.index(layer)
+        if top > own:
+            viewer.layers.move(own, top + 1)
+        if first or top > own:
+            self.dock.show_scale(layer)
+            self.dock.kept.mark()  # above it
+            viewer.layers.selection.active = active
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Failed):

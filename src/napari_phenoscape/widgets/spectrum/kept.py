@@ -141,8 +141,8 @@ class KeptSection(QWidget):
         allow(self.mean_button, few)
         allow(self.remove_button, nothing)
         allow(self.save_button, nothing)
-        for place in range(self.pins.count()):
-            entry = self.pins.item(place)
+        for number in range(self.pins.count()):
+            entry = self.pins.item(number)
             assert entry is not None  # there are so many
             kept = self._kept[_number_of(entry)]
             there = cube is None or _on_one_axis(kept.cube, cube)

@@ -59,7 +59,7 @@ class Readout(QObject):
     def move(self, band: int) -> None:
         """Move the slider to a band."""
         viewer, layer = self._viewer(), self._layer
-        if viewer is not None and layer is not None and self.band is not None:
+        if viewer is not None and layer is not None and viewer.dims.ndim >= 3:
             viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world((band, 0, 0))[0])
 
     def _shown(self) -> int | None:
