@@ -35,7 +35,7 @@ from napari_phenoscape.augmentations.pipeline import Augmenter, Views
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
-from napari_phenoscape.encoders.stem import ResponseCurves
+from napari_phenoscape.encoders.response import ResponseCurves
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.model import SimCLR

@@ -80,44 +80,59 @@ def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> No
         result(embed(copy))
 
 
-def test_a_response_stem_embeds_a_camera_of_other_wavelengths(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """The same specimens with every band and with every fourth lie in nearly the same place."""
-    from napari_phenoscape.encoders import SpectralResponse
-
-    folder = tmp_path_factory.mktemp("scan")
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve specimens, scanned by a camera of 408 bands and by one of 100."""
+    folder = tmp_path_factory.mktemp("scans")
     rng = np.random.default_rng(0)
     shape = rng.random((12, 4, 16, 16))
-    nm = np.linspace(400, 800, 121)
-    curves = np.exp(-0.5 * ((nm - np.array([[450], [550], [650], [750]])) / 60) ** 2)
-    for name, step in (("fine", 1), ("coarse", 4)):
+    for name, bands in (("fine", 408), ("coarse", 100)):
         (folder / name).mkdir()
-        own = nm[::step]
+        nm = np.linspace(348.39, 809.61, bands)
+        curves = np.exp(-0.5 * ((nm - np.array([[450], [550], [650], [750]])) / 60) ** 2)
         for number, planes in enumerate(shape):
-            counts = np.tensordot(curves[:, ::step].T, planes, 1) * 10_000
+            counts = np.tensordot(curves.T, planes, 1) * 10_000
             path = folder / name / f"s{number}.bsq"
             counts.astype("<u2").tofile(path)
             path.with_suffix(".bsq.hdr").write_text(
-                f"ENVI\nsamples = 16\nlines = 16\nbands = {len(own)}\ninterleave = bsq\n"
+                f"ENVI\nsamples = 16\nlines = 16\nbands = {bands}\ninterleave = bsq\n"
                 "data type = 12\nbyte order = 0\nheader offset = 0\nwavelength units = nm\n"
-                f"wavelength = {{{', '.join(f'{x:.3f}' for x in own)}}}\n"
+                f"wavelength = {{{', '.join(f'{x:.3f}' for x in nm)}}}\n"
             )
+    return folder
+
+
+def scanned(scans: Path, camera: str, stem: dict[str, object]) -> Path:
+    """A run on what a camera has scanned."""
     given = {
-        "collection": {"kind": "folder", "path": str(folder / "fine"), "pattern": "*.bsq"},
+        "collection": {"kind": "folder", "path": str(scans / camera), "pattern": "*.bsq"},
         "modalities": ["full"],
         "image_size": 32,
-        "encoder": {"stem": {**SpectralResponse().model_dump(), "curves": 6}},
+        "encoder": {"stem": stem},
         "schedule": {"steps": 2, "batch_size": 6},
-        "runs": str(folder / "runs"),
+        "runs": str(scans / "runs"),
     }
-    run = result(train(Experiment.parse(given)))
+    return result(train(Experiment.parse(given)))
+
+
+def test_a_response_stem_embeds_a_camera_of_other_wavelengths(scans: Path) -> None:
+    """The same specimens in 408 and in 100 bands lie in nearly the same place."""
+    run = scanned(scans, "fine", {"kind": "spectral_response", "curves": 6})
     fine = result(embed(run))["full"].x
-    coarse = result(embed(run, Folder(path=folder / "coarse", pattern="*.bsq")))["full"].x
+    coarse = result(embed(run, Folder(path=scans / "coarse", pattern="*.bsq")))["full"].x
     centre = fine.mean(0)
     a, b = fine - centre, coarse - centre
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosine.min() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["adapter", "spectral_attention"])
+def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str) -> None:
+    run = scanned(scans, "coarse", {"kind": kind})
+    with pytest.raises(
+        CheckpointError, match=r"have 408 bands \(348\.39 nm to .*trained on 100 bands \(348\.39 nm"
+    ):
+        result(embed(run, Folder(path=scans / "fine", pattern="*.bsq")))
 
 
 def test_without_a_joint_space_the_spaces_are_named(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Encoder, SpectralResponse
-from napari_phenoscape.encoders.backbone import ModalityEncoder, Tokens
-from napari_phenoscape.encoders.stem import ResponseCurves, Standardised, rgb_mixing
+from napari_phenoscape.encoders.backbone import Tokens
+from napari_phenoscape.encoders.encoder import ModalityEncoder
+from napari_phenoscape.encoders.response import ResponseCurves
+from napari_phenoscape.encoders.stem import Standardised, rgb_mixing
 from napari_phenoscape.errors import (
     BandMismatchError,
     CheckpointError,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import pickle
+import re
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
-from napari_phenoscape.io import open_cube, recognise
+from napari_phenoscape.io import doubts, open_cube, recognise
 from napari_phenoscape.io.envi import DATA_TYPES
 from napari_phenoscape.io.envi_header import Header
 
@@ -469,3 +471,73 @@ def test_headwall_files_are_opened_without_an_ending_and_bup_is_refused(phenosca
     assert open_cube(folder / "darkReference2.hdr").wavelengths_nm is None  # 35 for 978 bands
     with pytest.raises(CubeError, match="'interleave = bup'"):
         open_cube(folder / "darkReference4.hdr")
+
+
+@pytest.fixture(scope="module")
+def smooth() -> np.ndarray:
+    """(30, 40, 50) numbers that change little from neighbour to neighbour, as in a scan."""
+    band, row, column = np.meshgrid(*map(np.arange, (30, 40, 50)), indexing="ij")
+    noise = np.random.default_rng(0).normal(0, 20, band.shape)
+    return 2000 + 900 * np.sin(band / 9) + 500 * np.cos((row + 2 * column) / 25) + noise
+
+
+def written(folder: Path, numbers: np.ndarray, interleave: str, dtype: str, words: str) -> Path:
+    """The numbers as they are, under a header that says ``words``."""
+    (folder / "a.dat").write_bytes(numbers.transpose(ORDERS[interleave]).astype(dtype).tobytes())
+    bands, rows, columns = numbers.shape
+    (folder / "a.hdr").write_text(
+        f"ENVI\nsamples = {columns}\nlines = {rows}\nbands = {bands}\n"
+        f"data type = {12 if 'u' in dtype else 4}\n{words}\n"
+    )
+    return folder / "a.dat"
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@pytest.mark.parametrize("said", ORDERS)
+@pytest.mark.parametrize("true", ORDERS)
+def test_a_header_with_the_wrong_interleave_is_doubted(tmp_path, smooth, true, said, dtype):
+    words = f"interleave = {said}\nbyte order = 0"
+    found = doubts(open_cube(written(tmp_path, smooth, true, "<" + dtype, words)))
+    if said == true:
+        assert found == ()
+    else:
+        assert re.search(rf"and by 0\.\d\d .* read with 'interleave = {true}'\.", *found)
+
+
+@pytest.mark.parametrize("said", [0, 1])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<f4", ">f4"])
+def test_a_header_with_the_wrong_byte_order_is_doubted(tmp_path, smooth, dtype, said):
+    words = f"interleave = bil\nbyte order = {said}"
+    found = " ".join(doubts(open_cube(written(tmp_path, smooth, "bil", dtype, words))))
+    right = int(dtype[0] == ">")
+    assert (f"read with 'byte order = {right}'." in found) == (said != right)
+
+
+def test_noise_and_small_cubes_are_not_doubted(tmp_path, smooth):
+    words = "interleave = bil\nbyte order = 0"
+    noise = np.random.default_rng(0).integers(0, 4000, smooth.shape)
+    assert doubts(open_cube(written(tmp_path, noise, "bsq", "<u2", words))) == ()
+    assert doubts(open_cube(written(tmp_path, smooth[:, :10], "bsq", "<u2", words))) == ()
+    assert doubts(open_cube(written(tmp_path, 0 * smooth, "bsq", "<u2", words))) == ()
+
+
+def test_no_header_of_the_real_files_is_doubted(phenoscape_data):
+    looked_at = 0
+    for path in phenoscape_data.rglob("*.hdr"):
+        with suppress(PhenoscapeError):
+            assert doubts(open_cube(path)) == (), path
+            looked_at += 1
+    assert looked_at >= 20
+
+
+def test_real_cubes_under_a_wrong_header_are_doubted(tmp_path, phenoscape_data):
+    kernel = phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral"
+    header = kernel.with_suffix(".hdr").read_text("latin-1")
+    (tmp_path / "a.raw").write_bytes(kernel.with_suffix(".raw").read_bytes())
+    for wrong, right in (
+        (header.replace("bil", "bip"), "'interleave = bil'"),
+        (header + "\nbyte order = 1\n", "'byte order = 0'"),
+    ):
+        assert wrong != header
+        (tmp_path / "a.hdr").write_text(wrong, "latin-1")
+        assert f"read with {right}." in " ".join(doubts(open_cube(tmp_path / "a.raw")))

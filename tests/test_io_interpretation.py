@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
 from napari_phenoscape.collection import Drawer, Folder, collect
+from napari_phenoscape.convert import convert
 from napari_phenoscape.cube import Band, Cube, as_modality
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import result
@@ -130,6 +132,18 @@ def test_a_drawer_is_read_so_too(path):
     assert collection.assumed[-1].startswith("As stated")
 
 
+def test_references_are_read_as_the_cube_is(tmp_path):
+    for name, numbers in (("raw", 200), ("white", 400), ("dark", 100)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((6, 8, 9), numbers, "u2"),
+                         photometric="minisblack", metadata=None)  # fmt: skip
+    said = Interpretation(names=("R", "G", "B", "UV", "-", "-"), full_scale=1000)
+    white, dark = (tmp_path / f"{name}.tif" for name in ("white", "dark"))
+    result(
+        convert(tmp_path / "raw.tif", tmp_path / "a.zarr", white=white, dark=dark, read_as=said)
+    )
+    np.testing.assert_allclose(open_cube(tmp_path / "a.zarr").array[...], 1 / 3, rtol=1e-6)
+
+
 def test_the_command_line_shows_and_writes_a_corrected_file(tmp_path, path):
     given = ["--names", "mask,UV_R,B,-,548 nm,wing", "--full-scale", "4095"]
     said = CliRunner().invoke(app, ["info", str(path), *given]).stdout
@@ -141,6 +155,17 @@ def test_the_command_line_shows_and_writes_a_corrected_file(tmp_path, path):
     assert [band.region for band in cube.bands] == ["uv", "vis", "vis", None]
     assert cube.mask.sum() == 12
     assert cube.reflectance()[3, 7, 7] == pytest.approx(577 / 4095)
+    drawn = tmp_path / "b.png"
+    shown = ["picture", str(path), "-o", str(drawn), "--names", "-,-,-,R,G,B"]
+    assert CliRunner().invoke(app, shown).exit_code == 0
+    red, green, blue = np.asarray(Image.open(drawn))[4, 4]
+    assert red < green < blue  # planes 3, 4 and 5 rise by 100
+    table = tmp_path / "b.csv"
+    measured = ["spectra", str(path), "-o", str(table), "--wavelengths", "400,650"]
+    assert CliRunner().invoke(app, [*measured, "--full-scale", "1000"]).exit_code == 0
+    lines = table.read_text("utf-8").splitlines()
+    assert [float(line.partition(",")[0]) for line in lines[1:]] == [400, 450, 500, 550, 600, 650]
+    assert float(lines[-1].split(",")[1]) == pytest.approx(100 * PLANES[5].mean() / 1000, rel=1e-4)
     spaced = CliRunner().invoke(app, ["info", str(path), "--wavelengths", "400,650"]).stdout
     assert "400.00 to 650.00 nm" in spaced
     wrong = CliRunner().invoke(app, ["info", str(path), "--wavelengths", "a,b"])

@@ -135,6 +135,17 @@ def test_other_files_are_no_cubes(tmp_path, name, text):
         open_cube(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "words"),
+    [("a.bil.gz", b"\x1f\x8b\x08", "compressed by gzip; decompress it"),
+     ("a.nc", b"CDF\x01", "NetCDF 3; make it NetCDF 4")],
+)  # fmt: skip
+def test_files_that_are_one_step_away_name_that_step(tmp_path, name, start, words):
+    (tmp_path / name).write_bytes(start + bytes(60))
+    with pytest.raises(CubeError, match=words):
+        open_cube(tmp_path / name)
+
+
 def test_folders_and_missing_files_say_so(tmp_path):
     assert recognise(tmp_path) is None
     with pytest.raises(CubeError, match=r"is a folder; a file, a Zarr store, or"):

@@ -104,6 +104,14 @@ def test_xarrays_attributes_are_read(tmp_path):
     assert cube.reflectance()[5, 3, 4] == pytest.approx(119 * 0.5 + 1)
 
 
+def test_centres_in_micrometres_are_nm_here_whatever_the_bands_are_called(tmp_path):
+    path = store(tmp_path / "a.zarr", scene=NUMBERS, wavelength=NM / 1000)
+    group = zarr.open_group(path)
+    group["wavelength"].attrs["units"] = "um"
+    group["scene"].attrs["band_names"] = list("abcdef")
+    np.testing.assert_allclose(open_cube(path).wavelengths_nm, NM)
+
+
 AXIS = st.one_of(st.integers(-6, 5), st.slices(6), st.lists(st.integers(-6, 5), max_size=4))
 
 
@@ -232,6 +240,54 @@ def test_a_block_that_expands_beyond_its_size_is_refused_before_it_does(tmp_path
     shutil.copy(tmp_path / "bomb.zarr" / block, tmp_path / "a.zarr" / block)
     with pytest.raises(CubeError, match="expands to more than the"):
         open_cube(tmp_path / "a.zarr").array[0]
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
+    from zarr.codecs import BloscCodec
+
+    group = zarr.create_group(tmp_path / "a.zarr")
+    sharded = zarr.codecs.ShardingCodec(
+        chunk_shape=(2, 4, 5), codecs=[zarr.codecs.BytesCodec(), BloscCodec(typesize=2)],
+        index_location=place,
+    )  # fmt: skip
+    group.create_array(
+        "scene", shape=NUMBERS.shape, dtype="u2", chunks=NUMBERS.shape, serializer=sharded,
+        compressors=None,
+    )[...] = NUMBERS  # fmt: skip
+    array = open_cube(tmp_path / "a.zarr").array
+    np.testing.assert_array_equal(array[...], np.moveaxis(NUMBERS, 2, 0))
+    block = tmp_path / "a.zarr" / "scene" / "c" / "0" / "0" / "0"
+    coded = bytearray(block.read_bytes())
+    first = coded.index(b"\x02\x01")  # the versions with which a block of Blosc begins
+    coded[first + 12 : first + 16] = b"\xff\xff\xff\x7f"
+    block.write_bytes(coded)
+    for index in (..., (slice(None), 0, 0)):
+        with pytest.raises(CubeError, match=r"bytes of Blosc, 2147483647 are declared"):
+            array[index]
+
+
+def test_a_damaged_block_of_blosc_does_not_end_the_process(tmp_path):
+    from zarr.codecs import BloscCodec
+
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array(
+        "scene", shape=NUMBERS.shape, dtype="u2", chunks=NUMBERS.shape,
+        compressors=BloscCodec(typesize=2),
+    )[...] = NUMBERS  # fmt: skip
+    block = tmp_path / "a.zarr" / "scene" / "c" / "0" / "0" / "0"
+    whole = block.read_bytes()
+    flipped = [
+        whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :] for place in range(2, 20)
+    ]
+    refused = 0
+    for coded in (whole[:-1], *flipped):
+        block.write_bytes(coded)
+        try:
+            assert open_cube(tmp_path / "a.zarr").array[...].shape == (5, 6, 4)
+        except CubeError:
+            refused += 1
+    assert refused >= 13  # cut short; the size, its parts, where they begin
 
 
 def test_a_codec_that_runs_programs_is_not_used(tmp_path):

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.ops import StochasticDepth
 
 from napari_phenoscape import ranks
+from napari_phenoscape.encoders.encoder import of_present
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
 
 #: Name of the case -> the terms of its loss.
@@ -25,9 +26,16 @@ CASES: dict[str, tuple[Loss, ...]] = {
     "supervised": (NTXent(positives="species"), CrossModal(positives="species")),
     "relatives ignored": (NTXent(ignore="species"), CrossModal(ignore="species")),
     "sum": (NTXent(weight=0.7), CrossModal(temperature=0.1)),
+    "missing": (NTXent(), CrossModal()),
 }
 SPECIES = torch.tensor([0, 1, 0, 2, -1, 1, 2, 0])  # of 8 specimens; of one it is unknown
 SPACES = ("rgb", "uv", "joint")
+
+#: Of 8 specimens, of which rank 0 has the first four: who has what, in the case "missing".
+PRESENT = {
+    "rgb": torch.tensor([1, 0, 1, 1, 1, 1, 1, 1]).bool(),
+    "uv": torch.tensor([1, 1, 0, 1, 0, 0, 0, 0]).bool(),
+}
 
 
 class Net(nn.Module):
@@ -43,13 +51,20 @@ class Net(nn.Module):
             {name: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 5)) for name in SPACES}
         )
 
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, images: torch.Tensor, present: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         h = 1 + self.depth(self.trunk(images))
-        return {name: head(h) for name, head in self.heads.items()}
+        z = {}
+        for name, head in self.heads.items():
+            there = present.get(name, torch.ones(len(h), dtype=torch.bool))
+            (z[name],) = of_present(lambda rows, head=head: [head(rows)], h, there, [(5,)])
+        return z
 
 
-def after_backward(losses: tuple[Loss, ...]) -> dict[str, torch.Tensor]:
+def after_backward(case: str) -> dict[str, torch.Tensor]:
     """Loss, gradients and running statistics of one batch of 8 specimens in float64."""
+    present = PRESENT if case == "missing" else {}
     torch.manual_seed(0)
     net, device = Net().double(), torch.device("cpu")
     views = torch.randn(2, 8, 2, 6, 6, dtype=torch.float64)
@@ -58,10 +73,14 @@ def after_backward(losses: tuple[Loss, ...]) -> dict[str, torch.Tensor]:
     if ranks.number() > 1:
         model = DistributedDataParallel(model, find_unused_parameters=True)
     torch.manual_seed(1)
-    z = {name: ranks.gathered(rows) for name, rows in model(views[:, mine].flatten(0, 1)).items()}
-    loss, _ = total_loss(losses, Projected(z, {"species": SPECIES}))
+    draws = ranks.gathered(ranks.uniform(2 * len(mine), 2))
+    here = {name: there[mine].repeat(2) for name, there in present.items()}
+    found_z = model(views[:, mine].flatten(0, 1), here)
+    z = {name: ranks.gathered(rows) for name, rows in found_z.items()}
+    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present))
     loss.backward()  # type: ignore[no-untyped-call]
-    found = {"loss": loss.detach(), **{f"z {name}": rows.detach() for name, rows in z.items()}}
+    found = {"loss": loss.detach(), "draws": draws}
+    found |= {f"z {name}": rows.detach() for name, rows in z.items()}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
     return found | {n: b.detach().clone() for n, b in net.named_buffers()}
 
@@ -80,7 +99,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_ranks_have_the_loss_and_the_gradients_of_one_process(shared: Path, case: str) -> None:
-    alone = after_backward(CASES[case])
+    alone = after_backward(case)
     assert any(name.startswith("d trunk.0") for name in alone)
     for rank in (0, 1):
         found = load_file(shared / f"{case}-{rank}.safetensors")
@@ -103,8 +122,8 @@ def test_alone_everything_is_what_it_was() -> None:
 def main(folder: Path, meeting: str, rank: int) -> None:
     """What a rank does."""
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    for case, losses in CASES.items():
-        found = {n: value.contiguous() for n, value in after_backward(losses).items()}
+    for case in CASES:
+        found = {n: value.contiguous() for n, value in after_backward(case).items()}
         save_file(found, folder / f"{case}-{ranks.rank()}.safetensors")
     wish = ranks.rank() == 1
     assert ranks.any_rank(wish, torch.device("cpu"))

@@ -24,6 +24,7 @@ from napari_phenoscape.launch import launch
 from napari_phenoscape.run import new_run, read_events, read_experiment
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
+from napari_phenoscape.store import Preparation
 from napari_phenoscape.training import train
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
@@ -78,7 +79,8 @@ def assert_same_training(run: Path, other: Path) -> None:
 def test_two_processes_of_torchrun_train_what_one_trains(
     experiment: Experiment, alone: Path, tmp_path: Path
 ) -> None:
-    run = new_run(experiment.model_copy(update={"runs": tmp_path}))
+    on_disk = Preparation(memory_share=0)
+    run = new_run(experiment.model_copy(update={"runs": tmp_path, "preparation": on_disk}))
     words = ["--standalone", "--nproc-per-node", "2", "-m", "napari_phenoscape.cli", "train", run]
     end = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *map(str, words)],
@@ -89,6 +91,7 @@ def test_two_processes_of_torchrun_train_what_one_trains(
     assert end.returncode == 0, end.stderr
     assert end.stdout.split() == ["run", str(run)]  # once: rank 1 is silent
     assert_same_training(run, alone)
+    assert len(list(tmp_path.glob(".prepared/*/manifest.json"))) == 1  # both read the same
     assert [type(e).__name__ for e in read_events(run)] == [
         *("Started", "Step", "Step", "Saved", "Finished")
     ]

@@ -15,7 +15,8 @@ from napari_phenoscape.collection import Collection, Drawer, Folder, Specimen, c
 from napari_phenoscape.cube import Band, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Notice, Progress, result
-from napari_phenoscape.store import Crops, prepare, resampling
+from napari_phenoscape.store import Crops, prepare, reading
+from napari_phenoscape.store.reading import resampling
 
 BANDS = (Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0))
 
@@ -126,7 +127,7 @@ def test_reading_in_slabs_changes_nothing(monkeypatch):
     pixels = np.random.default_rng(1).random((3, 23, 17), dtype=np.float32)
     pixels[1, 5:9, 3:8] = np.nan
     whole = crops(cube(pixels), cube(pixels), size=7)
-    monkeypatch.setattr(store, "SLAB_BYTES", 4 * 3 * 17 * 2)
+    monkeypatch.setattr(reading, "SLAB_BYTES", 4 * 3 * 17 * 2)
     slabs = crops(cube(pixels), cube(pixels), size=7)
     np.testing.assert_allclose(slabs.images, whole.images, rtol=1e-5)
 
@@ -265,11 +266,10 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     collection = result(collect(Drawer(path=tmp_path / "a.tif")))
     opened = []
+    real = store.Collection.cubes.__globals__["open_cube"]
     monkeypatch.setattr(
         "napari_phenoscape.collection.specimens.open_cube",
-        lambda path, real=store.Collection.cubes.__globals__["open_cube"]: (
-            opened.append(path) or real(path)
-        ),
+        lambda path, *read_as: opened.append(path) or real(path, *read_as),
     )
     reading = prepare(collection, [as_modality("rgb")], 14)
     assert next(reading) == Progress("reading specimens", 1, 4)

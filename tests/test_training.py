@@ -54,19 +54,6 @@ def with_steps(experiment: Experiment, steps: int, **given: object) -> Experimen
     return experiment.model_copy(update={"schedule": schedule})
 
 
-def test_a_net_is_not_fed_the_mean_of_bands_that_a_specimen_lacks(
-    experiment: Experiment, tmp_path: Path
-) -> None:
-    folder = tmp_path / "mixed"
-    shutil.copytree(experiment.collection.path, folder)
-    rgb = np.full((32, 32, 3), 99, np.uint8)
-    tifffile.imwrite(folder / "a photograph.tif", rgb, photometric="rgb")
-    mixed = experiment.collection.model_copy(update={"path": folder})
-    given = {"collection": mixed, "modalities": ("rgb", "uv")}
-    with pytest.raises(CollectionError, match="'uv': 1 of 25 specimens"):
-        result(train(experiment.model_copy(update=given)))
-
-
 def test_a_stopped_and_resumed_run_gives_the_numbers_of_an_uninterrupted_one(
     experiment: Experiment,
 ) -> None:

@@ -151,10 +151,20 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) ->
     Raises
     ------
     CheckpointError
-        There is none of that name, or it is for other bands, or another backbone or stem.
+        There is none of that name, or it is for other bands, or another backbone or stem, or they
+        share other things.
     """
+    from napari_phenoscape.run import read_experiment
+
     checkpoint = last_checkpoint(run)
     bands = read_state(checkpoint).bands
+    ours, theirs = net.encoders.sharing, read_experiment(run).encoder.sharing
+    apart = theirs == "separate" and len(bands) > 1
+    if (ours == "trunk") != (theirs == "trunk") or (ours == "shared" and apart):
+        raise CheckpointError(
+            f"The encoders of '{run}' are for sharing '{theirs}', not '{ours}'. Set "
+            f"encoder.sharing to '{theirs}', or start from another."
+        )
     average = checkpoint / AVERAGE
     tensors = _read(average if average.is_file() else checkpoint / WEIGHTS)
     names = list(bands)
@@ -178,12 +188,12 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) ->
             if key.startswith("stem.") and key not in learned:
                 taken[key] = own[key]
         # the planes of a convolution are the bands; those of response curves are not
-        theirs = bands[names[source]]
-        other = "stem.coefficients" not in own and mine[name] != theirs
+        before = bands[names[source]]
+        other = "stem.coefficients" not in own and mine[name] != before
         try:
             if other:
                 raise RuntimeError(
-                    f"it is for {len(theirs)} bands, {theirs[0].name} to {theirs[-1].name}"
+                    f"it is for {len(before)} bands, {before[0].name} to {before[-1].name}"
                 )
             encoder.load_state_dict(taken)
         except RuntimeError as error:
@@ -219,7 +229,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # copies, for what modalities share stands under the name of each
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def _flat(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:

@@ -109,15 +109,19 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 @command
 def info(
-    path: Annotated[Path, typer.Argument(help="a cube, or a run directory")],
+    path: Annotated[Path, typer.Argument(help="a cube, a run directory, or prepared crops")],
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
 ) -> None:
-    """Say what a cube or a run holds, and what was assumed about it."""
-    from napari_phenoscape.io import open_cube
+    """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
+    from napari_phenoscape.io import doubts, open_cube
     from napari_phenoscape.run import EXPERIMENT, read_events, read_experiment
+    from napari_phenoscape.store.disk import MANIFEST, store_words
 
+    if (path / MANIFEST).is_file():
+        out.print(_plain(store_words(path)), soft_wrap=True)
+        return
     if (path / EXPERIMENT).is_file():
         experiment = read_experiment(path)
         steps = [event for event in read_events(path) if isinstance(event, Step)]
@@ -137,6 +141,8 @@ def info(
         out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
     for sentence in cube.provenance:
         out.print(_plain(f"assumed: {sentence}"))
+    for sentence in doubts(cube):
+        out.print(f"[bold yellow]warning:[/] {_plain(sentence)}")
 
 
 @command
@@ -237,6 +243,9 @@ def spectra(
     ] = False,
     vision: Vision = "",
     light: Light = "",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -248,7 +257,11 @@ def spectra(
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
     eye, shining = _sight(vision, light)
-    for path in _listen(verb(cubes, output, regions, pixels, mean=mean, eye=eye, light=shining)):
+    read_as = _read_as(names, wavelengths, full_scale)
+    working = verb(
+        cubes, output, regions, pixels, mean=mean, read_as=read_as, eye=eye, light=shining
+    )
+    for path in _listen(working):
         out.print(f"wrote {path}", soft_wrap=True)
 
 
@@ -260,15 +273,19 @@ def picture(
         str,
         typer.Option(
             help="'colours', 'true colour', 'colour infrared', 'UV false colour', "
-            "'UV yellow-blue', 'principal components'; a band by name or nm; or three, e.g. "
-            "640,550,460"
+            "'UV yellow-blue', 'principal components'; a band by name or nm; or three, "
+            "e.g. 640,550,460"
         ),
     ] = "colours",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
 ) -> None:
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.picture import write_picture
 
-    out.print(f"picture in {_listen(write_picture(cube, output, show))}", soft_wrap=True)
+    read_as = _read_as(names, wavelengths, full_scale)
+    out.print(f"picture in {_listen(write_picture(cube, output, show, read_as))}", soft_wrap=True)
 
 
 @command
@@ -301,6 +318,17 @@ def preview(
     asked = _experiment(experiment, change)
     path = _listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
     out.print(f"views in {path}")
+
+
+@command
+def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
+    """Read and scale the specimens and keep them on disk, where training finds them."""
+    from napari_phenoscape.store.disk import store_words
+    from napari_phenoscape.training import specimens_of
+
+    _, crops = _listen(specimens_of(_experiment(experiment, change), keep=True))
+    assert crops.folder is not None  # as was asked
+    out.print(_plain(store_words(crops.folder)), soft_wrap=True)
 
 
 @command

@@ -78,7 +78,8 @@ def convert(
     index
         Write one band instead, made by this formula (`band_index`).
     read_as
-        What the planes of the cube are, where its file does not say it or says it wrongly.
+        What the planes of the cube, and of the references, are, where their files do not say it
+        or say it wrongly.
     angle
         Write spectral angles in radians instead (`spectral_angle`): to the spectrum of a pixel
         (row and column in the whole cube), processed likewise, or to each spectrum of a CSV.
@@ -101,8 +102,8 @@ def convert(
             "choose one of them."
         )
     if white is not None:
-        shade = None if dark is None else _reference(cube, dark)
-        cube = calibrated(cube, _reference(cube, white), shade, panel)
+        shade = None if dark is None else _reference(cube, dark, read_as)
+        cube = calibrated(cube, _reference(cube, white, read_as), shade, panel)
     elif dark is not None:
         raise OptionError("A dark reference was given without a white one; both are needed.")
     bands = as_modality(modality).indices(cube)
@@ -168,7 +169,7 @@ def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
     return numbers == int(image[2]) if image[2] else numbers > 0
 
 
-def _reference(cube: Cube, given: Path | str) -> Cube:
+def _reference(cube: Cube, given: Path | str, read_as: Interpretation | None) -> Cube:
     if isinstance(given, Path):
-        return open_cube(given)
+        return open_cube(given, read_as)
     return region_reference(cube, region_of(given, cube))

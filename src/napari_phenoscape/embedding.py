@@ -42,7 +42,8 @@ class Embeddings:
     Parameters
     ----------
     x : (N, D)
-        One row per specimen, float32, as the encoder gave it (not unit length).
+        One row per specimen, float32, as the encoder gave it (not unit length); NaN where a
+        specimen lacks the modality.
     table
         N rows in the same order. Columns ``specimen`` (unique id), ``filename``, ``path``,
         ``row`` and ``column`` (centre of the specimen in its cube, pixels), then the metadata.
@@ -114,7 +115,7 @@ def project(
 
     Returns
     -------
-    (2, N, P) by space.
+    (2, N, P) by space; NaN where a specimen lacks the modality.
     """
     from napari_phenoscape.training import augmenter
 
@@ -125,6 +126,8 @@ def project(
         pair = [restored.features(views, batch, view=view).z for view in (0, 1)]
         for space in pair[0]:
             both = np.stack([z[space].float().cpu().numpy() for z in pair])
+            if space in restored.crops.present:
+                both[:, ~restored.crops.present[space][batch]] = np.nan
             rows.setdefault(space, []).append(both)
         yield Progress("projecting views", int(batch[-1]) + 1, len(restored.crops.ids))
     return {space: np.concatenate(z, axis=1) for space, z in rows.items()}
@@ -190,6 +193,8 @@ class _Restored:
         """Features and projections of one view of some specimens."""
         import torch
 
+        from napari_phenoscape.training.viewing import present
+
         crops = self.crops
         with torch.inference_mode():
             image = views(
@@ -204,7 +209,8 @@ class _Restored:
                 name: image[:, torch.from_numpy(index)].to(self.device)
                 for name, index in crops.modalities.items()
             }
-            found: Representations = self.model(inputs)
+            there = present(crops, batch, self.device) or None
+            found: Representations = self.model(inputs, present=there)
         return found
 
 

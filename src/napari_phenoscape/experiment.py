@@ -13,6 +13,7 @@ from napari_phenoscape.cube import Modality, as_modality
 from napari_phenoscape.encoders import AnyFusion, Concatenate, Encoder, ProjectionHead
 from napari_phenoscape.losses import AnyLoss, CrossModal, NTXent
 from napari_phenoscape.option import Option
+from napari_phenoscape.store.preparation import Preparation
 
 
 class Schedule(Option):
@@ -97,6 +98,7 @@ class Experiment(Option):
         description="choices of bands, one encoder each; 'rgb+uv' gives both to one encoder",
     )
     image_size: int = Field(96, ge=16, le=512, description="side of a view in pixels")
+    preparation: Preparation = Preparation()
     background: Literal["remove", "keep"] = Field(
         "remove", description="what lies outside the mask: replaced by the mean, or kept"
     )

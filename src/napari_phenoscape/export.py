@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import yaml
 
 from napari_phenoscape.atomic import atomic
@@ -15,14 +16,18 @@ from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.figures import curves_figure
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.training import build_model, specimens_of
 
 if TYPE_CHECKING:
-    from napari_phenoscape.model import BandEncoder
+    from napari_phenoscape.model import BandEncoder, SimCLR
 
 #: What an exported folder holds.
 DESCRIPTION, WEIGHTS, PROGRAM = "encoder.yaml", "encoder.safetensors", "encoder.pt2"
+
+#: What it holds of a net with response curves.
+CURVES = "response_curves"
 
 
 def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
@@ -34,7 +39,8 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
 
     - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
     - ``encoder.safetensors``: the weights, for `load_encoder`;
-    - ``encoder.pt2``: the whole computation, for any program with torch and without this package.
+    - ``encoder.pt2``: the whole computation, for any program with torch and without this package;
+    - ``response_curves.csv`` and ``.png``: the sensitivities over nm, if the stem has any.
 
     Parameters
     ----------
@@ -87,13 +93,34 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (temporary / DESCRIPTION).write_text(text, "utf-8")
         save_file(
-            {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()},
+            {name: tensor.contiguous().clone() for name, tensor in encoder.state_dict().items()},
             temporary / WEIGHTS,
         )
         torch.export.save(program, temporary / PROGRAM)
+        _write_curves(net, temporary)
     yield Progress("exporting the encoder", 1, 1)
     yield Saved(folder)
     return folder
+
+
+def _write_curves(net: SimCLR, folder: Path) -> None:
+    """A column for each curve of each modality, and a panel for each modality."""
+    from napari_phenoscape.encoders.response import ResponseCurves
+
+    stems = {name: encoder.stem for name, encoder in zip(net.modalities, net.encoders, strict=True)}
+    curves = {
+        name: stem.curves() for name, stem in stems.items() if isinstance(stem, ResponseCurves)
+    }
+    if curves:
+        nm = next(iter(curves.values()))[0]
+        columns = {
+            f"{name} {number}": curve
+            for name, (_, values) in curves.items()
+            for number, curve in enumerate(values, start=1)
+        }
+        pd.DataFrame({"nm": nm, **columns}).to_csv(folder / f"{CURVES}.csv", index=False)
+        shown = {name: values for name, (_, values) in curves.items()}
+        curves_figure(nm, shown, folder / f"{CURVES}.png")
 
 
 def load_encoder(folder: Path | str) -> BandEncoder:

@@ -1,4 +1,4 @@
-"""SimCLR: an encoder per modality, their fusion, and a projection head for each of these."""
+"""SimCLR: encoders of the modalities, their fusion, and a projection head for each of these."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from napari_phenoscape.cube import Band
-from napari_phenoscape.encoders.backbone import Features, ModalityEncoder
-from napari_phenoscape.encoders.fusion import fusion
+from napari_phenoscape.encoders import Joint
+from napari_phenoscape.encoders.encoder import Encoders, of_present
+from napari_phenoscape.encoders.fusion import fusion, joined
 from napari_phenoscape.encoders.heads import patch_head, projection_head
-from napari_phenoscape.encoders.stem import ResponseCurves
+from napari_phenoscape.encoders.stem import Mix
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import LocalPatches
+from napari_phenoscape.ranks import uniform
 
 #: The space of several modalities fused.
 JOINT = "joint"
@@ -28,9 +30,9 @@ class Representations(NamedTuple):
     Parameters
     ----------
     h : (N, D) each
-        Features; these are the embeddings.
+        Features; these are the embeddings. NaN where a specimen lacks the modality.
     z : (N, P) each
-        Projections; these are what the loss compares.
+        Projections; these are what the loss compares. Zero where a specimen lacks the modality.
     patches : (N, Q, P) each
         Projections of single cells of the grids, by modality; empty when none were asked for.
     """
@@ -68,21 +70,20 @@ class SimCLR(nn.Module):
         super().__init__()
         self.modalities = tuple(bands)
         # lists, because a modality's name (vis+nir, my.bands) need not be a legal module name
-        encoders = [
-            ModalityEncoder(
-                experiment.encoder, bands[name], mean[name], std[name], experiment.image_size
-            )
-            for name in self.modalities
-        ]
-        self.encoders = nn.ModuleList(encoders)
+        self.encoders = Encoders(experiment.encoder, bands, mean, std, experiment.image_size)
         self.frozen = experiment.encoder.rate == 0
         if self.frozen:
             self.encoders.requires_grad_(False)
-        widths = [encoder.features for encoder in encoders]
+        widths = [encoder.features for encoder in self.encoders]
         several = len(widths) > 1
         self.fusion = fusion(experiment.fusion, widths[0], len(widths)) if several else None
+        #: Probability that a modality is left out of the joint of a view in training.
+        self.dropout = (
+            experiment.fusion.modality_dropout if isinstance(experiment.fusion, Joint) else 0.0
+        )
         if self.fusion is not None:
             widths.append(self.fusion.features)
+        self.out = experiment.head.out
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
         self.patch_heads = nn.ModuleList()
         if any(isinstance(loss, LocalPatches) for loss in experiment.losses):
@@ -92,14 +93,13 @@ class SimCLR(nn.Module):
                     f"as {' × '.join(map(str, self.grid))} patches, and the loss 'local_patches' "
                     "needs 2 × 2 to tell from each other. Enlarge image_size, or remove this loss."
                 )
-            for encoder in encoders:
+            for encoder in self.encoders:
                 self.patch_heads.append(patch_head(experiment.head, encoder.features))
 
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the grid in which the encoders see a view."""
-        grid: tuple[int, int] = next(encoder.grid for encoder in self.encoders)  # type: ignore[assignment]
-        return grid
+        return next(encoder.grid for encoder in self.encoders)
 
     @property
     def spaces(self) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ class SimCLR(nn.Module):
         rows = []
         for name, encoder in zip(self.modalities, self.encoders, strict=True):
             stem = encoder.stem
-            if not isinstance(stem, ResponseCurves):
+            if not isinstance(stem, Mix):
                 return None
             own = stem.matrix()
             index = torch.as_tensor(places[name], device=own.device)
@@ -138,7 +138,7 @@ class SimCLR(nn.Module):
     def planes(self, mixed: Tensor) -> dict[str, Tensor]:
         """What the backbones take, of (N, planes of all modalities, h, w) that `mix` made."""
         stems = [encoder.stem for encoder in self.encoders]
-        offsets = [stem.offset() for stem in stems if isinstance(stem, ResponseCurves)]
+        offsets = [stem.offset() for stem in stems if isinstance(stem, Mix)]
         parts = mixed.split([len(offset) for offset in offsets], dim=1)  # type: ignore[no-untyped-call]
         return {
             name: part - offset[:, None, None]
@@ -146,28 +146,45 @@ class SimCLR(nn.Module):
         }
 
     def forward(
-        self, images: Mapping[str, Tensor], mixed: bool = False, cells: Tensor | None = None
+        self,
+        images: Mapping[str, Tensor],
+        mixed: bool = False,
+        cells: Tensor | None = None,
+        present: Mapping[str, Tensor] | None = None,
     ) -> Representations:
         """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
 
-        ``cells`` (N, Q): which cells of the grids to project too.
+        ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each: which
+        specimens have a modality; None: all have all. What a specimen lacks is seen by no encoder,
+        head or norm, and its joint is made of the rest.
         """
-        h, places = self.features(images, mixed, cells)
-        return Representations(h, *self.project(h, places))
+        h, places = self.features(images, mixed, cells, present)
+        return Representations(h, *self.project(h, places, present))
 
-    def embed(self, images: Mapping[str, Tensor], mixed: bool = False) -> dict[str, Tensor]:
+    def embed(
+        self, images: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Features alone."""
-        return self.features(images, mixed)[0]
+        return self.features(images, present=present)[0]
 
     def features(
-        self, images: Mapping[str, Tensor], mixed: bool = False, cells: Tensor | None = None
+        self,
+        images: Mapping[str, Tensor],
+        mixed: bool = False,
+        cells: Tensor | None = None,
+        present: Mapping[str, Tensor] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(N, D) by space, and (N, Q, D) of some cells of the grids by modality."""
-        pairs = zip(self.modalities, self.encoders, strict=True)
-        seen: dict[str, Features] = {name: encoder(images[name], mixed) for name, encoder in pairs}
+        rows = [images[name] for name in self.modalities]
+        given = None if present is None else [present[name] for name in self.modalities]
+        # drawn before anything that draws as many numbers as this rank has rows
+        joint = self._joined(rows[0], given)
+        seen = dict(zip(self.modalities, self.encoders(rows, mixed, given), strict=True))
         h = {name: features.h for name, features in seen.items()}
         if self.fusion is not None:
-            h[JOINT] = self.fusion(tuple(seen.values()))
+            h[JOINT] = self.fusion(tuple(seen.values()), joint)
+        for name, there in (present or {}).items():
+            h[name] = h[name].masked_fill(~there[:, None], torch.nan)
         if cells is None:
             return h, {}
         places = {
@@ -177,12 +194,31 @@ class SimCLR(nn.Module):
         return h, places
 
     def project(
-        self, h: Mapping[str, Tensor], places: Mapping[str, Tensor]
+        self,
+        h: Mapping[str, Tensor],
+        places: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Projections of what `features` gives: (N, P) by space, and (N, Q, P) by modality."""
-        z = {name: head(h[name]) for name, head in zip(self.spaces, self.heads, strict=True)}
+        there = present or {}
+        z = {}
+        for name, head in zip(self.spaces, self.heads, strict=True):
+            if name in there:
+                z[name] = of_present(head, h[name], there[name], [(self.out,)])[0]
+            else:
+                z[name] = head(h[name])
         heads = zip(self.modalities, self.patch_heads, strict=True) if places else ()
         return z, {name: head(places[name]) for name, head in heads}
+
+    def _joined(self, rows: Tensor, present: Sequence[Tensor] | None) -> Tensor | None:
+        """(N, M) which modalities make the joint; None: all."""
+        there = None if present is None else torch.stack(tuple(present), dim=1)
+        if not self.training or not self.dropout or self.fusion is None:
+            return there
+        draws = uniform(len(rows), len(self.modalities)).to(rows.device)
+        if there is None:
+            there = torch.ones_like(draws, dtype=torch.bool)
+        return joined(there, self.dropout, draws)
 
 
 class BandEncoder(nn.Module):
@@ -203,6 +239,12 @@ class BandEncoder(nn.Module):
         self.net.patch_heads = nn.ModuleList()
         self.places = {name: list(index) for name, index in places.items()}
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, C, h, w) reflectance -> (N, D) by space."""
-        return self.net.embed({name: images[:, index] for name, index in self.places.items()})
+    def forward(
+        self, images: Tensor, present: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """(N, C, h, w) reflectance -> (N, D) by space.
+
+        ``present`` (N,) each: which specimens have a modality; None: all have all.
+        """
+        parts = {name: images[:, index] for name, index in self.places.items()}
+        return self.net.embed(parts, present)

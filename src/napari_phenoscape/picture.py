@@ -9,11 +9,13 @@ from PIL import Image
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.io import open_cube
+from napari_phenoscape.io import Interpretation, open_cube
 from napari_phenoscape.spectral import COLOURS, picture
 
 
-def write_picture(path: Path, output: Path, show: str = COLOURS) -> Generator[Event, None, Path]:
+def write_picture(
+    path: Path, output: Path, show: str = COLOURS, read_as: Interpretation | None = None
+) -> Generator[Event, None, Path]:
     """Write a picture of a cube as PNG.
 
     Parameters
@@ -24,13 +26,15 @@ def write_picture(path: Path, output: Path, show: str = COLOURS) -> Generator[Ev
         The PNG; one that is there is replaced.
     show
         A way to look at it (`spectral.shown_bands`).
+    read_as
+        What its planes are, where the file does not say it or says it wrongly.
 
     Raises
     ------
     PhenoscapeError
         The cube cannot be opened or shown so, or the disk refuses.
     """
-    cube = open_cube(path)
+    cube = open_cube(path, read_as)
     yield Progress("making the picture", 0, 1)
     made = Image.fromarray(picture(cube, show))
     with atomic(output.absolute()) as temporary:

@@ -50,19 +50,19 @@ def views_of(
             torch.from_numpy(crops.images[number]),
             torch.from_numpy(crops.masks[number]),
             seed=seed,
-            step=step + index // 2,
+            step=step + index,
             specimens=number,
-            view=index % 2,
+            view=(0, 1),
         )
-        for index in range(count)
+        for index in range(-(-count // 2))
     ]
-    fields = [view.field for view in each if view.field is not None]
+    fields = [pair.field for pair in each if pair.field is not None]
     return Views(
-        torch.cat([view.image for view in each]),
-        torch.cat([view.mask for view in each]),
-        torch.cat([view.matrix for view in each]),
+        torch.cat([pair.image for pair in each]),
+        torch.cat([pair.mask for pair in each]),
+        torch.cat([pair.matrix for pair in each]),
         torch.cat(fields) if fields else None,
-    )
+    ).part(slice(count))
 
 
 def with_only(experiment: Experiment, kind: str) -> Experiment:

@@ -35,6 +35,16 @@ def share(batch: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.split(batch, number())[rank()]
 
 
+def uniform(rows: int, columns: int) -> Tensor:
+    """(2n, columns) random numbers, 0-1: this rank's of those for the (2N, ...) of the batch.
+
+    The same for any number of ranks, provided that torch's random state is the same on all.
+    """
+    if number() == 1:
+        return torch.rand(rows, columns)
+    return torch.rand(2, number(), rows // 2, columns)[:, rank()].flatten(0, 1)
+
+
 def gathered(rows: Tensor) -> Tensor:
     """(2N, ...) rows of the whole batch, from the (2n, ...) that each rank has; differentiable.
 
@@ -116,8 +126,9 @@ def others() -> Iterator[None]:
 def synced(net: nn.Module, device: torch.device) -> nn.Module:
     """The same net, in which rows of all ranks meet as they would in one process.
 
-    Batch norms see the whole batch. Stochastic depth draws for the whole batch, provided that
-    torch's random state is the same on all ranks, and drops what one process would.
+    Batch norms see the whole batch, however many rows a rank has. Stochastic depth draws for the
+    whole batch, provided that torch's random state is the same on all ranks and they have equally
+    many rows, and drops what one process would.
     """
     if number() == 1:
         return net
@@ -145,7 +156,7 @@ class _SyncedStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvis
 
 
 class _SyncedBatchNorm(_BatchNorm):
-    """Batch normalisation by mean and variance over all ranks, which have equally many rows."""
+    """Batch normalisation by mean and variance over the rows of all ranks."""
 
     def __init__(self, alone: _BatchNorm) -> None:
         super().__init__(alone.num_features, alone.eps, alone.momentum)
@@ -163,10 +174,11 @@ class _SyncedBatchNorm(_BatchNorm):
         values = images if images.dtype == torch.float64 else images.float()
         axes = [0, *range(2, values.ndim)]
         shape = [1, -1, *[1] * (values.ndim - 2)]
-        mean = _mean_over_ranks(values.mean(axes))
+        every = values.new_tensor([values.numel() / self.num_features])
+        count = _sum_over_ranks(every)
+        mean = _sum_over_ranks(values.sum(axes)) / count
         centred = values - mean.view(shape)
-        variance = _mean_over_ranks(centred.square().mean(axes))
-        count = number() * values.numel() // self.num_features
+        variance = _sum_over_ranks(centred.square().sum(axes)) / count
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -179,6 +191,6 @@ class _SyncedBatchNorm(_BatchNorm):
         return (centred * scale.view(shape) + self.bias.view(shape)).to(images.dtype)
 
 
-def _mean_over_ranks(values: Tensor) -> Tensor:
+def _sum_over_ranks(values: Tensor) -> Tensor:
     every: Tensor = _Gather.apply(values)
-    return every.view(number(), -1).mean(0)
+    return every.view(number(), -1).sum(0)

@@ -108,7 +108,19 @@ def reduce(x: NDArray[np.float32], method: PCA | UMAP | TSNE, seed: int = 0) -> 
 
 
 def unit_length(x: NDArray[F]) -> NDArray[F]:
-    """(N, D) directions of the rows of ``x``; a row of zeros stays."""
+    """(N, D) directions of the rows of ``x``; a row of zeros stays.
+
+    Raises
+    ------
+    CollectionError
+        Some rows are not numbers, because their specimens lack the modality.
+    """
+    if lacking := int(np.isnan(x).any(axis=1).sum()):
+        raise CollectionError(
+            f"{lacking} of {len(x)} specimens lack the modality of this embedding, so they have no "
+            "place among the others. Choose the space 'joint', which is made of what they have, or "
+            "leave them out by the collection's 'pattern'."
+        )
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(length > 0, length, 1), x.dtype)
 

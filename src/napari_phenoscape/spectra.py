@@ -14,7 +14,7 @@ from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
-from napari_phenoscape.io import open_cube, read_mask
+from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.processing import spectral_angle
 from napari_phenoscape.spectral import mean_spectrum
 from napari_phenoscape.vision import Eye, Illuminant, cone_catch
@@ -224,6 +224,7 @@ def spectra(
     pixels: Sequence[tuple[int, int]] = (),
     *,
     mean: bool = False,
+    read_as: Interpretation | None = None,
     eye: Eye | None = None,
     light: Illuminant | None = None,
 ) -> Generator[Event, None, list[Path]]:
@@ -242,6 +243,8 @@ def spectra(
         Instead: rows and columns.
     mean
         Add the mean of all these spectra (`mean_of`).
+    read_as
+        What the planes of the cubes are, where the files do not say it or say it wrongly.
     eye, light
         Also write what an eye catches of them, into ``NAME-EYE.csv`` (`colours_table`).
 
@@ -258,7 +261,7 @@ def spectra(
     found: list[Spectrum] = []
     colours: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):
-        cube = open_cube(path)
+        cube = open_cube(path, read_as)
         found += _spectra_of(cube, regions, pixels)
         if eye is not None:
             seen = cone_catch(cube, eye, light)

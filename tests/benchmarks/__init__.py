@@ -38,4 +38,20 @@ class Comparison:
                 taken.append(time.perf_counter() - start)
         ours, theirs = (statistics.median(taken) for taken in seconds)
         missed = " MISSED" if theirs / ours < self.goal else ""
-        return f"{self.name}: {theirs / ours:.1f}x (goal {self.goal:g}x){missed}"
+        return f"{self.name}: {theirs / ours:.3g}x (goal {self.goal:.3g}x){missed}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A quantity of ours alone, and the most that it should be."""
+
+    name: str
+    measure: Callable[[], float]
+    unit: str
+    goal: float
+
+    def line(self) -> str:
+        """e.g. ``io-open-cube-memory: 3.2 MB (goal 50 MB)``."""
+        value = self.measure()
+        missed = " MISSED" if value > self.goal else ""
+        return f"{self.name}: {value:.3g} {self.unit} (goal {self.goal:.3g} {self.unit}){missed}"

@@ -1,15 +1,17 @@
 """Two views of each specimen at 96 pixels: ours, and Kornia's chain of the same operations.
 
-Ours moves the mask too; Kornia's thin-plate spline cannot, so Kornia is spared it.
+Ours moves the mask too; Kornia's thin-plate spline cannot, so Kornia is spared it. Geometry alone is
+compared with nothing but its sampling, of picture and mask, at places that are ready.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import kornia.augmentation as kornia
 import numpy as np
 import torch
+from torch.nn.functional import grid_sample
 
 from napari_phenoscape.augmentations import (
     ColorJitter,
@@ -27,7 +29,8 @@ from napari_phenoscape.augmentations import (
     RandomThinPlateSpline,
     RandomVerticalFlip,
 )
-from napari_phenoscape.augmentations.pipeline import Augmenter
+from napari_phenoscape.augmentations.geometry import Geometric
+from napari_phenoscape.augmentations.pipeline import Augmenter, Views
 from napari_phenoscape.cube import Band
 from tests.benchmarks import Comparison
 
@@ -73,57 +76,86 @@ def _theirs() -> torch.nn.Module:
     )
 
 
+#: Geometry takes so many times the sampling alone, at most.
+SAMPLINGS = 1.5
+
+
+def _named(bands: int) -> tuple[Band, ...]:
+    names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
+    if bands <= len(names):
+        return tuple(Band(name) for name in names[:bands])
+    return tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
+
+
+def _ours(
+    operations: tuple[Operation, ...], count: int, bands: int, mix: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor, Callable[[], Views]]:
+    """Pictures, masks, and a call that makes two views of them."""
+    images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
+    fill, numbers = np.full(bands, 0.5, np.float32), np.arange(count)
+    augmenter = Augmenter(operations, _named(bands), fill, SIZE, "keep")
+
+    def call() -> Views:
+        return augmenter(
+            images, masks, seed=0, step=0, specimens=numbers, view=(0, 1), mix=mix
+        )
+
+    return images, masks, call
+
+
 def comparisons() -> Iterator[Comparison]:
     """Two views of a batch at each number of bands."""
     for bands, (count, goal) in GOALS.items():
-        images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
-        names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
-        named = (
-            tuple(Band(name) for name in names[:bands])
-            if bands <= len(names)
-            else tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
-        )
-        chain, numbers = _theirs(), np.arange(count)
-        augmenter = Augmenter(OURS, named, np.full(bands, 0.5, np.float32), SIZE, "keep")
-
-        def ours(
-            augmenter: Augmenter = augmenter,
-            images: torch.Tensor = images,
-            masks: torch.Tensor = masks,
-            numbers: np.ndarray = numbers,
-        ) -> object:
-            return [
-                augmenter(images, masks, seed=0, step=0, specimens=numbers, view=view)
-                for view in (0, 1)
-            ]
-
-        def theirs(chain: torch.nn.Module = chain, images: torch.Tensor = images) -> object:
-            return [chain(images) for _ in range(2)]
-
-        yield Comparison(f"augment-{bands}-bands", ours, theirs, goal)
+        yield _chain(bands, count, goal)
     yield _mix_first()
+    for bands, (count, _) in GOALS.items():
+        yield _geometry(bands, count)
+
+
+def _chain(bands: int, count: int, goal: float) -> Comparison:
+    images, _, ours = _ours(OURS, count, bands)
+    chain = _theirs()
+    return Comparison(
+        f"augment-{bands}-bands", ours, lambda: [chain(images) for _ in range(2)], goal
+    )
 
 
 def _mix_first() -> Comparison:
     """408 bands of which the encoder sees 24 mixes; posterize, which cannot wait, is left out."""
     count, bands = 4, 408
-    images, masks = torch.rand(count, bands, SIZE, SIZE), torch.ones(count, 1, SIZE, SIZE)
-    named = tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
+    mix = torch.rand(24, bands) / bands
     commuting = tuple(op for op in OURS if not isinstance(op, RandomPosterize))
-    augmenter = Augmenter(commuting, named, np.full(bands, 0.5, np.float32), SIZE, "keep")
-    mix, numbers = torch.rand(24, bands) / bands, np.arange(count)
+    images, _, ours = _ours(commuting, count, bands, mix)
     chain = kornia.AugmentationSequential(
         *(op for op in _theirs().children() if not isinstance(op, kornia.RandomPosterize)),
         data_keys=["input"],
     )
 
-    def ours() -> object:
-        return [
-            augmenter(images, masks, seed=0, step=0, specimens=numbers, view=view, mix=mix)
-            for view in (0, 1)
-        ]
-
     def theirs() -> object:
         return [torch.einsum("kc,nchw->nkhw", mix, chain(images)) for _ in range(2)]
 
     return Comparison("augment-408-bands-mix-first", ours, theirs, 25)
+
+
+def _geometry(bands: int, count: int) -> Comparison:
+    geometry = tuple(op for op in OURS if isinstance(op, Geometric | RandomThinPlateSpline))
+    images, masks, ours = _ours(geometry, count, bands)
+    # the places where views look, to which the matrix takes the view's own pixels
+    line = (2 * torch.arange(SIZE, dtype=torch.float32) + 1) / SIZE - 1
+    straight = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).view(-1, 2)
+    centre = (SIZE - 1) / 2
+    pixels = torch.cat([straight * SIZE / 2 + centre, torch.ones(SIZE**2, 1)], 1)
+    found = pixels @ torch.linalg.inv(ours().matrix).mT
+    places = (found[..., :2] / found[..., 2:] - centre) * 2 / SIZE
+    grids = places.view(2, count, SIZE, SIZE, 2)
+
+    def theirs() -> object:
+        return [
+            (
+                grid_sample(images, grid, padding_mode="border", align_corners=False),
+                grid_sample(masks, grid, mode="nearest", align_corners=False),
+            )
+            for grid in grids
+        ]
+
+    return Comparison(f"augment-{bands}-bands-geometry", ours, theirs, 1 / SAMPLINGS)

@@ -68,6 +68,18 @@ def test_what_was_assumed_is_shown_and_can_be_said_instead(dock, wait, tmp_path)
     assert dock.bands_words.text().startswith("UV_R")
 
 
+def test_a_photograph_without_uv_among_stacks_is_taken_and_told(dock, wait, specimens, tmp_path):
+    folder = tmp_path / "folder"
+    shutil.copytree(specimens, folder)
+    tifffile.imwrite(folder / "rgb.tif", np.full((32, 32, 3), 99, np.uint8), photometric="rgb")
+    dock.session.set_part("modalities", ("rgb", "uv"))
+    gather(dock, wait, Folder(path=folder))
+    words = "Without the modality 'uv': 1 of 25 specimens, e.g. 'rgb.tif'."
+    assert dock.bands_words.text().startswith(words)
+    assert dock.bands_words.text().count("±") == 6
+    assert dock.words.text() == words
+
+
 def test_measured_bands_are_the_reflectance_that_was_drawn(dock, wait, drawer):
     gather(dock, wait, Drawer(path=drawer, regions=regions_of(drawer)))
     curves = dock.bands.getPlotItem().listDataItems()

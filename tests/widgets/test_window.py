@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import npe2
@@ -11,6 +12,7 @@ import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_phenoscape.errors import CubeError
 from napari_phenoscape.widgets.commands import open_spectral_cube, open_spectral_folder
 
 pytestmark = pytest.mark.gui
@@ -125,3 +127,19 @@ def test_a_header_without_data_is_answered_in_words_and_adds_nothing(
     open_spectral_cube()
     assert len(viewer.layers) == 0
     assert "alone.bil" in told[0]
+
+
+def test_a_cube_whose_file_shrinks_while_it_is_shown_is_told_and_the_window_lives(
+    viewer, drawer, tmp_path
+):
+    for suffix in ("", ".hdr"):
+        shutil.copy(f"{drawer}{suffix}", tmp_path / f"scan.bil{suffix}")
+    viewer.open(tmp_path / "scan.bil", plugin=PLUGIN)
+    os.truncate(tmp_path / "scan.bil", 100)
+    with pytest.raises(CubeError, match=r"'scan.bil' has changed from 19200 to 100 bytes"):
+        viewer.dims.set_current_step(0, 2)
+    viewer.layers["scan bands"].visible = False  # as its user would
+    shutil.copy(drawer, tmp_path / "scan.bil")
+    viewer.open(tmp_path / "scan.bil", plugin=PLUGIN)
+    viewer.dims.set_current_step(0, 1)
+    assert viewer.layers["scan bands [1]"].data[1].max() == 300

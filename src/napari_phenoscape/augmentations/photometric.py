@@ -10,7 +10,7 @@ mean over the bands, and its hue shifts when every feature moves to another wave
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -23,6 +23,9 @@ from napari_phenoscape.cube import Band
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: Values of one picture that are worked on at once where copies of them are made.
+BLOCK_VALUES = 2**18
 
 #: A full turn of hue moves a spectrum by this much: the visible range, 400-700 nm.
 HUE_TURN_NM = 300.0
@@ -86,6 +89,11 @@ def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.
         new = one[order[below]] * (1 - share) + one[order[below + 1]] * share
         moved.append(new[np.argsort(order)])
     return torch.stack(moved)
+
+
+def blocks(image: Tensor) -> Iterator[Tensor]:
+    """Rows of (N, C, H, W) pictures, few enough for a processor's cache: no copy is a large one."""
+    yield from image.split(max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3])), dim=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,15 +262,17 @@ class ColorJitter(Photometric):
             mean = (grey * mask).sum(3, keepdim=True).sum(2, keepdim=True) / area
             factor = image.new_tensor(contrast).view(-1, 1, 1, 1)
             image.mul_(factor).add_(mean * (1 - factor))
-        for part in parts:
-            values = image[:, part.bands]
-            if self.saturation:
-                factor = image.new_tensor(saturation).view(-1, 1, 1, 1)
-                values = values * factor + part.grey(values) * (1 - factor)
-            if self.hue:
-                values = part.turn(values, turns)
-            if self.saturation or self.hue:
-                image[:, part.bands] = values
+        if not (self.saturation or self.hue):
+            return
+        factor = image.new_tensor(saturation).view(-1, 1, 1, 1)
+        for block in blocks(image):
+            for part in parts:
+                values = block[:, part.bands]
+                if self.saturation:
+                    values = values * factor + part.grey(values) * (1 - factor)
+                if self.hue:
+                    values = part.turn(values, turns)
+                block[:, part.bands] = values
 
     def warning(self) -> str:
         if self.p and (self.hue > 0.02 or self.saturation > 0.2):

@@ -55,6 +55,15 @@ class Views(NamedTuple):
     matrix: Tensor
     field: Tensor | None
 
+    def part(self, rows: slice) -> Views:
+        """Some of them."""
+        return Views(
+            self.image[rows],
+            self.mask[rows],
+            self.matrix[rows],
+            None if self.field is None else self.field[rows],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class _Order:
@@ -177,7 +186,7 @@ class Augmenter:
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(device),
-            None if bends is None else images.new_empty((count, size, size, 2), dtype=torch.float32),
+            None if bends is None else images.new_zeros((count, size, size, 2), dtype=torch.float32),
         )
         warp = Warp(side, size, self._projective, bends is not None, device)
         order = _Order(
@@ -252,16 +261,12 @@ class Augmenter:
         else:
             source, gain = self._mixed(images, mask, draws, mix), None
         bends = None if order.bends is None else order.bends[rows]
-        grid, field = order.warp(order.matrix[rows], bends)
-        if order.views.field is not None:
-            order.views.field[rows] = field
-        seen = grid_sample(mask, grid, mode="nearest", align_corners=False)
-        shown = seen
-        if self.background == "keep":
-            shown = grid_sample(torch.ones_like(mask), grid, mode="nearest", align_corners=False)
+        views = order.views.part(rows)
+        grid = order.warp(order.matrix[rows], bends, views.field)
+        shown, seen = self._seen(mask, grid)
         visible = shown.clone() if self._mixes_pixels else shown
-        self._erase(draws, visible, seen if self.background == "keep" else visible)
-        order.views.mask[rows] = seen if self.background == "keep" else visible
+        self._erase(draws, visible, seen)
+        views.mask.copy_(seen)
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
@@ -286,9 +291,9 @@ class Augmenter:
                     op.apply(view[run], u[run, 1:], first, unit, self._own.noise)
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is 20 times slower
             if view.requires_grad:
-                order.views.image[rows, part] = torch.lerp(fill, view, visible)
+                views.image[:, part] = torch.lerp(fill, view, visible)
             else:  # no fresh memory, which costs as much as the arithmetic; it has no gradient
-                torch.lerp(fill, view, visible, out=order.views.image[rows, part])
+                torch.lerp(fill, view, visible, out=views.image[:, part])
 
     def _mixed(
         self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]], mix: Tensor
@@ -352,13 +357,26 @@ class Augmenter:
             own.buffer = torch.empty_like(images)
         return own.buffer[: len(images)].copy_(images)
 
+    def _seen(self, mask: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Two (N, 1, h, w) of 0 and 1: where the picture is shown, and where the specimen is seen.
+
+        Copies, of which the second may be changed alone.
+        """
+        if self.background == "remove":
+            seen = grid_sample(mask, grid, mode="nearest", align_corners=False)
+            return seen, seen.clone()
+        # beside the picture 0, in it 1, on the specimen 2: one sampling tells both
+        level = grid_sample(mask + 1, grid, mode="nearest", align_corners=False)
+        return level.clamp(max=1), (level - 1).clamp_(min=0)
+
     def _erase(self, draws: dict[str, NDArray[np.float64]], *masks: Tensor) -> None:
         """Zero the erased rectangles of (N, 1, h, w) masks."""
         if self._erasing is None:
             return
         u = draws[self._erasing.kind]
+        boxes = self._erasing.boxes(u[:, 1:], self.size).tolist()
         for row in np.flatnonzero(u[:, 0] < self._erasing.p):
-            x0, y0, width, height = self._erasing.boxes(u[row : row + 1, 1:], self.size)[0]
+            x0, y0, width, height = boxes[row]
             for mask in masks:
                 mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
 
@@ -376,8 +394,9 @@ def _bounds(masks: Tensor) -> NDArray[np.float64]:
     """(N, 4) x0, y0, x1, y1 of each (1, S, S) mask in pixel edges; the whole where it is empty."""
     side = masks.shape[-1]
     bounds = np.empty((len(masks), 4))
-    for axis, occupied in enumerate((masks.any(2), masks.any(3))):
-        line = occupied[:, 0].cpu().numpy()
+    pixels = masks[:, 0].cpu().numpy()  # faster than torch at this
+    for axis in (0, 1):
+        line = pixels.any(1 + axis)
         bounds[:, axis] = line.argmax(1)
         bounds[:, axis + 2] = side - line[:, ::-1].argmax(1)
     return bounds

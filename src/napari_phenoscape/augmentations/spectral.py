@@ -13,7 +13,7 @@ from pydantic import Field
 
 from napari_phenoscape.augmentations.filters import Filter, RandomGaussianNoise
 from napari_phenoscape.augmentations.operation import NotNegativeInterval, between
-from napari_phenoscape.augmentations.photometric import Photometric, Scene, shifted
+from napari_phenoscape.augmentations.photometric import Photometric, Scene, blocks, shifted
 from napari_phenoscape.errors import BandMismatchError
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class RandomBandShift(Photometric):
 
     def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
         assert scene.wavelengths_nm is not None
-        image.copy_(shifted(image, scene.wavelengths_nm, self.shifts(u)))
+        for block in blocks(image):
+            block.copy_(shifted(block, scene.wavelengths_nm, self.shifts(u)))
 
 
 class RandomBandDropout(Photometric):

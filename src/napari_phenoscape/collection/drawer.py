@@ -69,6 +69,10 @@ class Drawer(Option):
         large[0] = False
         return np.where(large, np.cumsum(large), 0)[pieces]
 
+    def outline(self, path: Path) -> Path | None:
+        """The file that numbers the regions."""
+        return self.regions
+
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `napari_phenoscape.collection.collect`."""
         from scipy import ndimage

@@ -89,7 +89,7 @@ class Folder(Option):
 
     def labels(self, cube: Cube) -> NDArray[Any] | None:
         """(H, W) above 0 on the specimen; None when nothing outlines it."""
-        path = self._mask_path(cube.path)
+        path = self.outline(cube.path)
         if path is None:
             return cube.mask
         if not path.is_file() or path == cube.path:
@@ -194,7 +194,7 @@ class Folder(Option):
                 f"No file in '{self.path}' matches '{self.pattern}'; "
                 + (f"it holds {there}. Correct the pattern." if there else "it holds no files.")
             )
-        masks = {self._mask_path(path) for path in files if self._mask_path(path) != path}
+        masks = {self.outline(path) for path in files if self.outline(path) != path}
         return [path for path in files if path not in masks]
 
     def _box(self, cube: Cube) -> Box:
@@ -205,7 +205,7 @@ class Folder(Option):
         mask = labels > 0
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
-            path = self._mask_path(cube.path)
+            path = self.outline(cube.path)
             raise CollectionError(
                 f"Its mask{f' {path.name!r}' if path else ''} is empty: no pixel is above 0."
             )
@@ -218,7 +218,8 @@ class Folder(Option):
     def _mask_name(self, path: Path) -> str | None:
         return None if self.mask is None else self.mask.format(stem=path.stem)
 
-    def _mask_path(self, path: Path) -> Path | None:
+    def outline(self, path: Path) -> Path | None:
+        """The mask file of a cube."""
         name = self._mask_name(path)
         return None if name is None else path.parent / name
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
-from napari_phenoscape.io import open_cube
+from napari_phenoscape.io import files_of, open_cube
 
 if TYPE_CHECKING:
     from napari_phenoscape.collection import AnySource
@@ -110,6 +110,16 @@ class Collection:
         for path, group in groupby(numbers, lambda number: self.specimens[number].path):
             cube = open_cube(path, self.source.read_as)
             yield cube, self.source.labels(cube), tuple(group)
+
+    def files(self) -> Iterator[Path]:
+        """Every file that says what the specimens look like: cubes, headers, masks; not metadata.
+
+        A mask of many cubes is named for each.
+        """
+        for path in dict.fromkeys(specimen.path for specimen in self.specimens):
+            yield from files_of(path)
+            if (outline := self.source.outline(path)) is not None:
+                yield outline
 
 
 def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

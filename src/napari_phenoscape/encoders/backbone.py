@@ -1,31 +1,20 @@
-"""Backbones: torchvision's classification nets (and timm's) without what classifies."""
+"""Backbones: classification nets without what classifies; one vector and one grid per image."""
 
 from __future__ import annotations
 
-import difflib
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
-from napari_phenoscape.cube import Band
-from napari_phenoscape.encoders import Encoder, SpectralResponse
-from napari_phenoscape.encoders.stem import ResponseCurves, Standardised, Stem, rgb_mixing
-from napari_phenoscape.encoders.weights import (
-    CLASSIFIERS,
-    cannot_download,
-    download_weights,
-    load_weights,
-    read_weights,
-)
+from napari_phenoscape.encoders import Readout
+from napari_phenoscape.encoders.weights import CLASSIFIERS
 from napari_phenoscape.errors import OptionError
-
-TIMM = "timm:"
 
 
 class Features(NamedTuple):
@@ -43,62 +32,25 @@ class Features(NamedTuple):
     grid: Tensor
 
 
-class ModalityEncoder(nn.Module):
-    """Stem and backbone of one modality: (N, C, h, w) reflectance -> `Features`.
+class Pooled(nn.Module):
+    """A convolutional net or Swin: h is the mean of the grid, normalised if the net does so.
 
     Parameters
     ----------
-    option
-        Which backbone and stem, and the weights to begin with.
-    bands
-        The C bands, in the order of the input.
-    mean, std : (C,)
-        Reflectance of the collection.
+    net
+        A whole net of torchvision.
+    readout
+        A stage is all that has grids of one size; its features are those at its end.
     image_size
-        Side of the input in pixels.
+        Side of the input, which stages are told by.
 
     Raises
     ------
     OptionError
-        There is no such backbone, or it does not take images of this size.
-    MissingFileError, CheckpointError
-        The pretrained weights are missing, or do not fit the backbone.
-    BandMismatchError
-        The stem cannot take these bands.
+        The net has fewer stages, or the readout asks for a class token.
     """
 
-    def __init__(
-        self,
-        option: Encoder,
-        bands: Sequence[Band],
-        mean: ArrayLike,
-        std: ArrayLike,
-        image_size: int,
-    ) -> None:
-        super().__init__()
-        stem: Stem
-        if isinstance(option.stem, SpectralResponse):
-            stem = ResponseCurves(option.stem, bands, mean, std)
-        else:
-            stem = Standardised(bands, mean, std)
-        self.stem = stem
-        self.backbone = _backbone(option, image_size)
-        pretrained = option.download or option.weights is not None
-        _take_planes(self.backbone, stem.planes, pretrained)
-        seen = _features(self, len(bands), option.backbone, image_size)
-        self.features = seen.h.shape[1]
-        self.grid = (seen.grid.shape[2], seen.grid.shape[3])
-
-    def forward(self, images: Tensor, mixed: bool = False) -> Features:
-        """Features of reflectance, or of (N, planes, h, w) that the stem has already mixed."""
-        features: Features = self.backbone(images if mixed else self.stem(images))
-        return features
-
-
-class Pooled(nn.Module):
-    """A convolutional net or Swin: h is the mean of the grid, normalised if the net does so."""
-
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, readout: Readout, image_size: int) -> None:
         super().__init__()
         before = OrderedDict[str, nn.Module]()
         for name, child in net.named_children():
@@ -112,37 +64,138 @@ class Pooled(nn.Module):
         # ConvNeXt and MaxViT normalise between pooling and their first linear layer
         after = getattr(net, "classifier", nn.Identity()).children()
         norm = next((m for m in after if isinstance(m, nn.LayerNorm)), None)
+        if readout.pooling == "mean":
+            norm = None
         self.norm: nn.Module = nn.Identity() if norm is None else _plain(norm)
+        # torchvision's Swin permutes in its very last step
+        steps = len(list(self._steps()))
+        self.channels_last = steps - 1 if isinstance(net, models.SwinTransformer) else 0
+        name = type(net).__name__
+        if readout.pooling in ("cls", "both"):
+            raise _no_token(name, readout)
+        #: Numbers of the steps at whose end features are read; None: at the end of all.
+        self.taps: tuple[int, ...] | None = None
+        if readout.last > 1 or readout.skip:
+            ends = self._stages(image_size)
+            self.taps = tuple(chosen(ends, readout, f"{name} at {image_size} px", "stages"))
+            if readout.skip:
+                self.norm = nn.Identity()  # it is for the last stage
+                self._cut(self.taps[-1])
 
     def forward(self, planes: Tensor) -> Features:
-        grid = self.trunk(planes)
-        return Features(self.norm(grid.mean((2, 3))), grid)
+        if self.taps is None:
+            grid = self.trunk(planes)
+            return Features(self.norm(grid.mean((2, 3))), grid)
+        grids = []
+        for number, (_, _, step) in enumerate(self._steps()):
+            planes = step(planes)
+            if number in self.taps:
+                grids.append(self._channels_first(planes, number))
+        pooled = [grid.mean((2, 3)) for grid in grids]
+        pooled[-1] = self.norm(pooled[-1])
+        size = (grids[-1].shape[2], grids[-1].shape[3])
+        return Features(
+            torch.cat(pooled, 1), torch.cat([adaptive_avg_pool2d(g, size) for g in grids], 1)
+        )
+
+    def _steps(self) -> Iterator[tuple[str, str, nn.Module]]:
+        """The net piece by piece: name of the child, name of the piece in it, the piece."""
+        for name, child in self.trunk.named_children():
+            if isinstance(child, nn.Sequential):
+                yield from ((name, part, step) for part, step in child.named_children())
+            else:
+                yield name, "", child
+
+    def _channels_first(self, grid: Tensor, step: int) -> Tensor:
+        return grid.permute(0, 3, 1, 2) if step < self.channels_last else grid
+
+    def _stages(self, image_size: int) -> list[int]:
+        """Number of the last step of each stage."""
+        sides: list[int] = []
+        planes = torch.zeros(1, 3, image_size, image_size)
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            for number, (_, _, step) in enumerate(self._steps()):
+                planes = step(planes)
+                sides.append(self._channels_first(planes, number).shape[2])
+        self.train(training)
+        return [i for i, side in enumerate(sides) if i + 1 == len(sides) or sides[i + 1] != side]
+
+    def _cut(self, last: int) -> None:
+        """Remove all steps after one; the names of those that stay do not change."""
+        for name, part, _ in list(self._steps())[: last : -1]:
+            parent = self.trunk.get_submodule(name) if part else self.trunk
+            delattr(parent, part or name)
+            if part and not len(list(parent.children())):
+                delattr(self.trunk, name)
 
 
 class Tokens(nn.Module):
-    """torchvision's vision transformer: h is the class token, the grid is the patches' tokens."""
+    """torchvision's vision transformer: tokens of the patches are the grid, h is as asked for."""
 
-    def __init__(self, net: VisionTransformer) -> None:
+    def __init__(self, net: VisionTransformer, readout: Readout = Readout()) -> None:  # noqa: B008
         super().__init__()
         net.heads = nn.Identity()
         self.net = net
+        self.pooling = readout.pooling
+        layers = net.encoder.layers
+        blocks = list(range(len(layers)))
+        self.taps = tuple(chosen(blocks, readout, type(net).__name__, "blocks"))
+        for _ in range(readout.skip):
+            del layers[-1]
 
     def forward(self, planes: Tensor) -> Features:
         net = self.net
         patches = net.conv_proj(planes)  # (N, D, h', w')
         token = net.class_token.expand(planes.shape[0], -1, -1)  # len() would fix N in an export
-        tokens = net.encoder(torch.cat([token, patches.flatten(2).mT], dim=1))
-        return Features(tokens[:, 0], tokens[:, 1:].mT.unflatten(2, patches.shape[2:]))
+        tokens = torch.cat([token, patches.flatten(2).mT], dim=1)
+        tokens = net.encoder.dropout(tokens + net.encoder.pos_embedding)
+        found = []
+        for number, block in enumerate(net.encoder.layers):
+            tokens = block(tokens)
+            if number in self.taps:
+                seen = net.encoder.ln(tokens)
+                found.append((seen[:, 0], seen[:, 1:].mT.unflatten(2, patches.shape[2:])))
+        return _pooled(found, "cls" if self.pooling == "classifier" else self.pooling)
 
 
 class Timm(nn.Module):
-    """A net of timm: h is what its classifier would get."""
+    """A net of timm: h is what its classifier would get, or as asked for."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, readout: Readout) -> None:
         super().__init__()
         self.net = net
+        self.pooling = readout.pooling
+        prefix = getattr(net, "num_prefix_tokens", 0)
+        name = type(net).__name__
+        if readout.pooling in ("cls", "both") and not getattr(net, "has_class_token", prefix):
+            raise _no_token(name, readout)
+        self.taps: list[int] | None = None
+        if readout != Readout():
+            if not hasattr(net, "forward_intermediates"):
+                raise OptionError(
+                    f"timm gives no features of inner blocks for '{name}', which encoder.readout "
+                    "asks for. Leave readout as it is by default, or choose another backbone."
+                )
+            if self.pooling == "classifier":
+                token = getattr(net, "global_pool", "avg") == "token"
+                self.pooling = "cls" if token else "mean"
+            levels = list(range(len(net.feature_info)))
+            self.taps = chosen(levels, readout, name, "blocks" if prefix else "stages")
+            if readout.skip:
+                net.prune_intermediate_layers(self.taps, prune_norm=False, prune_head=True)
+        self.prefix = prefix
 
     def forward(self, planes: Tensor) -> Features:
+        if self.taps is not None:
+            asked = {"return_prefix_tokens": True} if self.prefix else {}
+            found = self.net.forward_intermediates(
+                planes, indices=self.taps, norm=bool(self.prefix), intermediates_only=True, **asked
+            )
+            if self.prefix:  # class token first, then registers
+                return _pooled([(tokens[:, 0], g) for g, tokens in found], self.pooling)
+            return _pooled([(g.mean((2, 3)), g) for g in found], self.pooling)
         features = self.net.forward_features(planes)
         h = self.net.forward_head(features, pre_logits=True)
         if features.ndim == 3:  # (N, tokens, D), class and register tokens first
@@ -153,96 +206,48 @@ class Timm(nn.Module):
         return Features(h, features.permute(0, 3, 1, 2) if channels_last else features)
 
 
-def _backbone(option: Encoder, image_size: int) -> nn.Module:
-    """Net with three planes of input, pretrained if asked for, without its classifier."""
-    name = option.backbone
-    if name.startswith(TIMM):
-        net = _timm(name.removeprefix(TIMM), image_size, option.download)
-    else:
-        net = _torchvision(name, image_size)
-    weights = None
-    if option.weights is not None:
-        weights = read_weights(option.weights)
-    elif option.download and not name.startswith(TIMM):
-        weights = download_weights(name)
-    if weights is not None:
-        load_weights(net, weights, option)
-    if isinstance(net, VisionTransformer):
-        return Tokens(net)
-    return Timm(net) if name.startswith(TIMM) else Pooled(net)
+def chosen(levels: Sequence[int], readout: Readout, name: str, what: str) -> list[int]:
+    """The levels that a readout names, of all blocks or stages.
 
-
-def _torchvision(name: str, image_size: int) -> nn.Module:
-    known = models.list_models(module=models)
-    if name not in known:
-        raise _unknown(name, known, "a classification net of torchvision")
-    settings: dict[str, Any] = {}
-    if name.startswith("vit_"):
-        patch = int(name.rpartition("_")[2])
-        if image_size % patch:
-            raise OptionError(
-                f"'{name}' cuts images into patches of {patch} px, which {image_size} px is not a "
-                f"multiple of. Set image_size to {max(1, round(image_size / patch)) * patch}."
-            )
-        settings["image_size"] = image_size
-    elif name.startswith("maxvit_"):
-        settings["input_size"] = (image_size, image_size)
-    elif name in ("googlenet", "inception_v3"):
-        settings |= {"aux_logits": False, "init_weights": True}
-    try:
-        return cast(nn.Module, models.get_model(name, weights=None, **settings))
-    except ValueError as error:
-        raise _wrong_size(name, image_size, error) from None
-
-
-def _timm(name: str, image_size: int, download: bool) -> nn.Module:
-    try:
-        import timm
-    except ModuleNotFoundError:
+    Raises
+    ------
+    OptionError
+        There are not so many.
+    """
+    end = len(levels) - readout.skip
+    if end < readout.last:
         raise OptionError(
-            f"The backbone '{TIMM}{name}' needs timm, which is not installed. "
-            'Run: pip install "napari-phenoscape[timm]", or choose a net of torchvision.'
-        ) from None
-    if not timm.is_model(name.partition(".")[0]):
-        raise _unknown(name, timm.list_models(), "a net of timm")
-    settings = {}
-    if timm.models.get_pretrained_cfg(name).fixed_input_size:
-        settings["img_size"] = image_size
-    try:
-        net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
-    except (OSError, RuntimeError) as error:
-        raise cannot_download(f"{TIMM}{name}", error) from None
-    except (ValueError, AssertionError) as error:
-        raise _wrong_size(f"{TIMM}{name}", image_size, error) from None
-    return cast(nn.Module, net)
+            f"encoder.readout asks for the last {readout.last} {what} but {readout.skip}, and "
+            f"'{name}' has {len(levels)}. Lower 'last' or 'skip'."
+        )
+    return list(levels[end - readout.last : end])
 
 
-def _take_planes(backbone: nn.Module, planes: Sequence[Band], pretrained: bool) -> None:
-    """Give the first convolution kernels for these planes."""
-    convolution = next(m for m in backbone.modules() if isinstance(m, nn.Conv2d))
-    with torch.no_grad():
-        if pretrained:
-            mixing = torch.as_tensor(rgb_mixing(planes), dtype=torch.float32)
-            weight = torch.einsum("orhw,rp->ophw", convolution.weight, mixing)
-        else:
-            # the net's own spread, scaled so that more planes do not give larger outputs
-            out, rgb, *kernel = convolution.weight.shape
-            spread = float(convolution.weight.std()) * (rgb / len(planes)) ** 0.5
-            weight = torch.randn(out, len(planes), *kernel) * spread
-    convolution.weight = nn.Parameter(weight)
-    convolution.in_channels = len(planes)
+def _pooled(found: Sequence[tuple[Tensor, Tensor]], pooling: str) -> Features:
+    """Features of (N, D) class tokens and (N, D, h', w') grids, level beside level.
+
+    With both, every place holds the class token and its own, so that h is the mean of the grid.
+    """
+    size = (found[-1][1].shape[2], found[-1][1].shape[3])
+    grids = [adaptive_avg_pool2d(grid, size) for _, grid in found]
+    match pooling:
+        case "cls":
+            return Features(torch.cat([token for token, _ in found], 1), torch.cat(grids, 1))
+        case "both":
+            tokens = [token[:, :, None, None] for token, _ in found]
+            pairs = zip(tokens, grids, strict=True)
+            grids = [torch.cat([token.expand_as(grid), grid], 1) for token, grid in pairs]
+            pooled = [torch.cat([token, grid.mean((2, 3))], 1) for token, grid in found]
+            return Features(torch.cat(pooled, 1), torch.cat(grids, 1))
+    pooled = [grid.mean((2, 3)) for _, grid in found]
+    return Features(torch.cat(pooled, 1), torch.cat(grids, 1))
 
 
-def _features(encoder: nn.Module, bands: int, name: str, image_size: int) -> Features:
-    """What it sees in one empty image; this tells D, h' and w'."""
-    training = encoder.training
-    try:
-        with torch.no_grad():
-            seen: Features = encoder.eval()(torch.zeros(1, bands, image_size, image_size))
-    except (RuntimeError, AssertionError) as error:
-        raise _wrong_size(name, image_size, error) from None
-    encoder.train(training)
-    return seen
+def _no_token(name: str, readout: Readout) -> OptionError:
+    return OptionError(
+        f"The readout '{readout.pooling}' needs a class token, which '{name}' does not have. "
+        "Choose pooling 'mean', or a vision transformer, e.g. vit_b_16."
+    )
 
 
 def _plain(norm: nn.LayerNorm) -> nn.LayerNorm:
@@ -250,17 +255,3 @@ def _plain(norm: nn.LayerNorm) -> nn.LayerNorm:
     plain = nn.LayerNorm(norm.normalized_shape, norm.eps)
     plain.load_state_dict(norm.state_dict())
     return plain
-
-
-def _unknown(name: str, known: Sequence[str], what: str) -> OptionError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f" Nearest: {', '.join(near)}." if near else " Try resnet18."
-    return OptionError(f"'{name}' is not {what}.{hint}")
-
-
-def _wrong_size(name: str, image_size: int, error: Exception) -> OptionError:
-    reason = " ".join(str(error).split())[:120]
-    return OptionError(
-        f"The backbone '{name}' does not take images of {image_size} px ({reason}). "
-        "Enlarge image_size (224 suits every net), or choose another backbone."
-    )

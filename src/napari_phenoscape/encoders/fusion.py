@@ -25,18 +25,20 @@ class Fusion(nn.Module):
         super().__init__()
         self.features = features
 
-    def forward(self, seen: Sequence[Features]) -> Tensor:
+    def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
+        """The joint vector of all modalities, or of those that ``joined`` (N, M) says."""
         raise NotImplementedError
 
 
 class _Concatenation(Fusion):
-    def forward(self, seen: Sequence[Features]) -> Tensor:
-        return torch.cat([each.h for each in seen], dim=1)
+    def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
+        h = _stacked(seen)
+        return (h if joined is None else h * joined[..., None]).flatten(1)
 
 
 class _Mean(Fusion):
-    def forward(self, seen: Sequence[Features]) -> Tensor:
-        return torch.stack([each.h for each in seen]).mean(0)
+    def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
+        return _mean(_stacked(seen), joined)
 
 
 class _Gates(Fusion):
@@ -48,10 +50,14 @@ class _Gates(Fusion):
         nn.init.zeros_(self.gates.weight)
         nn.init.zeros_(self.gates.bias)
 
-    def forward(self, seen: Sequence[Features]) -> Tensor:
-        h = torch.stack([each.h for each in seen], dim=1)  # (N, M, D)
-        gates = self.gates(h.flatten(1)).view_as(h).softmax(dim=1)
-        joint: Tensor = (gates * h).sum(1)
+    def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
+        h = _stacked(seen)
+        if joined is not None:
+            h = h * joined[..., None]
+        gates = self.gates(h.flatten(1)).view_as(h)
+        if joined is not None:
+            gates = gates.masked_fill(~joined[..., None], -torch.inf)
+        joint: Tensor = (gates.softmax(dim=1) * h).sum(1)
         return joint
 
 
@@ -70,16 +76,54 @@ class _Query(Fusion):
         self.before = nn.LayerNorm(features)
         self.attention = nn.MultiheadAttention(features, heads, batch_first=True)
 
-    def forward(self, seen: Sequence[Features]) -> Tensor:
+    def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
         places = [
             self.before(each.grid.flatten(2).mT) + token
             for each, token in zip(seen, self.modality, strict=True)
         ]
         keys = torch.cat(places, dim=1)  # (N, M h' w', D)
         query = self.query.expand(keys.shape[0], -1, -1).to(keys.dtype)
-        found, _ = self.attention(query, keys, keys, need_weights=False)
-        joint: Tensor = torch.stack([each.h for each in seen]).mean(0) + found[:, 0]
+        # places that attention must not look at
+        hidden = None if joined is None else (~joined).repeat_interleave(places[0].shape[1], dim=1)
+        found, _ = self.attention(query, keys, keys, key_padding_mask=hidden, need_weights=False)
+        joint: Tensor = _mean(_stacked(seen), joined) + found[:, 0]
         return joint
+
+
+def _stacked(seen: Sequence[Features]) -> Tensor:
+    """(N, M, D)."""
+    return torch.stack([each.h for each in seen], dim=1)
+
+
+def _mean(h: Tensor, joined: Tensor | None) -> Tensor:
+    """(N, D) mean of (N, M, D) over the modalities, or those that are joined."""
+    if joined is None:
+        return h.mean(1)
+    return (h * joined[..., None]).sum(1) / joined.sum(1, keepdim=True)
+
+
+def joined(present: Tensor, dropout: float, draws: Tensor) -> Tensor:
+    """(N, M) which modalities make the joint vector of a row in training [1]_.
+
+    Each that is present is left out with a probability of ``dropout``, but never all: where it
+    would be so, the one with the highest draw stays.
+
+    Parameters
+    ----------
+    present : (N, M) bool
+        What each row has.
+    dropout
+        0-1.
+    draws : (N, M)
+        Uniform random numbers, 0-1.
+
+    References
+    ----------
+    .. [1] Neverova et al. 2016, ModDrop. https://arxiv.org/abs/1501.00102
+    """
+    draws = draws.masked_fill(~present, -1)
+    kept: Tensor = (draws >= dropout) | (draws == draws.amax(1, keepdim=True))
+    return present & kept
 
 
 def fusion(option: AnyFusion, features: int, modalities: int) -> Fusion | None:

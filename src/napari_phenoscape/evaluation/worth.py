@@ -98,7 +98,8 @@ def evaluate(
 ) -> Generator[Event, None, list[Worth]]:
     """Compare embeddings with a metadata column, beside the untrained net and plain colour.
 
-    Writes ``evaluation-<label>.csv`` and ``.png`` into the first run.
+    Writes ``evaluation-<label>.csv`` and ``.png`` into the first run. Where specimens lack a
+    modality, its embedding is measured on those that have it, and named with their number.
 
     Parameters
     ----------
@@ -144,14 +145,23 @@ def evaluate(
     found = []
     for done, (name, x) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
-        scores = {RANK: Score(rank_me(x))} | pairs.get(name, {})
-        found.append(Worth(name, known.scores(x) | scores if known else scores))
+        having = ~np.isnan(x).any(axis=1)
+        scores = {RANK: Score(rank_me(x[having]))} | pairs.get(name, {})
+        own = known
+        if not having.all():
+            name = f"{name} ({having.sum()} of {len(x)} specimens)"
+            try:
+                table = tables[0].iloc[np.flatnonzero(having)]
+                own = known and _Known.of(table, label, within, groups)
+            except CollectionError:
+                own = None  # those that have the modality are all alike in the label
+        found.append(Worth(name, own.scores(x[having]) | scores if own else scores))
     stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
-    table = runs[0] / f"{stem}.csv"
-    with atomic(table) as temporary:
+    path = runs[0] / f"{stem}.csv"
+    with atomic(path) as temporary:
         as_table(found).to_csv(temporary, index=False)
-    yield Saved(table)
-    figure = table.with_suffix(".png")
+    yield Saved(path)
+    figure = path.with_suffix(".png")
     worth_figure({worth.embedding: worth.scores for worth in found}, figure)
     yield Saved(figure)
     return found
@@ -252,15 +262,18 @@ def _of_views(z: dict[str, NDArray[np.float32]], name: str) -> dict[str, dict[st
     """What (2, N, P) projections of two views tell, by embedding."""
     scores: dict[str, dict[str, Score]] = {}
     modalities = [space for space in z if space != "joint"]
+    having = {space: ~np.isnan(first).any(axis=1) for space, (first, _) in z.items()}
     for space, (first, second) in z.items():
-        distance = alignment(first, second)
+        own = having[space]
+        distance = alignment(first[own], second[own])
         scores[name + space] = {
             "alignment of two views": _over_specimens(distance),
-            "uniformity": Score(uniformity(first)),
+            "uniformity": Score(uniformity(first[own])),
         }
         for other in modalities:
             if space in modalities and other != space:
-                found = matched(first, z[other][0]).astype(np.float64)
+                both = own & having[other]
+                found = matched(first[both], z[other][0][both]).astype(np.float64)
                 scores[name + space][f"its specimen found among {other}"] = _over_specimens(found)
     return scores
 

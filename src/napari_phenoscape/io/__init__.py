@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 from napari_phenoscape.io import envi, hdf5, matlab, picture, tiff, tiff_folder, zarr
+from napari_phenoscape.io.envi_doubt import envi_doubts
 from napari_phenoscape.io.interpretation import Interpretation, interpreted
 from napari_phenoscape.io.zarr import is_store
 
-__all__ = ["Interpretation", "is_store", "open_cube", "read_mask", "recognise"]
+__all__ = ["Interpretation", "doubts", "is_store", "open_cube", "read_mask", "recognise"]
 
-_GZIP = b"\x1f\x8b"
+#: How files begin that hold a cube after one more step, and that step.
+_ONE_STEP_AWAY = {
+    b"\x1f\x8b": "compressed by gzip; decompress it (gunzip)",
+    b"CDF": "NetCDF 3; make it NetCDF 4 (nccopy -k nc4 OLD NEW)",
+}
 
 
 def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
@@ -70,17 +75,22 @@ def _open(path: Path, inside: str, *, plain: bool) -> Cube:
     if head.startswith(picture.SIGNATURES):
         return picture.open_picture(path)
     is_named_so = path.suffix.lower() in (".hdr", *envi.ENDINGS[1:])
-    if head.startswith(_GZIP) and not is_named_so:
-        raise CubeError(
-            f"'{path.name}' is compressed by gzip; a cube was expected. Decompress it (gunzip) and "
-            "open what comes out."
-        )
+    for start, step in _ONE_STEP_AWAY.items():
+        if head.startswith(start) and not is_named_so:
+            raise CubeError(f"'{path.name}' is {step} and open what comes out.")
     if not is_named_so and not envi.recognise(path):
         raise CubeError(
             f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
             "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
         )
     return envi.open_envi(path)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What a cube is read from: its file, and its ENVI header if it has one."""
+    path, _ = _container(path)
+    header = envi.header_of(path)
+    return (path,) if header is None else (path, header)
 
 
 def recognise(
@@ -110,6 +120,11 @@ def recognise(
         return "envi" if envi.recognise(path) else None
     except (PhenoscapeError, OSError):
         return None
+
+
+def doubts(cube: Cube) -> tuple[str, ...]:
+    """Sentences about what may be wrong in the file itself; reads a small part of the pixels."""
+    return envi_doubts(cube)
 
 
 def read_mask(path: str | Path) -> NDArray[Any]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
+import weakref
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from threading import get_ident
+from time import monotonic_ns
 from typing import Any
 
 import numpy as np
@@ -14,9 +19,19 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import BandArray
 from napari_phenoscape.errors import CubeError
+from napari_phenoscape.io.mapping import Mapping, reading
 
 #: A read of less than this share of the bytes that it spans is sparse: no read-ahead for it.
 SPARSE = 1 / 8
+
+#: Bytes of a read that changes nothing about read-ahead: a pixel's spectrum.
+LITTLE = 1 << 16
+
+#: The size of the file is looked at after every read; whether it is still there and unwritten,
+#: which costs as much as the spectrum itself, not again within so many nanoseconds.
+SURE_NS = 20_000
+
+_LISTS = frozenset((list, np.ndarray))
 
 
 class FileArray:
@@ -39,8 +54,8 @@ class FileArray:
     Raises
     ------
     CubeError
-        The file is shorter than that; on reading, it is gone or has another size than at first.
-        Reading a mapped file that has shrunk would end the process with SIGBUS.
+        The file is shorter than that; on reading, it is gone, cannot be read any more, or has been
+        written since it was opened, be it during the read.
     """
 
     def __init__(
@@ -53,30 +68,55 @@ class FileArray:
     ) -> None:
         self._made_of = (path, dtype, shape, order, offset)
         self._path = path
-        self._size = path.stat().st_size
+        self.file_dtype, self.order = dtype, order
+        self._sure_until = 0
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+        self._status = os.fstat(self._file)
+        self._size = size = self._status.st_size
         declared = offset + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if self._size < declared:
+        if size < declared:
             raise CubeError(
-                f"'{path.name}' is truncated: {declared} bytes are declared and {self._size} are "
+                f"'{path.name}' is truncated: {declared} bytes are declared and {size} are "
                 "there. Copy the file again from its source."
             )
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._mapping = Mapping(self._file)
         count = int(np.prod(shape))
-        whole = np.frombuffer(self._map, dtype, count, offset)
+        whole = np.frombuffer(self._mapping.bytes, dtype, count, offset)
         self._view = whole.reshape(shape).transpose(order)
+        self._reads_ahead = True
+        self._read_ahead(False)
         self.shape: tuple[int, ...] = self._view.shape
         self.ndim = 3
+        self._is_complex = dtype.kind == "c"
         magnitude = np.zeros(0, dtype).real.dtype
         self.dtype: np.dtype[Any] = magnitude.newbyteorder("=")
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        self._check()
-        self._advise(index if isinstance(index, tuple) else (index,))
-        numbers = self._view[index]
-        if numbers.dtype.kind == "c":
-            numbers = np.abs(numbers)
-        return np.array(numbers, dtype=self.dtype)
+        parts = index if isinstance(index, tuple) else (index,)
+        is_copy = not _LISTS.isdisjoint(map(type, parts))
+        thread = get_ident()
+        reading[thread] = self._mapping
+        try:
+            if is_copy:
+                self._advise(*self._spanned(parts))
+            numbers = self._view[index]
+            if numbers.nbytes > LITTLE and not is_copy:
+                self._advise(numbers)
+            if self._is_complex:
+                numbers, is_copy = np.abs(numbers), True
+            block: NDArray[Any] = (
+                numbers.astype(self.dtype, copy=False) if is_copy else np.array(numbers, self.dtype)
+            )
+        finally:
+            del reading[thread]
+        if (
+            monotonic_ns() > self._sure_until
+            or os.lseek(self._file, 0, os.SEEK_END) != self._size
+            or self._mapping.is_lost
+        ):
+            self._look_closer()
+        return block
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[...].astype(dtype or self.dtype, copy=False)
@@ -85,38 +125,75 @@ class FileArray:
         # a copied layer or another process maps the file again instead of taking its bytes along
         return FileArray, self._made_of
 
-    def _check(self) -> None:
-        try:
-            size = self._path.stat().st_size
-        except OSError as error:
-            raise CubeError(
-                f"'{self._path}' cannot be read any more ({error.strerror}); it was there when the "
-                "cube was opened. Bring it back and open it again."
-            ) from None
-        if size != self._size:
-            raise CubeError(
-                f"'{self._path.name}' has changed from {self._size} to {size} bytes since it was "
-                "opened. Open it again."
-            )
+    def read_as(
+        self, dtype: np.dtype[Any], shape: tuple[int, int, int], order: tuple[int, int, int]
+    ) -> FileArray:
+        """The same bytes of the same file, taken for other numbers."""
+        return FileArray(self._path, dtype, shape, order, self._made_of[-1])
 
-    def _advise(self, index: tuple[Any, ...]) -> None:
-        """Tell the system not to read ahead where little of what lies between is wanted."""
-        if not hasattr(mmap, "MADV_RANDOM"):
-            return
-        share = 1.0
-        spans = list(index)
-        for axis, wanted in enumerate(index):
-            if isinstance(wanted, list | np.ndarray):
-                chosen = np.asarray(wanted)
-                if chosen.dtype.kind not in "iu" or not chosen.size or Ellipsis in index[:axis]:
-                    return
-                chosen = chosen % self.shape[axis]
-                spans[axis] = slice(int(chosen.min()), int(chosen.max()) + 1)
-                share *= chosen.size / (spans[axis].stop - spans[axis].start)
-        part = self._view[tuple(spans)]
-        reach = sum((n - 1) * abs(step) for n, step in zip(part.shape, part.strides, strict=True))
-        sparse = part.nbytes * share < SPARSE * (reach + part.itemsize)
-        self._map.madvise(mmap.MADV_RANDOM if sparse else mmap.MADV_NORMAL)
+    def _look_closer(self) -> None:
+        """Whether what was just read are the numbers of the file that was opened."""
+        # first: by the time it is seen, the cause can be seen too
+        is_lost, then = self._mapping.is_lost, self._status
+        try:
+            now = self._path.stat()
+        except OSError as error:
+            raise self._unreadable(error.errno) from None
+        if now.st_size != then.st_size:
+            raise CubeError(
+                f"'{self._path.name}' has changed from {then.st_size} to {now.st_size} bytes since "
+                "it was opened. Open it again."
+            )
+        if (now.st_mtime_ns, now.st_ino) != (then.st_mtime_ns, then.st_ino):
+            raise CubeError(
+                f"'{self._path.name}' has been written anew since it was opened; its header may "
+                "say something else now. Open it again."
+            )
+        if is_lost:
+            raise self._unreadable(errno.EIO)
+        if now.st_mode != then.st_mode and not os.access(self._path, os.R_OK):
+            raise self._unreadable(errno.EACCES)
+        self._sure_until = monotonic_ns() + SURE_NS
+
+    def _unreadable(self, number: int | None) -> CubeError:
+        return CubeError(
+            f"'{self._path}' cannot be read any more ({os.strerror(number or errno.EIO)}); it was "
+            "there when the cube was opened. Bring it back and open it again."
+        )
+
+    def _advise(self, part: Any, share: float = 1.0) -> None:
+        """Tell the system not to read ahead where little of what lies between is wanted.
+
+        Parameters
+        ----------
+        part
+            The view of what is read, or of what it spans.
+        share
+            Of ``part`` that is wanted.
+        """
+        reach = part.itemsize
+        for side, step in zip(part.shape, part.strides, strict=True):
+            reach += (side - 1) * abs(step)
+        self._read_ahead(part.nbytes * share >= SPARSE * reach)
+
+    def _read_ahead(self, wanted: bool) -> None:
+        if wanted is not self._reads_ahead and hasattr(mmap, "MADV_RANDOM"):
+            self._reads_ahead = wanted
+            self._mapping.bytes.madvise(mmap.MADV_NORMAL if wanted else mmap.MADV_RANDOM)
+
+    def _spanned(self, index: tuple[Any, ...]) -> tuple[NDArray[Any], float]:
+        """The view of all that lies between the chosen indices, and their share of it."""
+        spans, share = list(index), 1.0
+        for axis, part in enumerate(index):
+            if not isinstance(part, list | np.ndarray):
+                continue
+            chosen = np.asarray(part)
+            if chosen.dtype.kind not in "iu" or not chosen.size or Ellipsis in index[:axis]:
+                return self._view, 1.0
+            chosen = chosen % self.shape[axis]
+            spans[axis] = slice(int(chosen.min()), int(chosen.max()) + 1)
+            share *= chosen.size / (spans[axis].stop - spans[axis].start)
+        return self._view[tuple(spans)], share
 
 
 class DecodedArray:

@@ -1,7 +1,7 @@
 """Zarr, versions 2 and 3: folders ``NAME.zarr`` and their zip files; through zarr (an extra).
 
-What a store says of itself is read here; its numbers, guarded, in `zarr_numbers`. Nothing outside
-the store is opened, and no codec runs that is not known to be harmless.
+What a store says of itself is read in `zarr_store`; its numbers, guarded, in `zarr_numbers`.
+Nothing outside the store is opened, and no codec runs that is not known to be harmless.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ HARMLESS = {
     "bytes", "endian", "transpose", "crc32c", "sharding_indexed", "blosc", "zstd", "gzip", "zlib",
     "bz2", "lz4", "shuffle", "delta", "bitround", "fletcher32", "fixedscaleoffset",
 }  # fmt: skip
+
 
 def recognise(path: Path) -> bool:
     """Whether a store holds numbers with three axes and their wavelengths, or OME's spectra."""
@@ -164,35 +165,30 @@ def _bands(
     node: Node, count: int, centres: Sequence[float], unit: str, notes: list[str]
 ) -> tuple[Band, ...]:
     said = node.attributes
-    names = said.get("band_names", [])
-    if not (isinstance(names, list) and len(names) == count and all(map(_is_text, names))):
-        names = node.channels or ()
-        labelled = [band_of_label(name) for name in names]
-        if len(names) == count and not len(centres):
-            bands = [
-                band if isinstance(band, Band) else Band(name)
-                for name, band in zip(names, labelled, strict=True)
-            ]
-            return tuple(
-                replace(band, name=name)
-                for band, name in zip(bands, unique([band.name for band in bands]), strict=True)
+    names = said.get("band_names")
+    in_nm = not len(centres) or unit == "nm"
+    if isinstance(names, list) and len(names) == count and all(map(_is_text, names)) and in_nm:
+        regions = said.get("regions")
+        regions = regions if isinstance(regions, list) and len(regions) == count else [None] * count
+        flagged = said.get("bad_bands")
+        known = list(centres) or [math.nan] * count
+        return tuple(
+            Band(
+                name,
+                None if math.isnan(centre) else centre,
+                region if region in ("uv", "vis", "nir", "swir") else None,
+                bad=isinstance(flagged, list) and i in flagged,
             )
+            for i, (name, centre, region) in enumerate(
+                zip(unique(names), known, regions, strict=True)
+            )
+        )
+    if len(centres) or node.channels is None or len(node.channels) != count:
         return bands_of(count, centres, unit, notes)
-    regions = said.get("regions", [])
-    regions = regions if isinstance(regions, list) and len(regions) == count else [None] * count
-    flagged = said.get("bad_bands", [])
-    known = list(centres) or [math.nan] * count
-    return tuple(
-        Band(
-            name,
-            None if math.isnan(centre) else centre,
-            region if region in ("uv", "vis", "nir", "swir") else None,
-            bad=isinstance(flagged, list) and i in flagged,
-        )
-        for i, (name, centre, region) in enumerate(
-            zip(unique(names), known, regions, strict=True)
-        )
-    )
+    labelled = [(name, band_of_label(name)) for name in node.channels]
+    bands = [band if isinstance(band, Band) else Band(name) for name, band in labelled]
+    own = unique([band.name for band in bands])
+    return tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True))
 
 
 def _centres(store: Store, wavelengths: Variable | None, cube: Node) -> tuple[list[float], str]:

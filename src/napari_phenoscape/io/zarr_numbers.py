@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import psutil
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.store import SuffixByteRequest
 from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from napari_phenoscape.errors import CubeError
@@ -76,10 +78,8 @@ class Numbers:
                 "most of its numbers are not. Copy it again from its source."
             )
         keys = frozenset(f"{node.name}/{name}".lstrip("/") for name in there)
-        # of a shard, parts are read; they are not looked at
-        most = 0 if "sharding_indexed" in node.codecs else WIDEST * limit + SLACK
         inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
-        store = _Guarded(inner, keys, most, node.codecs)
+        store = _Guarded(inner, keys, node, WIDEST * limit + SLACK)
         try:
             self._array: Any = zarr.open_array(
                 store,
@@ -113,11 +113,9 @@ class Numbers:
 class _Guarded(WrapperStore[Any]):
     """A store that says when a file is gone, or holds more than it may."""
 
-    def __init__(
-        self, store: Any, keys: frozenset[str], most: int, codecs: tuple[str, ...]
-    ) -> None:
+    def __init__(self, store: Any, keys: frozenset[str], node: Node, most: int) -> None:
         super().__init__(store)
-        self._keys, self._most, self._codecs = keys, most, codecs
+        self._keys, self._node, self._most = keys, node, most
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         try:
@@ -129,8 +127,9 @@ class _Guarded(WrapperStore[Any]):
             return found
         if found is None:
             raise FileNotFoundError(f"'{key}' is gone")
-        if self._most and _expands_beyond(found.to_bytes(), self._most, self._codecs):
-            raise ValueError(f"'{key}' expands to more than the {self._most} bytes that it may")
+        for block in _blocks(found.to_bytes(), byte_range, self._node):
+            if _expands_beyond(block, self._most, self._node.codecs):
+                raise ValueError(f"'{key}' expands to more than the {self._most} bytes that it may")
         return found
 
 
@@ -148,11 +147,31 @@ def _parts(where: str, contents: Contents, node: Node) -> list[str]:
         if match is None:
             continue
         place = [int(number) for number in re.split("[./]", match[1])] if match[1] else []
-        if len(place) in (len(grid), 1) and all(
+        if (len(place) == len(grid) or not grid) and all(
             number < side for number, side in zip(place, grid or [1], strict=False)
         ):
             found.append(name)
     return found
+
+
+def _blocks(coded: bytes, asked: Any, node: Node) -> list[bytes]:
+    """The blocks in what was read of a file: all of it, or those that its list names."""
+    if node.index is None:
+        return [coded]
+    at_start, checksum = node.index
+    if asked is not None:  # a block alone, or the list
+        is_list = isinstance(asked, SuffixByteRequest) or (at_start and asked.start == 0)
+        return [] if is_list else [coded]
+    count = int(
+        np.prod([-(-n // of) for n, of in zip(node.files, node.chunk, strict=True)], dtype=object)
+    )
+    size = 16 * count
+    end = size if at_start else len(coded) - checksum
+    if not size <= end <= len(coded):
+        raise ValueError(f"{len(coded)} bytes are too few for a list of {count} blocks")
+    # offset and length of each; of an empty one both are the largest number
+    places = np.frombuffer(coded[end - size : end], "<u8").reshape(count, 2).tolist()
+    return [coded[start : start + n] for start, n in places if start < 2**64 - 1]
 
 
 def _expands_beyond(coded: bytes, most: int, codecs: tuple[str, ...]) -> bool:
@@ -162,12 +181,41 @@ def _expands_beyond(coded: bytes, most: int, codecs: tuple[str, ...]) -> bool:
     if "bz2" in codecs:
         return len(bz2.BZ2Decompressor().decompress(coded, most + 1)) > most
     if "blosc" in codecs:
-        return int.from_bytes(coded[4:8], "little") > most
+        return _said_by_blosc(coded) > most
     if "lz4" in codecs:
         return int.from_bytes(coded[:4], "little") > most
     if "zstd" in codecs:
         return _said_by_zstd(coded) > most
     return len(coded) > most
+
+
+def _said_by_blosc(coded: bytes) -> int:
+    """Bytes that a block says it expands to.
+
+    Blosc believes the header, whatever it is given, and reads and writes beyond the ends.
+
+    Raises
+    ------
+    ValueError
+        The header does not fit to the bytes behind it.
+    """
+    size = len(coded)
+    expanded, part, declared = (
+        int.from_bytes(coded[start : start + 4], "little") for start in (4, 8, 12)
+    )
+    if size < 16 or declared != size:
+        raise ValueError(f"{size} bytes of Blosc, {declared} are declared")
+    if not expanded or coded[2] & 2:  # nothing, or plain numbers behind the header
+        fits = size == 16 + expanded
+    else:  # behind the header, where each part begins
+        count = -(-expanded // part) if part else 0
+        end = 16 + 4 * count
+        fits = 0 < part <= expanded and end <= size and all(
+            end <= start < size for start in struct.unpack(f"<{count}i", coded[16:end])
+        )
+    if not fits or not coded[3]:
+        raise ValueError("the header of Blosc does not fit to what is behind it")
+    return expanded
 
 
 def _said_by_zstd(coded: bytes) -> int:

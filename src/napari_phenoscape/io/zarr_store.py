@@ -43,6 +43,9 @@ class Node:
         Shape of what is decompressed at once.
     codecs
         Their names in the order of writing.
+    index
+        Of files that hold several blocks: whether the list of these is at the beginning, and the
+        bytes of its checksum. None of files of one block.
     channels
         Names of the channels of a picture of OME-Zarr; None of any other array.
     """
@@ -56,6 +59,7 @@ class Node:
     files: tuple[int, ...]
     chunk: tuple[int, ...]
     codecs: tuple[str, ...]
+    index: tuple[bool, int] | None = None
     channels: tuple[str, ...] | None = None
 
     @property
@@ -220,6 +224,7 @@ def _said(contents: Contents, place: str) -> dict[str, Any]:
 def _node(name: str, said: dict[str, Any]) -> Node:
     attributes = said["attributes"]
     shape = tuple(map(int, said["shape"]))
+    index: tuple[bool, int] | None = None
     if said["zarr_format"] == 2:
         files = chunk = tuple(map(int, said["chunks"]))
         codecs = [said.get("compressor"), *(said.get("filters") or [])]
@@ -233,9 +238,13 @@ def _node(name: str, said: dict[str, Any]) -> Node:
             codec = {"name": codec} if isinstance(codec, str) else codec
             names += (str(codec["name"]).removeprefix("numcodecs."),)
             if names[-1] == "sharding_indexed":
+                if index is not None:
+                    raise ValueError("shards inside of shards")
                 inner = codec["configuration"]
                 chunk = tuple(map(int, inner["chunk_shape"]))
-                codecs += [*inner["codecs"], *inner.get("index_codecs", [])]
+                listed = [str(each["name"]) for each in inner.get("index_codecs", [])]
+                index = inner.get("index_location") == "start", 4 * ("crc32c" in listed)
+                codecs += inner["codecs"]
         dtype = said["data_type"]
         axes = said.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS") or ()
     if not len(shape) == len(files) == len(chunk) or min((*files, *chunk, *shape, 1)) < 0:
@@ -254,6 +263,7 @@ def _node(name: str, said: dict[str, Any]) -> Node:
         files=files,
         chunk=chunk,
         codecs=names,
+        index=index,
     )
 
 

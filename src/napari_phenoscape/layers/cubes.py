@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import BandArray, Cube
 from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
-from napari_phenoscape.io import open_cube, recognise
+from napari_phenoscape.io import doubts, open_cube, recognise
 from napari_phenoscape.spectral import (
     FALSE_COLOUR,
     composite,
@@ -124,7 +124,7 @@ def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:
         gain=cube.gain.tolist(),
         offset=cube.offset.tolist(),
         ignore_value=cube.ignore_value,
-        provenance=list(cube.provenance),
+        provenance=[*cube.provenance, *doubts(cube)],
     )
     settings |= {
         "rgb": False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -55,12 +55,33 @@ class Projected:
         pair. Empty when no loss asks for them.
     place : (2N, Q, 2) or None
         Where these cells lie in their specimen, in patches; NaN where there are fewer pairs than Q.
+    present : (N,) bool each
+        Which specimens have a modality; empty when all have all. Projections of what is not there
+        take part in no term.
     """
 
     z: dict[str, Tensor]
     known: dict[str, Tensor] = field(default_factory=dict)
     patches: dict[str, Tensor] = field(default_factory=dict)
     place: Tensor | None = None
+    present: dict[str, Tensor] = field(default_factory=dict)
+
+    def several(self, *spaces: str) -> bool:
+        """Whether two specimens at least have all of these spaces, so that there is a contrast."""
+        import torch
+
+        given = [self.present[name] for name in spaces if name in self.present]
+        return not given or int(torch.stack(given).all(0).sum()) > 1
+
+    def there(self, *spaces: str) -> Tensor | slice:
+        """Rows that are there, of the projections of one space or of several below each other."""
+        import torch
+
+        if not self.present:
+            return slice(None)
+        one = next(iter(self.z.values()))
+        everyone = torch.ones(len(one) // 2, dtype=torch.bool, device=one.device)
+        return torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
 
 
 class Loss(Option):
@@ -130,12 +151,20 @@ class NTXent(OfSpecimens):
 
     def value(self, batch: Projected) -> Tensor:
         terms = []
-        for rows in batch.z.values():
-            group, related = self._groups(batch, len(rows))
-            terms.append(
-                contrast(rows, group, self.temperature, decoupled=self.decoupled, related=related)
-            )
-        return _mean(terms)
+        for name, rows in batch.z.items():
+            if batch.several(name):
+                group, related = self._groups(batch, len(rows))
+                there = batch.there(name)
+                terms.append(
+                    contrast(
+                        rows[there],
+                        group[there],
+                        self.temperature,
+                        decoupled=self.decoupled,
+                        related=None if related is None else related[there],
+                    )
+                )
+        return _mean(terms, batch.z)
 
 
 class CrossModal(OfSpecimens):
@@ -152,9 +181,11 @@ class CrossModal(OfSpecimens):
             )
         terms = []
         for a, b in combinations(modalities, 2):
-            group, related = self._groups(batch, 2 * len(batch.z[a]))
-            terms.append(between(batch.z[a], batch.z[b], group, self.temperature, related))
-        return _mean(terms)
+            if batch.several(a, b):
+                group, related = self._groups(batch, 2 * len(batch.z[a]))
+                pair, there = (batch.z[a], batch.z[b]), batch.there(a, b)
+                terms.append(between(*pair, group, self.temperature, related, there))
+        return _mean(terms, batch.z)
 
 
 class LocalPatches(Loss):
@@ -190,19 +221,20 @@ class LocalPatches(Loss):
         assert batch.place is not None  # the net makes patches for this loss alone
         real = batch.place.isfinite().all(2)  # (2N, Q)
         specimens, pairs = len(real) // 2, real.shape[1]
-        if int(real[:specimens].any(1).sum()) < 2:
-            return 0 * _mean([rows.sum() for rows in batch.patches.values()])
         own = torch.arange(specimens, device=real.device).repeat(2)
         pair = own[:, None] * pairs + torch.arange(pairs, device=real.device)
         # other specimens lie 2 away along a third axis
         third = (2 * own)[:, None, None].expand(-1, pairs, 1)
         place = torch.cat([batch.place / self.radius, third.to(batch.place)], dim=2)
-        return _mean(
-            [
-                contrast(rows[real], pair[real], self.temperature, place=place[real])
-                for rows in batch.patches.values()
-            ]
-        )
+        terms = []
+        for name, rows in batch.patches.items():
+            own_real = real
+            if name in batch.present:
+                own_real = real & batch.present[name].repeat(2)[:, None]
+            if int(own_real[:specimens].any(1).sum()) > 1:
+                z, number, where = rows[own_real], pair[own_real], place[own_real]
+                terms.append(contrast(z, number, self.temperature, place=where))
+        return _mean(terms, batch.patches)
 
 
 AnyLoss = Annotated[NTXent | CrossModal | LocalPatches, Field(discriminator="kind")]
@@ -245,7 +277,10 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
     return total, terms
 
 
-def _mean(terms: Sequence[Tensor]) -> Tensor:
+def _mean(terms: Sequence[Tensor], rows: Mapping[str, Tensor]) -> Tensor:
+    """Mean of the terms; 0, of no slope, where no two specimens can be compared."""
     import torch
 
+    if not terms:
+        return 0 * torch.stack([each.sum() for each in rows.values()]).sum()
     return torch.stack(tuple(terms)).mean()

@@ -117,13 +117,24 @@ def cross_modal(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
 
 
 def between(
-    z0: Tensor, z1: Tensor, group: Tensor, temperature: float, related: Tensor | None
+    z0: Tensor,
+    z1: Tensor,
+    group: Tensor,
+    temperature: float,
+    related: Tensor | None,
+    there: Tensor | slice = slice(None),
 ) -> Tensor:
-    """Contrast of the rows of one modality with those of another."""
+    """Contrast of the rows of one modality with those of another, of all or those ``there``."""
     import torch
 
     modality = torch.arange(2, device=z0.device).repeat_interleave(len(z0))
-    return contrast(torch.cat([z0, z1]), group, temperature, part=modality, related=related)
+    return contrast(
+        torch.cat([z0, z1])[there],
+        group[there],
+        temperature,
+        part=modality[there],
+        related=None if related is None else related[there],
+    )
 
 
 def agreement(z: Tensor) -> float:

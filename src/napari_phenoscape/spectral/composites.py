@@ -47,10 +47,12 @@ def composite(cube: Cube, bands: tuple[int, int, int], step: int = 1) -> NDArray
     for start in range(0, len(picture), at_once):
         block = picture[start : start + at_once]
         down = slice(start * step, (start + len(block) - 1) * step + 1, step)
-        values = np.nan_to_num(cube.reflectance(index, down, across), nan=low)
+        values = cube.reflectance(index, down, across)
+        values[np.isnan(values)] = low
         values -= low
         values *= 255 / (high - low)
-        block[:] = np.moveaxis(values.round().clip(0, 255), 0, -1)
+        np.clip(values, 0, 255, out=values)
+        block[:] = np.moveaxis(np.rint(values, out=values), 0, -1)
     return picture
 
 

@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 #: Side of the prepared crops over the side of a view, so that a zoomed-in view is still sharp.
 CANVAS = 1.25
 
+#: Folder of prepared crops among the runs.
+PREPARED = ".prepared"
+
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
 
@@ -65,6 +69,7 @@ __all__ = [
     "batch_of_step",
     "build_model",
     "canvas_size",
+    "crops_of",
     "learning_rate",
     "specimens_of",
     "train",
@@ -115,7 +120,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     check_caching(experiment, net)
     home = fabric(experiment.runtime, heads=len(net.heads) + len(net.patch_heads))
     _check_ranks(experiment.schedule, home.world_size)
-    compile_encoders(experiment.runtime, net.encoders, home)
+    backbones = [encoder.backbone for encoder in net.encoders]
+    compile_encoders(experiment.runtime, backbones, home)
     run = _run_of_all(experiment, run, home)
     steps = _steps(experiment, crops, known, run, home, net)
     try:
@@ -161,12 +167,33 @@ def canvas_size(experiment: Experiment) -> int:
 
 
 def specimens_of(
-    experiment: Experiment, source: AnySource | None = None
+    experiment: Experiment, source: AnySource | None = None, *, keep: bool = False
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
     """Find and read the specimens of an experiment, or of another source in the same bands."""
     collection = yield from collect(source or experiment.collection)
+    return collection, (yield from crops_of(experiment, collection, keep=keep))
+
+
+def crops_of(
+    experiment: Experiment, collection: Collection, *, keep: bool = False
+) -> Generator[Event, None, Crops]:
+    """Specimens as an experiment prepares them; ``keep`` writes them to disk in any case."""
+    from napari_phenoscape.runtime import world
+
     modalities = [as_modality(given) for given in experiment.modalities]
-    return collection, (yield from prepare(collection, modalities, canvas_size(experiment)))
+    folder = experiment.preparation.folder or experiment.runs / PREPARED
+    here = world()
+    return (
+        yield from prepare(
+            collection,
+            modalities,
+            canvas_size(experiment),
+            experiment.preparation,
+            folder,
+            keep=keep,
+            processes=here[0] if here else 1,
+        )
+    )
 
 
 def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
@@ -179,21 +206,11 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     pretrained
         Read the pretrained weights that the experiment names; not needed, and so not looked for,
         where a checkpoint is loaded next.
-
-    Raises
-    ------
-    CollectionError
-        A specimen lacks a modality: the net would take the mean of the bands for a measurement.
     """
     import torch
 
     from napari_phenoscape.model import SimCLR
 
-    if crops.lacking:
-        raise CollectionError(
-            f"{crops.lacking} The net takes specimens that have every modality. Leave the others "
-            "out by the collection's 'pattern', or choose modalities that all of them have."
-        )
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
@@ -255,8 +272,9 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
-    from napari_phenoscape.losses import Projected, agreement, spread, total_loss
+    from napari_phenoscape.losses import agreement, spread, total_loss
     from napari_phenoscape.ranks import any_rank, number, others, synced
+    from napari_phenoscape.ranks import share as of_this_rank
     from napari_phenoscape.training.gradient import Gradient
     from napari_phenoscape.training.health import advice, health
     from napari_phenoscape.training.viewing import Viewing
@@ -298,7 +316,11 @@ def _steps(
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
-            batch = batch_of_step(step, len(crops.ids), schedule.batch_size, seed)
+            batch, upcoming = (
+                batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
+                for each in (step, step + 1)
+            )
+            crops.expect(of_this_rank(upcoming))
             with advice(experiment, share), others():
                 loss, terms, seen = gradient(batch, step)
                 if schedule.clip:
@@ -310,7 +332,7 @@ def _steps(
             step += 1
             seconds.append(time.perf_counter() - start)
             recent.append(float(loss.detach()))
-            joint = seen.z[net.space].detach()
+            joint = seen.z[net.space].detach()[seen.there(net.space)]
             yield Step(
                 step,
                 schedule.steps,
@@ -322,11 +344,10 @@ def _steps(
                 {name: float(term.detach()) for name, term in terms.items()},
             )
             if step % HEALTH_EVERY == 0:
-                alike = Projected(
-                    {name: torch.ones_like(rows) for name, rows in seen.z.items()},
-                    seen.known,
-                    {name: torch.ones_like(rows) for name, rows in seen.patches.items()},
-                    seen.place,
+                alike = dataclasses.replace(
+                    seen,
+                    z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
+                    patches={name: torch.ones_like(rows) for name, rows in seen.patches.items()},
                 )
                 nothing, _ = total_loss(experiment.losses, alike)
                 yield health(step, spread(joint), median(recent), float(nothing))
@@ -369,17 +390,23 @@ def _check_ranks(schedule: Schedule, ranks: int) -> None:
 
 
 def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
-    """Everything but the number of steps, and where to compute, must be as it was."""
+    """Everything but the number of steps, and where to compute and keep, must be as it was."""
     for name in type(experiment).model_fields:
-        if name in ("schedule", "runtime", "runs", "name"):
+        if name in ("schedule", "runtime", "runs", "name", "preparation"):
             continue
         if getattr(experiment, name) != getattr(before, name):
             raise OptionError(
                 f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
                 f"experiment. Resume it with its own experiment.yaml, or start a new run."
             )
-    for name in ("batch_size", "optimizer", "average"):
-        ours, theirs = getattr(experiment.schedule, name), getattr(before.schedule, name)
+    for part, name in (
+        ("schedule", "batch_size"),
+        ("schedule", "optimizer"),
+        ("schedule", "average"),
+        ("preparation", "bin_bands"),
+        ("preparation", "precision"),
+    ):
+        ours, theirs = (getattr(getattr(each, part), name) for each in (experiment, before))
         if ours != theirs:
             raise OptionError(
                 f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "

@@ -29,7 +29,7 @@ from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.model import SimCLR
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training.health import check_finite
-from napari_phenoscape.training.viewing import Viewing
+from napari_phenoscape.training.viewing import Viewing, present
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -94,8 +94,8 @@ class Gradient:
         mine, chunk = ranks.share(batch), self.experiment.runtime.chunk
         if 0 < chunk < len(mine):
             return self._cached(batch, np.split(mine, range(chunk, len(mine), chunk)), step)
-        images, mixed, matches = self.viewing(mine, step)
-        seen = self.model(images, mixed, None if matches is None else matches.cell)
+        images, mixed, matches, there = self.viewing(mine, step)
+        seen = self.model(images, mixed, None if matches is None else matches.cell, there)
         place = None if matches is None else matches.place
         return self._backward(batch, seen.z, seen.patches, place, step)
 
@@ -113,6 +113,7 @@ class Gradient:
             {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
             {name: ranks.gathered(rows) for name, rows in patches.items()},
             None if place is None else ranks.gathered(place),
+            present(self.crops, batch, self.home.device),
         )
         loss, terms = total_loss(self.experiment.losses, projected)
         check_finite(loss, projected, batch, self.crops, step)
@@ -134,7 +135,8 @@ class Gradient:
         whole = {key: _joined([rows[key] for rows in kept]).requires_grad_() for key in kept[0]}
         kept.clear()
         with self.home.autocast():
-            z, patches = self.net.project(*_apart(whole))
+            there = self.viewing.present(np.concatenate(chunks))
+            z, patches = self.net.project(*_apart(whole), there)
         place = None if places[0] is None else _joined([p for p in places if p is not None])
         objective = self._backward(batch, z, patches, place, step)
         start = 0
@@ -159,9 +161,10 @@ class Gradient:
         self, chunk: NDArray[np.int64], step: int
     ) -> tuple[dict[tuple[str, str], Tensor], Tensor | None]:
         """What the heads take of (n,) specimens, (2n, ...) each, and where the cells lie."""
-        images, mixed, matches = self.viewing(chunk, step)
+        images, mixed, matches, there = self.viewing(chunk, step)
+        cell = None if matches is None else matches.cell
         with self.home.autocast():
-            h, cells = self.net.features(images, mixed, None if matches is None else matches.cell)
+            h, cells = self.net.features(images, mixed, cell, there)
         rows = {("h", name): each for name, each in h.items()}
         rows |= {("cells", name): each for name, each in cells.items()}
         return rows, None if matches is None else matches.place

@@ -27,11 +27,14 @@ class Inputs(NamedTuple):
         Whether the stems have mixed them already.
     matches
         Cells of the grid that show the same place; None when no loss compares them.
+    present : (2n,) bool each
+        Which of them have a modality; None when all specimens have all.
     """
 
     images: dict[str, Tensor]
     mixed: bool
     matches: Matches | None
+    present: dict[str, Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,28 +65,42 @@ class Viewing:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
         mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
-        first, second = (
-            self.views(
-                torch.from_numpy(crops.images[specimens]),
-                torch.from_numpy(crops.masks[specimens]),
-                seed=self.seed,
-                step=step,
-                specimens=specimens,
-                view=view,
-                mix=None if mix is None else mix.cpu(),
-            )
-            for view in (0, 1)
+        both = self.views(
+            torch.from_numpy(crops.images[specimens]),
+            torch.from_numpy(crops.masks[specimens]),
+            seed=self.seed,
+            step=step,
+            specimens=specimens,
+            view=(0, 1),
+            mix=None if mix is None else mix.cpu(),
         )
-        both = torch.cat([first.image, second.image])
         if mix is None:
-            images = {
-                name: both[:, torch.from_numpy(index)].to(self.device)
+            inputs = {
+                name: both.image[:, torch.from_numpy(index)].to(self.device)
                 for name, index in crops.modalities.items()
             }
         else:
-            images = net.planes(both.to(self.device))
+            inputs = net.planes(both.image.to(self.device))
         matched = None
         if len(net.patch_heads):
-            found = matches(first, second, net.grid)
+            count = len(specimens)
+            found = matches(both.part(slice(count)), both.part(slice(count, None)), net.grid)
             matched = Matches(*(rows.to(self.device) for rows in found))
-        return Inputs(images, mix is not None, matched)
+        return Inputs(inputs, mix is not None, matched, self.present(specimens))
+
+    def present(self, specimens: NDArray[np.int64]) -> dict[str, Tensor] | None:
+        """(2n,) by modality, which views of (n,) specimens have it; None when all have all."""
+        there = present(self.crops, specimens, self.device)
+        return {name: rows.repeat(2) for name, rows in there.items()} or None
+
+
+def present(
+    crops: Crops, specimens: NDArray[np.int64], device: torch.device
+) -> dict[str, Tensor]:
+    """(n,) by modality, which of some specimens have it; empty when all of ``crops`` have all."""
+    if not crops.lacking:
+        return {}
+    return {
+        name: torch.from_numpy(having[specimens]).to(device)
+        for name, having in crops.present.items()
+    }

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.clustering import Clusters
 from napari_phenoscape.collection import Drawer, collect
-from napari_phenoscape.cube import as_modality
 from napari_phenoscape.embedding import Embeddings
 from napari_phenoscape.events import Event
 from napari_phenoscape.layers.maps import (
@@ -23,8 +22,7 @@ from napari_phenoscape.layers.maps import (
     thumbnails,
 )
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.store import prepare
-from napari_phenoscape.training import canvas_size
+from napari_phenoscape.training import crops_of
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.place import look_at, ours, place
 from napari_phenoscape.widgets.regions import cube_layers_of
@@ -66,8 +64,7 @@ def ground_of(run: Path) -> Generator[Event, None, Ground]:
     sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
     if isinstance(experiment.collection, Drawer):
         return Ground(None, collection.specimens[0].path, sides)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    crops = yield from prepare(collection, modalities, canvas_size(experiment))
+    crops = yield from crops_of(experiment, collection)
     return Ground(thumbnails(crops, THUMBNAIL), None, sides)
 
 

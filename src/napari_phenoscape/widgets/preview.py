@@ -10,13 +10,12 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox
 
 from napari_phenoscape.augmentations import operations, warnings
-from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.layers.views import pictures, view_layers
 from napari_phenoscape.preview import SHEET, views_of, with_only
-from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.store import Crops
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
 from napari_phenoscape.widgets.form import Form, heading, note, without_wheel
 from napari_phenoscape.widgets.form.variants import Preset
@@ -161,12 +160,11 @@ class PreviewDock(Dock):
         alone = with_only(experiment, self.only.currentText()) if self.only.currentIndex() else None
 
         def verb() -> Generator[Event, None, Any]:
-            from napari_phenoscape.training import canvas_size
+            from napari_phenoscape.training import crops_of
 
             made = crops
             if made is None:
-                modalities = [as_modality(given) for given in experiment.modalities]
-                made = yield from prepare(collection, modalities, canvas_size(experiment))
+                made = yield from crops_of(experiment, collection)
             views = views_of(
                 alone or experiment, made, number, seed=experiment.seed, step=step, count=SHEET
             )
@@ -199,7 +197,7 @@ class PreviewDock(Dock):
         new = not ours(self.viewer, "view")
         ways = pictures(crops.bands)
         self._offer(self.show_as, list(ways))
-        pair = views._make(None if part is None else part[:2] for part in views)
+        pair = views.part(slice(2))
         layers = place(
             self.viewer,
             view_layers(

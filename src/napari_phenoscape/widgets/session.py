@@ -182,7 +182,13 @@ class Session(QObject):
 
 def _crops_key(experiment: Experiment) -> tuple[Any, ...]:
     """What crops depend on."""
-    return experiment.collection, experiment.modalities, experiment.image_size
+    return (
+        experiment.collection,
+        experiment.modalities,
+        experiment.image_size,
+        experiment.preparation,
+        experiment.runs,
+    )
 
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()

@@ -209,8 +209,12 @@ class SpecimensDock(Dock):
             self._show_bands(measured)
             return
 
+        # of several modalities a specimen may lack one; of all bands together none
+        chosen = self.session.parts.get("modalities", ())
+        modalities = [as_modality(given) for given in (chosen if len(chosen) > 1 else ["full"])]
+
         def verb() -> Generator[Event, None, tuple[Collection, Crops]]:
-            crops = yield from prepare(collection, [as_modality("full")], MEASURED_PX)
+            crops = yield from prepare(collection, modalities, MEASURED_PX)
             return collection, crops
 
         task = self.session.do(
@@ -248,7 +252,7 @@ class SpecimensDock(Dock):
             )
         self.bands_fold.opened = True
         span = f", {x.min():.0f}-{x.max():.0f} nm" if known else ""
-        self.bands_words.setText(
+        words = (
             f"{len(centres)} bands{span}."
             if len(centres) > 12
             else "; ".join(
@@ -256,3 +260,4 @@ class SpecimensDock(Dock):
                 for band, mean, sd in zip(crops.bands, crops.mean, crops.std, strict=True)
             )
         )
+        self.bands_words.setText(f"{crops.lacking} {words}".strip())

@@ -175,7 +175,7 @@ class Form(Editor, Generic[O]):
         first = str(place[0]) if place else ""
         for name, label in self._errors.items():
             # a nested form says it itself
-            here = name == first and not isinstance(self.editors[name], Form)
+            here = name == first and not isinstance(self.editors[name], Form | Variant)
             label.setText(self.error if here else "")
             label.setVisible(here)
             if name == first and name in self.folds:

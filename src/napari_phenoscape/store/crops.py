@@ -1,0 +1,74 @@
+"""Crops: every specimen of a collection as a square of reflectance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Band
+from napari_phenoscape.store.mapped import OnDisk
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Every specimen, its longest side scaled to S pixels, in the middle of a square.
+
+    Parameters
+    ----------
+    images : (N, C, S, S) float32
+        Reflectance. Around the specimen's box, and where nothing was measured, the band's mean; so
+        too in the bands of a modality that the specimen does not have.
+    masks : (N, 1, S, S) bool
+        True on the specimen.
+    ids
+        N specimen ids.
+    bands
+        C bands: those of all modalities, each once.
+    modalities
+        Name of a modality → (n,) positions of its bands in C.
+    present
+        Name of a modality → (N,) bool, True where the specimen has its bands.
+    mean, std : (C,) float32
+        Over the pixels under the mask of all crops, so that a specimen weighs the same however
+        many pixels its photograph had. A band that is constant there has std 1.
+    """
+
+    images: NDArray[np.float32] | OnDisk
+    masks: NDArray[np.bool_] | OnDisk
+    ids: tuple[str, ...]
+    bands: tuple[Band, ...]
+    modalities: dict[str, NDArray[np.intp]]
+    present: dict[str, NDArray[np.bool_]]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    def expect(self, numbers: NDArray[np.int64]) -> None:
+        """Have specimens that are needed soon fetched from the disk, if they lie there."""
+        if isinstance(self.images, OnDisk):
+            self.images.expect(numbers)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they are kept; None when they are in memory."""
+        return self.images.path.parent if isinstance(self.images, OnDisk) else None
+
+    @property
+    def modality_bands(self) -> dict[str, tuple[Band, ...]]:
+        """Name of a modality → its bands."""
+        return {
+            name: tuple(self.bands[i] for i in index) for name, index in self.modalities.items()
+        }
+
+    @property
+    def lacking(self) -> str:
+        """How many specimens lack which modality, in sentences; empty when none does."""
+        absent = {name: np.flatnonzero(~there) for name, there in self.present.items()}
+        return " ".join(
+            f"Without the modality '{name}': {len(numbers)} of {len(self.ids)} specimens, e.g. "
+            f"'{self.ids[numbers[0]]}'."
+            for name, numbers in absent.items()
+            if len(numbers)
+        )

@@ -1,0 +1,43 @@
+"""Statistics of each band over a collection, added up one specimen at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cube import Band
+from napari_phenoscape.errors import CollectionError
+
+
+class BandStatistics:
+    """Mean and standard deviation of C bands over the measured pixels under the masks."""
+
+    def __init__(self, bands: tuple[Band, ...]) -> None:
+        self._bands = bands
+        self._count, self._total, self._squares = np.zeros((3, len(bands)), dtype=np.float64)
+
+    def add(self, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Take in a specimen: (C, S, S), NaN where nothing was measured, and (1, S, S)."""
+        pixels = image[:, mask[0]].astype(np.float64)
+        self._count += np.isfinite(pixels).sum(axis=1)
+        self._total += np.nansum(pixels, axis=1)
+        self._squares += np.nansum(pixels**2, axis=1)
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(C,) mean, and (C,) standard deviation, 1 where a band is constant.
+
+        Raises
+        ------
+        CollectionError
+            A band was measured nowhere.
+        """
+        if not self._count.all():
+            name = self._bands[int(np.argmin(self._count))].name
+            raise CollectionError(
+                f"The band '{name}' was not measured on any specimen (all NaN); leave it out of "
+                "the modality by 'bands' or 'range_nm'."
+            )
+        mean = self._total / self._count
+        std = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
+        constant = std <= 1e-6 * np.abs(mean)
+        return mean.astype(np.float32), np.where(constant, 1, std).astype(np.float32)
