@@ -62,6 +62,15 @@ def test_a_written_cube_reads_back_the_same(tmp_path, ending, dtype):
 
 
 @pytest.mark.parametrize("ending", [".bil", ".tif"])
+def test_a_written_cube_is_exact_whatever_numpy_is_set_to_print(tmp_path, ending):
+    gain = np.array([0.1, 1 / 3, 1 / 65535, 2e-9], np.float32)
+    before = cube("u2", gain=gain, offset=-gain)
+    with np.printoptions(legacy="1.13", precision=2):  # some libraries set this on import
+        result(write_cube(before, tmp_path / f"b{ending}"))
+    same(open_cube(tmp_path / f"b{ending}"), before)
+
+
+@pytest.mark.parametrize("ending", [".bil", ".tif"])
 def test_flags_and_proposed_colours_stay(tmp_path, ending):
     bands = (SPECTRAL[0], Band("401.25 nm", 401.25, bad=True), *SPECTRAL[2:])
     path = tmp_path / f"b{ending}"

@@ -107,10 +107,10 @@ def test_a_cone_catch_cube_is_lazy_and_reads_like_any_other(monkeypatch):
     mask = np.eye(9, 7, dtype=bool)
     scan = Cube(array, cube(array[:, 0]).bands, Path("wing.bil"), mask=mask)
     found = cone_catch(scan, read_eye("bird-uv"))
-    assert [band.name for band in found.bands] == ["uv", "sw", "mw", "lw", "dbl"]
-    assert [band.region for band in found.bands] == ["uv", "vis", "vis", "vis", "vis"]
+    assert [band.name for band in found.bands] == ["lw", "mw", "sw", "uv", "dbl"]
+    assert [band.region for band in found.bands] == ["vis", "vis", "vis", "uv", "vis"]
     assert found.wavelengths_nm is None
-    assert (found.shape, found.array.dtype, found.rgb_bands) == ((5, 9, 7), np.float32, (3, 2, 1))
+    assert (found.shape, found.array.dtype, found.rgb_bands) == ((5, 9, 7), np.float32, (0, 1, 2))
     assert found.mask is mask
     whole = found.array[...]
     weights, _ = catch_weights(scan, read_eye("bird-uv"), illuminant("d65"))

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
 from napari_phenoscape.collection import Folder, collect
-from napari_phenoscape.cube import Band, Cube, as_modality
+from napari_phenoscape.cube import Band, Cube, Modality, as_modality
+from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
@@ -67,12 +68,75 @@ def test_catches_are_a_collection_like_any_other(tmp_path):
         run("convert", str(path), "-o", str(seen / f"wing{seed}.tif"), "--vision", "bird-uv")
     collection = result(collect(Folder(path=seen)))
     crops = result(prepare(collection, [as_modality(name) for name in ("uv", "full")], 8))
-    assert [band.name for band in crops.bands] == ["uv", "sw", "mw", "lw", "dbl"]
+    assert [band.name for band in crops.bands] == ["uv", "lw", "mw", "sw", "dbl"]
     assert crops.modalities["uv"].tolist() == [0]
     # of the red half, the ultraviolet differs between the specimens and the rest does not
     spread = crops.images[:, :, 3, 6].std(axis=0)
     assert spread[0] > 0.03
-    assert spread[2:].max() < 0.01
+    assert spread[1:3].max() < 0.01
+
+
+def test_catches_are_modalities_by_name_beside_the_bands(tmp_path):
+    for seed in range(3):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    tit = tmp_path / "tit.csv"
+    tit.write_text("receptor,peak_nm\nuv,371\nlw,563\n")
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    names = ("full", "bird-uv+uv", Modality(name="tit", eye=tit))
+    crops = result(prepare(collection, [as_modality(name) for name in names], 8))
+    assert len(crops.modalities["full"]) == len(NM)  # and no catch among them
+    own, tits = (crops.modalities[name] for name in ("bird-uv+uv", "tit"))
+    assert [crops.bands[i].name for i in own[:5]] == [
+        "bird-uv lw", "bird-uv mw", "bird-uv sw", "bird-uv uv", "bird-uv dbl",
+    ]  # fmt: skip
+    assert [crops.bands[i].name for i in own[5:]] == [f"{nm:g} nm" for nm in NM if nm < 400]
+    assert [crops.bands[i].name for i in tits] == ["tit uv", "tit lw"]
+    first = open_cube(tmp_path / "wing0.bil")
+    for index, eye in ((own[:5], read_eye("bird-uv")), (tits, read_eye(str(tit)))):
+        expected = cone_catch(first, eye).reflectance()[:, 3, 6]
+        np.testing.assert_allclose(crops.images[0, index, 3, 6], expected, rtol=1e-5)
+
+
+def test_kept_crops_are_made_again_when_the_eye_has_changed(tmp_path):
+    for seed in range(2):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    eye = tmp_path / "eye.csv"
+    uv = []
+    for peak in (371, 371, 500):
+        eye.write_text(f"receptor,peak_nm\none,{peak}\n")
+        modality = Modality(name="mine", eye=eye)
+        crops = result(prepare(collection, [modality], 8, folder=tmp_path / "kept", keep=True))
+        uv.append(crops.images[0][0, 3, 6])
+    assert uv[0] == uv[1] != uv[2]
+
+
+def test_an_eye_alone_that_the_cubes_do_not_suit_is_refused(tmp_path):
+    for seed in range(2):
+        scan(tmp_path, f"wing{seed}")
+    collection = result(collect(Folder(path=tmp_path, pattern="*.bil")))
+    with pytest.raises(BandMismatchError, match="sees 68% of what the receptor uv of 'honeybee'"):
+        result(prepare(collection, [as_modality("honeybee")], 8))
+    with pytest.raises(BandMismatchError, match="no catches for the modality 'honeybee'"):
+        result(prepare(collection, [as_modality(name) for name in ("vis", "honeybee")], 8))
+    # nor are the bands beside it taken for all that was asked for
+    with pytest.raises(BandMismatchError, match=r"no catches for the modality 'vis\+honeybee'"):
+        result(prepare(collection, [as_modality(name) for name in ("uv", "vis+honeybee")], 8))
+
+
+def test_a_net_learns_from_catches_by_name(tmp_path):
+    for seed in range(4):
+        scan(tmp_path, f"wing{seed}", seed=seed)
+    yaml = tmp_path / "birds.yaml"
+    yaml.write_text(
+        "collection: {kind: folder, path: ., pattern: '*.bil'}\n"
+        "modalities: [bird-uv]\nimage_size: 32\n"
+        "schedule: {steps: 1, batch_size: 4}\n"
+    )
+    run("train", str(yaml))
+    (directory,) = (tmp_path / "runs").iterdir()
+    run("embed", str(directory))
+    assert len(pd.read_parquet(directory / "embeddings.parquet")) == 4
 
 
 def test_the_colours_of_regions_are_a_table(tmp_path):
@@ -87,7 +151,7 @@ def test_the_colours_of_regions_are_a_table(tmp_path):
     assert "s-bird-uv.csv" in said
     table = pd.read_csv(tmp_path / "s-bird-uv.csv")
     assert table.columns.tolist() == [
-        "name", "uv", "sw", "mw", "lw", "dbl", "uv_share", "sw_share", "mw_share", "lw_share",
+        "name", "lw", "mw", "sw", "uv", "dbl", "uv_share", "sw_share", "mw_share", "lw_share",
         "x", "y", "z", "theta", "phi", "r", "r_max", "r_achieved",
     ]  # fmt: skip
     grey, red = table.to_dict("records")
@@ -102,9 +166,9 @@ def test_the_colours_of_regions_are_a_table(tmp_path):
 
 
 def test_three_cones_have_shares_and_no_tetrahedron():
-    table = colours_table(read_eye("human"), [("leaf", np.array([0.1, 0.3, 0.1]))])
+    table = colours_table(read_eye("human"), [("leaf", np.array([0.2, 0.3, 0.0]))])
     assert table.columns.tolist() == [
-        "name", "sw", "mw", "lw", "sw_share", "mw_share", "lw_share",
+        "name", "lw", "mw", "sw", "sw_share", "mw_share", "lw_share",
     ]  # fmt: skip
     assert table.loc[0, "mw_share"] == pytest.approx(0.6)
 
@@ -116,6 +180,7 @@ def test_three_cones_have_shares_and_no_tetrahedron():
         (["--illuminant", "d65"], "--illuminant d65 was given without --vision"),
         (["--vision", "bird-v", "--index", "R550"], "More than one of a band index"),
         (["--vision", "honeybee", "--modality", "vis"], "receptor uv of 'honeybee'"),
+        (["--modality", "bird-uv"], "no catches for the modality 'bird-uv'"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, words, said):

@@ -20,7 +20,7 @@ NM = np.arange(380, 785, 5.0)
 @pytest.fixture(scope="module")
 def colour() -> ModuleType:
     """colour-science, the oracle; its own warnings are its own."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.printoptions():  # it changes both
         warnings.simplefilter("ignore")
         import colour
     return colour

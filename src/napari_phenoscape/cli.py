@@ -246,6 +246,8 @@ def spectra(
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
+    vision: Vision = "",
+    light: Light = "",
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -256,12 +258,12 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    eye, shining = _sight(vision, light)
     read_as = _read_as(names, wavelengths, full_scale)
-    working = verb(
+    eye, shining = _sight(vision, light)
+    written = verb(
         cubes, output, regions, pixels, mean=mean, read_as=read_as, eye=eye, light=shining
     )
-    for path in _listen(working):
+    for path in _listen(written):
         out.print(f"wrote {path}", soft_wrap=True)
 
 

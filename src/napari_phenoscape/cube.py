@@ -57,12 +57,15 @@ class Band:
         Spectral region; from the wavelength when there is one, else from the band's role.
     bad
         Flagged by the file (ENVI ``bbl``); left out of every modality but ``all``.
+    eye
+        In a cube that holds catches beside its own bands: the modality that this catch is of.
     """
 
     name: str
     wavelength_nm: float | None = None
     region: Region | None = None
     bad: bool = False
+    eye: str = ""
 
     def __post_init__(self) -> None:
         if self.region is None and self.wavelength_nm is not None:
@@ -156,8 +159,9 @@ class Modality(Option):
     """A named choice of bands.
 
     Built in, and written by name alone: ``rgb``, ``uv``, ``vis``, ``nir``, ``full`` (every good
-    band), ``all`` (flagged ones too), and sums such as ``rgb+uv``. A user's own has a name and
-    either ``bands`` or ``range_nm``.
+    band), ``all`` (flagged ones too), and sums such as ``rgb+uv``; and what the receptors of an eye
+    catch: ``human``, ``bird-uv``, ``bird-v``, ``honeybee``. A user's own has a name and either
+    ``bands``, ``range_nm`` or ``eye``.
     """
 
     name: str = Field(description="what this choice of bands is called")
@@ -167,6 +171,20 @@ class Modality(Option):
     range_nm: tuple[float, float] | None = Field(
         None, description="or: every good band whose centre lies in this range (nm, both ends in)"
     )
+    eye: Path | None = Field(
+        None,
+        description="or: what the receptors of an eye catch, by a CSV of sensitivities, "
+        "pigments, or a camera's model",
+    )
+
+    @property
+    def eyes(self) -> dict[str, str]:
+        """Eyes whose catches are asked for: what they are called → built-in name or CSV."""
+        if self.eye is not None:
+            return {self.name: str(self.eye)}
+        if self.bands or self.range_nm is not None:
+            return {}
+        return {part: part for part in self.name.split("+") if part in VISUAL_SYSTEMS}
 
     def indices(self, cube: Cube) -> NDArray[np.intp]:
         """(n,) band indices of this modality in ``cube``.
@@ -177,6 +195,11 @@ class Modality(Option):
             The cube lacks a band; the message says which bands it has.
         """
         found = [self._index(cube, band) for band in self.bands] or self._by_rule(cube)
+        if not found and self.eyes:
+            raise BandMismatchError(
+                f"{describe(cube)} has no catches for the modality '{self.name}'. "
+                "`phenoscape convert --vision` computes them, or says what the cube does not see."
+            )
         if not found:
             raise BandMismatchError(
                 f"{describe(cube)} has no bands for the modality '{self.name}'. "
@@ -195,16 +218,18 @@ class Modality(Option):
         return bool(self._by_rule(cube))
 
     def _by_rule(self, cube: Cube) -> list[int]:
-        """Good bands in the range, or those that the name stands for."""
+        """Good bands in the range, catches, or the bands that the name stands for."""
+        if self.eye is not None:
+            return _caught_by(self.name, cube)
         if self.range_nm is None:
+            if not all(_caught_by(eye, cube) for eye in self.eyes):
+                return []
             return [i for part in self.name.split("+") for i in _built_in(part, cube)]
         low, high = self.range_nm
         return [
             i
             for i, band in enumerate(cube.bands)
-            if band.wavelength_nm is not None
-            and low <= band.wavelength_nm <= high
-            and not band.bad
+            if band.wavelength_nm is not None and low <= band.wavelength_nm <= high and not band.bad
         ]
 
     def _index(self, cube: Cube, wanted: int | str) -> int:
@@ -219,7 +244,10 @@ class Modality(Option):
         )
 
 
-BUILT_IN_MODALITIES = ("rgb", "uv", "vis", "nir", "full", "all")
+#: Eyes whose catches are modalities, known by these words.
+VISUAL_SYSTEMS = ("human", "bird-uv", "bird-v", "honeybee")
+
+BUILT_IN_MODALITIES = ("rgb", "uv", "vis", "nir", "full", "all", *VISUAL_SYSTEMS)
 
 
 def as_modality(given: Modality | str) -> Modality:
@@ -230,7 +258,7 @@ def as_modality(given: Modality | str) -> Modality:
     if unknown:
         raise OptionError(
             f"unknown modality '{unknown[0]}'; choose from {', '.join(BUILT_IN_MODALITIES)} "
-            "(or a sum such as rgb+uv), or define your own with a name and bands or range_nm."
+            "(or a sum such as rgb+uv), or define your own with a name and bands, range_nm or eye."
         )
     return Modality(name=given)
 
@@ -248,26 +276,33 @@ def nearest_band(cube: Cube, wavelength_nm: float) -> int | None:
 
 
 def _built_in(part: str, cube: Cube) -> list[int]:
+    if part in VISUAL_SYSTEMS:
+        return _caught_by(part, cube)
+    own = [(i, band) for i, band in enumerate(cube.bands) if not band.eye]
     if part == "all":
-        return list(range(len(cube.bands)))
+        return [i for i, _ in own]
     if part == "full":
-        return [i for i, band in enumerate(cube.bands) if not band.bad]
+        return [i for i, band in own if not band.bad]
     if part == "rgb":
         names = [band.name for band in cube.bands]
         if all(name in names for name in "RGB"):
             return [names.index(name) for name in "RGB"]
         nearest = [nearest_band(cube, centre) for centre in RGB_NM]
         return [i for i in nearest if i is not None] if None not in nearest else []
-    return [i for i, band in enumerate(cube.bands) if band.region == part and not band.bad]
+    return [i for i, band in own if band.region == part and not band.bad]
+
+
+def _caught_by(eye: str, cube: Cube) -> list[int]:
+    return [i for i, band in enumerate(cube.bands) if band.eye == eye]
 
 
 def describe(cube: Cube) -> str:
     """A cube in words, e.g. ``'scan.bil' (408 bands: 348-810 nm)``."""
-    centres = cube.wavelengths_nm
+    bands = [band for band in cube.bands if not band.eye] or cube.bands
+    centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
     span = (
-        f"{centres.min():.0f}-{centres.max():.0f} nm"
-        if centres is not None
-        else ", ".join(band.name for band in cube.bands[:8])
-        + (", ..." if len(cube.bands) > 8 else "")
+        f"{min(centres):.0f}-{max(centres):.0f} nm"
+        if len(centres) == len(bands)
+        else ", ".join(band.name for band in bands[:8]) + (", ..." if len(bands) > 8 else "")
     )
-    return f"'{cube.path.name}' ({len(cube.bands)} bands: {span})"
+    return f"'{cube.path.name}' ({len(bands)} bands: {span})"

@@ -174,8 +174,10 @@ def _braced(numbers: Any) -> str:
 
 
 def _exact(number: Any) -> str:
-    """The shortest decimal that reads back as the same number."""
-    return str(number.item() if isinstance(number, np.float64) else number)
+    """The shortest decimal that reads back as the same number, whatever NumPy is set to print."""
+    if isinstance(number, np.floating):
+        return np.format_float_positional(number, unique=True, trim="0")
+    return str(number)
 
 
 def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
@@ -269,7 +271,7 @@ def _gdal_metadata(cube: Cube) -> str:
 
     def item(name: str, plane: int, value: object, role: str = "") -> None:
         extra = f' role="{role}"' if role else ""
-        text = escape(str(value))
+        text = escape(_exact(value))
         items.append(f'<Item name="{name}" sample="{plane}"{extra}>{text}</Item>')
 
     gain, offset = (np.broadcast_to(part, cube.shape[0]) for part in (cube.gain, cube.offset))

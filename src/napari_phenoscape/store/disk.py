@@ -77,6 +77,8 @@ def key_of(
     collection: Collection, modalities: Sequence[Modality], size: int, preparation: Preparation
 ) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
+    # a file that is not there is missed by who reads it, in words
+    eyes = [each.eye for each in modalities if each.eye is not None and each.eye.exists()]
     settings = {
         "version": [VERSION, version("napari-phenoscape")],
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
@@ -88,7 +90,7 @@ def key_of(
             [specimen.id, str(specimen.path), specimen.box, specimen.region]
             for specimen in collection.specimens
         ],
-        "files": [stamp for path in collection.files() for stamp in _stamps(path)],
+        "files": [stamp for path in [*collection.files(), *eyes] for stamp in _stamps(path)],
     }
     return _checksum(settings)[:16]
 

@@ -18,6 +18,7 @@ from napari_phenoscape.store.crops import Crops
 from napari_phenoscape.store.layout import layout_of
 from napari_phenoscape.store.preparation import DTYPES, Preparation
 from napari_phenoscape.store.statistics import BandStatistics
+from napari_phenoscape.vision import widened
 
 #: Bytes of reflectance that are in memory at once beside the crops.
 SLAB_BYTES = 1 << 28
@@ -36,10 +37,10 @@ class Reading:
         self.collection, self.modalities = collection, modalities
         self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
         self._bin = preparation.bin_bands
-        self._cubes = _cubes(collection, self._bin)
+        self._cubes = _cubes(collection, self._bin, modalities)
         self._first = next(self._cubes)
         # others are looked at only as far as the first lacks a modality
-        others = (cube for cube, _, _ in islice(_cubes(collection, self._bin), 1, None))
+        others = (cube for cube, _, _ in islice(_cubes(collection, self._bin, modalities), 1, None))
         self.layout = layout_of(modalities, chain([self._first[0]], others))
         self.shape = len(collection.specimens), len(self.layout.bands), size, size
 
@@ -99,11 +100,12 @@ class Reading:
 
 
 def _cubes(
-    collection: Collection, bins: int
+    collection: Collection, bins: int, modalities: Sequence[Modality]
 ) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
-    """What `Collection.cubes` gives, with so many neighbouring bands averaged."""
+    """What `Collection.cubes` gives: neighbouring bands averaged, the catches of eyes added."""
     for cube, labels, members in collection.cubes():
-        yield cube if bins == 1 else _coarse(cube, bins), labels, members
+        coarse = cube if bins == 1 else _coarse(cube, bins)
+        yield widened(coarse, modalities), labels, members
 
 
 def _coarse(cube: Cube, bins: int) -> Cube:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cube import Band, Cube, Region, spectral_region
+from napari_phenoscape.cube import VISUAL_SYSTEMS, Band, Cube, Region, spectral_region
 from napari_phenoscape.derived import BlockArray
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.processing.blocks import OfSpectra, as_reflectance
@@ -18,7 +18,6 @@ from napari_phenoscape.vision.curves import read_cells
 from napari_phenoscape.vision.illuminant import Illuminant, illuminant
 from napari_phenoscape.vision.quadrature import quadrature, steps_nm
 from napari_phenoscape.vision.systems import (
-    VISUAL_SYSTEMS,
     VisualSystem,
     built_in_system,
     read_system,

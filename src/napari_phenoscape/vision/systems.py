@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.cube import VISUAL_SYSTEMS
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.vision.curves import (
     Curves,
@@ -20,14 +21,11 @@ from napari_phenoscape.vision.curves import (
 from napari_phenoscape.vision.quadrature import steps_nm
 from napari_phenoscape.vision.templates import oil_droplet, pigment
 
-#: Built in, and known by these words.
-VISUAL_SYSTEMS = ("human", "bird-uv", "bird-v", "honeybee")
-
 #: Receptors that see brightness and no colour: double cones, as micaToolbox and pavo name them.
 ACHROMATIC = ("dbl", "lum")
 
-#: λmax of the ultraviolet, blue and green receptors of the honeybee in nm [Peitsch et al. 1992].
-HONEYBEE_NM = (344.0, 436.0, 544.0)
+#: λmax of the green, blue and ultraviolet receptors of the honeybee in nm [Peitsch et al. 1992].
+HONEYBEE_NM = (544.0, 436.0, 344.0)
 
 #: Wavelengths that templates are computed at: those of sunlight, up to where no pigment absorbs.
 _TEMPLATE_NM = (300.0, 750.0)
@@ -37,8 +35,8 @@ _TEMPLATE_NM = (300.0, 750.0)
 class VisualSystem:
     """The receptors of an eye.
 
-    Receptors are named as in micaToolbox: ``uv``, ``sw``, ``mw``, ``lw`` by the waves that they
-    see, and ``dbl`` for double cones.
+    Receptors are named and ordered as in micaToolbox: ``lw``, ``mw``, ``sw``, ``uv`` by the waves
+    that they see, and ``dbl`` for double cones.
 
     Parameters
     ----------
@@ -108,7 +106,7 @@ def built_in_system(name: str) -> VisualSystem:
         case "honeybee":
             nm = steps_nm(*_TEMPLATE_NM)
             values = np.array([pigment(nm, peak) for peak in HONEYBEE_NM])
-            curves = Curves(("uv", "sw", "lw"), nm, values)
+            curves = Curves(("lw", "sw", "uv"), nm, values)
             return VisualSystem(name, curves, "Peitsch et al. 1992, Govardovskii et al. 2000")
     raise OptionError(
         f"There is no visual system '{name}'; choose {', '.join(VISUAL_SYSTEMS)}, or give a CSV of "

@@ -14,7 +14,7 @@ class Modalities(Text):
     """Names of modalities; the buttons add and remove the built-in ones.
 
     The text is the value: ``rgb; rgb+uv; red edge: 680-750; mine: 0, 3, UV_R``. After a colon
-    stand a range in nm, or bands by index and name.
+    stand a range in nm, bands by index and name, or the CSV of an eye.
     """
 
     def __init__(self) -> None:
@@ -22,8 +22,8 @@ class Modalities(Text):
         super().__init__()
         self.line.setToolTip(
             "One encoder for each modality. Several are separated by ';', bands for one encoder "
-            "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm) or "
-            "'mine: 0, 3, UV_R' (bands)."
+            "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm), "
+            "'mine: 0, 3, UV_R' (bands), or 'tit: tit.csv' (what an eye catches)."
         )
         for name, box in self.boxes.items():
             box.toggled.connect(partial(self._toggle, name))
@@ -73,6 +73,8 @@ def _modality(entry: str) -> str | Modality:
         ends = None
     if ends is not None:
         return Modality.parse({"name": name.strip(), "range_nm": ends})
+    if rest.strip().lower().endswith(".csv"):
+        return Modality.parse({"name": name.strip(), "eye": rest.strip()})
     return Modality.parse(
         {
             "name": name.strip(),
@@ -91,4 +93,6 @@ def _modality_words(modality: str | Modality) -> str:
     if modality.range_nm is not None:
         low, high = modality.range_nm
         return f"{modality.name}: {low:g}-{high:g}"
+    if modality.eye is not None:
+        return f"{modality.name}: {modality.eye}"
     return f"{modality.name}: {', '.join(str(band) for band in modality.bands)}"
