@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import napari
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtTest import QTest
 
-from napari_phenoscape.collection import Drawer, Folder
+from napari_phenoscape.collection import Drawer, Folder, Specimen
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.samples import write_samples
@@ -24,6 +24,7 @@ from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.clusters import ClustersDock
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.dock import Dock
+from napari_phenoscape.widgets.form.fold import Fold
 from napari_phenoscape.widgets.preview import PreviewDock
 from napari_phenoscape.widgets.session import Session, session_of
 from napari_phenoscape.widgets.specimens import SpecimensDock
@@ -74,6 +75,28 @@ def put(viewer: napari.Viewer, dock: Dock, name: str) -> Dock:
     return dock
 
 
+def shoot_spectrum(viewer: napari.Viewer, specimens: Sequence[Specimen]) -> None:
+    """Keep spectra of a drawer, look at it in false colour, and through the eyes of a bird."""
+    dock = put(viewer, SpectrumDock(viewer), "Spectrum")
+    assert isinstance(dock, SpectrumDock)
+    assert dock.cube is not None
+    for one in (specimens[0], specimens[9]):
+        top, bottom, left, right = one.box
+        row, column = (top + bottom) // 2, left + (right - left) // 4
+        dock.kept.keep(pixel_spectrum(dock.cube, row, column), (row, column))
+    mask = np.zeros(dock.cube.shape[1:], bool)
+    mask[slice(*specimens[16].box[:2]), slice(*specimens[16].box[2:])] = True
+    dock.kept.keep(region_spectrum(dock.cube, mask, "a specimen"))
+    dock.pictures.show_as.setCurrentText("UV false colour")
+    for fold in dock.findChildren(Fold):
+        fold.opened = fold.content is dock.eyes
+    dock.eyes.eye.choose("bird-uv")
+    dock.eyes.table_button.click()
+    QTest.qWait(500)
+    wait(at_rest(dock))
+    shoot(viewer, "spectrum")
+
+
 def main(size: tuple[int, int] = (1600, 1000)) -> None:
     """Drive every dock."""
     guard_torch()
@@ -98,23 +121,9 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(at_rest(specimens))
         shoot(viewer, "specimens")
 
-        spectrum = put(viewer, SpectrumDock(viewer), "Spectrum")
-        assert isinstance(spectrum, SpectrumDock)
         table = specimens.session.collection
         assert table is not None
-        assert spectrum.cube is not None
-        for one in (table.specimens[0], table.specimens[9]):
-            top, bottom, left, right = one.box
-            row, column = (top + bottom) // 2, left + (right - left) // 4
-            spectrum.keep(pixel_spectrum(spectrum.cube, row, column), (row, column))
-        one = table.specimens[16]
-        mask = np.zeros(spectrum.cube.shape[1:], bool)
-        mask[slice(*one.box[:2]), slice(*one.box[2:])] = True
-        spectrum.keep(region_spectrum(spectrum.cube, mask, "a specimen"))
-        spectrum.show_as.setCurrentText("UV false colour")
-        QTest.qWait(500)
-        wait(at_rest(spectrum))
-        shoot(viewer, "spectrum")
+        shoot_spectrum(viewer, table.specimens)
 
         viewer.layers.clear()
         specimens.form.set(Folder(path=Path("samples/multispectral")))

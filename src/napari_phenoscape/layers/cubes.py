@@ -14,10 +14,13 @@ from napari_phenoscape.cube import BandArray, Cube
 from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
 from napari_phenoscape.io import doubts, open_cube, recognise
 from napari_phenoscape.spectral import (
+    FALSE_COLOUR,
     composite,
     false_colour,
     false_colour_bands,
+    picture,
     rgb_bands,
+    shown_bands,
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -44,24 +47,76 @@ def cube_layers(cube: Cube) -> list[LayerData]:
     when the cube has visible and UV bands; the picture (H, W, 3) in colour; the mask (H, W) as
     labels when there is one. ``metadata["phenoscape"]`` of each holds its ``role`` (``cube``,
     ``false colour``, ``composite``, ``mask``) and the ``path`` of the data file; that of the bands
-    also their names and wavelengths, and what was assumed.
+    also the `Cube`, the names and wavelengths of its bands, and what was assumed.
     """
-    name, path = cube.path.stem, str(cube.path.absolute())
+    layers = [_bands_layer(cube, "bands", "cube")]
+    try:
+        picked = false_colour_bands(cube)
+    except BandMismatchError:
+        pass  # no UV, or no visible bands beside it
+    else:
+        false = _settings(cube, "false colour", FALSE_COLOUR, ("y", "x"), shown=list(picked))
+        layers.append((false_colour(cube), false | {"rgb": True, "visible": False}, "image"))
+    shown = rgb_bands(cube)
+    colours = _settings(cube, "composite", "RGB", ("y", "x"), shown=list(shown))
+    layers.append((composite(cube, shown), colours | {"rgb": True}, "image"))
+    if cube.mask is not None:
+        mask = _settings(cube, "mask", "mask", ("y", "x"))
+        layers.append((cube.mask.astype(np.uint8), mask | {"opacity": 0.3}, "labels"))
+    return layers
+
+
+def picture_layer(cube: Cube, show: tuple[int, int, int] | str) -> LayerData:
+    """Three bands, or a picture by name (`shown_bands`), as an image layer (H, W, 3)."""
+    if isinstance(show, str):
+        bands, made, words = shown_bands(cube, show), picture(cube, show), show
+    else:
+        nm = [cube.bands[band].wavelength_nm for band in show]
+        names = [cube.bands[band].name for band in show]
+        bands, made = show, composite(cube, show)
+        words = ", ".join(
+            name if centre is None else f"{centre:.0f} nm"
+            for name, centre in zip(names, nm, strict=True)
+        )
+    shown = None if bands is None else list(bands)
+    return (
+        made,
+        _settings(cube, "composite", words, ("y", "x"), shown=shown) | {"rgb": True},
+        "image",
+    )
+
+
+def derived_layer(cube: Cube, words: str) -> LayerData:
+    """The bands (C, H, W) of a cube that was computed from another one, lazily.
+
+    Parameters
+    ----------
+    words
+        What was done to it, for the layer's name.
+    """
+    return _bands_layer(cube, words, "derived")
+
+
+def plane_layer(cube: Cube, plane: NDArray[np.float32], words: str) -> LayerData:
+    """A number (H, W) for each pixel of a cube, e.g. a band index.
+
+    Parameters
+    ----------
+    words
+        What the numbers are, for the layer's name.
+    """
+    look = {"colormap": "viridis", "contrast_limits": _limits(plane[None], None)}
+    return plane, _settings(cube, "plane", words, ("y", "x")) | look, "image"
+
+
+def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:
     centres = cube.wavelengths_nm
-
-    def settings(role: str, suffix: str, axes: tuple[str, ...], **more: Any) -> dict[str, Any]:
-        # one unit for all: a length on the band axis would turn the whole world into nm
-        return {
-            "name": f"{name} {suffix}",
-            "axis_labels": axes,
-            "units": ("pixel",) * len(axes),
-            "metadata": {"phenoscape": {"role": role, "path": path, **more}},
-        }
-
-    bands = settings(
-        "cube",
-        "bands",
+    settings = _settings(
+        cube,
+        role,
+        words,
         ("band", "y", "x"),
+        cube=cube,
         bands=[band.name for band in cube.bands],
         wavelengths_nm=None if centres is None else centres.tolist(),
         regions=[band.region for band in cube.bands],
@@ -71,37 +126,24 @@ def cube_layers(cube: Cube) -> list[LayerData]:
         ignore_value=cube.ignore_value,
         provenance=[*cube.provenance, *doubts(cube)],
     )
-    bands |= {
+    settings |= {
         "rgb": False,
         "multiscale": False,
         "contrast_limits": _limits(cube.array, cube.ignore_value),
     }
-    layers: list[LayerData] = [(cube.array, bands, "image")]
-    try:
-        picked = false_colour_bands(cube)
-    except BandMismatchError:
-        pass  # no UV, or no visible bands beside it
-    else:
-        false = settings("false colour", "UV false colour", ("y", "x"), shown=list(picked))
-        layers.append((false_colour(cube), false | {"rgb": True, "visible": False}, "image"))
-    shown = rgb_bands(cube)
-    picture = settings("composite", "RGB", ("y", "x"), shown=list(shown))
-    layers.append((composite(cube, shown), picture | {"rgb": True}, "image"))
-    if cube.mask is not None:
-        mask = settings("mask", "mask", ("y", "x"))
-        layers.append((cube.mask.astype(np.uint8), mask | {"opacity": 0.3}, "labels"))
-    return layers
+    return cube.array, settings, "image"
 
 
-def picture_layer(cube: Cube, bands: tuple[int, int, int]) -> LayerData:
-    """Three bands as the red, green and blue of an image layer (H, W, 3)."""
-    names = ", ".join(
-        band.name if band.wavelength_nm is None else f"{band.wavelength_nm:.0f} nm"
-        for band in (cube.bands[index] for index in bands)
-    )
-    mark = {"role": "composite", "path": str(cube.path.absolute()), "shown": list(bands)}
-    settings = {"name": f"{cube.path.stem} {names}", "rgb": True, "metadata": {"phenoscape": mark}}
-    return composite(cube, bands), settings, "image"
+def _settings(
+    cube: Cube, role: str, words: str, axes: tuple[str, ...], /, **more: Any
+) -> dict[str, Any]:
+    # one unit for all: a length on the band axis would turn the whole world into nm
+    return {
+        "name": f"{cube.path.stem} {words}",
+        "axis_labels": axes,
+        "units": ("pixel",) * len(axes),
+        "metadata": {"phenoscape": {"role": role, "path": str(cube.path.absolute()), **more}},
+    }
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:

@@ -10,7 +10,6 @@ import numpy as np
 from napari_phenoscape.cube import Band, BandArray, Cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import result
-from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.arrays import full_scale
 from napari_phenoscape.io.write import write_cube
 
@@ -20,8 +19,8 @@ _COLOURS = tuple(Band(name, region="vis") for name in "RGB")
 def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """npe2's hook: write one image layer as an ENVI or a Zarr cube.
 
-    A layer of a cube's bands is written from its file, with wavelengths, scale and mask. Of any
-    other, a plane becomes a band: (C, H, W), (H, W), or (H, W, 3) in colour.
+    A layer of a cube's bands, or of what was computed from them, is written with wavelengths,
+    scale and mask. Of any other, a plane becomes a band: (C, H, W), (H, W), or (H, W, 3) in colour.
 
     Returns
     -------
@@ -33,8 +32,7 @@ def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         The layer is no picture of these kinds, or the file is there already.
     """
     ours = attributes.get("metadata", {}).get("phenoscape", {})
-    is_bands = ours.get("role") == "cube"
-    cube = open_cube(ours["path"]) if is_bands else _of_layer(path, data, attributes)
+    cube: Cube = ours["cube"] if "cube" in ours else _of_layer(path, data, attributes)
     return [str(written) for written in result(write_cube(cube, Path(path)))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.derived import BlockArray, in_reflectance
+from napari_phenoscape.events import Progress
 
 #: Numbers of a cube that are in memory at a time.
 BLOCK = 4 << 20
@@ -47,6 +48,17 @@ class OfSpectra(BlockArray):
             spectra = self._cube.reflectance(self._used, down, columns).astype(np.float64)
             part[:] = self._compute(spectra)[bands]
         return found
+
+
+def planes_of(cube: Cube) -> Generator[Progress, None, NDArray[np.float32]]:
+    """(C, H, W) reflectance of a cube of few bands, computed now, with its progress."""
+    planes = np.empty(cube.shape, np.float32)
+    at_once = max(1, cube.shape[1] // 20)
+    for start in range(0, cube.shape[1], at_once):
+        rows = slice(start, min(start + at_once, cube.shape[1]))
+        planes[:, rows] = cube.reflectance(rows=rows)
+        yield Progress("computing rows", rows.stop, cube.shape[1])
+    return planes
 
 
 def as_reflectance(cube: Cube, array: BlockArray) -> Cube:

@@ -9,6 +9,12 @@ from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.processing.blocks import OfSpectra, as_reflectance
 
+#: Pixels whose hulls are found together: few enough for the processor's cache.
+_AT_ONCE = 256
+
+#: Heights over a chord that are rounding errors, relative to the spectrum.
+_ROUNDING = 1e-12
+
 
 def without_continuum(cube: Cube) -> Cube:
     """Every spectrum divided by its upper convex hull over wavelength [1]_: 1 = on the hull.
@@ -31,36 +37,45 @@ def without_continuum(cube: Cube) -> Cube:
 
     def compute(x: NDArray[np.float64]) -> NDArray[np.float64]:
         flat = x.reshape(len(x), -1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (flat / _hull(nm, flat)).reshape(x.shape)
+        found = np.empty_like(flat)
+        for start in range(0, flat.shape[1], _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[:, some] = flat[:, some] / _hull(nm, flat[:, some])
+        return found.reshape(x.shape)
 
     return as_reflectance(cube, OfSpectra(cube, cube.shape[0], compute))
 
 
 def _hull(nm: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(C, n) upper convex hull of (C, n) spectra.
+    """(C, n) upper convex hull of (C, n) spectra; NaN where a band was not measured.
 
-    All pixels at once: each goes from corner to corner along the steepest chord.
+    All pixels at once, as Quickhull does it: the band that rises highest over a chord between two
+    corners is a corner too; until none rises over its chord.
     """
-    count, pixels = y.shape
-    is_corner = np.zeros(y.shape, dtype=bool)
-    at = np.zeros(pixels, dtype=np.intp)
-    is_corner[0] = True
-    every = np.arange(pixels)
-    known = np.isfinite(y).all(0)
-    while (going := every[(at < count - 1) & known]).size:
-        here = at[going]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slopes = (y[:, going] - y[here, going]) / (nm[:, None] - nm[here])
-        slopes[np.arange(count)[:, None] <= here] = -np.inf
-        # the last of equal ones: fewer corners on a straight line
-        at[going] = count - 1 - slopes[::-1].argmax(0)
-        is_corner[at[going], going] = True
-    place = np.arange(count)[:, None]
-    before = np.maximum.accumulate(np.where(is_corner, place, 0), axis=0)
-    after = np.minimum.accumulate(np.where(is_corner, place, count - 1)[::-1], axis=0)[::-1]
-    low, high = (np.take_along_axis(y, corner, 0) for corner in (before, after))
-    width = nm[after] - nm[before]
-    share = np.where(width > 0, (nm[:, None] - nm[before]) / np.where(width > 0, width, 1), 0)
-    hull: NDArray[np.float64] = np.where(known, low + share * (high - low), np.nan)
-    return hull
+    count = len(nm)
+    hull = np.full(y.shape[::-1], np.nan)
+    open_rows = np.flatnonzero(np.isfinite(y).all(axis=0))
+    spectra = np.ascontiguousarray(y.T[open_rows])  # (rows, C): a chord is a run of numbers
+    is_corner = np.zeros(spectra.shape, dtype=bool)
+    is_corner[:, [0, -1]] = True
+    while open_rows.size:
+        corner = np.flatnonzero(is_corner)
+        chord = np.cumsum(is_corner.ravel()) - 1  # of each band: the chord that begins at or before
+        band, height = corner % count, spectra.ravel()[corner]
+        # the last corner of a row begins no chord
+        run = np.where(band < count - 1, np.diff(nm[band], append=nm[-1]), np.inf)
+        slope = np.diff(height, append=0) / run
+        line = (height - slope * nm[band])[chord] + slope[chord] * np.tile(nm, len(spectra))
+        rise = spectra.ravel() - line
+        rise[corner] = 0
+        highest = np.maximum.reduceat(rise, corner)
+        least = _ROUNDING * np.abs(spectra).max(axis=1)
+        new = (rise >= highest[chord]).reshape(spectra.shape) & (
+            rise.reshape(spectra.shape) > least[:, None]
+        )
+        going = new.any(axis=1)
+        hull[open_rows[~going]] = np.maximum(line.reshape(spectra.shape), spectra)[~going]
+        open_rows, spectra = open_rows[going], spectra[going]
+        is_corner = (is_corner | new)[going]
+    return hull.T

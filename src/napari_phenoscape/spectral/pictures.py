@@ -109,7 +109,7 @@ def picture(cube: Cube, show: str, step: int = 1) -> NDArray[np.uint8]:
         return composite(cube, bands, step)
     if show == TRUE_COLOUR:
         brightest = stretch(cube, np.array(rgb_bands(cube)))[1]
-        return true_colour(cube, step, white=max(brightest, np.finfo(np.float32).tiny))
+        return true_colour(cube, step, white=max(brightest, 1e-6))
     return components_picture(cube, principal_components(cube), step)
 
 

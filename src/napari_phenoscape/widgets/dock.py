@@ -11,6 +11,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -68,13 +69,17 @@ class Dock(QWidget):
         self.foot.setSpacing(4)
         self.progress = QProgressBar()
         self.progress.hide()
-        self.words = note()
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setToolTip("End this piece of work; nothing that was there is lost")
+        self.stop_button.clicked.connect(self._stop)
+        self.stop_button.hide()
+        self.words = self._error_words = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(scroll, 1)
         layout.addLayout(self.foot)
-        self.foot.addWidget(self.progress)
+        self.foot.addLayout(row(self.progress, self.stop_button))
         self.foot.addWidget(self.words)
         self.setMinimumWidth(300)
 
@@ -89,8 +94,7 @@ class Dock(QWidget):
 
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""
-        self.words.setStyleSheet(ERROR if error else PLAIN)
-        self.words.setText(words)
+        tell(self.words, words, error)
 
     def button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
         """A button that explains itself."""
@@ -105,16 +109,25 @@ class Dock(QWidget):
         button.setEnabled(not unless)
         button.setToolTip(unless or self._tips[button])
 
-    def follow(self, task: Task, done: str = "") -> None:
-        """Show the progress of a task, and how it ended; the task before it is forgotten."""
+    def follow(self, task: Task, done: str = "", beside: QLabel | None = None) -> None:
+        """Show the progress of a task, and how it ended; the task before it is forgotten.
+
+        What goes wrong is said at the foot, or ``beside`` the field that it comes from.
+        """
         self._followed, self._done_words = task, done
+        self._error_words = beside or self.words
         self.say("")
         self.progress.setRange(0, 0)
         self.progress.setFormat(task.title)
         self.progress.show()
+        self.stop_button.show()
         # methods, not lambdas: Qt disconnects them when the dock is closed
         task.happened.connect(self._on_event)
         task.state_changed.connect(self._on_state)
+
+    def _stop(self) -> None:
+        if self._followed is not None:
+            self._followed.stop()
 
     def _on_event(self, event: Event) -> None:
         if self.sender() is not self._followed:
@@ -126,17 +139,25 @@ class Dock(QWidget):
         elif isinstance(event, Notice):
             self.say(event.message)
         elif isinstance(event, Failed):
-            self.say(event.message, error=True)
+            tell(self._error_words, event.message, error=True)
 
     def _on_state(self, state: str) -> None:
         task = self._followed
         if task is None or self.sender() is not task or task.busy:
             return
         self.progress.hide()
+        self.stop_button.hide()
         if state == "stopped":
             self.say(f"{task.title}: stopped.")
         elif state == "done" and self._done_words:
             self.say(self._done_words)
+
+
+def tell(label: QLabel, words: str, error: bool = False) -> None:
+    """Put a sentence into a label, in red when something is wrong; without words it is hidden."""
+    label.setStyleSheet(ERROR if error else PLAIN)
+    label.setText(words)
+    label.setVisible(bool(words))
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:

@@ -27,6 +27,16 @@ def cube_layers_of(viewer: napari.Viewer) -> list[Any]:
     return list(found.values())
 
 
+def spectral_layers_of(viewer: napari.Viewer) -> list[Any]:
+    """The open layers of bands: of cubes, and of what was computed from them."""
+    roles = ("cube", "derived")
+    return [
+        layer
+        for layer in viewer.layers
+        if layer.metadata.get("phenoscape", {}).get("role") in roles
+    ]
+
+
 def region_layers_of(viewer: napari.Viewer) -> list[Any]:
     """The Labels and Shapes layers that are the user's own."""
     return [

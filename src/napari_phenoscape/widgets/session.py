@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +77,8 @@ class Session(QObject):
         self.map: Map | None = None
         self.grounds: dict[Path, Ground] = {}
         self._tasks: dict[str, Task] = {}
+        self._scratch: Path | None = None
+        self._scratch_files = 0
 
     @property
     def experiment(self) -> Experiment:
@@ -156,6 +161,14 @@ class Session(QObject):
         """Whether anything is at work."""
         tasks = [*self._tasks.values(), self.training]
         return any(task is not None and task.busy for task in tasks)
+
+    def scratch_file(self, name: str) -> Path:
+        """A file that is not there yet; it is removed with everything when napari ends."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="phenoscape-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._scratch_files += 1
+        return self._scratch / f"{self._scratch_files}-{name}"
 
     def task(self, title: str) -> Task | None:
         """The latest piece of work of this title."""
