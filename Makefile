@@ -9,6 +9,9 @@ SCREEN := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 endif
 
+# Tests run in so many processes, one of which has all windows.
+WORKERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench screenshots docs clean
 
@@ -24,7 +27,7 @@ demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari w
 	$(BIN)/phenoscape demo
 
 test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
-	$(SCREEN) $(BIN)/python -m pytest $(ARGS)
+	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/ruff check

@@ -44,9 +44,12 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     result(write_samples(folder, specimens=24, size=32, drawer=False))
     given = RGB_UV.anchored(folder).model_dump(mode="json")
     given["schedule"] |= {"steps": 2, "batch_size": 4, "checkpoint_every": 1}
+    # what a step can keep between steps: momentum, an average, running statistics, all heads
+    given["schedule"] |= {"optimizer": "lars", "average": 0.9}
     given["encoder"] |= {"backbone": "shufflenet_v2_x0_5"}
+    given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
     given["head"] = {"hidden": 8, "out": 4}
-    return Experiment.parse({**given, "image_size": 16, "runs": str(folder.parent / "runs")})
+    return Experiment.parse({**given, "image_size": 64, "runs": str(folder.parent / "runs")})
 
 
 @contextmanager
@@ -74,7 +77,12 @@ def every_instant(folder: Path, copies: Path) -> Iterator[list[Path]]:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(last_checkpoint(run) / "weights.safetensors")
+    """Of the newest checkpoint, with their average and what the optimiser keeps."""
+    return {
+        f"{file} {name}": tensor
+        for file in ("weights", "average", "optimizer")
+        for name, tensor in load_file(last_checkpoint(run) / f"{file}.safetensors").items()
+    }
 
 
 def leftovers(folder: Path) -> list[str]:

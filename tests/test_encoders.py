@@ -358,3 +358,20 @@ def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path, kind, sai
 def test_two_starts_are_refused():
     with pytest.raises(OptionError, match=r"'weights' \(a.pth\) and 'download' are both given"):
         Encoder.parse({"weights": "a.pth", "download": True})
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"),
+    [("resnet18", 160), ("squeezenet1_1", 96), ("convnext_tiny", 160), ("timm:test_vit", 96)],
+)
+def test_the_places_of_the_grid_look_where_their_gradient_comes_from(backbone, size):
+    if backbone.startswith("timm:"):
+        pytest.importorskip("timm")
+    net = encoder(backbone=backbone, image_size=size).eval()
+    place = net.grid.rows // 2
+    images = torch.randn(4, 3, size, size, requires_grad=True)
+    seen = net(images).grid[:, :, place, place]
+    (seen * torch.randn(seen.shape[1])).sum().backward()
+    weight = images.grad.square().sum((0, 1, 2))
+    centre = float((weight * torch.arange(size)).sum() / weight.sum())
+    assert centre == pytest.approx(net.grid.first + net.grid.step * place, abs=5)

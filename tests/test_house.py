@@ -25,6 +25,7 @@ import typer
 import yaml
 
 import napari_phenoscape
+from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.option import Option
 
 ROOT = Path(__file__).parents[1]
@@ -334,6 +335,18 @@ def test_documents_name_extras_that_exist():
     }
     assert "all" in named
     assert named <= set(project["optional-dependencies"])
+
+
+def test_yaml_in_the_documents_is_what_a_file_may_hold():
+    """Each block, with some folder of specimens where it names none."""
+    number = 0
+    for page in PAGES:
+        blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        for block in blocks:
+            given = {"collection": {"kind": "folder", "path": "moths"}} | yaml.safe_load(block)
+            Experiment.parse(given, f"{page.name}, block '{block[:40]}'")
+            number += 1
+    assert number > 10
 
 
 def test_python_in_the_readme_runs(tmp_path):

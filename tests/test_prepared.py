@@ -234,6 +234,14 @@ def test_damaged_crops_are_told_and_prepared_again(
     assert_same(again, read_store(first.folder))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a mapped file as it is")
+def test_crops_that_are_shortened_while_they_are_used_end_in_words(folder, tmp_path):
+    _, crops = kept(folder, tmp_path)
+    os.truncate(crops.folder / "images.npy", 128)
+    with pytest.raises(CollectionError, match=r"images.npy' was shortened.*goes on"):
+        crops.images[np.array([3])]
+
+
 def test_a_stop_between_specimens_leaves_nothing(folder, tmp_path):
     verb = prepare(collected(folder), BOTH, SIZE, folder=tmp_path / "kept", keep=True)
     assert next(verb) == Progress("reading specimens", 1, 5)

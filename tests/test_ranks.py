@@ -9,14 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torchvision.ops import StochasticDepth
 
 from napari_phenoscape import ranks
+from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders.encoder import of_present
+from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
+from napari_phenoscape.store import Crops
+from napari_phenoscape.training import augmenter, build_model
+from napari_phenoscape.training.gradient import Gradient
+from napari_phenoscape.training.viewing import Viewing
 
 #: Name of the case -> the terms of its loss.
 CASES: dict[str, tuple[Loss, ...]] = {
@@ -77,10 +84,56 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     here = {name: there[mine].repeat(2) for name, there in present.items()}
     found_z = model(views[:, mine].flatten(0, 1), here)
     z = {name: ranks.gathered(rows) for name, rows in found_z.items()}
-    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present))
+    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present=present))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), "draws": draws}
     found |= {f"z {name}": rows.detach() for name, rows in z.items()}
+    found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
+    return found | {n: b.detach().clone() for n, b in net.named_buffers()}
+
+
+#: Name of the case -> specimens in memory at a time (0: all), and who lacks UV.
+CHUNKS = {"local": (0, []), "cached": (2, []), "cached, missing": (2, [0, 1, 5, 6])}
+
+
+def after_gradient(case: str) -> dict[str, torch.Tensor]:
+    """The same of a whole net with every term, by the function that trains it."""
+    chunk, lacking = CHUNKS[case]
+    sides, names = 64, ("rgb", "uv")
+    experiment = Experiment.parse(
+        {
+            "collection": {"kind": "folder", "path": "."},
+            "modalities": list(names),
+            "encoder": {"backbone": "squeezenet1_1"},
+            "image_size": sides,
+            "head": {"hidden": 8, "out": 4},
+            "losses": [{"kind": "nt_xent"}, {"kind": "cross_modal"}, {"kind": "local_patches"}],
+            # alone, all at once: the gradient that caching must not change
+            "runtime": {"chunk": chunk if ranks.number() > 1 else 0},
+        }
+    )
+    coarse = np.random.default_rng(0).uniform(size=(8, 6, 8, 8)).astype(np.float32)
+    crops = Crops(
+        images=coarse.repeat(8, 2).repeat(8, 3),
+        masks=np.ones((8, 1, sides, sides), dtype=np.bool_),
+        ids=tuple("abcdefgh"),
+        bands=tuple(Band(f"{name}{i}") for name in names for i in range(3)),
+        modalities={"rgb": np.arange(3), "uv": np.arange(3, 6)},
+        present={"rgb": np.ones(8, np.bool_), "uv": ~np.isin(np.arange(8), lacking)},
+        mean=np.full(6, 0.5, np.float32),
+        std=np.full(6, 0.3, np.float32),
+    )
+    net = build_model(experiment, crops).double().train()
+    home = Fabric(accelerator="cpu", devices=1)
+    ranks.synced(net, home.device)
+    model: nn.Module = net
+    if ranks.number() > 1:
+        model = DistributedDataParallel(net, find_unused_parameters=True)
+    viewing = Viewing(crops, augmenter(experiment, crops), net, 0, home.device)
+    torch.manual_seed(1)
+    objective = Gradient(experiment, crops, {}, viewing, net, model, home)(np.arange(8), 3)
+    found = {"loss": objective.loss.detach()}
+    found |= {name: term.detach() for name, term in objective.terms.items()}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
     return found | {n: b.detach().clone() for n, b in net.named_buffers()}
 
@@ -109,6 +162,20 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one_process(shared: Path, 
             torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-10, msg=name)
 
 
+@pytest.mark.parametrize("case", CHUNKS)
+def test_two_ranks_have_every_term_and_gradient_of_one_process_whatever_is_in_memory(
+    shared: Path, case: str
+) -> None:
+    alone = after_gradient(case)
+    assert {"nt_xent", "cross_modal", "local_patches", "d patch_heads.1.2.weight"} <= alone.keys()
+    assert float(alone["local_patches"]) > 0
+    for rank in (0, 1):
+        found = load_file(shared / f"{case}-{rank}.safetensors")
+        assert found.keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-10, msg=name)
+
+
 def test_alone_everything_is_what_it_was() -> None:
     rows = torch.randn(4, 3)
     net = Net()
@@ -124,6 +191,9 @@ def main(folder: Path, meeting: str, rank: int) -> None:
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     for case in CASES:
         found = {n: value.contiguous() for n, value in after_backward(case).items()}
+        save_file(found, folder / f"{case}-{ranks.rank()}.safetensors")
+    for case in CHUNKS:
+        found = {n: value.contiguous() for n, value in after_gradient(case).items()}
         save_file(found, folder / f"{case}-{ranks.rank()}.safetensors")
     wish = ranks.rank() == 1
     assert ranks.any_rank(wish, torch.device("cpu"))

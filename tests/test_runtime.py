@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch._inductor.config
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -61,8 +64,12 @@ def with_runtime(experiment: Experiment, steps: int = 2, **given: object) -> Exp
     )
 
 
+def steps(run: Path) -> list[Step]:
+    return [event for event in read_events(run) if isinstance(event, Step)]
+
+
 def losses(run: Path) -> list[float]:
-    return [event.loss for event in read_events(run) if isinstance(event, Step)]
+    return [event.loss for event in steps(run)]
 
 
 def assert_same_training(run: Path, other: Path) -> None:
@@ -95,6 +102,19 @@ def test_two_processes_of_torchrun_train_what_one_trains(
     assert [type(e).__name__ for e in read_events(run)] == [
         *("Started", "Step", "Step", "Saved", "Finished")
     ]
+
+
+def test_two_processes_in_chunks_train_what_one_trains_at_once(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    given = experiment.model_dump(mode="json") | {"image_size": 48, "runs": str(tmp_path)}
+    given["encoder"]["backbone"] = "squeezenet1_1"
+    given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
+    at_once = Experiment.parse(given)
+    given["runtime"] |= {"chunk": 2, "devices": 2}
+    run = result(train(Experiment.parse(given)))
+    assert_same_training(run, result(train(at_once)))
+    assert all(event.terms["local_patches"] > 0 for event in steps(run))
 
 
 def test_more_than_one_device_runs_in_processes_of_its_own_that_a_stop_ends_within_a_batch(
@@ -257,6 +277,48 @@ def test_a_listener_that_is_killed_does_not_end_the_training(
     process.stdout.close()
     assert process.wait(60) == 0
     assert read_events(run)[-1] == Finished(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "processes", "tools", "words"),
+    [
+        ("cpu", 1, None, r"needs a C\+\+ compiler \(g\+\+ or clang\+\+\), and none is on the PATH"),
+        ("cpu", 2, "/usr/bin", "does not work on 'cpu' in 2 processes"),
+        ("mps", 1, "/usr/bin", "does not work on 'mps'"),
+    ],
+)
+def test_encoders_that_cannot_be_compiled_say_why(
+    monkeypatch: pytest.MonkeyPatch, kind: str, processes: int, tools: str | None, words: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: tools)
+    home = SimpleNamespace(device=torch.device(kind), world_size=processes)
+    with pytest.raises(OptionError, match=rf"^runtime\.compile {words}\. Set .* to false\.$"):
+        runtime.compile_encoders(Runtime(compile=True), [], home)  # type: ignore[arg-type]
+    runtime.compile_encoders(Runtime(), [], home)  # type: ignore[arg-type]
+
+
+def test_compiled_encoders_give_the_same_numbers_and_keep_the_names_of_their_weights() -> None:
+    if not any(shutil.which(name) for name in ("g++", "clang++")):
+        pytest.skip("torch.compile needs a C++ compiler, and none is on the PATH")
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Dropout(0.5), torch.nn.Tanh())
+    rows, names = torch.randn(4, 6), list(net.state_dict())
+
+    def seen() -> tuple[torch.Tensor, torch.Tensor]:
+        torch.manual_seed(1)
+        net.zero_grad()
+        found = net(rows)
+        found.sum().backward()
+        return found.detach(), net[0].weight.grad.clone()
+
+    plain = seen()
+    home = SimpleNamespace(device=torch.device("cpu"), world_size=1)
+    with torch._inductor.config.patch(fallback_random=False):
+        runtime.compile_encoders(Runtime(compile=True), [net], home)  # type: ignore[arg-type]
+        assert net._compiled_call_impl is not None
+        for one, other in zip(plain, seen(), strict=True):
+            torch.testing.assert_close(other, one)
+    assert list(net.state_dict()) == names
 
 
 def test_bf16_and_float32_are_what_fabric_is_asked_for() -> None:

@@ -54,6 +54,15 @@ def with_steps(experiment: Experiment, steps: int, **given: object) -> Experimen
     return experiment.model_copy(update={"schedule": schedule})
 
 
+def in_chunks(experiment: Experiment, chunk: int) -> Experiment:
+    """With gradient caching, and the local loss, on a grid of 2 × 2."""
+    given = experiment.model_dump(mode="json") | {"image_size": 48}
+    given["encoder"]["backbone"] = "squeezenet1_1"
+    given["runtime"]["chunk"] = chunk
+    given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
+    return Experiment.parse(given)
+
+
 def test_a_stopped_and_resumed_run_gives_the_numbers_of_an_uninterrupted_one(
     experiment: Experiment,
 ) -> None:
@@ -166,9 +175,15 @@ def test_the_preview_shows_the_very_views_that_a_training_step_sees(
     assert not torch.equal(*shown)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "lars", "adamw"])
-def test_every_recipe_is_resumed_exactly(experiment: Experiment, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "chunk"), [("sgd", 0), ("lars", 0), ("adamw", 0), ("lars", 3)]
+)
+def test_every_recipe_is_resumed_exactly(
+    experiment: Experiment, optimizer: str, chunk: int
+) -> None:
     asked = with_steps(experiment, 4, optimizer=optimizer, average=0.9, clip=1.0)
+    if chunk:
+        asked = in_chunks(asked, chunk)
     whole = result(train(asked))
     verb = train(asked)
     for event in verb:
@@ -226,6 +241,35 @@ def test_supervised_training_reports_its_terms(experiment: Experiment) -> None:
     step = next(event for event in read_events(run) if isinstance(event, Step))
     assert set(step.terms) == {"nt_xent", "nt_xent_2"}
     assert step.loss == pytest.approx(0.5 * step.terms["nt_xent"] + step.terms["nt_xent_2"])
+
+
+def test_gradient_caching_is_refused_with_batch_norm_before_a_run_is_made(
+    experiment: Experiment,
+) -> None:
+    runtime = experiment.runtime.model_copy(update={"chunk": 4})
+    with pytest.raises(OptionError, match=r"'resnet18' has BatchNorm in 20 places"):
+        result(train(experiment.model_copy(update={"runtime": runtime})))
+    assert not experiment.runs.exists()
+
+
+def test_the_local_loss_is_a_term_of_its_own_and_its_heads_are_no_part_of_the_embedding(
+    experiment: Experiment,
+) -> None:
+    run = result(train(with_steps(in_chunks(experiment, 3), 2)))
+    step = next(event for event in read_events(run) if isinstance(event, Step))
+    assert step.loss == pytest.approx(step.terms["nt_xent"] + 0.25 * step.terms["local_patches"])
+    assert {"patch_heads.0.0.weight", "patch_heads.0.2.weight"} <= weights(run).keys()
+    assert result(embed(run))["rgb+uv"].x.shape == (24, 512)
+
+
+def test_what_cannot_be_compiled_is_refused_before_a_run_is_made(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    runtime = experiment.runtime.model_copy(update={"compile": True, "device": "cpu"})
+    with pytest.raises(OptionError, match=r"runtime\.compile needs a C\+\+ compiler"):
+        result(train(experiment.model_copy(update={"runtime": runtime})))
+    assert not experiment.runs.exists()
 
 
 def test_half_precision_needs_a_gpu(experiment: Experiment) -> None:

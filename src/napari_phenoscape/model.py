@@ -13,6 +13,7 @@ from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Joint
 from napari_phenoscape.encoders.encoder import Encoders, of_present
 from napari_phenoscape.encoders.fusion import fusion, joined
+from napari_phenoscape.encoders.grid import Grid
 from napari_phenoscape.encoders.heads import patch_head, projection_head
 from napari_phenoscape.encoders.stem import Mix
 from napari_phenoscape.errors import OptionError
@@ -87,18 +88,19 @@ class SimCLR(nn.Module):
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
         self.patch_heads = nn.ModuleList()
         if any(isinstance(loss, LocalPatches) for loss in experiment.losses):
-            if min(self.grid) < 2:
+            rows, columns = self.grid.rows, self.grid.columns
+            if min(rows, columns) < 2:
                 raise OptionError(
                     f"'{experiment.encoder.backbone}' sees an image of {experiment.image_size} px "
-                    f"as {' × '.join(map(str, self.grid))} patches, and the loss 'local_patches' "
+                    f"as {rows} × {columns} patches, and the loss 'local_patches' "
                     "needs 2 × 2 to tell from each other. Enlarge image_size, or remove this loss."
                 )
             for encoder in self.encoders:
                 self.patch_heads.append(patch_head(experiment.head, encoder.features))
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the grid in which the encoders see a view."""
+    def grid(self) -> Grid:
+        """Where the places of the grid look in which the encoders see a view."""
         return next(encoder.grid for encoder in self.encoders)
 
     @property

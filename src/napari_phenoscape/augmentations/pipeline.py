@@ -179,14 +179,14 @@ class Augmenter:
         bounds = np.tile(_bounds(masks), (len(which), 1))
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
-        fill, units = self._fill.to(device), self._units
+        fill = self._fill.to(device)
         if mix is not None:
             fill = (mix @ fill.flatten())[:, None, None][None]
         views = Views(
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(device),
-            None if bends is None else images.new_zeros((count, size, size, 2), dtype=torch.float32),
+            None if bends is None else torch.zeros((count, size, size, 2), device=device),
         )
         warp = Warp(side, size, self._projective, bends is not None, device)
         order = _Order(
@@ -396,7 +396,7 @@ def _bounds(masks: Tensor) -> NDArray[np.float64]:
     bounds = np.empty((len(masks), 4))
     pixels = masks[:, 0].cpu().numpy()  # faster than torch at this
     for axis in (0, 1):
-        line = pixels.any(1 + axis)
+        line = np.asarray(pixels.any(1 + axis))
         bounds[:, axis] = line.argmax(1)
         bounds[:, axis + 2] = side - line[:, ::-1].argmax(1)
     return bounds

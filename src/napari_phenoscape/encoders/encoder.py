@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Adapter, Encoder, SpectralAttention, SpectralResponse
 from napari_phenoscape.encoders.backbone import Features
+from napari_phenoscape.encoders.grid import Grid, grid_of, lattice
 from napari_phenoscape.encoders.nets import backbone, look
 from napari_phenoscape.encoders.response import ResponseCurves
 from napari_phenoscape.encoders.stem import BandGates, BandMix, Standardised, Stem
@@ -63,14 +64,15 @@ class ModalityEncoder(nn.Module):
         planes = len(stem.planes)
         self.stem = stem
         self.backbone: nn.Module
-        #: D, and h', w' of the grid.
+        #: D, and where the places of the grid look.
         self.features: int
-        self.grid: tuple[int, int]
+        self.grid: Grid
         if like is None:
             self.backbone = backbone(option, stem, image_size)
             empty = torch.zeros(1, planes, image_size, image_size)
-            h, grid = look(self.backbone, empty, option.backbone)
-            self.features, self.grid = h.shape[1], (grid.shape[2], grid.shape[3])
+            with lattice(self.backbone) as reached:
+                h, places = look(self.backbone, empty, option.backbone)
+            self.features, self.grid = h.shape[1], grid_of(places, reached, image_size)
         else:
             self.backbone = like.backbone
             self.features, self.grid = like.features, like.grid
@@ -153,7 +155,7 @@ class Encoders(nn.ModuleList):
         if not self.together:
             every = [None] * len(planes) if present is None else present
             return [_seen(*each) for each in zip(self, planes, every, strict=True)]
-        # specimen by specimen, its modalities side by side
+        # specimen by specimen, its modalities side by side: an order that is the same on all ranks
         rows = torch.stack(planes, dim=1).flatten(0, 1)
         here = None if present is None else torch.stack(tuple(present), dim=1).flatten()
         h, grid = _seen(next(iter(self)), rows, here)
@@ -195,7 +197,7 @@ def _seen(encoder: ModalityEncoder, planes: Tensor, present: Tensor | None) -> F
     if present is None:
         features: Features = encoder.backbone(planes)
         return features
-    shapes = [(encoder.features,), (encoder.features, *encoder.grid)]
+    shapes = [(encoder.features,), (encoder.features, encoder.grid.rows, encoder.grid.columns)]
     return Features(*of_present(encoder.backbone, planes, present, shapes))
 
 

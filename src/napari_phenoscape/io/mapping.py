@@ -59,7 +59,7 @@ if hasattr(signal, "SIGBUS"):
         ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64,
     )  # fmt: skip
 
-    @ctypes.CFUNCTYPE(None, ctypes.c_int)
+    @ctypes.CFUNCTYPE(None, ctypes.c_int)  # type: ignore[untyped-decorator]
     def _on_bus_error(number: int) -> None:
         """Runs in the thread that touched the page, between two instructions of a copy loop."""
         lost = reading.get(get_ident())

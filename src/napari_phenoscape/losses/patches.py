@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, grid_sample
 
 from napari_phenoscape.augmentations.pipeline import Views
+from napari_phenoscape.encoders.grid import Grid
 
 #: Pairs of a specimen that take part at most: of 14 × 14 tokens these are enough to learn from,
 #: and the similarities of all would need ten times the time.
@@ -35,7 +36,7 @@ class Matches(NamedTuple):
     place: Tensor
 
 
-def matches(first: Views, second: Views, grid: tuple[int, int]) -> Matches:
+def matches(first: Views, second: Views, grid: Grid) -> Matches:
     """The cells of two views that are each other's nearest in the specimen [1]_.
 
     Where a cell looks is known from the matrix and the field of its view. Pairs are at most one
@@ -46,7 +47,7 @@ def matches(first: Views, second: Views, grid: tuple[int, int]) -> Matches:
     first, second
         Views of the same N specimens.
     grid
-        Rows and columns of the cells that tile a view.
+        Where the cells look in a view.
 
     References
     ----------
@@ -72,34 +73,37 @@ def matches(first: Views, second: Views, grid: tuple[int, int]) -> Matches:
     return Matches(torch.cat([cell_a, cell_b]), torch.cat(places).float())
 
 
-def _cells(view: Views, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _cells(view: Views, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     """Where the centres of the cells look, how wide a patch is, and which cells show specimen.
 
     Returns
     -------
     (N, K, 2) and (N,), both in pixels of the source, and (N, K) bool.
     """
-    size, (rows, columns) = view.image.shape[-1], grid
-    device, exact = view.matrix.device, torch.float64
-    y = (torch.arange(rows, device=device, dtype=exact) + 0.5) * size / rows - 0.5
-    x = (torch.arange(columns, device=device, dtype=exact) + 0.5) * size / columns - 0.5
-    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (rows, columns, 2)
+    size, device, exact = view.image.shape[-1], view.matrix.device, torch.float64
+    x, y = (
+        grid.first + grid.step * torch.arange(number, device=device, dtype=exact)
+        for number in (grid.columns, grid.rows)
+    )
+    # (h', w', 2), also -1 to 1 from edge to edge of the view, as grid_sample has it
+    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    places = ((2 * centres + 1) / size - 1).float().expand(len(view.mask), -1, -1, -1)
     if view.field is not None:
-        bend = interpolate(view.field.permute(0, 3, 1, 2), grid, mode="bilinear")
+        bend = grid_sample(
+            view.field.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=False
+        )
         centres = centres + bend.permute(0, 2, 3, 1)
     back = torch.linalg.inv(view.matrix.to(exact))
-    seen = torch.einsum("nij,nrcj->nrci", back, _homogeneous(centres.expand(len(back), -1, -1, -1)))
+    points = torch.cat([centres, torch.ones_like(centres[..., :1])], dim=-1)
+    seen = torch.einsum("nij,nrcj->nrci", back, points.expand(len(back), -1, -1, -1))
     middle = back[:, 2] @ back.new_tensor([(size - 1) / 2, (size - 1) / 2, 1])
     # area of the source that a pixel at the middle of the view shows
     area = torch.linalg.det(back).abs() / middle.abs() ** 3
-    inside = adaptive_avg_pool2d(view.mask.float(), grid) >= COVER
+    width = 2 * (round(grid.step) // 2) + 1
+    cover = avg_pool2d(view.mask.float(), width, 1, width // 2, count_include_pad=False)
+    covered = grid_sample(cover, places, mode="nearest", align_corners=False)
     return (
         (seen[..., :2] / seen[..., 2:]).flatten(1, 2),
-        (area * size**2 / (rows * columns)).sqrt(),
-        inside.flatten(1),
+        area.sqrt() * grid.step,
+        (covered >= COVER).flatten(1),
     )
-
-
-def _homogeneous(points: Tensor) -> Tensor:
-    """(..., 3) x, y, 1 of (..., 2)."""
-    return torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)

@@ -5,32 +5,65 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.io.mapping import Mapping, reading
 
 
 class OnDisk:
     """A memory-mapped array; an index reads what it asks for into new memory, in ``dtype``.
 
     Pickled, it is its path: another process opens the file anew.
+
+    Parameters
+    ----------
+    path
+        A ``.npy`` file.
+    dtype
+        Of what is read.
+
+    Raises
+    ------
+    CollectionError
+        On reading: the file is shorter than it was when it was opened, or its disk gives it no
+        more.
     """
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
         self.path, self.dtype = path, np.dtype(dtype)
-        self._file = np.load(path, mmap_mode="r", allow_pickle=False)
-        self._numbers = self._file.view(np.ndarray)
-        self.shape: tuple[int, ...] = self._numbers.shape
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            self.shape, _, self.stored = np.lib.format.read_array_header_1_0(file)
+            self._start = file.tell()
+            self._mapping = Mapping(file.fileno())
+        whole = np.frombuffer(self._mapping.bytes, self.stored, offset=self._start)
+        self._numbers = whole.reshape(self.shape)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        found: NDArray[Any] = self._numbers[index]
-        # an index of slices is a part of the mapping, one of numbers was read already
-        shared = np.may_share_memory(found, self._numbers)
-        return np.asarray(found.astype(self.dtype, copy=shared))
+        thread = get_ident()
+        reading[thread] = self._mapping
+        try:
+            found: NDArray[Any] = self._numbers[index]
+            # an index of slices is a part of the mapping, one of numbers was read already
+            shared = np.may_share_memory(found, self._numbers)
+            read: NDArray[Any] = found.astype(self.dtype, copy=shared)
+        finally:
+            del reading[thread]
+        if self._mapping.is_lost:
+            raise CollectionError(
+                f"'{self.path}' was shortened, or its disk gives it no more, while it was read. "
+                "Run the same command again: the crops are then prepared again, and a run goes on "
+                "from its newest checkpoint."
+            )
+        return read
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[i] for i in range(len(self)))
@@ -42,9 +75,8 @@ class OnDisk:
         """Have the system fetch some specimens from the disk, without waiting for them."""
         if not hasattr(mmap, "MADV_WILLNEED"):  # Windows
             return
-        mapping: Any = self._file.base
         size = self._numbers[0].nbytes
         for number in numbers:
-            start = self._file.offset + int(number) * size
+            start = self._start + int(number) * size
             page = start // mmap.PAGESIZE * mmap.PAGESIZE
-            mapping.madvise(mmap.MADV_WILLNEED, page, start + size - page)
+            self._mapping.bytes.madvise(mmap.MADV_WILLNEED, page, start + size - page)
