@@ -281,7 +281,7 @@ def test_an_eye_sees_the_cube_and_the_kept_spectra(viewer, open_dock, wait, tmp_
     assert dock.layer.data.shape == (5, 6, 8)
     np.testing.assert_allclose(dock.layer.data[:, 2, 1], 0.5, rtol=1e-5)
     np.testing.assert_allclose(dock.layer.data[:4, 2, 6], table.iloc[1, 1:5].astype(float))
-    assert viewer.canvas.overlays.text.text.startswith("uv  (band 0 of 0-4)")
+    assert viewer.canvas.overlays.text.text.startswith("lw  (band 0 of 0-4)")
     dock.cubes.setCurrentIndex(0)
     dock.eyes.eye.files.append(tmp_path / "colours.csv")
     dock.eyes.eye.refresh()
