@@ -17,6 +17,13 @@ with suppress(ImportError):
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several workers (pytest-xdist) one has all windows: they share the screen's focus."""
+    for item in items:
+        if "widgets" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("windows"))
+
+
 @pytest.fixture(scope="session")
 def phenoscape_data() -> Path:
     """The folder of real files, or a skip that says how to give it."""
