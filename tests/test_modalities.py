@@ -12,9 +12,11 @@ import tifffile
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from napari_phenoscape.augmentations.pipeline import Augmenter
 from napari_phenoscape.checkpoint import last_checkpoint
+from napari_phenoscape.cli import app
 from napari_phenoscape.clustering import KMeans
 from napari_phenoscape.collection import Folder
 from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
@@ -132,6 +134,8 @@ LOSSES = [{"kind": kind} for kind in ("nt_xent", "cross_modal", "local_patches")
 def test_specimens_that_lack_a_modality_train_and_embed(mixed: Experiment) -> None:
     given = mixed.model_dump(mode="json") | {"losses": LOSSES, "image_size": 64}
     run = result(train(Experiment.parse(given)))
+    said = CliRunner().invoke(app, ["info", str(run)]).stdout
+    assert said.count("Without the modality 'uv': 8 of 32 specimens") == 1
     spaces = result(embed(run))
     lacking = spaces["rgb"].table["filename"].str.startswith("z").to_numpy()
     assert lacking.sum() == 8

@@ -124,8 +124,11 @@ def info(
         return
     if (path / EXPERIMENT).is_file():
         experiment = read_experiment(path)
-        steps = [event for event in read_events(path) if isinstance(event, Step)]
+        events = read_events(path)
+        steps = [event for event in events if isinstance(event, Step)]
         out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
+        for sentence in dict.fromkeys(e.message for e in events if isinstance(e, Notice)):
+            out.print(_plain(sentence), soft_wrap=True)
         if steps:
             out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
         out.print(_plain(experiment.to_yaml()))

@@ -43,13 +43,15 @@ STEPS = 100_000  # more than are ever made
 
 
 class Images(Dataset[Any]):
-    """Images in memory, as often as a long epoch needs them."""
+    """Images in memory; by default as often as a long epoch needs them."""
 
-    def __init__(self, images: list[Any], transform: Callable[[Any], Any]) -> None:
-        self.images, self.transform = images, transform
+    def __init__(
+        self, images: list[Any], transform: Callable[[Any], Any], length: int = STEPS * 64
+    ) -> None:
+        self.images, self.transform, self.length = images, transform, length
 
     def __len__(self) -> int:
-        return STEPS * 64
+        return self.length
 
     def __getitem__(self, index: int) -> Any:
         return self.transform(self.images[index % len(self.images)])

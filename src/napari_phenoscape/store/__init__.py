@@ -148,7 +148,7 @@ def _on_disk(reading: Reading, home: Path) -> Generator[Progress | Notice | Save
                 crops = yield from reading.crops(writer.add)
                 for i in range(number):
                     writer.fill(i, crops.mean)
-                    yield Progress("filling gaps", i + 1, number)
+                    yield Progress("writing specimens", i + 1, number)
             finally:
                 writer.close()
             write_manifest(temporary, crops, home.name)

@@ -32,7 +32,7 @@ from napari_phenoscape.checkpoint import (
 from napari_phenoscape.collection import AnySource, Collection, collect
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError
-from napari_phenoscape.events import Event, Finished, Saved, Started, Step
+from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.run import (
     log_event,
@@ -123,6 +123,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, home)
     run = _run_of_all(experiment, run, home)
+    if crops.lacking and home.is_global_zero:  # was heard before there was a run
+        log_event(run, Notice(crops.lacking))
     steps = _steps(experiment, crops, known, run, home, net)
     try:
         for event in steps:
