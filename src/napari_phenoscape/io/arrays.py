@@ -27,6 +27,13 @@ SPARSE = 1 / 8
 #: Bytes of a read that changes nothing about read-ahead: a pixel's spectrum.
 LITTLE = 1 << 16
 
+#: DEFLATE cannot do better than 1032 : 1; what declares more numbers per byte holds none of them.
+MOST_DEFLATED = 1100
+
+#: The codecs of pictures and TIFF do not expand a file more than so many times; a file that
+#: declares more is damaged, or made to take all memory.
+MOST_EXPANDED = 20_000
+
 #: The size of the file is looked at after every read; whether it is still there and unwritten,
 #: which costs as much as the spectrum itself, not again within so many nanoseconds.
 SURE_NS = 20_000
@@ -226,16 +233,23 @@ class DecodedArray:
         self.ndim = 3
         self._decode = decode
         declared = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        there = path.stat().st_size
         free = psutil.virtual_memory().available
         if declared > free:
             raise CubeError(
-                f"'{path.name}' is {path.stat().st_size} bytes that expand to {declared}; "
-                f"{free} bytes of memory are free. Save it uncompressed, then it is read in parts."
+                f"'{path.name}' is {there} bytes that expand to {declared}; {free} bytes of memory "
+                "are free. Save it uncompressed, then it is read in parts."
+            )
+        if declared > MOST_EXPANDED * there:
+            raise CubeError(
+                f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all "
+                "be there. Copy it again from its source."
             )
 
     @cached_property
     def _numbers(self) -> NDArray[Any]:
-        return np.ascontiguousarray(self._decode(), dtype=self.dtype)
+        # as its decoder laid it out: a second copy, band by band, would double the memory
+        return np.asarray(self._decode(), dtype=self.dtype)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         return np.array(self._numbers[index])

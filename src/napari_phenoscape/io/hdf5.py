@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import ignorable
+from napari_phenoscape.io.arrays import MOST_DEFLATED, ignorable
 from napari_phenoscape.io.chunked import ChunkedArray
 from napari_phenoscape.io.variables import (
     Variable,
@@ -35,17 +35,17 @@ SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")
 #: Objects of a file that are looked at.
 MOST_OBJECTS = 10_000
 
-#: DEFLATE cannot do better than 1032 : 1; what declares more numbers per byte holds none of them.
-MOST_COMPRESSED = 1100
-
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 def recognise(path: Path) -> bool:
     """Whether a file holds numbers with three axes and their wavelengths."""
-    with _opened(path) as file:
-        variables = [_variable(path, each) for each in _datasets(path, file)]
-        return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+    try:
+        with _opened(path) as file:
+            variables = [_variable(path, each) for each in _datasets(path, file)]
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+    return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
 def open_hdf5(path: Path, inside: str) -> Cube:
@@ -185,7 +185,7 @@ def _refuse_what_is_not_there(path: Path, data: Any, notes: list[str]) -> None:
         return
     declared = data.size * data.dtype.itemsize
     stored = data.id.get_storage_size()
-    if declared > MOST_COMPRESSED * stored:
+    if declared > MOST_DEFLATED * stored:
         raise CubeError(
             f"{where} declares {declared} bytes and {stored} are stored; most of its numbers are "
             "not there. Copy it again from its source."

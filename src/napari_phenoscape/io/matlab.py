@@ -1,7 +1,4 @@
-"""MATLAB 5 to 7.2 (``.mat``), through scipy; 7.3 is HDF5.
-
-Format: MAT-File Level 5, https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf
-"""
+"""MATLAB 5 to 7.2 (``.mat``); 7.3 is HDF5."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.io.arrays import DecodedArray, full_scale
+from napari_phenoscape.io.mat5 import read_numbers, stored_variables
 from napari_phenoscape.io.variables import (
     Variable,
     bands_of,
@@ -27,17 +25,8 @@ from napari_phenoscape.io.variables import (
 
 SIGNATURES = (b"MATLAB 5.0",)
 
-#: numpy's name for MATLAB's; what is not here is no array of numbers.
-_TYPES = {
-    "double": "f8", "single": "f4", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8",
-    "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8", "logical": "?",
-}  # fmt: skip
-
-#: What scipy raises about a file that is damaged or made to harm.
-_DAMAGED = (
-    ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, NotImplementedError,
-    AssertionError, struct.error, zlib.error, OSError,
-)  # fmt: skip
+#: What a file that is damaged or made to harm ends in.
+_DAMAGED = (ValueError, StopIteration, KeyError, EOFError, MemoryError, struct.error, zlib.error)
 
 
 def recognise(path: Path) -> bool:
@@ -86,23 +75,15 @@ def open_matlab(path: Path, inside: str) -> Cube:
 
 
 def _variables(path: Path) -> list[Variable]:
-    from scipy.io import whosmat
-
     try:
-        found = whosmat(path)
+        return [Variable(one.name, one.shape, one.dtype) for one in stored_variables(path)]
     except _DAMAGED as error:
         raise _damaged(path, error) from None
-    # "O": a structure, a cell, a text
-    return [
-        Variable(name, tuple(shape), np.dtype(_TYPES.get(kind, "O"))) for name, shape, kind in found
-    ]
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:
-    from scipy.io import loadmat
-
     try:
-        return np.asarray(loadmat(path, variable_names=[name])[name])
+        return read_numbers(path, next(s for s in stored_variables(path) if s.name == name))
     except _DAMAGED as error:
         raise _damaged(path, error) from None
 

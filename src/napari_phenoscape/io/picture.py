@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,13 +106,21 @@ def read_numbers(path: Path) -> NDArray[Any]:
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
 
 
+class _Clipped(io.BufferedReader):
+    """Reads, and makes room for, what is there; a damaged picture may ask for gigabytes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        there = os.fstat(self.fileno()).st_size - self.tell()
+        return super().read(size if size is None else min(size, max(there, 0)))
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             # a drawer of 100 million pixels is no attack; DecodedArray looks at the memory
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as picture:
+            with _Clipped(io.FileIO(path)) as file, Image.open(file, formats=_FORMATS) as picture:
                 yield picture
     except Image.DecompressionBombError:
         raise CubeError(
@@ -132,8 +142,11 @@ def _is_transparent(picture: Image.Image) -> bool:
 
 def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
     with _opened(path) as picture:
-        upright = ImageOps.exif_transpose(picture)
-        return np.moveaxis(np.asarray(upright.convert(mode)), -1, 0)
+        # both would copy a picture that needs neither
+        if picture.getexif().get(_ORIENTATION, 1) != 1:
+            ImageOps.exif_transpose(picture, in_place=True)
+        upright = picture if picture.mode == mode else picture.convert(mode)
+        return np.moveaxis(np.asarray(upright), -1, 0)
 
 
 def _is_deep(path: Path) -> bool:

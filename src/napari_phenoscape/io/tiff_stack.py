@@ -27,6 +27,9 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+#: Compressed bytes that are held at once; tifffile would take 256 MB.
+BUFFER = 1 << 24
+
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
@@ -262,7 +265,10 @@ def _array(
 
     def decode() -> NDArray[Any]:
         with _readable(path):
-            planes = np.asarray(tifffile.imread(path, series=number))
+            # several workers would hold every block twice
+            planes = np.asarray(
+                tifffile.imread(path, series=number, maxworkers=1, buffersize=BUFFER)
+            )
         return planes.reshape(shape).transpose(order)
 
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)

@@ -1,0 +1,58 @@
+"""Coverage-guided fuzzing of the readers: ``python -m tests.fuzz SECONDS [READER]``.
+
+Each reader runs in a process of its own under libFuzzer (through atheris, which has wheels for
+Linux). An input that breaks one is kept as ``fuzz/READER/crash-...`` or ``timeout-...``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+ENDINGS = {"envi": "hdr", "tiff": "tif", "picture": "png", "matlab": "mat", "hdf5": "h5"}
+
+#: Files beyond this size are not tried.
+LARGEST = 16384
+
+
+def fuzz(reader: str, seconds: int, folder: Path) -> None:
+    """Try inputs for so long, beginning with valid files; ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["napari_phenoscape.io", "tifffile", "scipy.io"]):
+        from tests.fuzz.attempts import attempt, seeds
+
+    warnings.simplefilter("ignore")
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, content in enumerate(seeds()[reader]):
+        (corpus / f"seed-{number}").write_bytes(content)
+    path = folder / f"any.{ENDINGS[reader]}"
+
+    atheris.Setup(
+        [
+            sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-max_len={LARGEST}",
+            "-timeout=10", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
+            f"-artifact_prefix={folder}/",
+        ],
+        lambda content: attempt(path, content),
+    )  # fmt: skip
+    atheris.Fuzz()
+
+
+def main(seconds: str, *readers: str) -> None:
+    """Fuzz one reader after the other; exit 1 when one of them broke."""
+    broken = [
+        reader
+        for reader in readers or ENDINGS
+        if subprocess.run([sys.executable, "-m", "tests.fuzz", seconds, reader, "here"]).returncode
+    ]
+    sys.exit(f"broken: {', '.join(broken)}; the inputs are in fuzz/" if broken else 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[3:] == ["here"]:
+        fuzz(sys.argv[2], int(sys.argv[1]), Path("fuzz") / sys.argv[2])
+    main(*sys.argv[1:])

@@ -1,0 +1,140 @@
+"""What the fuzz tests of the readers share: small valid files, and what may become of damaged ones.
+
+``make fuzz`` looks for inputs that reach new code, as long as it is told; the test suite runs
+hypothesis on the same attempts for some seconds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import h5py
+import imagecodecs
+import numpy as np
+import scipy.io
+import tifffile
+from PIL import Image
+
+from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.io import doubts, open_cube, recognise
+
+#: Bytes that an attempt on a file of some kilobytes may take at once.
+MOST_MEMORY = 64 << 20
+
+#: (4, 5, 6) numbers: rows, columns, bands.
+NUMBERS = np.arange(120).reshape(4, 5, 6)
+NM = np.linspace(400, 650, 6)
+
+ENVI = b"""ENVI
+description = {a {scan}}
+samples = 5
+lines = 4
+bands = 6
+header offset = 0
+file type = ENVI Standard
+data type = 12
+interleave = bil
+byte order = 0
+wavelength units = nm
+wavelength = {400, 450, 500, 550, 600, 650}
+band names = {a, b, c, d, e, f}
+bbl = {1, 1, 0, 1, 1, 1}
+default bands = {1, 2, 3}
+data ignore value = 65535
+reflectance scale factor = 10000
+data gain values = {1, 1, 1, 1, 1, 1}
+"""
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Small valid files of each reader."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return {
+            "envi": [ENVI],
+            "tiff": _tiffs(folder),
+            "picture": _pictures(folder),
+            "matlab": _matlab(folder),
+            "hdf5": _hdf5(folder),
+        }
+
+
+def attempt(path: Path, content: bytes) -> bool:
+    """Whether a file with this content opens; anything but a cube or our own error is a bug.
+
+    Of an ENVI file, ``content`` is the header; 1000 bytes of data lie beside it.
+    """
+    path.write_bytes(content)
+    if path.suffix == ".hdr":
+        path.with_suffix(".dat").write_bytes(bytes(range(250)) * 4)
+    tracemalloc.start()
+    try:
+        refused = _refused(path)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < MOST_MEMORY, f"{peak} bytes for a file of {len(content)}"
+    assert not refused or path.name in refused or path.stem in refused, f"no file in: {refused}"
+    return not refused
+
+
+def _refused(path: Path) -> str:
+    """Our own error, empty when the file opens as a sound cube."""
+    try:
+        recognise(path)
+        cube = open_cube(path)
+        assert len(cube.bands) == cube.shape[0] == len({band.name for band in cube.bands})
+        assert cube.array[0].shape == cube.shape[1:]
+        assert cube.mask is None or cube.mask.shape == cube.shape[1:]
+        assert all(sentence.endswith(".") for sentence in (*cube.provenance, *doubts(cube)))
+    except PhenoscapeError as error:
+        return str(error)
+    return ""
+
+
+def _tiffs(folder: Path) -> list[bytes]:
+    stack = NUMBERS.transpose(2, 0, 1).astype("u2")
+    seven = np.concatenate([stack, 65535 * np.eye(4, 5, dtype="u2")[None]])
+    files: list[tuple[np.ndarray, dict[str, object]]] = [
+        (seven, {"photometric": "minisblack", "metadata": None}),
+        (seven, {"photometric": "minisblack", "compression": "zlib"}),
+        (seven.transpose(1, 2, 0), {"planarconfig": "contig", "photometric": "minisblack"}),
+        (stack, {"imagej": True, "metadata": {"axes": "CYX"}}),
+        (NUMBERS[..., :3].astype("u1"), {"photometric": "rgb", "compression": "lzw"}),
+        (np.zeros((16, 16, 3), "u1"), {"tile": (16, 16), "compression": "zlib", "predictor": True}),
+    ]
+    contents = []
+    for numbers, how in files:
+        tifffile.imwrite(folder / "a.tif", np.ascontiguousarray(numbers), **how)
+        contents.append((folder / "a.tif").read_bytes())
+    return contents
+
+
+def _pictures(folder: Path) -> list[bytes]:
+    pixels = NUMBERS[..., :4].astype("u1")
+    contents = [imagecodecs.png_encode(pixels.astype("u2") * 257)]
+    for ending, channels in ((".png", 4), (".png", 3), (".jpg", 3), (".bmp", 3), (".webp", 4)):
+        Image.fromarray(np.ascontiguousarray(pixels[..., :channels])).save(folder / f"a{ending}")
+        contents.append((folder / f"a{ending}").read_bytes())
+    return contents
+
+
+def _matlab(folder: Path) -> list[bytes]:
+    contents = []
+    for compressed in (False, True):
+        named = {"scene": NUMBERS.astype("f4"), "wavelengths": NM, "mask": NUMBERS[..., 0] > 50}
+        scipy.io.savemat(folder / "a.mat", named, do_compression=compressed)
+        contents.append((folder / "a.mat").read_bytes())
+    return contents
+
+
+def _hdf5(folder: Path) -> list[bytes]:
+    contents = []
+    for how in ({}, {"chunks": (2, 5, 3), "compression": "gzip"}):
+        with h5py.File(folder / "a.h5", "w") as file:
+            file.create_dataset("scene", data=NUMBERS.astype("f4"), **how)
+            file["wavelength"] = NM
+        contents.append((folder / "a.h5").read_bytes())
+    return contents
