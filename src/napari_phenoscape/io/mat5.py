@@ -156,7 +156,7 @@ def _variable(file: BinaryIO, order: str, start: int, size: int, compressed: boo
     number, place, _, length = next(parts)
     if number not in _STORED:
         raise ValueError(f"the numbers of '{name}' are of an unknown type, {number}")
-    stored = np.dtype(_STORED[number]).newbyteorder(order)
+    stored = np.dtype(order + _STORED[number])
     declared = int(np.prod(shape, dtype=object)) * stored.itemsize
     if length != declared:
         raise ValueError(f"'{name}' has {length} bytes of numbers, and {declared} by its axes")
