@@ -74,7 +74,7 @@ class Seen(NamedTuple):
     Parameters
     ----------
     grids : (N, K, D)
-        Unit vectors.
+        Unit vectors, after the mean of the specimen's own cells was taken away.
     inside : (N, K)
         Cells that show specimen.
     shows : (M, K)
@@ -104,7 +104,10 @@ def seen(net: SimCLR, experiment: Experiment, crops: Crops, spots: pd.DataFrame)
         images = view.image[:, torch.from_numpy(crops.modalities["rgb+uv"])]
         grid = torch.cat([net.encoders[0](part).grid for part in images.split(16)])
     vectors = grid.flatten(2).mT
-    vectors = normalize(vectors - vectors.mean((0, 1)), dim=2)
+    inside = _cells(view, lattice)[2]
+    # what the places of a specimen have in common is not about places
+    own = (vectors * inside[..., None]).sum(1, keepdim=True) / inside.sum(1)[:, None, None]
+    vectors = normalize(vectors - own, dim=2)
     points = torch.from_numpy(spots[["x", "y"]].assign(one=1.0).to_numpy(np.float32))
     moved = torch.einsum("mij,mj->mi", view.matrix[spots.specimen.to_numpy()], points)[:, :2]
     x, y = (
@@ -115,7 +118,7 @@ def seen(net: SimCLR, experiment: Experiment, crops: Crops, spots: pd.DataFrame)
     away = torch.cdist(moved, centres)
     scale = experiment.image_size / crops.images.shape[-1]
     shows = away <= torch.tensor(spots.radius.to_numpy(np.float32) * scale)[:, None]
-    return Seen(vectors, _cells(view, lattice)[2], shows, away.argmin(1))
+    return Seen(vectors, inside, shows, away.argmin(1))
 
 
 def silhouette(found: Seen, spots: pd.DataFrame) -> float:
