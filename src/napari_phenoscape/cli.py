@@ -244,6 +244,8 @@ def spectra(
     mean: Annotated[
         bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
     ] = False,
+    vision: Vision = "",
+    light: Light = "",
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
