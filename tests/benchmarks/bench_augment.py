@@ -1,7 +1,7 @@
 """Two views of each specimen at 96 pixels: ours, and Kornia's chain of the same operations.
 
-Ours moves the mask too; Kornia's thin-plate spline cannot, so Kornia is spared it. Geometry alone is
-compared with nothing but its sampling, of picture and mask, at places that are ready.
+Ours moves the mask too; Kornia's thin-plate spline cannot, so Kornia is spared it. Geometry alone
+is compared with nothing but its sampling, of picture and mask, at places that are ready.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def _ours(
     augmenter = Augmenter(operations, _named(bands), fill, SIZE, "keep")
 
     def call() -> Views:
-        return augmenter(
-            images, masks, seed=0, step=0, specimens=numbers, view=(0, 1), mix=mix
-        )
+        return augmenter(images, masks, seed=0, step=0, specimens=numbers, view=(0, 1), mix=mix)
 
     return images, masks, call
 
