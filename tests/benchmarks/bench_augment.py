@@ -96,9 +96,7 @@ def _ours(
     augmenter = Augmenter(operations, _named(bands), fill, SIZE, "keep")
 
     def call() -> Views:
-        return augmenter(
-            images, masks, seed=0, step=0, specimens=numbers, view=(0, 1), mix=mix
-        )
+        return augmenter(images, masks, seed=0, step=0, specimens=numbers, view=(0, 1), mix=mix)
 
     return images, masks, call
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from napari_phenoscape.augmentations.photometric import Scene
+    from napari_phenoscape.augmentations.colour import Scene
 
 
 class Filter(Operation):

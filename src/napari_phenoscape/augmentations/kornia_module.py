@@ -11,8 +11,9 @@ from kornia.augmentation import IntensityAugmentationBase2D
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from napari_phenoscape.augmentations.colour import Scene
 from napari_phenoscape.augmentations.filters import Filter
-from napari_phenoscape.augmentations.photometric import Photometric, Scene
+from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.cube import Band
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from napari_phenoscape.augmentations import operations as checked
+from napari_phenoscape.augmentations.colour import Scene
 from napari_phenoscape.augmentations.filters import Filter, RandomGaussianNoise
 from napari_phenoscape.augmentations.geometry import (
     RandomErasing,
@@ -23,7 +24,7 @@ from napari_phenoscape.augmentations.geometry import (
     shrinkage,
 )
 from napari_phenoscape.augmentations.operation import Operation
-from napari_phenoscape.augmentations.photometric import Photometric, Scene
+from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.augmentations.threads import Threads
 from napari_phenoscape.augmentations.warp import Warp
@@ -31,7 +32,7 @@ from napari_phenoscape.cube import Band
 
 #: Values that a thread works on at once, of several specimens or of some bands of one: few enough
 #: for its core's cache, which is several times faster than memory.
-CHUNK_VALUES = 2**18
+CHUNK_VALUES = 2**19
 
 
 class Views(NamedTuple):
@@ -186,7 +187,9 @@ class Augmenter:
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(device),
-            None if bends is None else torch.zeros((count, size, size, 2), device=device),
+            None
+            if bends is None
+            else images.new_zeros((count, size, size, 2), dtype=torch.float32),
         )
         warp = Warp(side, size, self._projective, bends is not None, device)
         order = _Order(
@@ -387,7 +390,6 @@ class _Own(threading.local):
     def __init__(self) -> None:
         self.buffer = torch.empty(0)
         self.noise = torch.Generator()
-
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape.augmentations.colour import Scene, blocks, shifted
 from napari_phenoscape.augmentations.filters import Filter, RandomGaussianNoise
 from napari_phenoscape.augmentations.operation import NotNegativeInterval, between
-from napari_phenoscape.augmentations.photometric import Photometric, Scene, blocks, shifted
+from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.errors import BandMismatchError
 
 if TYPE_CHECKING:

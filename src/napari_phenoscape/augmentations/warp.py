@@ -62,9 +62,7 @@ class Warp:
         if weights is not None and bends is not None:
             for i in np.flatnonzero(weights.any((1, 2))):
                 found[i] = self._combined(_bent(rows[i], weights[i], size))
-                torch.complex(
-                    *self._combined(weights[i].T), out=torch.view_as_complex(bends[i])
-                )
+                torch.complex(*self._combined(weights[i].T), out=torch.view_as_complex(bends[i]))
         if self._rows == 3:
             # behind the camera there is nothing to see: so small a depth puts it far outside
             found[:, :2] /= found[:, 2:].clamp_min_(1e-6)
