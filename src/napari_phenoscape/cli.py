@@ -249,8 +249,6 @@ def spectra(
     names: Names = "",
     wavelengths: Wavelengths = "",
     full_scale: FullScale = None,
-    vision: Vision = "",
-    light: Light = "",
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
