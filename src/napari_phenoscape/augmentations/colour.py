@@ -115,7 +115,8 @@ def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.
 
 def blocks(image: Tensor) -> Iterator[Tensor]:
     """Rows of (N, C, H, W) pictures, few enough for a processor's cache: no copy is a large one."""
-    yield from image.split(max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3])), dim=2)
+    rows = max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3]))
+    yield from image.split(rows, dim=2)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,10 +110,10 @@ class ColorJitter(Photometric):
         _, contrast, saturation, turns = self.factors(u)
         parts = scene.colours
         if self.contrast:
-            grey = torch.cat([parts[0].greys[0].of(block) for block in blocks(image)], dim=2)
+            luminance = torch.cat([parts[0].greys[0].of(block) for block in blocks(image)], dim=2)
             # row by row: the order of a sum must not depend on the number of threads
             area = mask.sum((2, 3), keepdim=True).clamp_min(1)
-            mean = (grey * mask).sum(3, keepdim=True).sum(2, keepdim=True) / area
+            mean = (luminance * mask).sum(3, keepdim=True).sum(2, keepdim=True) / area
             factor = image.new_tensor(contrast).view(-1, 1, 1, 1)
             image.mul_(factor).add_(mean * (1 - factor))
         factor = image.new_tensor(saturation).view(-1, 1, 1, 1)

@@ -191,9 +191,9 @@ class CrossModal(OfSpecimens):
 class LocalPatches(Loss):
     """Agreement of matching grid cells of the two views (dense contrast).
 
-    Cells match by the known geometry of the views [1]_. A cell is told from those of other specimens,
-    and from those of its own that lie beyond a radius, in either view [2]_. It is the mean over
-    the modalities.
+    Cells match by the known geometry of the views [1]_. A cell is told from those of other
+    specimens, and from those of its own that lie beyond a radius, in either view [2]_. It is the
+    mean over the modalities.
 
     References
     ----------
