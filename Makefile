@@ -11,9 +11,10 @@ endif
 
 # Tests run in so many processes, one of which has all windows.
 WORKERS ?= 2
+FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench screenshots docs clean
+.PHONY: help demo test fuzz lint bench screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +29,10 @@ demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari w
 
 test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
 	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+fuzz: $(VENV)/.with-test ## try grown inputs on every reader, FUZZ_SECONDS each (Linux)
+	$(BIN)/python -m pip install -q atheris
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/ruff check
