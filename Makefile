@@ -13,7 +13,7 @@ endif
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench screenshots docs clean
+.PHONY: help demo test lint bench fuzz screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,9 @@ lint: $(VENV)/.with-dev ## ruff and mypy
 bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
 	$(SCREEN) $(BIN)/python -m tests.benchmarks $(ONLY)
 
+fuzz: $(VENV)/.with-fuzz ## damage files by coverage, 60 s for each reader; SECONDS=600 ONLY=tiff
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),60) $(ONLY)
+
 screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
 
@@ -44,4 +47,4 @@ docs: $(VENV)/.with-docs ## build the documentation into site/
 	$(BIN)/mkdocs build --strict -f .mkdocs.yml
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz
