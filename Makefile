@@ -12,6 +12,9 @@ endif
 # Tests run in so many processes, one of which has all windows.
 WORKERS ?= 2
 
+# Of each reader.
+FUZZ_SECONDS ?= 60
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench fuzz screenshots docs clean
 
@@ -36,8 +39,8 @@ lint: $(VENV)/.with-dev ## ruff and mypy
 bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
 	$(SCREEN) $(BIN)/python -m tests.benchmarks $(ONLY)
 
-fuzz: $(VENV)/.with-fuzz ## damage files by coverage, 60 s for each reader; SECONDS=600 ONLY=tiff
-	$(BIN)/python -m tests.fuzz $(or $(SECONDS),60) $(ONLY)
+fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_SECONDS=600 ONLY=tiff
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS) $(ONLY)
 
 screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
