@@ -11,10 +11,12 @@ endif
 
 # Tests run in so many processes, one of which has all windows.
 WORKERS ?= 2
-FUZZ_SECONDS ?= 300
+
+# Of each reader.
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench screenshots docs clean
+.PHONY: help demo test lint bench fuzz screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,16 +32,15 @@ demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari w
 test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
 	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-fuzz: $(VENV)/.with-test ## try grown inputs on every reader, FUZZ_SECONDS each (Linux)
-	$(BIN)/python -m pip install -q atheris
-	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
-
 lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
 bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
 	$(SCREEN) $(BIN)/python -m tests.benchmarks $(ONLY)
+
+fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_SECONDS=600 ONLY=tiff
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS) $(ONLY)
 
 screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
@@ -49,4 +50,4 @@ docs: $(VENV)/.with-docs ## build the documentation into site/
 	$(BIN)/mkdocs build --strict -f .mkdocs.yml
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz

@@ -284,6 +284,18 @@ def test_a_header_without_data_names_what_is_missing(tmp_path):
         open_cube(header)
 
 
+def test_a_header_cannot_name_a_file_elsewhere(tmp_path):
+    (tmp_path / "scan").mkdir()
+    secret = tmp_path / "secret.bil"
+    secret.write_bytes(bytes(2 * C * H * W))
+    keys = ("data file", "file name", "filename", "data file name", "image file")
+    header = write(tmp_path / "scan", "".join(f"{key} = ../secret.bil\n" for key in keys))
+    assert open_cube(header).path == tmp_path / "scan" / "leaf.bil"
+    (tmp_path / "scan" / "leaf.bil").unlink()
+    with pytest.raises(MissingFileError, match=r"'leaf.bil.hdr' has no data file beside it"):
+        open_cube(header)
+
+
 def test_data_without_a_header_names_what_is_missing(tmp_path):
     write(tmp_path).unlink()
     assert recognise(tmp_path / "leaf.bil") is None

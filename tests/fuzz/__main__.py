@@ -11,7 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
-ENDINGS = {"envi": "hdr", "tiff": "tif", "picture": "png", "matlab": "mat", "hdf5": "h5"}
+READERS = ("envi", "tiff", "picture", "matlab", "hdf5", "zarr")
 
 #: Files beyond this size are not tried.
 LARGEST = 16384
@@ -21,7 +21,7 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     """Try inputs for so long, beginning with valid files; ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["napari_phenoscape.io", "tifffile", "scipy.io"]):
+    with atheris.instrument_imports(include=["napari_phenoscape.io", "tifffile"]):
         from tests.fuzz.attempts import attempt, seeds
 
     warnings.simplefilter("ignore")
@@ -29,15 +29,13 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(seeds()[reader]):
         (corpus / f"seed-{number}").write_bytes(content)
-    path = folder / f"any.{ENDINGS[reader]}"
-
     atheris.Setup(
         [
             sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-max_len={LARGEST}",
             "-timeout=10", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
             f"-artifact_prefix={folder}/",
         ],
-        lambda content: attempt(path, content),
+        lambda content: attempt(folder, reader, content),
     )  # fmt: skip
     atheris.Fuzz()
 
@@ -46,7 +44,7 @@ def main(seconds: str, *readers: str) -> None:
     """Fuzz one reader after the other; exit 1 when one of them broke."""
     broken = [
         reader
-        for reader in readers or ENDINGS
+        for reader in readers or READERS
         if subprocess.run([sys.executable, "-m", "tests.fuzz", seconds, reader, "here"]).returncode
     ]
     sys.exit(f"broken: {', '.join(broken)}; the inputs are in fuzz/" if broken else 0)

@@ -1,7 +1,7 @@
 """What the fuzz tests of the readers share: small valid files, and what may become of damaged ones.
 
-``make fuzz`` looks for inputs that reach new code, as long as it is told; the test suite runs
-hypothesis on the same attempts for some seconds.
+``make fuzz`` looks for inputs that reach new code, for as long as it is told; the test suite makes
+the same attempts with hypothesis for some seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 import scipy.io
 import tifffile
+import zarr
 from PIL import Image
 
 from napari_phenoscape.errors import PhenoscapeError
@@ -48,6 +49,17 @@ data gain values = {1, 1, 1, 1, 1, 1}
 """
 
 
+#: Of each reader, the name of the file that is damaged.
+NAMES = {
+    "envi": "any.hdr",
+    "tiff": "any.tif",
+    "picture": "any.png",
+    "matlab": "any.mat",
+    "hdf5": "any.h5",
+    "zarr": "any.zarr/zarr.json",
+}
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Small valid files of each reader."""
     with tempfile.TemporaryDirectory() as name:
@@ -58,17 +70,24 @@ def seeds() -> dict[str, list[bytes]]:
             "picture": _pictures(folder),
             "matlab": _matlab(folder),
             "hdf5": _hdf5(folder),
+            "zarr": [_zarr(folder)],
         }
 
 
-def attempt(path: Path, content: bytes) -> bool:
+def attempt(folder: Path, reader: str, content: bytes) -> bool:
     """Whether a file with this content opens; anything but a cube or our own error is a bug.
 
-    Of an ENVI file, ``content`` is the header; 1000 bytes of data lie beside it.
+    Of ENVI and Zarr, ``content`` is the text that describes the numbers, which lie beside it.
     """
+    path = folder / NAMES[reader]
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
-    if path.suffix == ".hdr":
+    if reader == "envi":
         path.with_suffix(".dat").write_bytes(bytes(range(250)) * 4)
+    if reader == "zarr":
+        path = path.parent
+        (path / "c" / "0" / "0").mkdir(parents=True, exist_ok=True)
+        (path / "c" / "0" / "0" / "0").write_bytes(NUMBERS.astype("<u2").tobytes())
     tracemalloc.start()
     try:
         refused = _refused(path)
@@ -138,3 +157,13 @@ def _hdf5(folder: Path) -> list[bytes]:
             file["wavelength"] = NM
         contents.append((folder / "a.h5").read_bytes())
     return contents
+
+
+def _zarr(folder: Path) -> bytes:
+    array = zarr.create_array(
+        folder / "a.zarr", shape=NUMBERS.shape, chunks=NUMBERS.shape, dtype="u2", compressors=None,
+        dimension_names=("y", "x", "wavelength"),
+        attributes={"wavelengths": NM.tolist(), "scale_factor": 0.5, "_FillValue": 9},
+    )  # fmt: skip
+    array[:] = NUMBERS
+    return (folder / "a.zarr" / "zarr.json").read_bytes()

@@ -233,18 +233,7 @@ class DecodedArray:
         self.ndim = 3
         self._decode = decode
         declared = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        there = path.stat().st_size
-        free = psutil.virtual_memory().available
-        if declared > free:
-            raise CubeError(
-                f"'{path.name}' is {there} bytes that expand to {declared}; {free} bytes of memory "
-                "are free. Save it uncompressed, then it is read in parts."
-            )
-        if declared > MOST_EXPANDED * there:
-            raise CubeError(
-                f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all "
-                "be there. Copy it again from its source."
-            )
+        refuse_bomb(path, declared)
 
     @cached_property
     def _numbers(self) -> NDArray[Any]:
@@ -256,6 +245,30 @@ class DecodedArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[...].astype(dtype or self.dtype, copy=False)
+
+
+def refuse_bomb(path: Path, declared: int) -> None:
+    """An error when a file expands to more than the free memory, or than any codec can.
+
+    Parameters
+    ----------
+    path
+        The file.
+    declared
+        Bytes to which it says that it expands.
+    """
+    there = path.stat().st_size
+    free = psutil.virtual_memory().available
+    if declared > free:
+        raise CubeError(
+            f"'{path.name}' is {there} bytes that expand to {declared}; {free} bytes of memory are "
+            "free. Save it uncompressed, then it is read in parts."
+        )
+    if declared > MOST_EXPANDED * there:
+        raise CubeError(
+            f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all be "
+            "there. Copy it again from its source."
+        )
 
 
 class Planes:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.io.arrays import DecodedArray, Planes
+from napari_phenoscape.io.arrays import DecodedArray, Planes, refuse_bomb
 
 #: How the files of these formats begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
@@ -55,6 +55,8 @@ def open_picture(path: Path) -> Cube:
                 f"'{path.name}' has {what}; red, green and blue were expected. "
                 + ("It can serve as a mask." if grey else "Save it as an RGB picture.")
             )
+        # before Pillow looks for the orientation, for which it decodes a PNG
+        refuse_bomb(path, len(mode) * picture.width * picture.height)
         turned = picture.getexif().get(_ORIENTATION, 1)
         width, height = picture.size[::-1] if turned in (5, 6, 7, 8) else picture.size
         deep = _is_deep(path)
@@ -102,6 +104,7 @@ def read_numbers(path: Path) -> NDArray[Any]:
                 f"'{path.name}' has the bands {'+'.join(picture.getbands())}; a mask of one band "
                 "was expected. Save it as a grey picture."
             )
+        refuse_bomb(path, picture.width * picture.height)
         numbers = np.asarray(picture)
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
 

@@ -27,6 +27,9 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+#: Nothing but the file itself is opened: no other file of an OME, Micro-Manager or NDTiff set.
+_ALONE: Any = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
+
 #: Compressed bytes that are held at once; tifffile would take 256 MB.
 BUFFER = 1 << 24
 
@@ -133,7 +136,8 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
     CubeError
         Damaged, cut short, more than memory holds, or planes that do not fit together.
     """
-    with _readable(path), tifffile.TiffFile(path) as tif:
+    with _readable(path), tifffile.TiffFile(path, **_ALONE) as tif:
+        _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
         if len(images) == 2 and _is_mask_page(*images):
@@ -144,6 +148,18 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
                 "of planes of the same size was expected. Save the one that you want alone."
             )
         return _stack(path, tif, images[0], colours=colours)
+
+
+def _refuse_planes_of_others(path: Path, tif: tifffile.TiffFile) -> None:
+    """OME's description may name other files, anywhere, as the place of some planes."""
+    said = (tif.ome_metadata or "") if tif.is_ome else ""
+    own = re.findall(r'<OME\b[^>]*?\bUUID="([^"]*)"', said)
+    named = re.findall(r"<UUID\b[^>]*>\s*([^<\s]*)", said)
+    if set(named) - set(own):
+        raise CubeError(
+            f"'{path.name}' takes planes from other files, which are not opened; one file with all "
+            "of them was expected. Save it as a single TIFF."
+        )
 
 
 def _refuse_lost_pages(path: Path, tif: tifffile.TiffFile) -> None:
@@ -267,7 +283,7 @@ def _array(
         with _readable(path):
             # several workers would hold every block twice
             planes = np.asarray(
-                tifffile.imread(path, series=number, maxworkers=1, buffersize=BUFFER)
+                tifffile.imread(path, series=number, maxworkers=1, buffersize=BUFFER, **_ALONE)
             )
         return planes.reshape(shape).transpose(order)
 
