@@ -171,3 +171,28 @@ def test_without_specimens_the_roll_is_grey_and_says_why(open_dock):
     dock = open_dock(PreviewDock)
     assert not dock.roll_button.isEnabled()
     assert dock.roll_button.toolTip() == "Collect specimens first, in the Specimens dock."
+
+
+def test_what_was_tried_is_saved_and_comes_back(dock, session, tmp_path, wait):
+    dock.editors["seed"].set(7)
+    dock.form.editors["augmentations"].choice.set("shape-only")
+    settled(dock, wait)
+    dock.file.save(tmp_path / "e.yaml")
+    dock.editors["seed"].set(0)
+    dock.form.editors["augmentations"].choice.set("none")
+    settled(dock, wait)
+    dock.file.load(tmp_path / "e.yaml")
+    settled(dock, wait)
+    assert (session.experiment.seed, session.experiment.augmentations) == (7, "shape-only")
+    assert dock.editors["seed"].get() == 7
+    assert dock.form.editors["augmentations"].get() == "shape-only"
+
+
+def test_another_seed_rolls_other_views(viewer, dock, wait):
+    before = pictures(viewer)[1]
+    dock.editors["seed"].set(5)
+    settled(dock, wait)
+    assert not np.array_equal(pictures(viewer)[1], before)
+    dock.editors["seed"].set(0)
+    settled(dock, wait)
+    np.testing.assert_array_equal(pictures(viewer)[1], before)

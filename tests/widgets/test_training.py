@@ -186,7 +186,7 @@ def test_a_wrong_setting_greys_start_and_says_which(dock):
 def test_the_saved_experiment_is_the_one_that_is_trained(dock, session, wait, tmp_path):
     path = tmp_path / "elsewhere" / "experiment.yaml"
     path.parent.mkdir()
-    dock.save(path)
+    dock.file.save(path)
     start(dock, session, wait)
     session.training.stop()
     wait(lambda: not session.training.busy)
@@ -196,7 +196,7 @@ def test_the_saved_experiment_is_the_one_that_is_trained(dock, session, wait, tm
 def test_a_loaded_experiment_is_shown(dock, session, experiment, tmp_path):
     other = experiment.model_copy(update={"name": "other", "modalities": ("rgb+uv",)})
     (tmp_path / "e.yaml").write_text(other.to_yaml())
-    dock.load(tmp_path / "e.yaml")
+    dock.file.load(tmp_path / "e.yaml")
     assert dock.form.value == other
     assert session.experiment == other
 
@@ -204,7 +204,7 @@ def test_a_loaded_experiment_is_shown(dock, session, experiment, tmp_path):
 def test_a_broken_yaml_is_answered_in_words_and_changes_nothing(dock, session, tmp_path):
     before = session.experiment
     (tmp_path / "e.yaml").write_text("collection: {kind: folder, path: x}\nstepz: 3\n")
-    dock.load(tmp_path / "e.yaml")
+    dock.file.load(tmp_path / "e.yaml")
     assert "unknown key 'stepz'" in dock.words.text()
     assert session.experiment == before
 

@@ -17,6 +17,7 @@ from napari_phenoscape.layers.views import pictures, view_layers
 from napari_phenoscape.preview import SHEET, views_of, with_only
 from napari_phenoscape.store import Crops
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
+from napari_phenoscape.widgets.experiment_file import ExperimentFile
 from napari_phenoscape.widgets.form import Form, heading, note, without_wheel
 from napari_phenoscape.widgets.form.variants import Preset
 from napari_phenoscape.widgets.place import look_at, ours, place
@@ -24,7 +25,7 @@ from napari_phenoscape.widgets.place import look_at, ours, place
 if TYPE_CHECKING:
     import napari.viewer
 
-SHOWN = ("augmentations", "image_size", "background", "seed")
+SHOWN = ("augmentations", "image_size", "background")
 
 #: The form may change many times a second; the views follow after so long a rest.
 REST_MS = 150
@@ -59,10 +60,10 @@ class PreviewDock(Dock):
         self.only.setToolTip("One augmentation alone, in every view, to see what it does")
         self.show_as = short_combo()
         self.show_as.setToolTip("What is seen of the bands: colours, or one band in grey")
-        self.form = Form(
-            Experiment,
-            hide=[name for name in Experiment.model_fields if name not in SHOWN],
-        )
+        self.form = Form(Experiment, hide=[n for n in Experiment.model_fields if n not in SHOWN])
+        self.dice = Form(Experiment, hide=[n for n in Experiment.model_fields if n != "seed"])
+        self.editors = self.form.editors | self.dice.editors
+        self.file = ExperimentFile(self)
         augmentations = self.form.editors["augmentations"]
         assert isinstance(augmentations, Preset)  # a preset, or the user's own list
         augmentations.fold.opened = True
@@ -71,11 +72,12 @@ class PreviewDock(Dock):
         self.column.addWidget(heading("Specimen"))
         self.column.addWidget(self.specimen)
         self.column.addWidget(self.slider)
-        self.column.addLayout(row(self.step, self.roll_button))
+        self.column.addLayout(row(self.dice, self.step, self.roll_button))
         self.column.addLayout(row(self.only, self.show_as))
         self.column.addWidget(heading("How its views differ"))
+        self.column.addLayout(row(self.file.load_button, self.file.save_button))
         self.column.addWidget(self.form)
-        self.column.addWidget(self.warnings)
+        self.foot.insertWidget(0, self.warnings)  # in sight however far down the switch is
 
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -88,7 +90,8 @@ class PreviewDock(Dock):
         self.step.valueChanged.connect(self._later)
         self.only.currentIndexChanged.connect(self._later)
         self.show_as.currentIndexChanged.connect(self._later)
-        self.form.changed.connect(self._store)
+        for form in (self.form, self.dice):
+            form.changed.connect(self._store)
         self.session.collection_changed.connect(self._list)
         self.session.experiment_changed.connect(self._take)
         self._take("")
@@ -96,22 +99,23 @@ class PreviewDock(Dock):
 
     def _take(self, name: str) -> None:
         parts = self.session.parts
-        blocked = self.form.blockSignals(True)
-        for field, editor in self.form.editors.items():
+        blocked = [form.blockSignals(True) for form in (self.form, self.dice)]
+        for field, editor in self.editors.items():
             if field in parts and name in ("", field) and self._shown(field) != parts[field]:
                 editor.set(parts[field])
-        self.form.blockSignals(blocked)
-        if name in ("", "modalities", *self.form.editors):
+        for form, before in zip((self.form, self.dice), blocked, strict=True):
+            form.blockSignals(before)
+        if name in ("", "modalities", *self.editors):
             self._later()
 
     def _shown(self, field: str) -> Any:
         try:
-            return self.form.editors[field].get()
+            return self.editors[field].get()
         except OptionError:
             return None
 
     def _store(self) -> None:
-        for name, editor in self.form.editors.items():
+        for name, editor in self.editors.items():
             try:
                 self.session.set_part(name, editor.get())
             except OptionError as error:

@@ -11,6 +11,7 @@ from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.widgets.dock import Dock, plot, row, short
+from napari_phenoscape.widgets.experiment_file import ExperimentFile
 from napari_phenoscape.widgets.form import Fold, Form, note
 
 if TYPE_CHECKING:
@@ -35,17 +36,14 @@ class TrainDock(Dock):
         self.form = Form(Experiment, hide=ELSEWHERE)
         self.form.changed.connect(self._store)
         self.settings = Fold("Settings", self.form, opened=True)
-        self.load_button = self.button(
-            "Load…", "Open an experiment.yaml and show it in all docks", self._load
-        )
-        self.save_button = self.button(
-            "Save…", "Write experiment.yaml; `phenoscape train` runs the same file", self._save
-        )
+        self.file = ExperimentFile(self)
         self.continue_button = self.button(
             "Continue…", "Go on with a run directory that was stopped", self._continue
         )
         self.column.addWidget(self.source)
-        self.column.addLayout(row(self.load_button, self.save_button, self.continue_button))
+        self.column.addLayout(
+            row(self.file.load_button, self.file.save_button, self.continue_button)
+        )
         self.column.addWidget(self.settings)
 
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
@@ -107,8 +105,8 @@ class TrainDock(Dock):
         running = "A training is at work; stop it first."
         self.allow(self.start_button, running if busy else wrong)
         self.allow(self.continue_button, running if busy else "")
-        self.allow(self.load_button, running if busy else "")
-        self.allow(self.save_button, wrong)
+        self.allow(self.file.load_button, running if busy else "")
+        self.allow(self.file.save_button, wrong)
         runtime = self.session.parts.get("runtime")
         together = runtime is not None and runtime.devices > 1
         self.allow(
@@ -235,42 +233,6 @@ class TrainDock(Dock):
                 "Paused. Nothing is lost." if state == "paused" else "Pausing after this step …"
             )
         self._refresh()
-
-    def _load(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(
-            self, "Open an experiment", "", "YAML (*.yaml *.yml)"
-        )
-        if chosen:
-            self.load(Path(chosen))
-
-    def load(self, path: Path) -> None:
-        """Show the experiment of a YAML file in all docks."""
-        try:
-            self.session.set_experiment(Experiment.read(path))
-        except PhenoscapeError as error:
-            self.say(str(error), error=True)
-        else:
-            self.say(f"Loaded '{path}'.")
-
-    def _save(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Save the experiment", "experiment.yaml", "YAML (*.yaml *.yml)"
-        )
-        if chosen:
-            self.save(Path(chosen))
-
-    def save(self, path: Path) -> None:
-        """Write the experiment, with paths that hold wherever the file is moved to."""
-        from napari_phenoscape.atomic import atomic
-
-        try:
-            text = self.session.experiment.anchored(Path.cwd()).to_yaml()
-            with atomic(path) as temporary:
-                temporary.write_text(text, "utf-8")
-        except PhenoscapeError as error:
-            self.say(str(error), error=True)
-        else:
-            self.say(f"Saved '{path}'.")
 
 
 def left(step: Step) -> str:
