@@ -385,3 +385,8 @@ def test_no_file_is_over_a_megabyte(tracked):
 
 def test_manifest_at_the_top_is_the_one_in_the_package():
     assert (ROOT / "napari.yaml").resolve() == (PACKAGE / "napari.yaml").resolve()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_has_a_place_that_was_to_be_filled(page: Path) -> None:
+    assert not re.findall(r"^[A-Z]+(?:_[A-Z]+)+$", page.read_text("utf-8"), re.MULTILINE)
