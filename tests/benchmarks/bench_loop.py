@@ -28,18 +28,15 @@ def _bare(experiment: Experiment) -> Callable[[], object]:
     views = augmenter(experiment, crops)
     net = build_model(experiment, crops).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
-    number = itertools.count()
+    images, number = torch.from_numpy(crops.images), itertools.count()
     (modality,) = net.modalities
 
     def step() -> None:
         i = next(number)
         batch = batch_of_step(i, len(crops.ids), experiment.schedule.batch_size, 0)
-        images, masks = torch.from_numpy(crops.images[batch]), torch.from_numpy(crops.masks[batch])
-        both = [
-            views(images, masks, seed=0, step=i, specimens=batch, view=view).image
-            for view in (0, 1)
-        ]
-        loss, _ = total_loss(experiment.losses, Projected(net({modality: torch.cat(both)}).z))
+        masks = torch.from_numpy(crops.masks[batch])
+        both = views(images, masks, seed=0, step=i, specimens=batch, view=(0, 1), rows=batch)
+        loss, _ = total_loss(experiment.losses, Projected(net({modality: both.image}).z))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -4,18 +4,21 @@
 the same augmentations of ours. 408 bands, batch 16 (theirs would take a minute a step at 64):
 Kornia's `AugmentationSequential` and a convolution over all bands, against the spectral response
 stem. Both sides in float32; where the CPU has instructions for bf16, ours once more in it against
-theirs as it is. Loaders have no workers: all cores belong to torch on both sides. Both run in one
-process, so theirs has the use of the freed memory that `train` lets glibc keep.
+theirs as it is. Loaders have no workers: all cores belong to torch on both sides. Each side has a
+process of its own, as its users start it, and waits while the other makes a step.
 """
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ from napari_phenoscape.training import specimens_of, train
 from tests.benchmarks import Comparison
 
 SIZE = 96
-ROUNDS = 3  # a step takes seconds
+ROUNDS = 7
 STEPS = 100_000  # more than are ever made
 
 
@@ -113,6 +116,33 @@ def _their_steps(net: Theirs, images: Images, batch: int) -> Callable[[], object
 
 
 @contextmanager
+def their_steps(experiment: Experiment) -> Iterator[Callable[[], object]]:
+    """A function that makes the next step of theirs, on the specimens of an experiment of ours."""
+    crops = result(specimens_of(experiment))[1]
+    if len(crops.bands) == 3:
+        pixels = np.round(255 * np.clip(crops.images, 0, 1)).astype(np.uint8)
+        pictures = Images(
+            [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels],
+            SimCLRTransform(input_size=SIZE),
+        )
+        yield _their_steps(Theirs(3, None), pictures, experiment.schedule.batch_size)
+        return
+    augment = kornia.AugmentationSequential(
+        kornia.RandomBrightness((0.75, 1.25), clip_output=False),
+        kornia.RandomResizedCrop((SIZE, SIZE), scale=(0.35, 1.0)),
+        kornia.RandomHorizontalFlip(),
+        kornia.RandomVerticalFlip(),
+        kornia.RandomRotation(180.0, p=1.0),
+        kornia.RandomGaussianBlur((7, 7), (0.1, 1.0)),
+        kornia.RandomGaussianNoise(std=0.02, p=1.0),
+        data_keys=["input"],
+    )
+    scans = Images([torch.from_numpy(image) for image in crops.images], lambda image: image)
+    net = Theirs(len(crops.bands), augment)
+    yield _their_steps(net, scans, experiment.schedule.batch_size)
+
+
+@contextmanager
 def our_steps(experiment: Experiment) -> Iterator[Callable[[], object]]:
     """A function that makes the next step of a training."""
     with closing(train(experiment)) as verb:
@@ -125,47 +155,57 @@ def _experiment(base: Experiment, folder: Path, batch: int, **given: object) -> 
     return Experiment.parse({**fields, "image_size": SIZE, "runs": str(folder / "runs"), **given})
 
 
-def _both_precisions(
-    name: str, experiment: Experiment, theirs: Callable[[], object], goal: float
-) -> Iterator[Comparison]:
+Steps = Callable[[], AbstractContextManager[Callable[[], object]]]
+
+
+def _serve(steps: Steps, connection: Connection) -> None:
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with steps() as step:
+        while connection.recv():
+            step()
+            connection.send(True)
+
+
+@contextmanager
+def elsewhere(steps: Steps) -> Iterator[Callable[[], object]]:
+    """A function that makes the next of the steps, in a process of their own."""
+    here, there = multiprocessing.Pipe()
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_serve, args=(steps, there), daemon=True)
+    process.start()
+    there.close()  # so that the end of the process is the end of the pipe
+
+    def step() -> None:
+        here.send(True)
+        here.recv()
+
+    try:
+        yield step
+    finally:
+        process.kill()
+
+
+def _both_precisions(name: str, experiment: Experiment, goal: float) -> Iterator[Comparison]:
     """Ours in float32, and in bf16 where that is fast, against theirs in float32."""
-    with our_steps(experiment) as ours:
-        yield Comparison(name, ours, theirs, goal, ROUNDS)
+    precisions = [("float32", name)]
     if torch.cpu._is_avx512_bf16_supported():
-        runtime = experiment.runtime.model_copy(update={"precision": "bf16"})
-        with our_steps(experiment.model_copy(update={"runtime": runtime})) as ours:
-            yield Comparison(f"{name}-bf16", ours, theirs, goal, ROUNDS)
+        precisions.append(("bf16", f"{name}-bf16"))
+    for precision, called in precisions:
+        runtime = experiment.runtime.model_copy(update={"precision": precision})
+        own = experiment.model_copy(update={"runtime": runtime})
+        with (
+            elsewhere(partial(our_steps, own)) as ours,
+            elsewhere(partial(their_steps, experiment)) as theirs,
+        ):
+            yield Comparison(called, ours, theirs, goal, ROUNDS)
 
 
 def comparisons() -> Iterator[Comparison]:
     """Photographs, then the scanned drawer."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         samples = result(write_samples(folder / "samples", specimens=64, size=120))
         photographs = _experiment(RGB, samples, 64, augmentations="simclr-rgb")
-        crops = result(specimens_of(photographs))[1]
-        pixels = np.round(255 * np.clip(crops.images, 0, 1)).astype(np.uint8)
-        pictures = Images(
-            [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels],
-            SimCLRTransform(input_size=SIZE),
-        )
-        theirs = _their_steps(Theirs(3, None), pictures, 64)
-        yield from _both_precisions("train-3-bands", photographs, theirs, 2.0)
-
-        drawer = _experiment(DRAWER, samples, 16)
-        cubes = result(specimens_of(drawer))[1]
-        augment = kornia.AugmentationSequential(
-            kornia.RandomBrightness((0.75, 1.25), clip_output=False),
-            kornia.RandomResizedCrop((SIZE, SIZE), scale=(0.35, 1.0)),
-            kornia.RandomHorizontalFlip(),
-            kornia.RandomVerticalFlip(),
-            kornia.RandomRotation(180.0, p=1.0),
-            kornia.RandomGaussianBlur((7, 7), (0.1, 1.0)),
-            kornia.RandomGaussianNoise(std=0.02, p=1.0),
-            data_keys=["input"],
-        )
-        scans = Images([torch.from_numpy(image) for image in cubes.images], lambda image: image)
-        theirs = _their_steps(Theirs(408, augment), scans, 16)
-        yield from _both_precisions("train-408-bands", drawer, theirs, 10.0)
+        yield from _both_precisions("train-3-bands", photographs, 2.0)
+        yield from _both_precisions("train-408-bands", _experiment(DRAWER, samples, 16), 10.0)

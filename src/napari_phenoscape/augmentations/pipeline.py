@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -68,9 +68,15 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """What is asked of one call, and where it goes; rows are those of the views."""
+    """What is asked of one call, and where it goes; rows are those of the views.
+
+    ``numbers`` says which of the ``images`` each row is of, and ``photometric`` what is still to be
+    done to them.
+    """
 
     images: Tensor
+    numbers: NDArray[np.int64]
+    photometric: Sequence[Photometric]
     masks: Tensor
     draws: dict[str, NDArray[np.float64]]
     matrix: NDArray[np.float64]
@@ -78,8 +84,22 @@ class _Order:
     warp: Warp
     fill: Tensor
     units: dict[str, Tensor]
-    mix: Tensor | None
     views: Views
+
+    def pictures(self, rows: slice) -> Tensor:
+        """(n, C, S, S); where they are neighbours, not copied."""
+        numbers = self.numbers[rows]
+        if (np.diff(numbers) == 1).all():
+            return self.images[numbers[0] : numbers[-1] + 1]
+        return self.images[torch.from_numpy(numbers).to(self.images.device)]
+
+    def learned(self) -> tuple[Tensor, ...]:
+        """What there may be a gradient to, beside the pictures."""
+        return (self.fill, *self.units.values())
+
+    def learning(self, fill: Tensor, *units: Tensor) -> _Order:
+        """The same, with others of these."""
+        return replace(self, fill=fill, units=dict(zip(self.units, units, strict=True)))
 
 
 class _Chunk(NamedTuple):
@@ -121,7 +141,9 @@ class Augmenter:
         self.background = background
         self._fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
         self._scene = Scene.of(bands, np.asarray(fill, np.float32))
-        self._photometric = [op for op in self.operations if isinstance(op, Photometric)]
+        self._photometric: Sequence[Photometric] = [
+            op for op in self.operations if isinstance(op, Photometric)
+        ]
         self._filters = [op for op in self.operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
         self._projective = any(isinstance(op, RandomPerspective) for op in self.operations)
@@ -153,13 +175,14 @@ class Augmenter:
         specimens: NDArray[np.int64] | Tensor,
         view: int | tuple[int, ...],
         mix: Tensor | None = None,
+        rows: NDArray[np.int64] | None = None,
     ) -> Views:
         """View number ``view`` of each specimen at a step of the training.
 
         Parameters
         ----------
         images : (N, C, S, S)
-            Reflectance without NaN; not changed.
+            Reflectance without NaN; not changed. More than N where there are ``rows``.
         masks : (N, 1, S, S)
             True on the specimen.
         specimens : (N,)
@@ -171,17 +194,22 @@ class Augmenter:
             warped and filtered. They are the mixes of the views without it, with a gradient to
             the weights; only the noise is another one, of the same distribution. Needs
             `commutes`.
+        rows : (N,) or None
+            Which of the ``images`` are those of the specimens, so that none need be copied. None:
+            all.
         """
         side, size, device = images.shape[-1], self.size, images.device
         which = (view,) if isinstance(view, int) else view
-        count = len(images) * len(which)
+        number, count = len(masks), len(masks) * len(which)
         draws = self._draws(seed, step, np.asarray(specimens), which)
         masks = masks.bool()
         bounds = np.tile(_bounds(masks), (len(which), 1))
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
-        fill = self._fill.to(device)
+        numbers = np.tile(np.arange(number) if rows is None else rows, len(which))
+        fill, photometric = self._fill.to(device), self._photometric
         if mix is not None:
+            images, numbers, photometric = self._mixed(images, numbers, masks, draws, mix)
             fill = (mix @ fill.flatten())[:, None, None][None]
         views = Views(
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
@@ -192,26 +220,31 @@ class Augmenter:
             else images.new_zeros((count, size, size, 2), dtype=torch.float32),
         )
         warp = Warp(side, size, self._projective, bends is not None, device)
+        units = self._unit_of(mix, device)
         order = _Order(
-            images, masks, draws, matrix, bends, warp, fill, self._unit_of(mix, device), mix, views
+            images, numbers, photometric, masks, draws, matrix, bends, warp, fill, units, views
         )
         together = max(count, 1)
         if device.type == "cpu":
             together = max(1, CHUNK_VALUES // (images.shape[1] * max(side, size) ** 2))
         chunks = [
             _Chunk(slice(start, stop), slice(start - first, stop - first), shrink)
-            for first in range(0, count, max(1, len(images)))
+            for first in range(0, count, max(1, number))
             for start, stop, shrink in _chunks(
-                shrinkage(matrix, size), first, first + len(images), together
+                shrinkage(matrix, size), first, first + number, together
             )
         ]
-        learned = mix is not None and mix.requires_grad and torch.is_grad_enabled()
-        if device.type != "cpu" or learned:
-            # threads would sum the gradient in the order in which they happen to be done
-            for chunk in chunks:
-                self._draw(order, chunk)
-        else:
-            self._threads.each(lambda chunk: self._draw(order, chunk), chunks)
+        # both views of a specimen at once: what the one has read, the other finds in the cache
+        chunks.sort(key=lambda chunk: chunk.specimens.start)
+        each = self._threads.each if device.type == "cpu" else _each
+        if images.requires_grad and torch.is_grad_enabled():
+            image = _Learned.apply(self._draw, each, order, chunks, images, *order.learned())
+            return views._replace(image=image)
+
+        def draw(chunk: _Chunk) -> None:
+            self._draw(order, chunk, order.pictures(chunk.rows), views.image[chunk.rows])
+
+        each(draw, chunks)
         return views
 
     def _draws(
@@ -253,16 +286,13 @@ class Augmenter:
             if kind in self._noisy
         }
 
-    def _draw(self, order: _Order, chunk: _Chunk) -> None:
-        """Fill some rows of the views."""
+    def _draw(self, order: _Order, chunk: _Chunk, pictures: Tensor, image: Tensor) -> None:
+        """Fill some rows of the views: ``image`` (n, C, h, w) from ``pictures`` (n, C, S, S)."""
         rows, shrink, size = chunk.rows, chunk.shrink, self.size
-        images, mask = order.images[chunk.specimens], order.masks[chunk.specimens].float()
-        side, mix, cpu = images.shape[-1], order.mix, images.device.type == "cpu"
+        mask = order.masks[chunk.specimens].float()
+        side, cpu = pictures.shape[-1], pictures.device.type == "cpu"
         draws = {kind: u[rows] for kind, u in order.draws.items()}
-        if mix is None:
-            source, gain = self._lit(images, mask, draws)
-        else:
-            source, gain = self._mixed(images, mask, draws, mix), None
+        source, gain = self._lit(order.photometric, pictures, mask, draws)
         bends = None if order.bends is None else order.bends[rows]
         views = order.views.part(rows)
         grid = order.warp(order.matrix[rows], bends, views.field)
@@ -274,7 +304,9 @@ class Augmenter:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
         bands = source.shape[1]
-        block = max(1, CHUNK_VALUES // size**2) if cpu and mix is None else bands
+        # noise of mixed bands is itself a mix, of all
+        alone = all(unit.ndim == 1 for unit in order.units.values())
+        block = max(1, CHUNK_VALUES // size**2) if cpu and alone else bands
         for first in range(0, bands, block):
             part = slice(first, first + block)
             fill, pixels = order.fill[:, part], source[:, part]
@@ -289,55 +321,71 @@ class Augmenter:
             for op in self._filters:
                 u = draws[op.kind]
                 unit = order.units.get(op.kind, fill)
-                unit = unit if mix is not None else unit[part]
+                unit = unit[part] if alone else unit
                 for run in _runs(u[:, 0] < op.p):
                     op.apply(view[run], u[run, 1:], first, unit, self._own.noise)
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is 20 times slower
             if view.requires_grad:
-                views.image[:, part] = torch.lerp(fill, view, visible)
+                image[:, part] = torch.lerp(fill, view, visible)
             else:  # no fresh memory, which costs as much as the arithmetic; it has no gradient
-                torch.lerp(fill, view, visible, out=views.image[:, part])
+                torch.lerp(fill, view, visible, out=image[:, part])
 
     def _mixed(
-        self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]], mix: Tensor
-    ) -> Tensor:
-        """(N, K, S, S) mixes of the pictures after the photometric stage.
+        self,
+        images: Tensor,
+        numbers: NDArray[np.int64],
+        masks: Tensor,
+        draws: dict[str, NDArray[np.float64]],
+        mix: Tensor,
+    ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
+        """(R, K, S, S) mixes of the pictures, and what `_Order` says of them.
 
-        That stage is affine in a pixel's spectrum, so what it does to the unit spectra and to
-        darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b.
+        The photometric stage is affine in a pixel's spectrum, so what it does to the unit spectra
+        and to darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b. Where it is
+        but a common factor, the views of a specimen have one mix.
         """
-        count, bands = images.shape[:2]
+        changing = [op for op in self._photometric if op.p and op.changes_pixels]
+        if not changing:
+            seen = np.arange(len(masks))
+            # one by one: the bits of a matrix product depend on the batch
+            planes = [mix @ images[number].flatten(1) for number in numbers[seen]]
+            numbers = np.tile(seen, len(numbers) // len(masks))
+            return _planes(planes, images), numbers, self._photometric
+        bands, planes = images.shape[1], []
         # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
-        pixels = images.new_zeros((count, bands, bands + 2, 1))
+        pixels = images.new_zeros((1, bands, bands + 2, 1))
         pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
-        specimen = images.new_zeros((count, 1, bands + 2, 1))
+        specimen = images.new_zeros((1, 1, bands + 2, 1))
         specimen[:, :, -1] = 1
-        if any(op.sees_specimen and op.changes_pixels for op in self._photometric):
-            for i in range(count):
-                total = images[i].flatten(1) @ mask[i].flatten()
-                pixels[i, :, -1, 0] = total / mask[i].sum().clamp_min(1)
-        lit, gain = self._lit(pixels, specimen, draws)
-        gains = torch.ones(count, 1, 1, device=images.device) if gain is None else gain[:, 0]
-        planes = []
-        # one by one: the bits of a matrix product depend on the batch
-        for picture, light, factor in zip(images, lit, gains, strict=True):
+        for row, number in enumerate(numbers):
+            picture = images[number].flatten(1)
+            if any(op.sees_specimen for op in changing):
+                mask = masks[row % len(masks)].flatten().float()
+                pixels[0, :, -1, 0] = (picture @ mask) / mask.sum().clamp_min(1)
+            own = {kind: u[row : row + 1] for kind, u in draws.items()}
+            lit, gain = self._lit(self._photometric, pixels, specimen, own)
+            factor = 1 if gain is None else gain.flatten()
             if lit is pixels:
-                planes.append((mix * factor) @ picture.flatten(1))
+                planes.append((mix * factor) @ picture)
                 continue
-            dark = light[:, bands].clone()
-            weights = mix @ ((light[:, :bands, 0] - dark) * factor)
-            planes.append(torch.addmm(mix @ (dark * factor), weights, picture.flatten(1)))
-        return torch.stack(planes).view(count, len(mix), *images.shape[2:])
+            dark = lit[0, :, bands].clone()
+            weights = mix @ ((lit[0, :, :bands, 0] - dark) * factor)
+            planes.append(torch.addmm(mix @ (dark * factor), weights, picture))
+        return _planes(planes, images), np.arange(len(numbers)), ()
 
     def _lit(
-        self, images: Tensor, mask: Tensor, draws: dict[str, NDArray[np.float64]]
+        self,
+        operations: Sequence[Photometric],
+        images: Tensor,
+        mask: Tensor,
+        draws: dict[str, NDArray[np.float64]],
     ) -> tuple[Tensor, Tensor | None]:
         """(N, C, S, S) pictures after the photometric stage, but for an (N, 1, 1, 1) gain."""
-        if not self._photometric:
+        if not operations:
             return images, None
         gain = np.ones(len(images))
         image = images
-        for op in self._photometric:
+        for op in operations:
             u = draws[op.kind]
             active = u[:, 0] < op.p
             gain = np.where(active, gain * op.gain(u[:, 1:]), gain)
@@ -384,12 +432,69 @@ class Augmenter:
                 mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
 
 
+class _Learned(torch.autograd.Function):
+    """Pictures of views, with a gradient to the pictures they show.
+
+    Every chunk has a graph of its own, so that threads can go back through them; the gradients are
+    summed in the order of the chunks, whichever is done first.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        draw: Callable[[_Order, _Chunk, Tensor, Tensor], None],
+        each: Callable[..., list[Any]],
+        order: _Order,
+        chunks: Sequence[_Chunk],
+        *_: Tensor,
+    ) -> Tensor:
+        whole = order.views.image
+
+        def graph(chunk: _Chunk) -> tuple[slice, Tensor, list[Tensor]]:
+            learned = (order.pictures(chunk.rows), *order.learned())
+            own = [each.detach().requires_grad_() for each in learned]
+            image = torch.empty_like(whole[chunk.rows])
+            with torch.enable_grad():
+                draw(order.learning(*own[1:]), chunk, own[0], image)
+            whole[chunk.rows] = image.detach()
+            return chunk.rows, image, own
+
+        ctx.each, ctx.graphs = each, each(graph, chunks)
+        ctx.numbers, ctx.shape = order.numbers, order.images.shape
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        def back(graph: tuple[slice, Tensor, list[Tensor]]) -> tuple[Tensor, ...]:
+            rows, image, own = graph
+            return torch.autograd.grad(
+                image, own, slopes[0][rows], allow_unused=True, materialize_grads=True
+            )
+
+        found = ctx.each(back, ctx.graphs)
+        images = slopes[0].new_zeros(ctx.shape)
+        for (rows, _, _), (part, *_) in zip(ctx.graphs, found, strict=True):
+            for number, own in zip(ctx.numbers[rows], part, strict=True):
+                images[number] += own
+        others = zip(*(others for _, *others in found), strict=True)
+        return (None, None, None, None, images, *(torch.stack(each).sum(0) for each in others))
+
+
 class _Own(threading.local):
     """What every thread has for itself."""
 
     def __init__(self) -> None:
         self.buffer = torch.empty(0)
         self.noise = torch.Generator()
+
+
+def _each(work: Callable[[_Chunk], Any], chunks: Sequence[_Chunk]) -> list[Any]:
+    return [work(chunk) for chunk in chunks]
+
+
+def _planes(planes: Sequence[Tensor], images: Tensor) -> Tensor:
+    """(R, K, S, S) of R times (K, S * S)."""
+    return torch.stack(tuple(planes)).view(len(planes), -1, *images.shape[2:])
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Threads:
@@ -23,23 +24,21 @@ class Threads:
         self._count = 0
         self._pool: ThreadPoolExecutor | None = None
 
-    def each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
-        """Call ``work`` with every item; an error in one of them is raised."""
+    def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """What ``work`` gives for every item, in their order; an error in one of them is raised."""
         count = torch.get_num_threads()
         if count < 2 or len(items) < 2:
-            for item in items:
-                work(item)
-            return
+            return [work(item) for item in items]
         if self._pool is None or self._count != count:
             self._pool, self._count = _pool(count), count
         inference = torch.is_inference_mode_enabled()
 
-        def one(item: T) -> None:
+        def one(item: T) -> R:
             # a thread begins with modes of its own
             with torch.inference_mode(inference), torch.no_grad():
-                work(item)
+                return work(item)
 
-        list(self._pool.map(one, items))
+        return list(self._pool.map(one, items))
 
 
 def _pool(count: int) -> ThreadPoolExecutor:

@@ -65,14 +65,16 @@ class Viewing:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
         mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
+        in_memory = isinstance(crops.images, np.ndarray)
         both = self.views(
-            torch.from_numpy(crops.images[specimens]),
+            torch.from_numpy(crops.images if in_memory else crops.images[specimens]),
             torch.from_numpy(crops.masks[specimens]),
             seed=self.seed,
             step=step,
             specimens=specimens,
             view=(0, 1),
             mix=None if mix is None else mix.cpu(),
+            rows=specimens if in_memory else None,
         )
         if mix is None:
             inputs = {
