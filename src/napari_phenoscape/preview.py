@@ -56,12 +56,12 @@ def views_of(
         )
         for index in range(-(-count // 2))
     ]
-    fields = [pair.field for pair in each if pair.field is not None]
+    bends = [pair.bends for pair in each if pair.bends is not None]
     return Views(
         torch.cat([pair.image for pair in each]),
         torch.cat([pair.mask for pair in each]),
         torch.cat([pair.matrix for pair in each]),
-        torch.cat(fields) if fields else None,
+        torch.cat(bends) if bends else None,
     ).part(slice(count))
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from napari_phenoscape.augmentations.geometry import (
     shrinkage,
 )
 from napari_phenoscape.augmentations.operation import Operation
+from napari_phenoscape.augmentations.order import Chunk, Learned, Order, chunks_of
 from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.augmentations.threads import Threads
@@ -46,15 +46,25 @@ class Views(NamedTuple):
         True where the view shows specimen.
     matrix : (N, 3, 3)
         Source pixel (x, y, 1) -> view pixel, float32; pixel centres are whole numbers.
-    field : (N, h, w, 2) or None
-        The bend, in view pixels (x, y): view pixel v shows the source point that the matrix takes
-        to v + field(v). None when there is no thin-plate spline.
+    bends : (N, 8, 2) or None
+        What of the `RandomThinPlateSpline.bend_basis` makes the `field`.
     """
 
     image: Tensor
     mask: Tensor
     matrix: Tensor
-    field: Tensor | None
+    bends: Tensor | None
+
+    @property
+    def field(self) -> Tensor | None:
+        """(N, h, w, 2) bend, in view pixels (x, y).
+
+        View pixel v shows the source point that the matrix takes to v + field(v). None when there
+        is no thin-plate spline.
+        """
+        if self.bends is None:
+            return None
+        return Warp(self.image.shape[-1], False, True).field(self.bends)
 
     def part(self, rows: slice) -> Views:
         """Some of them."""
@@ -62,52 +72,8 @@ class Views(NamedTuple):
             self.image[rows],
             self.mask[rows],
             self.matrix[rows],
-            None if self.field is None else self.field[rows],
+            None if self.bends is None else self.bends[rows],
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Order:
-    """What is asked of one call, and where it goes; rows are those of the views.
-
-    ``numbers`` says which of the ``images`` each row is of, and ``photometric`` what is still to be
-    done to them.
-    """
-
-    images: Tensor
-    numbers: NDArray[np.int64]
-    photometric: Sequence[Photometric]
-    masks: Tensor
-    draws: dict[str, NDArray[np.float64]]
-    matrix: NDArray[np.float64]
-    bends: NDArray[np.float64] | None
-    warp: Warp
-    fill: Tensor
-    units: dict[str, Tensor]
-    views: Views
-
-    def pictures(self, rows: slice) -> Tensor:
-        """(n, C, S, S); where they are neighbours, not copied."""
-        numbers = self.numbers[rows]
-        if (np.diff(numbers) == 1).all():
-            return self.images[numbers[0] : numbers[-1] + 1]
-        return self.images[torch.from_numpy(numbers).to(self.images.device)]
-
-    def learned(self) -> tuple[Tensor, ...]:
-        """What there may be a gradient to, beside the pictures."""
-        return (self.fill, *self.units.values())
-
-    def learning(self, fill: Tensor, *units: Tensor) -> _Order:
-        """The same, with others of these."""
-        return replace(self, fill=fill, units=dict(zip(self.units, units, strict=True)))
-
-
-class _Chunk(NamedTuple):
-    """Views made together: neighbours, and of the same shrinkage, which is one prefilter."""
-
-    rows: slice
-    specimens: slice
-    shrink: int
 
 
 class Augmenter:
@@ -146,7 +112,6 @@ class Augmenter:
         ]
         self._filters = [op for op in self.operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
-        self._projective = any(isinstance(op, RandomPerspective) for op in self.operations)
         self._bend = next(
             (o for o in self.operations if isinstance(o, RandomThinPlateSpline)), None
         )
@@ -157,6 +122,8 @@ class Augmenter:
             op.kind: torch.as_tensor(op.unit(self._scene)) for op in self._filters
         }
         self._noisy = {op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)}
+        projective = any(isinstance(op, RandomPerspective) for op in self.operations)
+        self._warp = Warp(size, projective, self._bend is not None)
         self._threads = Threads()
         self._own = _Own()
 
@@ -215,36 +182,24 @@ class Augmenter:
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(device),
-            None
-            if bends is None
-            else images.new_zeros((count, size, size, 2), dtype=torch.float32),
+            None if bends is None else torch.from_numpy(bends.astype(np.float32)).to(device),
         )
-        warp = Warp(side, size, self._projective, bends is not None, device)
+        factors = self._warp.factors(matrix, side, bends).to(device)
         units = self._unit_of(mix, device)
-        order = _Order(
-            images, numbers, photometric, masks, draws, matrix, bends, warp, fill, units, views
-        )
+        order = Order(images, numbers, photometric, masks, draws, factors, fill, units, views)
         together = max(count, 1)
         if device.type == "cpu":
             together = max(1, CHUNK_VALUES // (images.shape[1] * max(side, size) ** 2))
-        chunks = [
-            _Chunk(slice(start, stop), slice(start - first, stop - first), shrink)
-            for first in range(0, count, max(1, number))
-            for start, stop, shrink in _chunks(
-                shrinkage(matrix, size), first, first + number, together
-            )
-        ]
-        # both views of a specimen at once: what the one has read, the other finds in the cache
-        chunks.sort(key=lambda chunk: chunk.specimens.start)
-        each = self._threads.each if device.type == "cpu" else _each
+        chunks = chunks_of(shrinkage(matrix, size), number, together)
+        each = self._threads.each if device.type == "cpu" else map
         if images.requires_grad and torch.is_grad_enabled():
-            image = _Learned.apply(self._draw, each, order, chunks, images, *order.learned())
+            image = Learned.apply(self._draw, each, order, chunks, images, *order.learned())
             return views._replace(image=image)
 
-        def draw(chunk: _Chunk) -> None:
+        def draw(chunk: Chunk) -> None:
             self._draw(order, chunk, order.pictures(chunk.rows), views.image[chunk.rows])
 
-        each(draw, chunks)
+        list(each(draw, chunks))
         return views
 
     def _draws(
@@ -286,20 +241,18 @@ class Augmenter:
             if kind in self._noisy
         }
 
-    def _draw(self, order: _Order, chunk: _Chunk, pictures: Tensor, image: Tensor) -> None:
+    def _draw(self, order: Order, chunk: Chunk, pictures: Tensor, image: Tensor) -> None:
         """Fill some rows of the views: ``image`` (n, C, h, w) from ``pictures`` (n, C, S, S)."""
         rows, shrink, size = chunk.rows, chunk.shrink, self.size
         mask = order.masks[chunk.specimens].float()
         side, cpu = pictures.shape[-1], pictures.device.type == "cpu"
         draws = {kind: u[rows] for kind, u in order.draws.items()}
         source, gain = self._lit(order.photometric, pictures, mask, draws)
-        bends = None if order.bends is None else order.bends[rows]
-        views = order.views.part(rows)
-        grid = order.warp(order.matrix[rows], bends, views.field)
+        grid = self._warp(order.factors[rows])
         shown, seen = self._seen(mask, grid)
         visible = shown.clone() if self._mixes_pixels else shown
         self._erase(draws, visible, seen)
-        views.mask.copy_(seen)
+        order.views.mask[rows] = seen
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
@@ -338,7 +291,7 @@ class Augmenter:
         draws: dict[str, NDArray[np.float64]],
         mix: Tensor,
     ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
-        """(R, K, S, S) mixes of the pictures, and what `_Order` says of them.
+        """(R, K, S, S) mixes of the pictures, and what `Order` says of them.
 
         The photometric stage is affine in a pixel's spectrum, so what it does to the unit spectra
         and to darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b. Where it is
@@ -432,64 +385,12 @@ class Augmenter:
                 mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
 
 
-class _Learned(torch.autograd.Function):
-    """Pictures of views, with a gradient to the pictures they show.
-
-    Every chunk has a graph of its own, so that threads can go back through them; the gradients are
-    summed in the order of the chunks, whichever is done first.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        draw: Callable[[_Order, _Chunk, Tensor, Tensor], None],
-        each: Callable[..., list[Any]],
-        order: _Order,
-        chunks: Sequence[_Chunk],
-        *_: Tensor,
-    ) -> Tensor:
-        whole = order.views.image
-
-        def graph(chunk: _Chunk) -> tuple[slice, Tensor, list[Tensor]]:
-            learned = (order.pictures(chunk.rows), *order.learned())
-            own = [each.detach().requires_grad_() for each in learned]
-            image = torch.empty_like(whole[chunk.rows])
-            with torch.enable_grad():
-                draw(order.learning(*own[1:]), chunk, own[0], image)
-            whole[chunk.rows] = image.detach()
-            return chunk.rows, image, own
-
-        ctx.each, ctx.graphs = each, each(graph, chunks)
-        ctx.numbers, ctx.shape = order.numbers, order.images.shape
-        return whole
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        def back(graph: tuple[slice, Tensor, list[Tensor]]) -> tuple[Tensor, ...]:
-            rows, image, own = graph
-            return torch.autograd.grad(
-                image, own, slopes[0][rows], allow_unused=True, materialize_grads=True
-            )
-
-        found = ctx.each(back, ctx.graphs)
-        images = slopes[0].new_zeros(ctx.shape)
-        for (rows, _, _), (part, *_) in zip(ctx.graphs, found, strict=True):
-            for number, own in zip(ctx.numbers[rows], part, strict=True):
-                images[number] += own
-        others = zip(*(others for _, *others in found), strict=True)
-        return (None, None, None, None, images, *(torch.stack(each).sum(0) for each in others))
-
-
 class _Own(threading.local):
     """What every thread has for itself."""
 
     def __init__(self) -> None:
         self.buffer = torch.empty(0)
         self.noise = torch.Generator()
-
-
-def _each(work: Callable[[_Chunk], Any], chunks: Sequence[_Chunk]) -> list[Any]:
-    return [work(chunk) for chunk in chunks]
 
 
 def _planes(planes: Sequence[Tensor], images: Tensor) -> Tensor:
@@ -518,14 +419,3 @@ def _runs(active: NDArray[np.bool_]) -> Iterator[slice]:
         elif not on and start is not None:
             yield slice(start, row)
             start = None
-
-
-def _chunks(
-    shrink: NDArray[np.int64], first: int, end: int, together: int
-) -> Iterator[tuple[int, int, int]]:
-    """First row, end and shrinkage of neighbours of the same, ``together`` of them at most."""
-    start = first
-    for stop in range(first + 1, end + 1):
-        if stop == end or stop - start == together or shrink[stop] != shrink[start]:
-            yield start, stop, int(shrink[start])
-            start = stop

@@ -15,76 +15,76 @@ Floats = NDArray[np.float64]
 class Warp:
     """Makes the places at which views are sampled.
 
+    A place is linear in what is known of a pixel of the view, `RandomThinPlateSpline.bend_basis`
+    (without bends its 1, x and y): one small matrix product for each view.
+
     Parameters
     ----------
-    side, size
-        Of source and view, pixels.
+    size
+        Of the view, pixels.
     projective
         Whether any matrix has a perspective.
     bends
         Whether there are bends.
     """
 
-    def __init__(
-        self, side: int, size: int, projective: bool, bends: bool, device: torch.device
-    ) -> None:
-        self.size, self.device = size, device
+    def __init__(self, size: int, projective: bool, bends: bool) -> None:
+        self.size = size
         self._rows = 3 if projective else 2
-        self._normalise = np.array(
-            [[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]]
-        )
-        if bends:
-            basis = RandomThinPlateSpline.bend_basis(size).reshape(8, -1)
-            self._basis = self._tensor(basis)
+        basis = RandomThinPlateSpline.bend_basis(size).reshape(8, -1)
+        self._basis = torch.from_numpy(basis if bends else basis[5:]).float()
 
-    def __call__(
-        self, matrices: Floats, weights: Floats | None = None, bends: Tensor | None = None
-    ) -> Tensor:
-        """(N, h, w, 2) places (x, y), -1 to 1 from edge to edge of the source.
+    def factors(self, matrices: Floats, side: int, weights: Floats | None = None) -> Tensor:
+        """(N, 8, 8), of which the call wants any: what the basis is multiplied with.
 
         Parameters
         ----------
         matrices : (N, 3, 3)
             Source pixel -> view pixel.
+        side
+            Of the source, pixels.
         weights : (N, 8, 2) or None
-            Of the `RandomThinPlateSpline.bend_basis`, for bends in view pixels.
-        bends : (N, h, w, 2)
-            Zeros, to be filled with the bends of the ``weights``.
+            Of the basis, for bends in view pixels.
         """
-        size = self.size
-        back = self._normalise @ np.linalg.inv(matrices)
-        centre = (size - 1) / 2
+        half, centre = self.size / 2, (self.size - 1) / 2
+        # view pixel x = centre + half u, u being the basis' coordinate; the same for y
+        pixel = np.zeros((len(matrices), 3, len(self._basis)))
+        pixel[:, 2, -3] = 1
+        pixel[:, :2, -3] = centre
+        pixel[:, 0, -2] = pixel[:, 1, -1] = half
+        if weights is not None:
+            pixel[:, :2] += weights.mT
+        # source pixels, -1 to 1 from edge to edge; depth 1 at the centre of the view
+        normalise = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
+        back = normalise @ np.linalg.inv(matrices)
         back /= (back[:, 2] @ [centre, centre, 1])[:, None, None]
-        # x, y and, where there is a perspective, the depth: factors of view x, view y and 1
-        rows, line = back[:, : self._rows], np.arange(size)
-        across, down = rows[..., :1] * line, rows[..., 1:2] * line + rows[..., 2:]
-        found = self._tensor(across)[..., None, :] + self._tensor(down)[..., None]
-        if weights is not None and bends is not None:
-            for i in np.flatnonzero(weights.any((1, 2))):
-                found[i] = self._combined(_bent(rows[i], weights[i], size))
-                torch.complex(*self._combined(weights[i].T), out=torch.view_as_complex(bends[i]))
+        # x, y and, where there is a perspective, the depth. The bits of a product depend on where
+        # in memory it stands: each begins at a multiple of 256 bytes
+        found = np.zeros((len(matrices), 8, 8), np.float32)
+        found[:, : self._rows, : len(self._basis)] = (back @ pixel)[:, : self._rows]
+        return torch.from_numpy(found)
+
+    def __call__(self, factors: Tensor) -> Tensor:
+        """(N, h, w, 2) places (x, y), -1 to 1 from edge to edge of the source."""
+        basis = self._basis.to(factors.device)
+        found = _products(factors[:, : self._rows, : len(basis)], basis)
         if self._rows == 3:
             # behind the camera there is nothing to see: so small a depth puts it far outside
             found[:, :2] /= found[:, 2:].clamp_min_(1e-6)
         # as complex numbers x and y are put side by side several times faster than by a stack
-        return torch.view_as_real(torch.complex(found[:, 0], found[:, 1]))
+        places = torch.view_as_real(torch.complex(found[:, 0], found[:, 1]))
+        return places.view(-1, self.size, self.size, 2)
 
-    def _combined(self, factors: Floats) -> Tensor:
-        """(n, h, w) sums of the bend basis, with (n, 8) factors."""
-        # in memory of its own and for one view: the bits of a matrix product depend on the batch,
-        # and on where in memory it stands
-        return (self._tensor(factors) @ self._basis).view(-1, self.size, self.size)
-
-    def _tensor(self, values: Floats) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self.device)
+    def field(self, weights: Tensor) -> Tensor:
+        """(N, h, w, 2) bends in view pixels, of (N, 8, 2) weights of the basis."""
+        bends = weights.mT @ self._basis.to(weights.device)
+        return bends.view(-1, 2, self.size, self.size).permute(0, 2, 3, 1)
 
 
-def _bent(rows: Floats, weights: Floats, size: int) -> Floats:
-    """(n, 8) factors of the bend basis: the (n, 3) rows, where each pixel lies its bend away."""
-    places = weights.copy()
-    # pixel x = (size - 1) / 2 + size / 2 u, u being the basis' coordinate; the same for y
-    places[5] += (size - 1) / 2
-    places[[6, 7], [0, 1]] += size / 2
-    factors: Floats = rows[:, :2] @ places.T
-    factors[:, 5] += rows[:, 2]
-    return factors
+def _products(factors: Tensor, basis: Tensor) -> Tensor:
+    """(N, rows, pixels), one by one: their bits must not depend on N."""
+    rows, pixels = factors.shape[1], basis.shape[1]
+    found = basis.new_empty((len(factors), rows, -(-pixels // 16) * 16))[..., :pixels]
+    for one, place in zip(factors, found, strict=True):
+        torch.mm(one, basis, out=place)
+    return found
