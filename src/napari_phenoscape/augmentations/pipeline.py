@@ -265,6 +265,9 @@ class Augmenter:
             fill, pixels = order.fill[:, part], source[:, part]
             if shrink > 1:
                 pixels = avg_pool2d(pad(pixels, (0, -side % shrink) * 2, mode="replicate"), shrink)
+            if cpu:
+                # read in order it comes fast, and lies in the cache when it is sampled in any order
+                pixels.detach().sum()
             view = grid_sample(pixels, grid, padding_mode="border", align_corners=False)
             if gain is not None:
                 view.mul_(gain)
