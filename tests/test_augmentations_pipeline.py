@@ -535,6 +535,18 @@ def test_a_view_has_the_same_bits_with_any_number_of_threads():
     assert digests[0] == digests[1] == digests[2]
 
 
+@pytest.mark.parametrize("channels", [3, 92], ids=["several at once", "one at a time"])
+def test_pictures_named_by_row_give_the_views_of_their_copies(channels):
+    images, masks = _many(channels=channels, side=64)
+    fill = np.zeros(channels, np.float32)
+    make = Augmenter((*GEOMETRY, *OTHERS), _bands(channels), fill, 40, "remove")
+    rows = np.array([10, 2, 3, 4, 0])
+    asked = {"seed": 5, "step": 3, "specimens": rows, "view": (0, 1)}
+    copied = make(images[rows], masks[rows], **asked)
+    named = make(images, masks[rows], **asked, rows=rows)
+    assert [_digest(named, i) for i in range(10)] == [_digest(copied, i) for i in range(10)]
+
+
 def test_both_views_in_one_call_are_the_views_of_two_calls():
     images, masks = _many()
     make = Augmenter((*GEOMETRY, *OTHERS), _bands(6), np.zeros(6, np.float32), 40, "remove")

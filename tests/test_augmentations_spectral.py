@@ -60,6 +60,12 @@ COMMUTING: tuple[Operation, ...] = (
 )
 
 
+#: The same, and what is left of the photometric stage is one factor for all bands.
+COMMON_GAIN = tuple(
+    op for op in COMMUTING if not (isinstance(op, Photometric) and op.changes_pixels)
+)
+
+
 def _spectrum(count: int) -> tuple[Band, ...]:
     return tuple(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
 
@@ -116,7 +122,8 @@ def test_mixing_first_equals_mixing_last(operations, side, background):
     assert torch.equal(first.matrix, last.matrix)
 
 
-def test_learned_curves_get_the_same_gradient_from_mixing_first():
+@pytest.mark.parametrize("operations", [COMMUTING, COMMON_GAIN], ids=["all", "common gain"])
+def test_learned_curves_get_the_same_gradient_from_mixing_first(operations):
     bands = _spectrum(60)
     images, weight = _random(5, 60, 24, 24), _random(5, 8, 20, 20)
     stem = ResponseCurves(SpectralResponse(curves=8), bands, np.full(60, 0.4), np.full(60, 0.2))
@@ -128,14 +135,37 @@ def test_learned_curves_get_the_same_gradient_from_mixing_first():
         assert found is not None
         return found.clone()
 
-    last = stem(_made(COMMUTING, images, size=20).image)
-    mixed = _made(COMMUTING, images, size=20, mix=stem.matrix()).image
+    last = stem(_made(operations, images, size=20).image)
+    mixed = _made(operations, images, size=20, mix=stem.matrix()).image
     first = mixed - stem.offset()[:, None, None]
     torch.testing.assert_close(first, last, atol=1e-5, rtol=1e-5)
     expected = gradient(last)
     torch.testing.assert_close(
         gradient(first), expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3
     )
+
+
+@pytest.mark.parametrize("operations", [COMMUTING, COMMON_GAIN], ids=["all", "common gain"])
+def test_gradient_of_two_views_does_not_depend_on_which_thread_is_done_first(operations):
+    images, masks = _random(7, 40, 24, 24), torch.ones(7, 1, 24, 24, dtype=torch.bool)
+    weight, numbers = _random(14, 5, 20, 20), np.arange(7)
+    mix = ((_random(5, 40) - 0.3) / 10).requires_grad_()
+    noisy = (*operations, RandomGaussianNoise(p=0.7))
+    make = Augmenter(noisy, _spectrum(40), np.full(40, 0.4, np.float32), 20, "remove")
+
+    def gradient(view: int | tuple[int, ...], weight: torch.Tensor) -> torch.Tensor:
+        views = make(images, masks, seed=5, step=3, specimens=numbers, view=view, mix=mix)
+        return torch.autograd.grad((views.image * weight).sum(), mix)[0]
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        found = [gradient((0, 1), weight) for _ in range(5)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], again) for again in found)
+    expected = gradient(0, weight[:7]) + gradient(1, weight[7:])
+    torch.testing.assert_close(found[0], expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
 
 
 @pytest.mark.parametrize("kind", [RandomGaussianNoise, RandomSensorNoise])
