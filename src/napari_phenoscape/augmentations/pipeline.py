@@ -31,8 +31,8 @@ from napari_phenoscape.augmentations.warp import Warp
 from napari_phenoscape.cube import Band
 
 #: Values that a thread works on at once, of several specimens or of some bands of one: few enough
-#: for its core's cache, which is several times faster than memory.
-CHUNK_VALUES = 2**19
+#: to stay in the cache, and so many that the time between two operations does not count.
+CHUNK_VALUES = 2**20
 
 
 class Views(NamedTuple):
@@ -278,8 +278,8 @@ class Augmenter:
                 u = draws[op.kind]
                 unit = order.units.get(op.kind, fill)
                 unit = unit[part] if alone else unit
-                for run in _runs(u[:, 0] < op.p):
-                    op.apply(view[run], u[run, 1:], first, unit, self._own.noise)
+                for on, some in _active(u[:, 0] < op.p, view):
+                    op.apply(some, u[on, 1:], first, unit, self._own.noise)
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is 20 times slower
             if view.requires_grad:
                 image[:, part] = torch.lerp(fill, view, visible)
@@ -349,12 +349,12 @@ class Augmenter:
                 continue
             if image is images:
                 image = self._copied(images)
-            for run in _runs(active):
+            for rows, some in _active(active, image):
                 if op.needs_exposure:
                     # of these only: when a gain is applied must not depend on other specimens
-                    image[run] *= image.new_tensor(gain[run]).view(-1, 1, 1, 1)
-                    gain[run] = 1
-                op.apply(image[run], mask[run], u[run, 1:], self._scene)
+                    some *= some.new_tensor(gain[rows]).view(-1, 1, 1, 1)
+                    gain[rows] = 1
+                op.apply(some, mask[rows], u[rows, 1:], self._scene)
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
 
     def _copied(self, images: Tensor) -> Tensor:
@@ -413,12 +413,21 @@ def _bounds(masks: Tensor) -> NDArray[np.float64]:
     return bounds
 
 
-def _runs(active: NDArray[np.bool_]) -> Iterator[slice]:
-    """Neighbouring rows that are active: as slices, which copy nothing."""
-    start = None
-    for row, on in enumerate((*active.tolist(), False)):
-        if on and start is None:
-            start = row
-        elif not on and start is not None:
-            yield slice(start, row)
-            start = None
+def _active(
+    active: NDArray[np.bool_], images: Tensor
+) -> Iterator[tuple[slice | NDArray[np.intp], Tensor]]:
+    """Which of the images are active, and these to be changed; nothing where none is.
+
+    Neighbours are a part of the images. Others are copied and written back: a few numbers at a time
+    would take longer.
+    """
+    rows = np.flatnonzero(active)
+    if not len(rows):
+        return
+    if rows[-1] - rows[0] < len(rows):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        yield part, images[part]
+        return
+    some = images[rows]
+    yield rows, some
+    images[rows] = some
