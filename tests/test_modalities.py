@@ -20,9 +20,9 @@ from napari_phenoscape.cli import app
 from napari_phenoscape.clustering import KMeans
 from napari_phenoscape.collection import Folder
 from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
-from napari_phenoscape.errors import CheckpointError, CollectionError
+from napari_phenoscape.errors import BandMismatchError, CheckpointError, CollectionError
 from napari_phenoscape.evaluation.worth import evaluate
-from napari_phenoscape.events import result
+from napari_phenoscape.events import Notice, result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.export import export, load_encoder
 from napari_phenoscape.report import cluster_run
@@ -147,6 +147,41 @@ def test_specimens_that_lack_a_modality_train_and_embed(mixed: Experiment) -> No
     np.testing.assert_allclose(spaces["joint"].x[lacking], spaces["rgb"].x[lacking], rtol=1e-5)
     again = read_embeddings(embeddings_path(run, "uv"))
     np.testing.assert_array_equal(again.x, spaces["uv"].x)
+
+
+def test_photographs_that_all_lack_a_modality_embed_with_a_run_that_has_it(
+    mixed: Experiment, tmp_path: Path
+) -> None:
+    run = result(train(mixed))
+    own = result(embed(run))
+    assert isinstance(mixed.collection, Folder)
+    for path in mixed.collection.path.rglob("z*.tif"):
+        shutil.copy(path, tmp_path)
+    source = Folder(path=tmp_path, pattern="*.tif", metadata=None)
+    notices = [event.message for event in embed(run, source) if isinstance(event, Notice)]
+    assert any("Without the modality 'uv': 8 of 8 specimens" in words for words in notices)
+    lacking = own["rgb"].table["filename"].str.startswith("z").to_numpy()
+    for space in ("rgb", "joint"):
+        found = read_embeddings(embeddings_path(run, "" if space == "joint" else space))
+        np.testing.assert_allclose(found.x, own[space].x[lacking], atol=1e-5)
+    assert np.isnan(read_embeddings(embeddings_path(run, "uv")).x).all()
+    assert len(result(cluster_run(run, KMeans(clusters=2))).labels) == 8
+
+
+def test_photographs_without_any_modality_of_a_run_are_refused(
+    mixed: Experiment, tmp_path: Path
+) -> None:
+    apart = mixed.model_copy(update={"modalities": ("uv",), "collection": mixed.collection})
+    assert isinstance(mixed.collection, Folder)
+    stacks = Folder(path=mixed.collection.path, pattern="*/F*.tif", metadata=None)
+    run = result(train(apart.model_copy(update={"collection": stacks})))
+    shutil.copytree(mixed.collection.path, tmp_path / "photographs")
+    (tmp_path / "photographs" / "metadata.csv").unlink()
+    for path in (tmp_path / "photographs").rglob("F*.tif"):
+        path.unlink()
+    source = Folder(path=tmp_path / "photographs", pattern="*/*.tif", metadata=None)
+    with pytest.raises(BandMismatchError, match="has no bands for the modality 'uv'"):
+        result(embed(run, source))
 
 
 def test_a_batch_in_chunks_has_the_gradient_of_the_whole_where_modalities_are_missing(

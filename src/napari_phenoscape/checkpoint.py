@@ -35,10 +35,13 @@ class State:
         Optimiser steps done.
     bands
         Bands of each modality, in the order of the encoder's input.
+    mean
+        Reflectance of each of these over the collection; views are filled with it.
     """
 
     step: int
     bands: dict[str, tuple[Band, ...]]
+    mean: dict[str, tuple[float, ...]]
 
 
 def save_checkpoint(
@@ -99,13 +102,14 @@ def last_checkpoint(run: Path) -> Path:
 
 
 def read_state(checkpoint: Path) -> State:
-    """Step and bands of a checkpoint."""
+    """Step, bands and their means of a checkpoint."""
     try:
         fields = json.loads((checkpoint / STATE).read_text("utf-8"))
         bands = {
             name: tuple(Band(**band) for band in listed) for name, listed in fields["bands"].items()
         }
-        return State(step=fields["step"], bands=bands)
+        mean = {name: tuple(map(float, listed)) for name, listed in fields["mean"].items()}
+        return State(step=fields["step"], bands=bands, mean=mean)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
+from napari_phenoscape.checkpoint import State, last_checkpoint, load_weights, read_state
 from napari_phenoscape.collection import AnySource, Collection
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
@@ -23,7 +23,7 @@ from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import build_model, specimens_of
+from napari_phenoscape.training import build_model, specimens_for
 
 if TYPE_CHECKING:
     import torch
@@ -186,6 +186,7 @@ class _Restored:
     source: AnySource
     collection: Collection
     crops: Crops
+    state: State
     model: SimCLR
     device: torch.device
 
@@ -222,26 +223,36 @@ def _restored(
     experiment = read_experiment(run)
     checkpoint = last_checkpoint(run)
     source = source or experiment.collection
-    collection, crops = yield from specimens_of(experiment, source)
+    collection, crops = yield from specimens_for(run, source)
+    state = read_state(checkpoint)
     if not isinstance(experiment.encoder.stem, SpectralResponse):
-        _check_bands(crops, read_state(checkpoint).bands, run)
+        _check_bands(crops, state.bands, run)
     net = build_model(experiment, crops, pretrained=untrained)
     if not untrained:
         load_weights(checkpoint, net, averaged=True)
     home = fabric(experiment.runtime)
     model = home.setup(net)
     net.eval()
-    return _Restored(experiment, source, collection, crops, model, home.device)
+    return _Restored(experiment, source, collection, crops, state, model, home.device)
 
 
 def _whole(restored: _Restored) -> Augmenter:
-    """Whole specimens, as they are."""
+    """Whole specimens, as they are.
+
+    Around them is what was around them in training, whatever specimens are embedded beside them;
+    in bands that the run does not know, their own mean.
+    """
     from napari_phenoscape.augmentations.pipeline import Augmenter
 
+    crops, state = restored.crops, restored.state
+    fill = crops.mean.copy()
+    for name, bands in crops.modality_bands.items():
+        if bands == state.bands[name]:
+            fill[crops.modalities[name]] = state.mean[name]
     return Augmenter(
         (),
-        bands=restored.crops.bands,
-        fill=restored.crops.mean,
+        bands=crops.bands,
+        fill=fill,
         size=restored.experiment.image_size,
         background=restored.experiment.background,
     )

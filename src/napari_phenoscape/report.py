@@ -20,7 +20,7 @@ from napari_phenoscape.layers.views import pictures
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.spectral import FALSE_COLOUR
-from napari_phenoscape.training import specimens_of
+from napari_phenoscape.training import specimens_for
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64
@@ -69,8 +69,10 @@ def cluster_panel(
     """
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
-    _, crops = yield from specimens_of(experiment, embeddings.source)
+    _, crops = yield from specimens_for(run, embeddings.source)
     shown = pictures(crops.bands).get(FALSE_COLOUR)
+    if shown and not crops.measured[list(shown)].all():
+        shown = None
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(

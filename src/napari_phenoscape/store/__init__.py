@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.collection import Collection
-from napari_phenoscape.cube import Modality
+from napari_phenoscape.cube import Band, Modality
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Notice, Progress, Saved
 from napari_phenoscape.store.crops import Crops
@@ -41,6 +42,7 @@ def prepare(
     *,
     keep: bool = False,
     processes: int = 1,
+    known: Mapping[str, tuple[Band, ...]] = MappingProxyType({}),
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
 
@@ -67,6 +69,8 @@ def prepare(
         Write them whatever their size.
     processes
         How many processes on this machine read the same crops at once.
+    known
+        Bands of modalities that no specimen need have, by name.
 
     Raises
     ------
@@ -79,16 +83,16 @@ def prepare(
         The folder cannot be written.
     """
     if folder is None:
-        reading = Reading(collection, modalities, size, preparation)
+        reading = Reading(collection, modalities, size, preparation, known)
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
-        home = folder.absolute() / key_of(collection, modalities, size, preparation)
+        home = folder.absolute() / key_of(collection, modalities, size, preparation, known)
         found, damage = _found(home)
         if damage:
             yield Notice(damage)
         if found is None:
-            reading = Reading(collection, modalities, size, preparation)
+            reading = Reading(collection, modalities, size, preparation, known)
             free = psutil.virtual_memory().available
             small = reading.bytes() * processes <= preparation.memory_share * free
             if small and not keep and not damage:

@@ -63,6 +63,19 @@ class Crops:
         }
 
     @property
+    def modality_mean(self) -> dict[str, tuple[float, ...]]:
+        """Name of a modality → mean of its bands."""
+        return {name: tuple(self.mean[i].tolist()) for name, i in self.modalities.items()}
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(C,) True for the bands that any specimen has."""
+        found = np.zeros(len(self.bands), dtype=np.bool_)
+        for name, index in self.modalities.items():
+            found[index] |= self.present[name].any()
+        return found
+
+    @property
     def lacking(self) -> str:
         """How many specimens lack which modality, in sentences; empty when none does."""
         absent = {name: np.flatnonzero(~there) for name, there in self.present.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -74,7 +74,11 @@ class Writer:
 
 
 def key_of(
-    collection: Collection, modalities: Sequence[Modality], size: int, preparation: Preparation
+    collection: Collection,
+    modalities: Sequence[Modality],
+    size: int,
+    preparation: Preparation,
+    known: Mapping[str, tuple[Band, ...]],
 ) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
     # a file that is not there is missed by who reads it, in words
@@ -84,6 +88,7 @@ def key_of(
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
         "size": size,
         "read_as": collection.source.read_as.model_dump(mode="json"),
+        "known": {name: [asdict(band) for band in bands] for name, bands in known.items()},
         "bin_bands": preparation.bin_bands,
         "precision": preparation.precision,
         "specimens": [

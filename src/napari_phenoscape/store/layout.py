@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +46,19 @@ class Layout:
         return place, frozenset(modality.name for modality in seen)
 
 
-def layout_of(modalities: Sequence[Modality], cubes: Iterable[Cube]) -> Layout:
+def layout_of(
+    modalities: Sequence[Modality],
+    cubes: Iterable[Cube],
+    known: Mapping[str, tuple[Band, ...]],
+) -> Layout:
     """Bands of all modalities, each once, as the first cube that has a modality says.
+
+    ``known`` says them of modalities that no cube need have.
 
     Raises
     ------
     BandMismatchError
-        No cube has the bands of one of the modalities.
+        No cube has the bands of one of the others.
     """
     examples: dict[str, Cube] = {}
     for cube in cubes:
@@ -61,6 +67,9 @@ def layout_of(modalities: Sequence[Modality], cubes: Iterable[Cube]) -> Layout:
             break
     chosen = {}
     for modality in modalities:
+        if modality.name in known and modality.name not in examples:
+            chosen[modality.name] = list(known[modality.name])
+            continue
         # where no cube has its bands, the last one says what is missing
         example = examples.get(modality.name, cube)
         chosen[modality.name] = [example.bands[i] for i in modality.indices(example)]

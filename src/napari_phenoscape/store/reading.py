@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.collection import Collection, Specimen
-from napari_phenoscape.cube import Cube, Modality, describe
+from napari_phenoscape.cube import Band, Cube, Modality, describe
 from napari_phenoscape.derived import binned, cropped
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Progress
@@ -33,7 +33,9 @@ class Reading:
         modalities: Sequence[Modality],
         size: int,
         preparation: Preparation,
+        known: Mapping[str, tuple[Band, ...]],
     ) -> None:
+        self.known = known
         self.collection, self.modalities = collection, modalities
         self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
         self._bin = preparation.bin_bands
@@ -41,7 +43,7 @@ class Reading:
         self._first = next(self._cubes)
         # others are looked at only as far as the first lacks a modality
         others = (cube for cube, _, _ in islice(_cubes(collection, self._bin, modalities), 1, None))
-        self.layout = layout_of(modalities, chain([self._first[0]], others))
+        self.layout = layout_of(modalities, chain([self._first[0]], others), known)
         self.shape = len(collection.specimens), len(self.layout.bands), size, size
 
     def bytes(self, each: int = 4) -> int:
@@ -68,12 +70,12 @@ class Reading:
                 specimen = self.collection.specimens[i]
                 image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
                 image = self._rounded(image, specimen.id)
-                statistics.add(image, mask)
+                statistics.add(image, mask, place)
                 add(image, mask)
                 for name in seen:
                     present[name][i] = True
                 yield Progress("reading specimens", i + 1, number)
-        _check_present(present, ids)
+        _check_present(present, ids, self.known)
         mean, std = statistics.result()
         return Crops(
             np.empty((0, *self.shape[1:]), np.float32),
@@ -221,9 +223,13 @@ def _scaled(height: int, width: int, size: int) -> tuple[int, int]:
     return max(1, round(height * size / longest)), max(1, round(width * size / longest))
 
 
-def _check_present(present: dict[str, NDArray[np.bool_]], ids: tuple[str, ...]) -> None:
+def _check_present(
+    present: dict[str, NDArray[np.bool_]],
+    ids: tuple[str, ...],
+    known: Mapping[str, tuple[Band, ...]],
+) -> None:
     for name, having in present.items():
-        if having.sum() < 2:
+        if having.sum() < 2 and name not in known:
             raise CollectionError(
                 f"Only '{ids[int(having.argmax())]}' has bands of the modality '{name}'; at least "
                 "2 specimens were expected, since specimens are compared. Leave the modality out, "

@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.checkpoint import (
     State,
     checkpoints,
+    last_checkpoint,
     load_encoders,
     load_optimizer,
     load_weights,
@@ -30,7 +32,7 @@ from napari_phenoscape.checkpoint import (
     tidy,
 )
 from napari_phenoscape.collection import AnySource, Collection, collect
-from napari_phenoscape.cube import as_modality
+from napari_phenoscape.cube import Band, as_modality
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
@@ -71,6 +73,7 @@ __all__ = [
     "canvas_size",
     "crops_of",
     "learning_rate",
+    "specimens_for",
     "specimens_of",
     "train",
 ]
@@ -176,10 +179,33 @@ def specimens_of(
     return collection, (yield from crops_of(experiment, collection, keep=keep))
 
 
+def specimens_for(
+    run: Path, source: AnySource | None
+) -> Generator[Event, None, tuple[Collection, Crops]]:
+    """Find and read the specimens of a run, or of another source.
+
+    All of the others may lack a modality of the run, e.g. be photographs in RGB.
+    """
+    experiment = read_experiment(run)
+    if source is None or source == experiment.collection:
+        return (yield from specimens_of(experiment))
+    collection = yield from collect(source)
+    known = read_state(last_checkpoint(run)).bands
+    return collection, (yield from crops_of(experiment, collection, known=known))
+
+
 def crops_of(
-    experiment: Experiment, collection: Collection, *, keep: bool = False
+    experiment: Experiment,
+    collection: Collection,
+    *,
+    keep: bool = False,
+    known: Mapping[str, tuple[Band, ...]] = MappingProxyType({}),
 ) -> Generator[Event, None, Crops]:
-    """Specimens as an experiment prepares them; ``keep`` writes them to disk in any case."""
+    """Specimens as an experiment prepares them.
+
+    ``keep`` writes them to disk in any case; ``known`` are the bands of modalities that no
+    specimen need have.
+    """
     from napari_phenoscape.runtime import world
 
     modalities = [as_modality(given) for given in experiment.modalities]
@@ -194,6 +220,7 @@ def crops_of(
             folder,
             keep=keep,
             processes=here[0] if here else 1,
+            known=known,
         )
     )
 
@@ -297,7 +324,7 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if home.is_global_zero and saved != step:
-            state = State(step, crops.modality_bands)
+            state = State(step, crops.modality_bands, crops.modality_mean)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
