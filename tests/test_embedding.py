@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from napari_phenoscape.collection import Folder
 from napari_phenoscape.embedding import embed, embeddings_path, read_embeddings
-from napari_phenoscape.errors import CheckpointError, MissingFileError, PhenoscapeError
+from napari_phenoscape.errors import CheckpointError, MissingFileError
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
@@ -59,9 +60,12 @@ def test_embedding_twice_gives_the_same_numbers_and_untrained_others(run: Path) 
     assert np.abs(result(embed(run, untrained=True))["joint"].x - first).max() > 1e-3
 
 
-def test_specimens_of_other_bands_are_refused(run: Path, samples: Path) -> None:
-    with pytest.raises(PhenoscapeError, match="uv"):
-        result(embed(run, Folder(path=samples / "rgb")))
+def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path: Path) -> None:
+    for path in sorted((samples / "multispectral").rglob("*.tif"))[:2]:
+        # a UV camera of two bands
+        tifffile.imwrite(tmp_path / path.name, tifffile.imread(path)[[0, 1, 2, 3, 5]])
+    with pytest.raises(CheckpointError, match="2 bands .* as modality 'uv'.* trained on 3 bands"):
+        result(embed(run, Folder(path=tmp_path, metadata=None)))
 
 
 def test_what_was_not_embedded_is_not_read(tmp_path: Path) -> None:

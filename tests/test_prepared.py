@@ -142,7 +142,7 @@ def test_the_key_follows_the_sources_and_the_settings_and_nothing_else(folder, t
 
     def key(modalities=("rgb",), size=8, **given: object) -> str:
         chosen = [as_modality(each) for each in modalities]
-        return key_of(result(collect(source)), chosen, size, Preparation(**given))
+        return key_of(result(collect(source)), chosen, size, Preparation(**given), {})
 
     first = key()
     assert key() == first
@@ -171,9 +171,9 @@ def test_the_key_follows_an_envi_header_and_the_regions_of_a_drawer(tmp_path):
     source = Drawer(path=path, regions=regions, min_area=4)
     keys = set()
     for changed in (path, tmp_path / "drawer.bil.hdr", regions):
-        keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation()))
+        keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation(), {}))
         touch(changed)
-    keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation()))
+    keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation(), {}))
     assert len(keys) == 4
 
 
