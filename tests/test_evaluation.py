@@ -70,6 +70,8 @@ def test_more_specimens_than_are_compared_at_once():
     labels = np.arange(1500) >= 750
     # of the five nearest of one beside the border, two or three lie beyond
     assert 1498 / 1500 <= knn_correct(x, labels).mean() <= 1
+    assert matched(x, x).all()
+    assert not matched(x, np.roll(x, 1, axis=0)).any()
 
 
 def test_rand_index_and_mutual_information_are_one_for_renamed_clusters():
@@ -112,12 +114,12 @@ def test_modalities_are_compared_only_in_the_space_that_they_share():
     z["uv"][:, 2] = np.nan
     scores = _of_views(Projections(z, cross), "trained, ")
     assert {name: len(each) for name, each in scores.items()} == {
-        "trained, rgb": 4, "trained, uv": 4, "trained, joint": 2,
+        "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
     }  # fmt: skip
     for name, other in (("rgb", "uv"), ("uv", "rgb")):
         assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
         assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
-    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [2, 2, 2]
+    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [3, 3, 3]
 
 
 def test_nearest_centroid_leaves_the_judged_group_out():

@@ -12,8 +12,12 @@ from PIL import Image
 
 from napari_phenoscape.demo import demo
 from napari_phenoscape.embedding import embeddings_path, read_embeddings
-from napari_phenoscape.evaluation.worth import RAND
+from napari_phenoscape.evaluation.worth import RAND, evaluate
 from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples.experiments import RGB_UV
+from napari_phenoscape.training import train
 
 
 @pytest.fixture
@@ -23,6 +27,28 @@ def all_cores() -> Iterator[None]:
     torch.set_num_threads(os.cpu_count() or 1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("all_cores")
+def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> None:
+    samples = result(write_samples(tmp_path / "samples", drawer=False))
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"]["steps"] = 60
+    given |= {
+        "modalities": ["rgb", "uv"], "image_size": 32, "runs": str(tmp_path / "runs"),
+        "losses": [{"kind": "nt_xent"}, {"kind": "cross_modal"}],
+    }  # fmt: skip
+    run = result(train(Experiment.parse(given)))
+    found = result(evaluate([run], "morph", within="species"))
+    scores = {worth.embedding: worth.scores for worth in found}
+    assert scores["trained, uv"][RAND].value >= 0.95
+    assert scores["trained, joint"][RAND].value >= 0.95
+    assert scores["trained, rgb"][RAND].value <= 0.2
+    for one, other in (("rgb", "uv"), ("uv", "rgb")):
+        measure, chance = f"same view found among {other}", 1 / 240
+        assert scores[f"trained, {one}"][measure].value >= 15 * chance
+        assert scores[f"untrained, {one}"][measure].value <= 5 * chance
 
 
 @pytest.mark.slow

@@ -269,24 +269,25 @@ def _of_views(projections: Projections, name: str) -> dict[str, dict[str, Score]
         scores[name + space] = {
             "alignment of two views": _over_specimens(distance),
             "uniformity": Score(uniformity(first[own])),
+            "another view found": _over_specimens(matched(first[own], second[own])),
         }
     # without the loss cross_modal, nothing makes the projections of two modalities comparable
     for space, other in permutations(projections.cross, 2):
         both = having[space] & having[other]
         mine, theirs = projections.cross[space][0], projections.cross[other]
         for view, there in zip(("same view", "another view"), theirs, strict=True):
-            found = matched(mine[both], there[both]).astype(np.float64)
-            scores[name + space][f"{view} found among {other}"] = _over_specimens(found)
+            found = _over_specimens(matched(mine[both], there[both]))
+            scores[name + space][f"{view} found among {other}"] = found
     return scores
 
 
-def _over_specimens(values: NDArray[np.float64]) -> Score:
+def _over_specimens(values: NDArray[Any]) -> Score:
     statistic = partial(_mean_of, values)
     everyone = np.arange(len(values))
     return Score(statistic(everyone), *bootstrap(statistic, everyone))
 
 
-def _mean_of(values: NDArray[np.float64], rows: NDArray[np.intp]) -> float:
+def _mean_of(values: NDArray[Any], rows: NDArray[np.intp]) -> float:
     """Over what is defined, NaN where nothing is."""
     defined = values[rows][~np.isnan(values[rows])]
     return float(defined.mean()) if len(defined) else np.nan
