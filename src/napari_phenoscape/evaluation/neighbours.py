@@ -100,7 +100,8 @@ def matched(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArr
     for start in range(0, len(x), ROWS):
         rows = slice(start, start + ROWS)
         nearest[rows] = (unit[rows] @ others.T).argmax(axis=1)
-    return nearest == np.arange(len(x))
+    own: NDArray[np.bool_] = nearest == np.arange(len(x))
+    return own
 
 
 def _similar_others(
