@@ -32,7 +32,7 @@ def all_cores() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
 def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> None:
-    samples = result(write_samples(tmp_path / "samples", drawer=False))
+    samples = result(write_samples(tmp_path / "samples", size=48, drawer=False))
     given = RGB_UV.anchored(samples).model_dump(mode="json")
     given["schedule"]["steps"] = 60
     given |= {
