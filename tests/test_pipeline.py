@@ -51,7 +51,7 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
             assert adjusted_rand(found, table["morph"].iloc[rows]) >= 0.95
     (rgb, _), (uv, _) = result(project(run)).cross.values()
     for one, other in ((rgb, uv), (uv, rgb)):
-        assert matched(one, other).mean() >= 15 / 240  # 15 times chance
+        assert matched(one, other).mean() >= 12 / 240  # 12 times chance
 
 
 @pytest.mark.slow
