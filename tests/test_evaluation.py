@@ -7,6 +7,7 @@ import pytest
 
 from napari_phenoscape.collection import Folder, collect
 from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.embedding import Projections
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.evaluation.floor import colour_statistics
 from napari_phenoscape.evaluation.geometry import alignment, rank_me, uniformity
@@ -19,6 +20,7 @@ from napari_phenoscape.evaluation.partition import (
     silhouette,
 )
 from napari_phenoscape.evaluation.probes import centroid_correct, few_shot_correct, linear_correct
+from napari_phenoscape.evaluation.worth import _of_views
 from napari_phenoscape.events import result
 from napari_phenoscape.store import Crops, prepare
 
@@ -68,6 +70,8 @@ def test_more_specimens_than_are_compared_at_once():
     labels = np.arange(1500) >= 750
     # of the five nearest of one beside the border, two or three lie beyond
     assert 1498 / 1500 <= knn_correct(x, labels).mean() <= 1
+    assert matched(x, x).all()
+    assert not matched(x, np.roll(x, 1, axis=0)).any()
 
 
 def test_rand_index_and_mutual_information_are_one_for_renamed_clusters():
@@ -98,6 +102,24 @@ def test_retrieval_across_modalities_finds_the_same_row():
     x = directions(0, 40, 80)
     assert matched(x, directions(5, 45, 60)).tolist() == [True, True, True]
     assert matched(x, directions(40, 0, 80)).tolist() == [False, False, True]
+
+
+def test_modalities_are_compared_only_in_the_space_that_they_share():
+    random = np.random.default_rng(0)
+    z = {name: random.normal(size=(2, 6, 4)) for name in ("rgb", "uv", "joint")}
+    rows = random.normal(size=(6, 4))
+    # each finds the same view, and the other view of its neighbour
+    cross = {name: np.stack([rows, np.roll(rows, 1, 0)]) for name in ("rgb", "uv")}
+    cross["uv"][:, 2] = np.nan
+    z["uv"][:, 2] = np.nan
+    scores = _of_views(Projections(z, cross), "trained, ")
+    assert {name: len(each) for name, each in scores.items()} == {
+        "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
+    }  # fmt: skip
+    for name, other in (("rgb", "uv"), ("uv", "rgb")):
+        assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
+        assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
+    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [3, 3, 3]
 
 
 def test_nearest_centroid_leaves_the_judged_group_out():

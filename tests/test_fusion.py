@@ -27,11 +27,14 @@ KINDS = ["concatenate", "mean", "gated", "attention"]
 PRESENT = {"rgb": torch.ones(4, dtype=torch.bool), "uv": torch.tensor([True, False, True, False])}
 
 
+BOTH = (NTXent(), CrossModal())
+
+
 def simclr(fusion: object = None, sharing: str = "separate") -> SimCLR:
     given = {
         "collection": Folder(path=Path()), "image_size": 32, "modalities": ["rgb", "uv"],
         "encoder": {"backbone": SMALL, "sharing": sharing}, "head": {"out": 16},
-        "fusion": fusion or {"kind": "mean"},
+        "fusion": fusion or {"kind": "mean"}, "losses": BOTH,
     }  # fmt: skip
     torch.manual_seed(0)
     mean, std = ({name: np.full(3, value) for name in BANDS} for value in (0.3, 0.1))
@@ -58,18 +61,20 @@ def test_what_a_specimen_lacks_takes_no_part_in_anything(kind, sharing):
             torch.manual_seed(1)
             torch.nn.init.normal_(net.fusion.gates.weight, std=0.1)
         net.train()
-        h, z, _ = net(images, present=PRESENT)
+        h, z, _, cross = net(images, present=PRESENT)
         norms = {n: b.clone() for n, b in net.named_buffers() if "running" in n}
-        results[filler] = h, z, norms
-    (h, z, norms), (h2, z2, norms2) = results.values()
+        results[filler] = h, [*z.values(), *cross.values()], norms
+    (h, rows, norms), (h2, rows2, norms2) = results.values()
+    assert len(rows) == 5
     for name in h:
         torch.testing.assert_close(h[name], h2[name], equal_nan=True)
-        torch.testing.assert_close(z[name], z2[name])
-        assert z[name].isfinite().all()
+    for each, other in zip(rows, rows2, strict=True):
+        torch.testing.assert_close(each, other)
+        assert each.isfinite().all()
     assert all(torch.equal(norm, norms2[name]) for name, norm in norms.items())
     assert h["uv"].isnan().any(1).tolist() == [False, True, False, True]
     assert not h["joint"].isnan().any()
-    assert not z["uv"][~PRESENT["uv"]].any()
+    assert not any(each["uv"][~PRESENT["uv"]].any() for each in (z, cross))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,10 +107,10 @@ def test_the_joint_of_one_modality(kind):
 def test_a_batch_in_which_nobody_has_a_modality_still_trains():
     net = simclr()
     nobody = PRESENT | {"uv": torch.zeros(4, dtype=torch.bool)}
-    h, z, _ = net(scenes(), present=nobody)
+    h, z, _, cross = net(scenes(), present=nobody)
     assert h["uv"].isnan().all()
-    projected = Projected(z, present={name: there[:2] for name, there in nobody.items()})
-    loss, _ = total_loss((NTXent(), CrossModal()), projected)
+    there = {name: rows[:2] for name, rows in nobody.items()}
+    loss, _ = total_loss(BOTH, Projected(z, present=there, cross=cross))
     loss.backward()
     assert loss.isfinite()
     uv = list(net.encoders)[1]
@@ -138,7 +143,8 @@ def test_losses_compare_only_what_is_there():
         if p.any()
     ]
     assert len(anchors) == 8
-    cross = CrossModal().value(Projected(z, present=there))
+    apart = {"rgb": z["rgb"], "uv": z["uv"]}
+    cross = CrossModal().value(Projected({"joint": z["joint"]}, present=there, cross=apart))
     torch.testing.assert_close(cross, torch.stack(anchors).mean())
 
 
@@ -175,5 +181,5 @@ def test_dropout_is_of_training_and_of_torchs_random_state():
 
 def test_separate_modalities_have_nothing_to_leave_out():
     net = simclr({"kind": "separate"})
-    h, z, _ = net(scenes(), present=PRESENT)
-    assert set(h) == set(z) == {"rgb", "uv"}
+    h, z, _, cross = net(scenes(), present=PRESENT)
+    assert set(h) == set(z) == set(cross) == {"rgb", "uv"}

@@ -34,6 +34,7 @@ CHANGES = {
     "shared": {"stem": {"kind": "convolution"}},
     "trunk": {"stem": {"kind": "adapter", "planes": 2}},
 }
+LOSSES = [{"kind": kind} for kind in ("nt_xent", "cross_modal", "local_patches")]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def experiment(samples: Path, sharing: str, steps: int = 4, **encoder: object) -
     given["encoder"] |= {"backbone": "resnet18", "sharing": sharing} | encoder
     given |= {
         "image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs"),
-        "fusion": {"kind": "gated", "modality_dropout": 0.4},
+        "fusion": {"kind": "gated", "modality_dropout": 0.4}, "losses": LOSSES[:2],
     }  # fmt: skip
     return Experiment.parse(given)
 
@@ -126,9 +127,6 @@ def mixed(samples: Path) -> Experiment:
     return experiment(samples, "separate").model_copy(
         update={"collection": Folder(path=folder, pattern="*/*.tif", metadata=None)}
     )
-
-
-LOSSES = [{"kind": kind} for kind in ("nt_xent", "cross_modal", "local_patches")]
 
 
 def test_specimens_that_lack_a_modality_train_and_embed(mixed: Experiment) -> None:
@@ -210,6 +208,7 @@ def test_clusters_and_evaluation_say_who_is_missing(mixed: Experiment) -> None:
         result(cluster_run(run, KMeans(clusters=2), space="uv"))
     scores = {worth.embedding: worth.scores for worth in result(evaluate([run]))}
     assert {"trained, rgb", "trained, uv (24 of 32 specimens)", "trained, joint"} <= set(scores)
+    assert "another view found among uv" in scores["untrained, rgb"]
     assert all(np.isfinite(score.value) for each in scores.values() for score in each.values())
 
 

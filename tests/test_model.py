@@ -11,12 +11,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from napari_phenoscape.checkpoint import WEIGHTS, load_weights
 from napari_phenoscape.collection import Folder
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Attention
 from napari_phenoscape.encoders.backbone import Features
 from napari_phenoscape.encoders.fusion import fusion
-from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.errors import CheckpointError, PhenoscapeError
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import CrossModal, NTXent, Projected, agreement, total_loss
 from napari_phenoscape.model import SimCLR
@@ -53,8 +54,8 @@ def scenes(net: SimCLR, number: int = 4, seed: int = 0) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("kind", "joint"), [("concatenate", 1024), ("mean", 512)])
 def test_several_modalities_have_a_space_each_and_a_joint_one(kind, joint):
     net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind}, head={"out": 16})
-    h, z, patches = net(scenes(net))
-    assert patches == {}
+    h, z, patches, cross = net(scenes(net))
+    assert patches == cross == {}
     assert {name: tuple(rows.shape) for name, rows in h.items()} == {
         "rgb": (4, 512), "uv": (4, 512), "joint": (4, joint),
     }  # fmt: skip
@@ -109,7 +110,7 @@ def test_attention_has_more_than_one_key_so_its_weights_learn():
 @pytest.mark.parametrize("kind", ["gated", "attention"])
 def test_learned_fusion_trains_with_every_weight(kind):
     net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind})
-    total_loss((NTXent(), CrossModal()), Projected(net(scenes(net)).z))[0].backward()
+    total_loss([NTXent()], Projected(net(scenes(net)).z))[0].backward()
     assert all(weight.grad is not None for weight in net.parameters())
     assert net.embed(scenes(net))["joint"].shape == (4, 512)
 
@@ -121,9 +122,22 @@ def test_separate_modalities_have_no_joint_space():
     assert len(list(net.heads)) == 2
 
 
+def test_modalities_are_compared_in_a_space_of_its_own_for_which_the_others_have_no_gradient():
+    net = simclr({"rgb": RGB, "uv": UV}, losses=(NTXent(), CrossModal()), head={"out": 16})
+    assert [name for name, _ in net.cross_heads.named_children()] == ["0", "1"]
+    seen = net(scenes(net))
+    assert {n: tuple(rows.shape) for n, rows in seen.cross.items()} == {
+        "rgb": (4, 16), "uv": (4, 16),
+    }  # fmt: skip
+    assert not torch.allclose(seen.cross["rgb"], seen.z["rgb"])
+    CrossModal().value(Projected(seen.z, cross=seen.cross)).backward()
+    learning = {name.split(".")[0] for name, w in net.named_parameters() if w.grad is not None}
+    assert learning == {"encoders", "cross_heads"}
+
+
 def test_one_modality_has_one_space_whatever_it_is_called():
     net = simclr({"rgb+uv": RGB + UV})
-    h, z, _ = net({"rgb+uv": torch.rand(3, 6, 32, 32)})
+    h, z, *_ = net({"rgb+uv": torch.rand(3, 6, 32, 32)})
     assert list(h) == list(z) == ["rgb+uv"]
     assert net.space == "rgb+uv"
     assert len(list(net.heads)) == 1
@@ -178,9 +192,19 @@ def test_weights_and_statistics_survive_safetensors(stem):
     assert all(torch.equal(found[name], rows) for name, rows in expected.items())
 
 
+def test_weights_without_the_heads_of_a_loss_are_refused_in_words(tmp_path):
+    net = simclr({"rgb": RGB, "uv": UV}, losses=(NTXent(), CrossModal()))
+    older = {n: rows for n, rows in net.state_dict().items() if not n.startswith("cross_heads")}
+    (tmp_path / WEIGHTS).write_bytes(save(older))
+    with pytest.raises(CheckpointError, match=r"do not fit .*cross_heads.* an earlier version\?"):
+        load_weights(tmp_path, net)
+
+
 def test_every_weight_learns():
-    net = simclr({"rgb": RGB, "uv": UV})
-    total_loss((NTXent(), CrossModal()), Projected(net(scenes(net)).z))[0].backward()
+    losses = (NTXent(), CrossModal())
+    net = simclr({"rgb": RGB, "uv": UV}, losses=losses)
+    seen = net(scenes(net))
+    total_loss(losses, Projected(seen.z, cross=seen.cross))[0].backward()
     assert [name for name, weight in net.named_parameters() if not weight.grad.any()] == []
 
 

@@ -10,19 +10,48 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_phenoscape.clustering import KMeans, cluster
 from napari_phenoscape.demo import demo
-from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.embedding import embed, embeddings_path, project, read_embeddings
+from napari_phenoscape.evaluation.neighbours import matched
+from napari_phenoscape.evaluation.partition import adjusted_rand
 from napari_phenoscape.evaluation.worth import RAND
 from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples.experiments import RGB_UV
+from napari_phenoscape.training import train
 
 
 @pytest.fixture
 def all_cores() -> Iterator[None]:
-    """Two trainings; the rest of the suite gains nothing from a second core."""
+    """For trainings; the rest of the suite gains nothing from a second core."""
     before = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("all_cores")
+def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> None:
+    samples = result(write_samples(tmp_path / "samples", size=48, drawer=False))
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"]["steps"] = 50
+    given |= {
+        "modalities": ["rgb", "uv"], "image_size": 32, "runs": str(tmp_path / "runs"),
+        "losses": [{"kind": "nt_xent"}, {"kind": "cross_modal"}],
+    }  # fmt: skip
+    run = result(train(Experiment.parse(given)))
+    spaces = result(embed(run))
+    for x, table in ((spaces[name].x, spaces[name].table) for name in ("uv", "joint")):
+        for rows in table.groupby("species").indices.values():
+            ids = tuple(table["specimen"].iloc[rows])
+            found = cluster(x[rows], ids, KMeans(clusters=2), seed=0).labels
+            assert adjusted_rand(found, table["morph"].iloc[rows]) >= 0.95
+    (rgb, _), (uv, _) = result(project(run)).cross.values()
+    for one, other in ((rgb, uv), (uv, rgb)):
+        assert matched(one, other).mean() >= 12 / 240  # 12 times chance
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ PRESENT = {
 
 
 class Net(nn.Module):
-    """Batch norms in 2-D and 1-D, stochastic depth; a head per space, one maybe unused."""
+    """Batch norms in 2-D and 1-D, stochastic depth; heads per space, some maybe unused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,10 @@ class Net(nn.Module):
         )
         self.depth = StochasticDepth(0.4, "row")
         self.heads = nn.ModuleDict(
-            {name: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 5)) for name in SPACES}
+            {
+                name: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 5))
+                for name in (*SPACES, *(f"cross {name}" for name in PRESENT))
+            }
         )
 
     def forward(
@@ -64,7 +67,8 @@ class Net(nn.Module):
         h = 1 + self.depth(self.trunk(images))
         z = {}
         for name, head in self.heads.items():
-            there = present.get(name, torch.ones(len(h), dtype=torch.bool))
+            everyone = torch.ones(len(h), dtype=torch.bool)
+            there = present.get(name.removeprefix("cross "), everyone)
             (z[name],) = of_present(lambda rows, head=head: [head(rows)], h, there, [(5,)])
         return z
 
@@ -83,11 +87,14 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     draws = ranks.gathered(ranks.uniform(2 * len(mine), 2))
     here = {name: there[mine].repeat(2) for name, there in present.items()}
     found_z = model(views[:, mine].flatten(0, 1), here)
-    z = {name: ranks.gathered(rows) for name, rows in found_z.items()}
-    loss, _ = total_loss(CASES[case], Projected(z, {"species": SPECIES}, present=present))
+    rows = {name: ranks.gathered(own) for name, own in found_z.items()}
+    z = {name: rows[name] for name in SPACES}
+    cross = {name: rows[f"cross {name}"] for name in PRESENT}
+    batch = Projected(z, {"species": SPECIES}, present=present, cross=cross)
+    loss, _ = total_loss(CASES[case], batch)
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), "draws": draws}
-    found |= {f"z {name}": rows.detach() for name, rows in z.items()}
+    found |= {f"z {name}": own.detach() for name, own in rows.items()}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
     return found | {n: b.detach().clone() for n, b in net.named_buffers()}
 
@@ -168,6 +175,7 @@ def test_two_ranks_have_every_term_and_gradient_of_one_process_whatever_is_in_me
 ) -> None:
     alone = after_gradient(case)
     assert {"nt_xent", "cross_modal", "local_patches", "d patch_heads.1.2.weight"} <= alone.keys()
+    assert "d cross_heads.1.3.weight" in alone
     assert float(alone["local_patches"]) > 0
     for rank in (0, 1):
         found = load_file(shared / f"{case}-{rank}.safetensors")

@@ -15,7 +15,7 @@ from napari_phenoscape.collection import Folder
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.losses import CrossModal, NTXent, Projected, total_loss
+from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
 from napari_phenoscape.model import SimCLR
 
 RGB = tuple(Band(name, region="vis") for name in "RGB")
@@ -27,12 +27,20 @@ ADAPTER = {"kind": "adapter", "planes": 4}
 CURVES = {"kind": "spectral_response", "curves": 6}
 
 
-def simclr(bands: dict[str, tuple[Band, ...]], sharing: str, stem: object = None) -> SimCLR:
+BOTH = (NTXent(), CrossModal())
+
+
+def simclr(
+    bands: dict[str, tuple[Band, ...]],
+    sharing: str,
+    stem: object = None,
+    losses: tuple[Loss, ...] = (NTXent(),),
+) -> SimCLR:
     encoder = {"backbone": SMALL, "sharing": sharing} | ({"stem": stem} if stem else {})
     experiment = Experiment.parse(
         {
             "collection": Folder(path=Path()), "image_size": 32, "modalities": list(bands),
-            "encoder": encoder, "head": {"out": 16},
+            "encoder": encoder, "head": {"out": 16}, "losses": losses,
         }
     )  # fmt: skip
     torch.manual_seed(0)
@@ -85,13 +93,14 @@ def test_the_same_bands_get_the_same_features_unless_their_token_differs(sharing
 @pytest.mark.parametrize("sharing", ["shared", "trunk"])
 def test_every_weight_learns_and_all_survive_safetensors(sharing, stem):
     bands = {"vis": VIS_NM[:3], "uv": UV_NM}
-    net = simclr(bands, sharing, stem)
+    net = simclr(bands, sharing, stem, BOTH)
     images = scenes(net, bands)
-    total_loss((NTXent(), CrossModal()), Projected(net(images).z))[0].backward()
+    seen = net(images)
+    total_loss(BOTH, Projected(seen.z, cross=seen.cross))[0].backward()
     idle = [name for name, w in net.named_parameters() if w.grad is None or not w.grad.any()]
     assert idle == []
     torch.optim.SGD(net.parameters(), lr=1e-6).step()
-    restored = simclr(bands, sharing, stem)
+    restored = simclr(bands, sharing, stem, BOTH)
     restored.load_state_dict(load(save(_contiguous(net.state_dict()))))
     with torch.no_grad():
         expected, found = net.eval()(images).h, restored.eval()(images).h

@@ -167,8 +167,8 @@ def test_dropout_is_the_same_in_both_passes() -> None:
         {name: _joined([each[part][name] for each in rows]) for name in rows[0][part]}
         for part in (0, 1)
     ]
-    z, patches = net.project(*whole)
-    total, _ = total_loss(asked.losses, Projected(z, {}, patches, _joined(places)))
+    z, patches, cross = net.project(*whole)
+    total, _ = total_loss(asked.losses, Projected(z, {}, patches, _joined(places), {}, cross))
     total.backward()
     assert_same(gradients(net), cached)
 
@@ -195,7 +195,7 @@ def test_frozen_encoders_may_have_batch_norm_and_teach_their_heads_in_chunks() -
     given = {"encoder": {"backbone": "shufflenet_v2_x0_5", "rate": 0.0}}
     whole, parts = (found(experiment("", chunk, **given), COLOURS) for chunk in (0, 3))
     assert_same(whole[1], parts[1])
-    assert {name.split(".")[0] for name in parts[1]} == {"heads", "patch_heads"}
+    assert {name.split(".")[0] for name in parts[1]} == {"heads", "patch_heads", "cross_heads"}
     asked = experiment("", 3, **given)
     check_caching(asked, build_model(asked, COLOURS))
 

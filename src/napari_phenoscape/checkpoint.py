@@ -135,7 +135,7 @@ def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) ->
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"The weights in '{checkpoint}' do not fit the run's experiment.yaml ({reason}); "
-            "was the file edited? Restore it, or train again."
+            "was the file edited, or the run made by an earlier version? Restore it or train again."
         ) from None
 
 

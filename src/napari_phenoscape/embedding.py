@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -106,31 +106,44 @@ def embed(
     return spaces
 
 
-def project(
-    run: Path, *, untrained: bool = False
-) -> Generator[Event, None, dict[str, NDArray[np.float32]]]:
-    """Project two views of every specimen of a run, as the loss does, with its newest checkpoint.
+class Projections(NamedTuple):
+    """Projections of two views of N specimens; NaN where one lacks the modality.
+
+    Parameters
+    ----------
+    z : (2, N, P) each
+        By space.
+    cross : (2, N, P) each
+        By modality, in the space of the loss ``cross_modal``; empty for a run without it.
+    """
+
+    z: dict[str, NDArray[np.float32]]
+    cross: dict[str, NDArray[np.float32]]
+
+
+def project(run: Path, *, untrained: bool = False) -> Generator[Event, None, Projections]:
+    """Project two views of every specimen of a run, as the losses do, with its newest checkpoint.
 
     The views are made by the run's augmentations from random numbers that no training step uses.
-
-    Returns
-    -------
-    (2, N, P) by space; NaN where a specimen lacks the modality.
     """
     from napari_phenoscape.training import augmenter
 
     restored = yield from _restored(run, None, untrained=untrained)
     views = augmenter(restored.experiment, restored.crops)
-    rows: dict[str, list[NDArray[np.float32]]] = {}
+    rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
     for batch in _batches(restored.crops):
-        pair = [restored.features(views, batch, view=view).z for view in (0, 1)]
-        for space in pair[0]:
-            both = np.stack([z[space].float().cpu().numpy() for z in pair])
-            if space in restored.crops.present:
-                both[:, ~restored.crops.present[space][batch]] = np.nan
-            rows.setdefault(space, []).append(both)
+        pair = [restored.features(views, batch, view=view) for view in (0, 1)]
+        for kind in Projections._fields:
+            for space in getattr(pair[0], kind):
+                both = np.stack([getattr(one, kind)[space].float().cpu().numpy() for one in pair])
+                if space in restored.crops.present:
+                    both[:, ~restored.crops.present[space][batch]] = np.nan
+                rows.setdefault((kind, space), []).append(both)
         yield Progress("projecting views", int(batch[-1]) + 1, len(restored.crops.ids))
-    return {space: np.concatenate(z, axis=1) for space, z in rows.items()}
+    whole = {key: np.concatenate(parts, axis=1) for key, parts in rows.items()}
+    return Projections(
+        *({space: z for (of, space), z in whole.items() if of == kind} for kind in ("z", "cross"))
+    )
 
 
 def embeddings_path(

@@ -18,7 +18,7 @@ from napari_phenoscape.encoders.heads import patch_head, projection_head
 from napari_phenoscape.encoders.stem import Mix
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.losses import LocalPatches
+from napari_phenoscape.losses import CrossModal, LocalPatches
 from napari_phenoscape.ranks import uniform
 
 #: The space of several modalities fused.
@@ -36,11 +36,15 @@ class Representations(NamedTuple):
         Projections; these are what the loss compares. Zero where a specimen lacks the modality.
     patches : (N, Q, P) each
         Projections of single cells of the grids, by modality; empty when none were asked for.
+    cross : (N, P) each
+        Projections by modality into the space that they share, for the loss ``cross_modal``;
+        empty without it. Zero where a specimen lacks the modality.
     """
 
     h: dict[str, Tensor]
     z: dict[str, Tensor]
     patches: dict[str, Tensor]
+    cross: dict[str, Tensor]
 
 
 class SimCLR(nn.Module):
@@ -97,6 +101,10 @@ class SimCLR(nn.Module):
                 )
             for encoder in self.encoders:
                 self.patch_heads.append(patch_head(experiment.head, encoder.features))
+        self.cross_heads = nn.ModuleList()
+        if any(isinstance(loss, CrossModal) for loss in experiment.losses):
+            for encoder in self.encoders:
+                self.cross_heads.append(projection_head(experiment.head, encoder.features))
 
     @property
     def grid(self) -> Grid:
@@ -200,17 +208,23 @@ class SimCLR(nn.Module):
         h: Mapping[str, Tensor],
         places: Mapping[str, Tensor],
         present: Mapping[str, Tensor] | None = None,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Projections of what `features` gives: (N, P) by space, and (N, Q, P) by modality."""
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Projections of what `features` gives: z, patches and cross of `Representations`."""
         there = present or {}
-        z = {}
-        for name, head in zip(self.spaces, self.heads, strict=True):
-            if name in there:
-                z[name] = of_present(head, h[name], there[name], [(self.out,)])[0]
-            else:
-                z[name] = head(h[name])
-        heads = zip(self.modalities, self.patch_heads, strict=True) if places else ()
-        return z, {name: head(places[name]) for name, head in heads}
+
+        def projected(names: Sequence[str], heads: nn.ModuleList) -> dict[str, Tensor]:
+            found: dict[str, Tensor] = {}
+            for name, head in zip(names, heads, strict=True):
+                if name in there:
+                    found[name] = of_present(head, h[name], there[name], [(self.out,)])[0]
+                else:
+                    found[name] = head(h[name])
+            return found
+
+        cells = zip(self.modalities, self.patch_heads, strict=True) if places else ()
+        patches = {name: head(places[name]) for name, head in cells}
+        cross = projected(self.modalities, self.cross_heads) if self.cross_heads else {}
+        return projected(self.spaces, self.heads), patches, cross
 
     def _joined(self, rows: Tensor, present: Sequence[Tensor] | None) -> Tensor | None:
         """(N, M) which modalities make the joint; None: all."""
@@ -239,6 +253,7 @@ class BandEncoder(nn.Module):
         self.net = net
         self.net.heads = nn.ModuleList()
         self.net.patch_heads = nn.ModuleList()
+        self.net.cross_heads = nn.ModuleList()
         self.places = {name: list(index) for name, index in places.items()}
 
     def forward(

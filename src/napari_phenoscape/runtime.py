@@ -78,7 +78,7 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
         devices=here[0],
         num_nodes=here[1],
         precision=precision,
-        # a loss across modalities leaves the head of the joint space unused
+        # losses may look at some heads only: `cross_modal` alone leaves those of all spaces unused
         strategy=DDPStrategy(find_unused_parameters=heads > 1),
         plugins=[
             TorchElasticEnvironment()

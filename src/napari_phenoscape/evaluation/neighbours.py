@@ -92,12 +92,16 @@ def average_precision(
 def matched(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Whether the row of y most similar to each row of x is that of the same specimen.
 
-    Retrieval across modalities: x (N, P) are projections of one modality, y of another, by the
-    same cross-modal loss. Chance is 1 / N.
+    Retrieval across views or modalities: x and y (N, P) are projections of one view and of
+    another, or of two modalities into the space that they share. Chance is 1 / N.
     """
-    similarity = unit_length(x) @ unit_length(y).T
-    nearest: NDArray[np.bool_] = similarity.argmax(axis=1) == np.arange(len(x))
-    return nearest
+    unit, others = unit_length(x), unit_length(y)
+    nearest = np.empty(len(x), dtype=np.intp)
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, start + ROWS)
+        nearest[rows] = (unit[rows] @ others.T).argmax(axis=1)
+    own: NDArray[np.bool_] = nearest == np.arange(len(x))
+    return own
 
 
 def _similar_others(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.clustering import KMeans, cluster
-from napari_phenoscape.embedding import embed, project
+from napari_phenoscape.embedding import Projections, embed, project
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.evaluation.figure import worth_figure
 from napari_phenoscape.evaluation.floor import colour_statistics
@@ -258,33 +259,35 @@ class _Known:
         return Score(statistic(own), *bootstrap(lambda rows: statistic(own[rows]), groups))
 
 
-def _of_views(z: dict[str, NDArray[np.float32]], name: str) -> dict[str, dict[str, Score]]:
-    """What (2, N, P) projections of two views tell, by embedding."""
+def _of_views(projections: Projections, name: str) -> dict[str, dict[str, Score]]:
+    """What projections of two views tell, by embedding."""
     scores: dict[str, dict[str, Score]] = {}
-    modalities = [space for space in z if space != "joint"]
-    having = {space: ~np.isnan(first).any(axis=1) for space, (first, _) in z.items()}
-    for space, (first, second) in z.items():
+    having = {space: ~np.isnan(z[0]).any(axis=1) for space, z in projections.z.items()}
+    for space, (first, second) in projections.z.items():
         own = having[space]
         distance = alignment(first[own], second[own])
         scores[name + space] = {
             "alignment of two views": _over_specimens(distance),
             "uniformity": Score(uniformity(first[own])),
+            "another view found": _over_specimens(matched(first[own], second[own])),
         }
-        for other in modalities:
-            if space in modalities and other != space:
-                both = own & having[other]
-                found = matched(first[both], z[other][0][both]).astype(np.float64)
-                scores[name + space][f"its specimen found among {other}"] = _over_specimens(found)
+    # without the loss cross_modal, nothing makes the projections of two modalities comparable
+    for space, other in permutations(projections.cross, 2):
+        both = having[space] & having[other]
+        mine, theirs = projections.cross[space][0], projections.cross[other]
+        for view, there in zip(("same view", "another view"), theirs, strict=True):
+            found = _over_specimens(matched(mine[both], there[both]))
+            scores[name + space][f"{view} found among {other}"] = found
     return scores
 
 
-def _over_specimens(values: NDArray[np.float64]) -> Score:
+def _over_specimens(values: NDArray[Any]) -> Score:
     statistic = partial(_mean_of, values)
     everyone = np.arange(len(values))
     return Score(statistic(everyone), *bootstrap(statistic, everyone))
 
 
-def _mean_of(values: NDArray[np.float64], rows: NDArray[np.intp]) -> float:
+def _mean_of(values: NDArray[Any], rows: NDArray[np.intp]) -> float:
     """Over what is defined, NaN where nothing is."""
     defined = values[rows][~np.isnan(values[rows])]
     return float(defined.mean()) if len(defined) else np.nan

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses.contrastive import (
     agreement,
     between,
@@ -58,6 +57,9 @@ class Projected:
     present : (N,) bool each
         Which specimens have a modality; empty when all have all. Projections of what is not there
         take part in no term.
+    cross : (2N, P) each
+        Projections of each modality into the space that they share. Empty when no loss asks for
+        them.
     """
 
     z: dict[str, Tensor]
@@ -65,6 +67,7 @@ class Projected:
     patches: dict[str, Tensor] = field(default_factory=dict)
     place: Tensor | None = None
     present: dict[str, Tensor] = field(default_factory=dict)
+    cross: dict[str, Tensor] = field(default_factory=dict)
 
     def several(self, *spaces: str) -> bool:
         """Whether two specimens at least have all of these spaces, so that there is a contrast."""
@@ -168,24 +171,27 @@ class NTXent(OfSpecimens):
 
 
 class CrossModal(OfSpecimens):
-    """A specimen's views in one modality attract its views in another; mean over all pairs."""
+    """A specimen's views in one modality attract its views in another; mean over all pairs.
+
+    They are compared in a space of their own, into which each modality has a head of its own [1]_:
+    what only one of them shows may stay in the features.
+
+    References
+    ----------
+    .. [1] Mu et al. 2021, SLIP: self-supervision meets language-image pre-training, section 3.
+       https://arxiv.org/abs/2112.12750
+    """
 
     kind: Literal["cross_modal"] = "cross_modal"
 
     def value(self, batch: Projected) -> Tensor:
-        modalities = [name for name in batch.z if name != "joint"]
-        if len(modalities) < 2:
-            raise OptionError(
-                f"The loss 'cross_modal' compares modalities, and there is only one "
-                f"({modalities[0]}). Name two or more, e.g. [rgb, uv], or remove this loss."
-            )
         terms = []
-        for a, b in combinations(modalities, 2):
+        for (a, one), (b, other) in combinations(batch.cross.items(), 2):
             if batch.several(a, b):
-                group, related = self._groups(batch, 2 * len(batch.z[a]))
-                pair, there = (batch.z[a], batch.z[b]), batch.there(a, b)
-                terms.append(between(*pair, group, self.temperature, related, there))
-        return _mean(terms, batch.z)
+                group, related = self._groups(batch, 2 * len(one))
+                there = batch.there(a, b)
+                terms.append(between(one, other, group, self.temperature, related, there))
+        return _mean(terms, batch.cross)
 
 
 class LocalPatches(Loss):
@@ -256,11 +262,6 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
         In nats.
     terms
         By kind; the second of a kind is called ``kind_2``, and so on.
-
-    Raises
-    ------
-    OptionError
-        A cross-modal term, and only one modality.
     """
     seen = Counter[str]()
     terms: dict[str, Tensor] = {}

@@ -121,7 +121,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
 
     net = build_model(experiment, crops, pretrained=not begun)
     check_caching(experiment, net)
-    home = fabric(experiment.runtime, heads=len(net.heads) + len(net.patch_heads))
+    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
+    home = fabric(experiment.runtime, heads=len(heads))
     _check_ranks(experiment.schedule, home.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, home)
@@ -377,6 +378,7 @@ def _steps(
                     seen,
                     z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
                     patches={name: torch.ones_like(rows) for name, rows in seen.patches.items()},
+                    cross={name: torch.ones_like(rows) for name, rows in seen.cross.items()},
                 )
                 nothing, _ = total_loss(experiment.losses, alike)
                 yield health(step, spread(joint), median(recent), float(nothing))

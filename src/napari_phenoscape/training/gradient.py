@@ -97,13 +97,14 @@ class Gradient:
         images, mixed, matches, there = self.viewing(mine, step)
         seen = self.model(images, mixed, None if matches is None else matches.cell, there)
         place = None if matches is None else matches.place
-        return self._backward(batch, seen.z, seen.patches, place, step)
+        return self._backward(batch, seen.z, seen.patches, seen.cross, place, step)
 
     def _backward(
         self,
         batch: NDArray[np.int64],
         z: dict[str, Tensor],
         patches: dict[str, Tensor],
+        cross: dict[str, Tensor],
         place: Tensor | None,
         step: int,
     ) -> Objective:
@@ -114,6 +115,7 @@ class Gradient:
             {name: ranks.gathered(rows) for name, rows in patches.items()},
             None if place is None else ranks.gathered(place),
             present(self.crops, batch, self.home.device),
+            {name: ranks.gathered(rows) for name, rows in cross.items()},
         )
         loss, terms = total_loss(self.experiment.losses, projected)
         check_finite(loss, projected, batch, self.crops, step)
@@ -136,9 +138,9 @@ class Gradient:
         kept.clear()
         with self.home.autocast():
             there = self.viewing.present(np.concatenate(chunks))
-            z, patches = self.net.project(*_apart(whole), there)
+            projections = self.net.project(*_apart(whole), there)
         place = None if places[0] is None else _joined([p for p in places if p is not None])
-        objective = self._backward(batch, z, patches, place, step)
+        objective = self._backward(batch, *projections, place, step)
         start = 0
         for chunk, state in zip(chunks, states, strict=True):
             _set_random_state(device, state)

@@ -68,7 +68,7 @@ def check_finite(
     """
     if math.isfinite(float(loss.detach())):
         return
-    rows = [*batch.z.values(), *batch.patches.values()]
+    rows = [*batch.z.values(), *batch.patches.values(), *batch.cross.values()]
     sick = torch.stack([~each.detach().isfinite().flatten(1).all(1) for each in rows]).any(0)
     named = sick.view(2, -1).any(0).cpu().numpy()
     if named.any() and not named.all():
