@@ -64,7 +64,7 @@ def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path
     for path in sorted((samples / "multispectral").rglob("*.tif"))[:2]:
         # a UV camera of two bands
         tifffile.imwrite(tmp_path / path.name, tifffile.imread(path)[[0, 1, 2, 3, 5]])
-    with pytest.raises(CheckpointError, match="2 bands .* as modality 'uv'.* trained on 3 bands"):
+    with pytest.raises(CheckpointError, match=r"2 bands .* as modality 'uv'.* trained on 3 bands"):
         result(embed(run, Folder(path=tmp_path, metadata=None)))
 
 
