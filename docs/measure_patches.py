@@ -51,6 +51,10 @@ SIZE, BACKBONE, SPECIMENS, BATCH = 160, "shufflenet_v2_x0_5", 96, 32
 WAYS = {
     "nt_xent": [{"kind": "nt_xent"}],
     "nt_xent + local_patches": [{"kind": "nt_xent"}, {"kind": "local_patches"}],
+    "nt_xent + local_patches of weight 4": [
+        {"kind": "nt_xent"},
+        {"kind": "local_patches", "weight": 4.0},
+    ],
     "local_patches": [{"kind": "local_patches"}],
 }
 
