@@ -59,7 +59,7 @@ def in_chunks(experiment: Experiment, chunk: int) -> Experiment:
     given = experiment.model_dump(mode="json") | {"image_size": 48}
     given["encoder"]["backbone"] = "squeezenet1_1"
     given["runtime"]["chunk"] = chunk
-    given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
+    given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches", "weight": 0.25}]
     return Experiment.parse(given)
 
 

@@ -210,7 +210,6 @@ class LocalPatches(Loss):
     """
 
     kind: Literal["local_patches"] = "local_patches"
-    weight: float = Field(0.25, ge=0, description="share in the total loss")
     radius: float = Field(
         1.5,
         gt=0,
