@@ -169,7 +169,7 @@ def test_photographs_that_all_lack_a_modality_embed_with_a_run_that_has_it(
 def test_photographs_without_any_modality_of_a_run_are_refused(
     mixed: Experiment, tmp_path: Path
 ) -> None:
-    apart = mixed.model_copy(update={"modalities": ("uv",), "collection": mixed.collection})
+    apart = mixed.model_copy(update={"modalities": ("uv",), "losses": RGB_UV.losses})
     assert isinstance(mixed.collection, Folder)
     stacks = Folder(path=mixed.collection.path, pattern="*/F*.tif", metadata=None)
     run = result(train(apart.model_copy(update={"collection": stacks})))
