@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import rasterio
 import tifffile
 
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io import open_cube, read_mask, recognise
+from napari_phenoscape.io import arrays, open_cube, read_mask, recognise, tiff_decode
 from napari_phenoscape.io.labels import band_of_label
 
 H, W = 20, 17
@@ -81,6 +82,48 @@ def test_seven_channels_are_rgb_uv_and_mask_in_any_layout(tmp_path, layout):
     assert cube.mask.sum() == 10 * W
     assert cube.reflectance()[4, 3, 2] == pytest.approx(405 / 65535)
     assert recognise(tmp_path / "a.tif") == (None if "ImageJ" in layout else "tiff")
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate", "pages"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("rows", [H, 6], ids=["one strip", "four strips"])
+@pytest.mark.parametrize("how", [{}, {"predictor": True}], ids=["plain", "differences"])
+@pytest.mark.parametrize("order", "<>")
+def test_large_strips_are_inflated_piece_by_piece(
+    tmp_path, monkeypatch, layout, dtype, rows, how, order
+):
+    monkeypatch.setattr(tiff_decode, "PIECE", 50)
+    monkeypatch.setattr(arrays, "PIECE", 37)
+    array = (planes(9, "f4") * 7 % 250).astype(dtype)
+    path = written(
+        tmp_path / "a.tif",
+        array.transpose(1, 2, 0) if layout == "contig" else array,
+        photometric="minisblack",
+        metadata=None,
+        compression="zlib",
+        rowsperstrip=rows,
+        byteorder=order,
+        **({} if layout == "pages" else {"planarconfig": layout}),
+        **how,
+    )
+    np.testing.assert_array_equal(np.asarray(open_cube(path).array), array)
+
+
+@pytest.mark.parametrize("piece", [50, 1 << 20], ids=["large strips", "small strips"])
+def test_strips_that_end_too_early_are_no_zeros(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(tiff_decode, "PIECE", piece)
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(
+        tmp_path / "a.tif", planes(9).transpose(1, 2, 0), compression="zlib", rowsperstrip=5, **how
+    )
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        place, size = page.dataoffsets[1], page.databytecounts[1]
+    content = bytearray(path.read_bytes())
+    content[place : place + size] = zlib.compress(bytes(W * 9)).ljust(size, b"\0")
+    path.write_bytes(content)
+    with pytest.raises(CubeError, match=r"'a.tif' cannot be decoded"):
+        open_cube(path).array[0]
 
 
 @pytest.mark.parametrize("full", [1, 255, 65535])

@@ -20,18 +20,13 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import BandArray
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 from napari_phenoscape.io.arrays import DecodedArray, FileArray
+from napari_phenoscape.io.tiff_decode import ALONE, decode_planes
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-#: Nothing but the file itself is opened: no other file of an OME, Micro-Manager or NDTiff set.
-_ALONE: Any = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
-
-#: Compressed bytes that are held at once; tifffile would take 256 MB.
-BUFFER = 1 << 24
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
@@ -136,7 +131,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
     CubeError
         Damaged, cut short, more than memory holds, or planes that do not fit together.
     """
-    with _readable(path), tifffile.TiffFile(path, **_ALONE) as tif:
+    with _readable(path), tifffile.TiffFile(path, **ALONE) as tif:
         _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
@@ -281,11 +276,7 @@ def _array(
 
     def decode() -> NDArray[Any]:
         with _readable(path):
-            # several workers would hold every block twice
-            planes = np.asarray(
-                tifffile.imread(path, series=number, maxworkers=1, buffersize=BUFFER, **_ALONE)
-            )
-        return planes.reshape(shape).transpose(order)
+            return decode_planes(path, number).reshape(shape).transpose(order)
 
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)
 
