@@ -217,6 +217,7 @@ def test_an_angle_is_over_the_bands_that_both_have():
 @pytest.mark.parametrize("index", [2, (slice(1, 3), 1), (..., slice(0, 5, 2)), ([4, 0], 3, 2)])
 def test_parts_are_parts_of_the_whole(index, monkeypatch):
     monkeypatch.setattr("napari_phenoscape.processing.blocks.BLOCK", 30)  # a row at a time
+    monkeypatch.setattr("napari_phenoscape.processing.smoothing._AT_ONCE", 15)
     x = cube(noise())
     for made in (smoothed(x, 3), without_continuum(x), calibrated(x, cube(noise(1) + 1))):
         np.testing.assert_array_equal(made.array[index], np.asarray(made.array)[index])

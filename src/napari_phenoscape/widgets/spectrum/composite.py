@@ -130,8 +130,9 @@ class PictureSection(QWidget):
         active, first = viewer.layers.selection.active, not ours(viewer, group)
         at = np.asarray(source.translate)[-2:]
         (layer,) = place(viewer, [picture], group, at=at)
-        # it was asked for: nothing hides it
-        layer.visible = True
+        # it was asked for: nothing hides it; said twice it would be drawn twice
+        if not layer.visible:
+            layer.visible = True
         seen = [one for one in viewer.layers if isinstance(one, Image) and one.visible]
         top, own = viewer.layers.index(seen[-1]), viewer.layers.index(layer)
         if top > own:
