@@ -501,3 +501,12 @@ def test_metadata_that_is_a_bomb_is_refused(tmp_path):
         file.truncate(20 << 20)
     with pytest.raises(CubeError, match="metadata of at most"):
         open_cube(path)
+
+
+@pytest.mark.parametrize("blocks", [[0, 4, 5], [6, -4, 5], [6, 4]])
+def test_blocks_of_no_size_are_damage(tmp_path, blocks):
+    path = store(tmp_path / "a.zarr", scene=NUMBERS)
+    grid = {"name": "regular", "configuration": {"chunk_shape": blocks}}
+    edit(metadata(path / "scene"), chunk_grid=grid)
+    with pytest.raises(CubeError, match="'scene' in it says what cannot be"):
+        open_cube(path)

@@ -14,7 +14,7 @@ from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
-from napari_phenoscape.spectra import pixel_spectrum
+from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.place import ours
 from napari_phenoscape.widgets.spectrum import SpectrumDock
@@ -46,6 +46,29 @@ def test_the_curve_follows_the_cursor(viewer, dock, wait):
         callback(viewer, at(-5, 15))  # outside: the last one stays
     dock._follow_cursor()
     assert dock.chart.live.getData()[1] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_spectra_of_two_detectors_that_overlap_are_two_lines(viewer, open_dock, tmp_path, rising):
+    nm = np.array([400.0, 700, 1000, 900, 1200, 1500])  # visible, then infrared
+    nm = nm if rising else nm[::-1]
+    path = tmp_path / "leaf.bil"
+    numbers = np.arange(6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
+    result(write_cube(Cube(numbers, tuple(Band(f"{x} nm", x) for x in nm), path), path))
+    add_cube(viewer, path)
+    dock = open_dock(SpectrumDock)
+    dock.chart.show_live(numbers[:, 0, 0])
+    mask = np.ones((4, 5), bool)
+    dock.kept.keep(region_spectrum(dock.cube, mask, "leaf"))
+    (kept,) = dock.kept.chosen
+    for curve in (dock.chart.live, kept.items[0]):
+        assert len(curve.curve.getPath().toSubpathPolygons()) == 2
+        assert np.flatnonzero(np.isnan(curve.getData()[1])).tolist() == [3]
+        assert curve.getData()[0][[2, 4]].tolist() == [nm[2], nm[3]]
+    edge = kept.items[1].curves[0].curve
+    assert len(edge.getPath().toSubpathPolygons()) == 2
+    assert dock.chart.x.tolist() == nm.tolist()
+    assert len(kept.spectrum.mean) == 6
 
 
 def test_shift_and_click_keeps_a_spectrum_with_its_point_and_a_click_alone_does_not(viewer, dock):
