@@ -37,7 +37,7 @@ def comparisons() -> Iterator[Figure]:
     guard_torch()
     with tempfile.TemporaryDirectory() as name:
         viewer = napari.Viewer()
-        cube, *others = add_cube(viewer, write_cube(Path(name)))
+        _bands, *others = add_cube(viewer, write_cube(Path(name)))
         for layer in others:
             layer.visible = False  # the picture covers the bands
         yield from _scrubbed("gui-scrub", viewer)

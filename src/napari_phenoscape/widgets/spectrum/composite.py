@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.events import Event, Failed, Progress
 from napari_phenoscape.layers.cubes import picture_layer
 from napari_phenoscape.spectral import COLOURS, shown_bands, ways
-from napari_phenoscape.widgets.dock import short_combo
+from napari_phenoscape.widgets.dock import column_of, short_combo
 from napari_phenoscape.widgets.form import note
 from napari_phenoscape.widgets.place import ours, place
 from napari_phenoscape.widgets.spectrum.chart import Chart
@@ -45,9 +45,7 @@ class PictureSection(QWidget):
         self.show_as = short_combo()
         self.show_as.setToolTip("What is shown as red, green and blue")
         self.shown = note()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = column_of(self)
         layout.addWidget(self.show_as)
         layout.addWidget(self.shown)
         self._next: tuple[Any, tuple[int, int, int] | str] | None = None
