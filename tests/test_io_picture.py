@@ -65,6 +65,15 @@ def test_sixteen_bits_without_imagecodecs_name_the_way_out(tmp_path):
     assert 'needs imagecodecs: pip install "napari-phenoscape[formats]"' in process.stderr
 
 
+def test_a_fault_that_the_decoder_cannot_put_into_words_is_damage_too(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(PIXELS.astype("u2")))
+    # as libpng's words came out once, of a file with two headers
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda _: b"\xb0".decode())
+    with pytest.raises(CubeError, match=r"'a.png' cannot be decoded"):
+        open_cube(path).array[0]
+
+
 @pytest.mark.parametrize("deep", [False, True], ids=["8 bit", "16 bit"])
 def test_half_opaque_and_more_is_the_specimen(tmp_path, deep):
     alpha = np.array([[0, 127, 128], [255, 1, 200]], "u1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import zlib
@@ -363,6 +364,17 @@ def test_without_imagecodecs_the_way_out_is_named(tmp_path):
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert 'needs imagecodecs: pip install "napari-phenoscape[formats]"' in process.stderr
+
+
+def test_a_file_that_does_not_say_how_high_it_is_is_refused(tmp_path):
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(tmp_path / "a.tif", planes(7).transpose(1, 2, 0), **how)
+    height = struct.pack("<HHI", 257, 4, 1)
+    assert height in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(height, struct.pack("<HHI", 4096, 4, 1)))
+    with pytest.raises(CubeError, match=rf"\(0 × {W} × 7\); rows, columns and one axis of bands"):
+        open_cube(path)
+    assert recognise(path) is None
 
 
 def test_images_of_several_sizes_are_refused(tmp_path):

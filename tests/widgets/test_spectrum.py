@@ -148,6 +148,18 @@ def test_a_dragged_line_shows_its_band(viewer, dock, wait):
     assert len(viewer.layers) == before + 1
 
 
+def test_a_picture_that_changes_is_drawn_once(viewer, dock, wait):
+    drag(dock.chart.lines[0], 450)
+    wait(at_rest(dock))
+    (picture,) = pictures_of(viewer, dock)
+    drawn = []
+    picture.events.set_data.connect(lambda _: drawn.append(picture.name))
+    dock.chart.lines[0].setValue(550)
+    dock.chart.lines[0].sigDragged.emit(dock.chart.lines[0])
+    wait(lambda: picture.metadata["phenoscape"]["shown"] == [2, 2, 1])
+    assert len(drawn) == 1
+
+
 def test_a_picture_that_is_asked_for_is_not_hidden_by_another_layer(viewer, dock, wait):
     dock.pictures.show_as.setCurrentText("colours")
     wait(at_rest(dock))

@@ -191,7 +191,7 @@ def _decode_deep(path: Path) -> NDArray[np.uint16]:
         ) from None
     try:
         pixels = imagecodecs.png_decode(path.read_bytes())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # also of a message that is no text
         raise CubeError(
             f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
             "from its source."
