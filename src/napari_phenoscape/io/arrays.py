@@ -352,6 +352,27 @@ def full_scale(dtype: np.dtype[Any], bits: int | None = None) -> tuple[float, st
     return 1 / white, f"No scale is given; {white}, the largest number, is taken as reflectance 1."
 
 
+def scale_in_float32(
+    name: str, gain: NDArray[Any], offset: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gain and offset that a file states.
+
+    Raises
+    ------
+    CubeError
+        One is infinite in float32, or no number.
+    """
+    with np.errstate(over="ignore"):
+        found = gain.astype(np.float32), offset.astype(np.float32)
+    for what, part in zip(("a gain", "an offset"), found, strict=True):
+        if not np.isfinite(part).all():
+            raise CubeError(
+                f"'{name}' scales its numbers by {what} that is no number below 3e38. Correct "
+                "the scale that it states, or delete it."
+            )
+    return found
+
+
 def ignorable(value: float, dtype: np.dtype[Any]) -> float | None:
     """The number of this type that stands for "not measured"; None when no pixel can hold it."""
     if dtype.kind in "iu":
