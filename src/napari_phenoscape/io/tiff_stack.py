@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 import re
 import struct
 import zlib
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import BandArray
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import DecodedArray, FileArray
+from napari_phenoscape.io.arrays import DecodedArray, FileArray, refuse_bomb
 from napari_phenoscape.io.tiff_decode import ALONE, decode_planes
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
@@ -272,6 +273,9 @@ def _array(
                 f"'{path.name}' is truncated: {end} bytes are declared and {size} are there. Copy "
                 "the file again from its source."
             )
+    key: Any = series.keyframe
+    if key.is_tiled:  # one may be larger than all of the picture
+        refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
     number = tif.series.index(series)
 
     def decode() -> NDArray[Any]:
