@@ -17,7 +17,7 @@ import rasterio
 import tifffile
 
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io import arrays, open_cube, read_mask, recognise, tiff_decode
+from napari_phenoscape.io import open_cube, pieces, read_mask, recognise, tiff_decode
 from napari_phenoscape.io.labels import band_of_label
 
 H, W = 20, 17
@@ -94,7 +94,7 @@ def test_large_strips_are_inflated_piece_by_piece(
     tmp_path, monkeypatch, layout, dtype, rows, how, order
 ):
     monkeypatch.setattr(tiff_decode, "PIECE", 50)
-    monkeypatch.setattr(arrays, "PIECE", 37)
+    monkeypatch.setattr(pieces, "PIECE", 37)
     array = (planes(9, "f4") * 7 % 250).astype(dtype)
     path = written(
         tmp_path / "a.tif",

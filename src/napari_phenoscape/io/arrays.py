@@ -6,13 +6,12 @@ import errno
 import mmap
 import os
 import weakref
-import zlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from threading import get_ident
 from time import monotonic_ns
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import psutil
@@ -28,15 +27,9 @@ SPARSE = 1 / 8
 #: Bytes of a read that changes nothing about read-ahead: a pixel's spectrum.
 LITTLE = 1 << 16
 
-#: DEFLATE cannot do better than 1032 : 1; what declares more numbers per byte holds none of them.
-MOST_DEFLATED = 1100
-
 #: The codecs of pictures and TIFF do not expand a file more than so many times; a file that
 #: declares more is damaged, or made to take all memory.
 MOST_EXPANDED = 20_000
-
-#: Bytes of a compressed file, and of what they expand to, that are in memory beside the result.
-PIECE = 1 << 20
 
 #: The size of the file is looked at after every read; whether it is still there and unwritten,
 #: which costs as much as the spectrum itself, not again within so many nanoseconds.
@@ -273,36 +266,6 @@ def refuse_bomb(path: Path, declared: int) -> None:
             f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all be "
             "there. Copy it again from its source."
         )
-
-
-def inflate_into(numbers: NDArray[Any], file: BinaryIO, size: int) -> None:
-    """Fill a contiguous array with what ``size`` bytes of the file inflate to, piece by piece.
-
-    Raises
-    ------
-    ValueError, zlib.error
-        They are no deflate, or make fewer bytes; more are left out.
-    """
-    whole, done = numbers.reshape(-1).view(np.uint8), 0
-    inflate, coded = zlib.decompressobj(), b""
-    while done < len(whole):
-        if not coded:
-            coded = file.read(min(size, PIECE))
-            size -= len(coded)
-        ends = not coded
-        piece = inflate.decompress(coded, min(PIECE, len(whole) - done))
-        if ends and not piece:
-            raise ValueError(f"{done} bytes are there and {len(whole)} were expected")
-        coded = inflate.unconsumed_tail
-        whole[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-        done += len(piece)
-
-
-def to_native(numbers: NDArray[Any]) -> NDArray[Any]:
-    """The same memory with its numbers in the machine's byte order."""
-    if not numbers.dtype.isnative:
-        numbers.byteswap(inplace=True)
-    return numbers.view(numbers.dtype.newbyteorder("="))
 
 
 class Planes:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import MOST_DEFLATED, ignorable
+from napari_phenoscape.io.arrays import ignorable
 from napari_phenoscape.io.chunked import ChunkedArray
+from napari_phenoscape.io.pieces import MOST_DEFLATED
 from napari_phenoscape.io.variables import (
     Variable,
     bands_of,

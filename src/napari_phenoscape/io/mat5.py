@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.io.arrays import MOST_DEFLATED, inflate_into, to_native
+from napari_phenoscape.io.pieces import MOST_DEFLATED, inflate_into, to_native
 
 #: numpy's name for the class of a variable; what is not here is no array of numbers.
 _CLASSES = {

@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.io.arrays import PIECE, DecodedArray, Planes, refuse_bomb
+from napari_phenoscape.io.arrays import DecodedArray, Planes, refuse_bomb
+from napari_phenoscape.io.pieces import PIECE
 
 #: How the files of these formats begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")

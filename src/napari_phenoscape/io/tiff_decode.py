@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_phenoscape.io.arrays import PIECE, inflate_into, to_native
+from napari_phenoscape.io.pieces import PIECE, inflate_into, to_native
 
 #: Nothing but the file itself is opened: no other file of an OME, Micro-Manager or NDTiff set.
 ALONE: Any = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}

@@ -17,7 +17,7 @@ from zarr.abc.store import SuffixByteRequest
 from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.io.arrays import PIECE
+from napari_phenoscape.io.pieces import PIECE
 from napari_phenoscape.io.zarr_files import Contents
 from napari_phenoscape.io.zarr_store import Node
 
