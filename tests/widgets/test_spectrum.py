@@ -292,6 +292,16 @@ def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, specim
     assert first.items[0].isVisible()
 
 
+def test_what_was_assumed_about_the_chosen_cube_is_shown(viewer, dock, specimens):
+    assert dock.assumed_fold.isHidden()  # its header says all
+    add_cube(viewer, next(iter(sorted(specimens.rglob("*.tif")))))
+    dock.cubes.setCurrentIndex(1)
+    assert not dock.assumed_fold.isHidden()
+    assert "• No scale is given; 65535, the largest number" in dock.assumed.text()
+    dock.cubes.setCurrentIndex(0)
+    assert dock.assumed_fold.isHidden()
+
+
 def test_an_eye_sees_the_cube_and_the_kept_spectra(viewer, open_dock, wait, tmp_path):
     nm = np.arange(300.0, 701, 10)
     array = np.full((41, 6, 8), 0.5, np.float32)

@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.spectra import pixel_spectrum
-from napari_phenoscape.widgets.dock import Dock, short_combo
+from napari_phenoscape.widgets.dock import Dock, short_combo, stacked
 from napari_phenoscape.widgets.form import heading, note
 from napari_phenoscape.widgets.form.fold import Fold
 from napari_phenoscape.widgets.regions import spectral_layers_of
@@ -51,6 +51,9 @@ class SpectrumDock(Dock):
         self.calibration = CalibrationSection(self)
         self.computing = ComputeSection(self)
         self.eyes = EyeSection(self)
+        self.assumed = note()
+        self.assumed_fold = Fold("Assumed about the file", stacked(self.assumed))
+        self.assumed_fold.setToolTip("What the file does not say, or what makes one doubt it")
         self.column.addWidget(heading("Cube"))
         self.column.addWidget(self.cubes)
         self.column.addWidget(self.chart.plot)
@@ -62,6 +65,7 @@ class SpectrumDock(Dock):
         self.column.addWidget(Fold("Calibrate", self.calibration))
         self.column.addWidget(Fold("Compute from spectra", self.computing))
         self.column.addWidget(Fold("Animal vision", self.eyes))
+        self.column.addWidget(self.assumed_fold)
 
         self._cursor: Any = None
         self._timer = QTimer(self)
@@ -142,7 +146,10 @@ class SpectrumDock(Dock):
     def _choose(self, _index: int = 0) -> None:
         index = self.cubes.currentIndex()
         self.layer = self._layers[index] if index >= 0 else None
-        self.cube = None if self.layer is None else self.layer.metadata["phenoscape"]["cube"]
+        mark = {} if self.layer is None else self.layer.metadata["phenoscape"]
+        self.cube = mark.get("cube")
+        self.assumed.setText("\n".join(f"• {words}" for words in mark.get("provenance", ())))
+        self.assumed_fold.setVisible(bool(self.assumed.text()))
         self.say("")
         self.chart.show_cube(self.cube)
         self.readout.watch(self.layer, self.cube)
