@@ -48,6 +48,23 @@ def test_the_curve_follows_the_cursor(viewer, dock, wait):
     assert dock.chart.live.getData()[1] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
+def test_parts_of_the_spectrum_and_bad_bands_are_shaded(viewer, open_dock, tmp_path):
+    nm, flagged = [350, 450, 650, 750, 850], [False, False, True, False, False]
+    bands = tuple(Band(f"{x} nm", x, bad=bad) for x, bad in zip(nm, flagged, strict=True))
+    path = tmp_path / "leaf.bil"
+    numbers = np.ones((5, 4, 5), np.float32)
+    result(write_cube(Cube(numbers, bands, path), path))
+    add_cube(viewer, path)
+    chart = open_dock(SpectrumDock).chart
+    shades = {shade.toolTip(): shade.getRegion() for shade in chart._shades}
+    assert shades == {
+        "UV": (350, 400), "VIS": (400, 700), "NIR": (700, 850),
+        "Flagged as bad by the file": (600, 700),
+    }  # fmt: skip
+    chart.show_live(numbers[:, 0, 0])
+    assert np.isnan(chart.live.getData()[1]).tolist() == flagged
+
+
 @pytest.mark.parametrize("rising", [True, False])
 def test_spectra_of_two_detectors_that_overlap_are_two_lines(viewer, open_dock, tmp_path, rising):
     nm = np.array([400.0, 700, 1000, 900, 1200, 1500])  # visible, then infrared
