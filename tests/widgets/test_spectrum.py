@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
+from napari_phenoscape.layers.cubes import cube_layers
 from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.place import ours
@@ -46,6 +49,38 @@ def test_the_curve_follows_the_cursor(viewer, dock, wait):
         callback(viewer, at(-5, 15))  # outside: the last one stays
     dock._follow_cursor()
     assert dock.chart.live.getData()[1] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+class Slow:
+    """Numbers that are there when they are let go."""
+
+    dtype, ndim, shape = np.dtype("f4"), 3, (3, 4, 5)
+
+    def __init__(self):
+        self.free = threading.Event()
+        self.free.set()
+
+    def __getitem__(self, index):
+        assert self.free.wait(30), "the window waits for it"
+        return np.full(self.shape, 0.5, "f4")[index]
+
+
+def test_a_spectrum_that_takes_time_does_not_keep_the_window_waiting(
+    viewer, open_dock, tmp_path, wait
+):
+    slow = Slow()
+    bands = tuple(Band(f"{x} nm", x) for x in (400, 500, 600))
+    for settings in cube_layers(Cube(slow, bands, tmp_path / "leaf.h5")):
+        viewer.add_layer(Layer.create(*settings))
+    dock = open_dock(SpectrumDock)
+    slow.free.clear()
+    for column in (1, 2, 3):
+        dock._moved(viewer, at(2, column))
+        dock._follow_cursor()
+    assert "column" not in dock.place_words.text()
+    slow.free.set()
+    wait(lambda: "row 2, column 3" in dock.place_words.text())
+    assert dock.chart.live.getData()[1].tolist() == [0.5] * 3
 
 
 def test_parts_of_the_spectrum_and_bad_bands_are_shaded(viewer, open_dock, tmp_path):
