@@ -127,6 +127,24 @@ def test_strips_that_end_too_early_are_no_zeros(tmp_path, monkeypatch, piece):
         open_cube(path).array[0]
 
 
+@pytest.mark.parametrize("compression", ["zlib", "lzw"])
+@pytest.mark.parametrize("tag", [273, 279], ids=["offsets", "sizes"])
+def test_strips_that_are_not_listed_are_no_zeros(tmp_path, tag, compression):
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(
+        tmp_path / "a.tif",
+        planes(9).transpose(1, 2, 0),
+        compression=compression,
+        rowsperstrip=5,
+        **how,
+    )
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        listed = file.pages.first.tags[tag]
+        listed.overwrite(listed.value[:-1])
+    with pytest.raises(CubeError, match=r"'a.tif' lacks some of its planes or blocks"):
+        open_cube(path)
+
+
 @pytest.mark.parametrize("full", [1, 255, 65535])
 def test_any_number_above_0_is_mask(tmp_path, full):
     path = written(tmp_path / "a.tif", specimen(full), photometric="minisblack")

@@ -260,9 +260,11 @@ def _array(
     i, j, k = order
     if series.dataoffset is not None:
         return FileArray(path, dtype, (a, b, c), (i, j, k), series.dataoffset)
-    size = path.stat().st_size
+    key: Any = series.keyframe
+    blocks, size = math.prod(key.chunked), path.stat().st_size
     for page in series.pages:
-        if page is None or not page.dataoffsets or 0 in page.databytecounts:
+        there = 0 if page is None else min(len(page.dataoffsets), len(page.databytecounts))
+        if page is None or there < blocks or 0 in page.databytecounts[:blocks]:
             raise CubeError(
                 f"'{path.name}' lacks some of its planes or blocks, which would read as 0; all "
                 "were expected. Copy it again from its source."
@@ -273,7 +275,6 @@ def _array(
                 f"'{path.name}' is truncated: {end} bytes are declared and {size} are there. Copy "
                 "the file again from its source."
             )
-    key: Any = series.keyframe
     if key.is_tiled:  # one may be larger than all of the picture
         refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
     number = tif.series.index(series)
