@@ -138,11 +138,21 @@ def test_shift_and_click_keeps_a_spectrum_with_its_point_and_a_click_alone_does_
     assert "Shift" in dock.kept.save_button.toolTip()
 
 
-def test_each_region_that_is_drawn_has_a_mean_and_the_table_is_saved(viewer, dock, wait, tmp_path):
-    rectangles = [np.array([[6, 11], [6, 20], [13, 20], [13, 11]], float)]
-    rectangles.append(np.array([[22, 32], [22, 42], [30, 42], [30, 32]], float))
-    shapes = viewer.add_shapes(rectangles, shape_type="polygon", name="wings")
-    viewer.layers.selection.active = shapes
+@pytest.mark.parametrize("kind", ["shapes", "labels"])
+def test_each_region_that_is_drawn_has_a_mean_and_the_table_is_saved(
+    viewer, dock, wait, tmp_path, kind
+):
+    boxes = [(6, 13, 11, 20), (22, 30, 32, 42)]
+    if kind == "shapes":
+        corners = [[[a, c], [a, d], [b, d], [b, c]] for a, b, c, d in boxes]
+        rectangles = [np.array(each, float) for each in corners]
+        drawn = viewer.add_shapes(rectangles, shape_type="polygon", name="wings")
+    else:
+        numbers = np.zeros((40, 60), np.uint8)
+        for number, (a, b, c, d) in enumerate(boxes, start=1):
+            numbers[a:b, c:d] = number
+        drawn = viewer.add_labels(numbers, name="wings")
+    viewer.layers.selection.active = drawn
     dock.kept.region_button.click()
     wait(lambda: dock.kept.pins.count() == 2 and not dock.session.task(REGION).busy)
     dock.kept.pins.item(0).setText("left wing")
@@ -329,7 +339,7 @@ def test_the_average_counts_each_spectrum_once_and_wants_two(viewer, dock):
     assert mean.sd == pytest.approx(np.array([0.3, 0.1, 0.1, 0.3]) / np.sqrt(2))
 
 
-def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, specimens):
+def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, wait, specimens):
     dock.kept.keep(pixel_spectrum(dock.cube, 10, 15))
     (first,) = dock.kept.chosen
     add_cube(viewer, next(iter(sorted(specimens.rglob("*.tif")))))
@@ -338,6 +348,11 @@ def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, specim
     assert not first.items[0].isVisible()
     assert "other bands" in dock.kept.pins.item(0).toolTip()
     dock.kept.mask_button.click()
+    wait(lambda: dock.kept.pins.count() == 2)
+    assert dock.kept.chosen[1].spectrum.name.endswith(" mask")
+    expected = dock.cube.reflectance()[:, dock.cube.mask]
+    np.testing.assert_allclose(dock.kept.chosen[1].spectrum.mean, expected.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(dock.kept.chosen[1].spectrum.sd, expected.std(1), rtol=1e-4)
     dock.computing.continuum_button.click()
     assert "no wavelengths that rise" in dock.computing.continuum_words.text()
     dock.cubes.setCurrentIndex(0)
