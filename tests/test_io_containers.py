@@ -129,6 +129,17 @@ def test_neon_divides_by_its_scale_and_netcdf_multiplies(tmp_path):
     assert open_cube(path).reflectance()[5, 3, 4] == pytest.approx(119 * 0.5 + 2)
 
 
+@pytest.mark.parametrize(
+    ("word", "value"), [("scale_factor", 1e300), ("add_offset", np.nan), ("Scale_Factor", 1e-60)]
+)
+def test_a_scale_that_is_no_number_is_refused(tmp_path, word, value):
+    path = hdf5(tmp_path / "a.h5", scene=NUMBERS)
+    with h5py.File(path, "r+") as file:
+        file["scene"].attrs[word] = value
+    with pytest.raises(CubeError, match=r"'a\.h5' scales its numbers by an? (gain|offset) that is"):
+        open_cube(path)
+
+
 CHUNKED = np.random.default_rng(0).integers(0, 999, (7, 11, 13)).astype(">u2")
 AXIS = st.one_of(
     st.integers(-7, 6),

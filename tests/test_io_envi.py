@@ -211,6 +211,20 @@ def test_gains_and_offsets_are_of_each_band(tmp_path):
     assert cube.reflectance(np.array([2]))[0, 1, 3] == pytest.approx((3 * 213 + 10) / 1000)
 
 
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("reflectance scale factor = 1e-56", "scales its numbers by a gain that is no number"),
+        ("data offset values = {0, 1e300, 0, 0}", "scales its numbers by an offset that is no"),
+        ("data gain values = {1, 2, nan, 4}", "has no numbers in 'data gain values' for 4 bands"),
+        ("data gain values = {1, 2, 4}", "has 3 'data gain values' for 4 bands"),
+    ],
+)
+def test_a_scale_that_is_no_number_is_refused(tmp_path, words, what):
+    with pytest.raises(CubeError, match=rf"'leaf.bil.hdr' {what}"):
+        open_cube(write(tmp_path, f"{words}\n"))
+
+
 def test_default_bands_count_from_one(tmp_path):
     assert open_cube(write(tmp_path, "default bands = {4, 2, 1}\n")).rgb_bands == (3, 1, 0)
 

@@ -123,6 +123,13 @@ def test_a_small_file_that_declares_a_huge_picture_is_refused_before_it_is_decod
         open_cube(tmp_path / NAMES[reader])
 
 
+def test_a_tile_that_is_larger_than_memory_is_refused_before_it_is_decoded(tmp_path):
+    content = _with_tags(SEEDS["tiff"][5], {322: 16 * 20_000_000})
+    assert not attempt(tmp_path, "tiff", content)
+    with pytest.raises(CubeError, match=r"declares 15360000000 bytes and is|that expand to 1536"):
+        open_cube(tmp_path / "any.tif")
+
+
 def _with_tags(content: bytes, numbers: dict[int, int]) -> bytes:
     """A little-endian TIFF, some tags of its first page changed."""
     changed = bytearray(content)

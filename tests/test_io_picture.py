@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from napari_phenoscape.errors import CubeError, MissingFileError
 from napari_phenoscape.io import open_cube, read_mask, recognise
@@ -63,6 +65,15 @@ def test_sixteen_bits_without_imagecodecs_name_the_way_out(tmp_path):
     assert 'needs imagecodecs: pip install "napari-phenoscape[formats]"' in process.stderr
 
 
+def test_a_fault_that_the_decoder_cannot_put_into_words_is_damage_too(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(PIXELS.astype("u2")))
+    # as libpng's words came out once, of a file with two headers
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda _: b"\xb0".decode())
+    with pytest.raises(CubeError, match=r"'a.png' cannot be decoded"):
+        open_cube(path).array[0]
+
+
 @pytest.mark.parametrize("deep", [False, True], ids=["8 bit", "16 bit"])
 def test_half_opaque_and_more_is_the_specimen(tmp_path, deep):
     alpha = np.array([[0, 127, 128], [255, 1, 200]], "u1")
@@ -99,6 +110,37 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
     assert cube.shape == (3, 3, 2)
     np.testing.assert_array_equal(cube.array[0], np.rot90(PIXELS[..., 0], -1))
     assert "EXIF" in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("channels", [3, 4])
+def test_every_orientation_is_that_of_pillow(tmp_path, turned, channels):
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    path = saved(tmp_path / "a.png", np.dstack([PIXELS, PIXELS[..., :1]])[..., :channels],
+                 exif=exif)  # fmt: skip
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    np.testing.assert_array_equal(
+        np.asarray(open_cube(path).array), upright[..., :3].T.swapaxes(1, 2)
+    )
+
+
+def test_sixteen_bits_are_turned_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    orientation = exif.tobytes()[6:]  # behind "Exif", as PNG has it
+    chunk = b"eXIf" + orientation
+    whole = imagecodecs.png_encode(PIXELS.astype("u2") * 257)
+    head, rest = whole[:33], whole[33:]  # the signature and IHDR
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        head
+        + struct.pack(">I", len(orientation)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        + rest
+    )  # fmt: skip
+    cube = open_cube(path)
+    assert cube.shape == (3, 3, 2)
+    np.testing.assert_array_equal(cube.array[0], np.rot90(PIXELS[..., 0].astype("u2") * 257, -1))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import rasterio
 import tifffile
 
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io import open_cube, read_mask, recognise
+from napari_phenoscape.io import open_cube, pieces, read_mask, recognise, tiff_decode
 from napari_phenoscape.io.labels import band_of_label
 
 H, W = 20, 17
@@ -81,6 +83,66 @@ def test_seven_channels_are_rgb_uv_and_mask_in_any_layout(tmp_path, layout):
     assert cube.mask.sum() == 10 * W
     assert cube.reflectance()[4, 3, 2] == pytest.approx(405 / 65535)
     assert recognise(tmp_path / "a.tif") == (None if "ImageJ" in layout else "tiff")
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate", "pages"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("rows", [H, 6], ids=["one strip", "four strips"])
+@pytest.mark.parametrize("how", [{}, {"predictor": True}], ids=["plain", "differences"])
+@pytest.mark.parametrize("order", "<>")
+def test_large_strips_are_inflated_piece_by_piece(
+    tmp_path, monkeypatch, layout, dtype, rows, how, order
+):
+    monkeypatch.setattr(tiff_decode, "PIECE", 50)
+    monkeypatch.setattr(pieces, "PIECE", 37)
+    array = (planes(9, "f4") * 7 % 250).astype(dtype)
+    path = written(
+        tmp_path / "a.tif",
+        array.transpose(1, 2, 0) if layout == "contig" else array,
+        photometric="minisblack",
+        metadata=None,
+        compression="zlib",
+        rowsperstrip=rows,
+        byteorder=order,
+        **({} if layout == "pages" else {"planarconfig": layout}),
+        **how,
+    )
+    np.testing.assert_array_equal(np.asarray(open_cube(path).array), array)
+
+
+@pytest.mark.parametrize("piece", [50, 1 << 20], ids=["large strips", "small strips"])
+def test_strips_that_end_too_early_are_no_zeros(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(tiff_decode, "PIECE", piece)
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(
+        tmp_path / "a.tif", planes(9).transpose(1, 2, 0), compression="zlib", rowsperstrip=5, **how
+    )
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        place, size = page.dataoffsets[1], page.databytecounts[1]
+    content = bytearray(path.read_bytes())
+    content[place : place + size] = zlib.compress(bytes(W * 9)).ljust(size, b"\0")
+    path.write_bytes(content)
+    with pytest.raises(CubeError, match=r"'a.tif' cannot be decoded"):
+        open_cube(path).array[0]
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw"])
+@pytest.mark.parametrize("tag", [273, 279], ids=["offsets", "sizes"])
+def test_strips_that_are_not_listed_are_no_zeros(tmp_path, tag, compression):
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(
+        tmp_path / "a.tif",
+        planes(9).transpose(1, 2, 0),
+        compression=compression,
+        rowsperstrip=5,
+        **how,
+    )
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        listed = file.pages.first.tags[tag]
+        listed.overwrite(listed.value[:-1])
+    with pytest.raises(CubeError, match=r"'a.tif' lacks some of its planes or blocks"):
+        open_cube(path)
 
 
 @pytest.mark.parametrize("full", [1, 255, 65535])
@@ -320,6 +382,17 @@ def test_without_imagecodecs_the_way_out_is_named(tmp_path):
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert 'needs imagecodecs: pip install "napari-phenoscape[formats]"' in process.stderr
+
+
+def test_a_file_that_does_not_say_how_high_it_is_is_refused(tmp_path):
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    path = written(tmp_path / "a.tif", planes(7).transpose(1, 2, 0), **how)
+    height = struct.pack("<HHI", 257, 4, 1)
+    assert height in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(height, struct.pack("<HHI", 4096, 4, 1)))
+    with pytest.raises(CubeError, match=rf"\(0 × {W} × 7\); rows, columns and one axis of bands"):
+        open_cube(path)
+    assert recognise(path) is None
 
 
 def test_images_of_several_sizes_are_refused(tmp_path):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 import npe2
 import numpy as np
+import pyarrow
 import pytest
 import zarr
 from hypothesis import given, settings
@@ -242,6 +245,53 @@ def test_a_block_that_expands_beyond_its_size_is_refused_before_it_does(tmp_path
         open_cube(tmp_path / "a.zarr").array[0]
 
 
+def test_a_frame_of_zstd_that_does_not_say_its_size_is_bounded_too(tmp_path):
+    numbers = np.arange(8 * 4 * 4, dtype="u2").reshape(8, 4, 4)
+    group = zarr.create_group(tmp_path / "a.zarr")
+    names = ("band", "y", "x")
+    group.create_array("scene", data=numbers, chunks=numbers.shape, dimension_names=names)
+    block = tmp_path / "a.zarr" / "scene" / "c" / "0" / "0" / "0"
+
+    def write(*frames: bytes) -> None:
+        block.write_bytes(b"".join(map(_zstd_without_size, frames)))
+
+    write(numbers.tobytes())
+    np.testing.assert_array_equal(open_cube(tmp_path / "a.zarr").array[...], numbers)
+    for bomb in ((bytes(8 << 20),), (numbers.tobytes(), bytes(8 << 20))):
+        write(*bomb)
+        assert block.stat().st_size < 1000
+        tracemalloc.start()
+        try:
+            with pytest.raises(CubeError, match="expands to more than the"):
+                open_cube(tmp_path / "a.zarr").array[0]
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        finally:
+            tracemalloc.stop()
+
+
+def _zstd_without_size(content: bytes) -> bytes:
+    """A frame as streams write it."""
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    frame = bytes(sink.getvalue())
+    assert frame[4] >> 5 == 0, "neither one segment nor a size"
+    return frame
+
+
+def test_the_second_member_of_a_gzip_file_counts(tmp_path):
+    from zarr.codecs import GzipCodec
+
+    numbers = np.zeros((8, 4, 4), "u2")
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array("scene", data=numbers, chunks=numbers.shape, compressors=GzipCodec(),
+                       config={"write_empty_chunks": True})  # fmt: skip
+    block = tmp_path / "a.zarr" / "scene" / "c" / "0" / "0" / "0"
+    block.write_bytes(block.read_bytes() + gzip.compress(bytes(8 << 20)))
+    with pytest.raises(CubeError, match="expands to more than the"):
+        open_cube(tmp_path / "a.zarr").array[0]
+
+
 @pytest.mark.parametrize("place", ["start", "end"])
 def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
     from zarr.codecs import BloscCodec
@@ -450,4 +500,13 @@ def test_metadata_that_is_a_bomb_is_refused(tmp_path):
     with metadata(path).open("ab") as file:
         file.truncate(20 << 20)
     with pytest.raises(CubeError, match="metadata of at most"):
+        open_cube(path)
+
+
+@pytest.mark.parametrize("blocks", [[0, 4, 5], [6, -4, 5], [6, 4]])
+def test_blocks_of_no_size_are_damage(tmp_path, blocks):
+    path = store(tmp_path / "a.zarr", scene=NUMBERS)
+    grid = {"name": "regular", "configuration": {"chunk_shape": blocks}}
+    edit(metadata(path / "scene"), chunk_grid=grid)
+    with pytest.raises(CubeError, match="'scene' in it says what cannot be"):
         open_cube(path)

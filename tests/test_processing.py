@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ from spectral.algorithms.continuum import remove_continuum
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import BandMismatchError, CubeError, OptionError
+from napari_phenoscape.events import result
 from napari_phenoscape.processing import (
     band_index,
     calibrated,
+    planes_of,
     region_reference,
     smoothed,
     spectral_angle,
     without_continuum,
 )
+from napari_phenoscape.spectral import mean_spectrum, picture
+from napari_phenoscape.vision import cone_catch, illuminant, read_eye
 
 NM = np.array([400.0, 450, 520, 600, 700, 800])
 
@@ -217,6 +222,47 @@ def test_an_angle_is_over_the_bands_that_both_have():
 @pytest.mark.parametrize("index", [2, (slice(1, 3), 1), (..., slice(0, 5, 2)), ([4, 0], 3, 2)])
 def test_parts_are_parts_of_the_whole(index, monkeypatch):
     monkeypatch.setattr("napari_phenoscape.processing.blocks.BLOCK", 30)  # a row at a time
+    monkeypatch.setattr("napari_phenoscape.processing.smoothing._AT_ONCE", 15)
     x = cube(noise())
     for made in (smoothed(x, 3), without_continuum(x), calibrated(x, cube(noise(1) + 1))):
         np.testing.assert_array_equal(made.array[index], np.asarray(made.array)[index])
+
+
+class Endless:
+    """(408, 800, 500) numbers that take no memory themselves."""
+
+    dtype, ndim, shape = np.dtype("u2"), 3, (408, 800, 500)
+
+    def __getitem__(self, index):
+        ramp = np.arange(1, 409, dtype="u2")[:, None, None]
+        return np.array(np.broadcast_to(ramp, self.shape)[index])
+
+
+def whole(one: Cube) -> np.ndarray:
+    return np.ones(one.shape[1:], bool)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda one: smoothed(one, 11).array[100],
+        lambda one: calibrated(one, region_reference(one, whole(one))).array[100],
+        lambda one: without_continuum(one).array[100, :20],
+        lambda one: result(planes_of(spectral_angle(one, [("a", np.linspace(0.1, 1, 408))]))),
+        lambda one: result(planes_of(cone_catch(one, read_eye("bird-uv"), illuminant("d65")))),
+        lambda one: mean_spectrum(one, whole(one)),
+        lambda one: picture(one, "principal components"),
+        lambda one: picture(one, "true colour"),
+    ],
+    ids=["smoothed", "calibrated", "continuum", "angle", "catches", "mean", "components", "colour"],
+)
+def test_a_large_cube_does_not_double_in_memory(compute):
+    nm = np.linspace(348, 810, 408)
+    one = Cube(Endless(), tuple(Band(f"{x:.2f} nm", x) for x in nm), Path("scan.bil"))
+    tracemalloc.start()
+    try:
+        compute(one)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < np.prod(Endless.shape) * Endless.dtype.itemsize  # 326 MB

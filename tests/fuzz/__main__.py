@@ -32,7 +32,7 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     atheris.Setup(
         [
             sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-max_len={LARGEST}",
-            "-timeout=10", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
+            "-timeout=60", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
             f"-artifact_prefix={folder}/",
         ],
         lambda content: attempt(folder, reader, content),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.events import result
 from napari_phenoscape.io import open_cube
 from napari_phenoscape.io.write import write_cube
-from napari_phenoscape.spectra import pixel_spectrum
+from napari_phenoscape.layers.cubes import cube_layers
+from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.place import ours
 from napari_phenoscape.widgets.spectrum import SpectrumDock
@@ -48,6 +51,78 @@ def test_the_curve_follows_the_cursor(viewer, dock, wait):
     assert dock.chart.live.getData()[1] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
+class Slow:
+    """Numbers that are there when they are let go."""
+
+    dtype, ndim, shape = np.dtype("f4"), 3, (3, 4, 5)
+
+    def __init__(self):
+        self.free = threading.Event()
+        self.free.set()
+
+    def __getitem__(self, index):
+        assert self.free.wait(30), "the window waits for it"
+        return np.full(self.shape, 0.5, "f4")[index]
+
+
+def test_a_spectrum_that_takes_time_does_not_keep_the_window_waiting(
+    viewer, open_dock, tmp_path, wait
+):
+    slow = Slow()
+    bands = tuple(Band(f"{x} nm", x) for x in (400, 500, 600))
+    for settings in cube_layers(Cube(slow, bands, tmp_path / "leaf.h5")):
+        viewer.add_layer(Layer.create(*settings))
+    dock = open_dock(SpectrumDock)
+    slow.free.clear()
+    for column in (1, 2, 3):
+        dock._moved(viewer, at(2, column))
+        dock._follow_cursor()
+    assert "column" not in dock.place_words.text()
+    slow.free.set()
+    wait(lambda: "row 2, column 3" in dock.place_words.text())
+    assert dock.chart.live.getData()[1].tolist() == [0.5] * 3
+
+
+def test_parts_of_the_spectrum_and_bad_bands_are_shaded(viewer, open_dock, tmp_path):
+    nm, flagged = [350, 450, 650, 750, 850], [False, False, True, False, False]
+    bands = tuple(Band(f"{x} nm", x, bad=bad) for x, bad in zip(nm, flagged, strict=True))
+    path = tmp_path / "leaf.bil"
+    numbers = np.ones((5, 4, 5), np.float32)
+    result(write_cube(Cube(numbers, bands, path), path))
+    add_cube(viewer, path)
+    chart = open_dock(SpectrumDock).chart
+    shades = {shade.toolTip(): shade.getRegion() for shade in chart._shades}
+    assert shades == {
+        "UV": (350, 400), "VIS": (400, 700), "NIR": (700, 850),
+        "Flagged as bad by the file": (600, 700),
+    }  # fmt: skip
+    chart.show_live(numbers[:, 0, 0])
+    assert np.isnan(chart.live.getData()[1]).tolist() == flagged
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_spectra_of_two_detectors_that_overlap_are_two_lines(viewer, open_dock, tmp_path, rising):
+    nm = np.array([400.0, 700, 1000, 900, 1200, 1500])  # visible, then infrared
+    nm = nm if rising else nm[::-1]
+    path = tmp_path / "leaf.bil"
+    numbers = np.arange(6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
+    result(write_cube(Cube(numbers, tuple(Band(f"{x} nm", x) for x in nm), path), path))
+    add_cube(viewer, path)
+    dock = open_dock(SpectrumDock)
+    dock.chart.show_live(numbers[:, 0, 0])
+    mask = np.ones((4, 5), bool)
+    dock.kept.keep(region_spectrum(dock.cube, mask, "leaf"))
+    (kept,) = dock.kept.chosen
+    for curve in (dock.chart.live, kept.items[0]):
+        assert len(curve.curve.getPath().toSubpathPolygons()) == 2
+        assert np.flatnonzero(np.isnan(curve.getData()[1])).tolist() == [3]
+        assert curve.getData()[0][[2, 4]].tolist() == [nm[2], nm[3]]
+    edge = kept.items[1].curves[0].curve
+    assert len(edge.getPath().toSubpathPolygons()) == 2
+    assert dock.chart.x.tolist() == nm.tolist()
+    assert len(kept.spectrum.mean) == 6
+
+
 def test_shift_and_click_keeps_a_spectrum_with_its_point_and_a_click_alone_does_not(viewer, dock):
     for keys in ((), ("Shift",)):
         for callback in viewer.mouse_drag_callbacks:
@@ -63,11 +138,21 @@ def test_shift_and_click_keeps_a_spectrum_with_its_point_and_a_click_alone_does_
     assert "Shift" in dock.kept.save_button.toolTip()
 
 
-def test_each_region_that_is_drawn_has_a_mean_and_the_table_is_saved(viewer, dock, wait, tmp_path):
-    rectangles = [np.array([[6, 11], [6, 20], [13, 20], [13, 11]], float)]
-    rectangles.append(np.array([[22, 32], [22, 42], [30, 42], [30, 32]], float))
-    shapes = viewer.add_shapes(rectangles, shape_type="polygon", name="wings")
-    viewer.layers.selection.active = shapes
+@pytest.mark.parametrize("kind", ["shapes", "labels"])
+def test_each_region_that_is_drawn_has_a_mean_and_the_table_is_saved(
+    viewer, dock, wait, tmp_path, kind
+):
+    boxes = [(6, 13, 11, 20), (22, 30, 32, 42)]
+    if kind == "shapes":
+        corners = [[[a, c], [a, d], [b, d], [b, c]] for a, b, c, d in boxes]
+        rectangles = [np.array(each, float) for each in corners]
+        drawn = viewer.add_shapes(rectangles, shape_type="polygon", name="wings")
+    else:
+        numbers = np.zeros((40, 60), np.uint8)
+        for number, (a, b, c, d) in enumerate(boxes, start=1):
+            numbers[a:b, c:d] = number
+        drawn = viewer.add_labels(numbers, name="wings")
+    viewer.layers.selection.active = drawn
     dock.kept.region_button.click()
     wait(lambda: dock.kept.pins.count() == 2 and not dock.session.task(REGION).busy)
     dock.kept.pins.item(0).setText("left wing")
@@ -123,6 +208,18 @@ def test_a_dragged_line_shows_its_band(viewer, dock, wait):
     assert not dock.chart.lines[0].isVisible()
     assert pictures_of(viewer, dock) == [picture]
     assert len(viewer.layers) == before + 1
+
+
+def test_a_picture_that_changes_is_drawn_once(viewer, dock, wait):
+    drag(dock.chart.lines[0], 450)
+    wait(at_rest(dock))
+    (picture,) = pictures_of(viewer, dock)
+    drawn = []
+    picture.events.set_data.connect(lambda _: drawn.append(picture.name))
+    dock.chart.lines[0].setValue(550)
+    dock.chart.lines[0].sigDragged.emit(dock.chart.lines[0])
+    wait(lambda: picture.metadata["phenoscape"]["shown"] == [2, 2, 1])
+    assert len(drawn) == 1
 
 
 def test_a_picture_that_is_asked_for_is_not_hidden_by_another_layer(viewer, dock, wait):
@@ -242,7 +339,7 @@ def test_the_average_counts_each_spectrum_once_and_wants_two(viewer, dock):
     assert mean.sd == pytest.approx(np.array([0.3, 0.1, 0.1, 0.3]) / np.sqrt(2))
 
 
-def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, specimens):
+def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, wait, specimens):
     dock.kept.keep(pixel_spectrum(dock.cube, 10, 15))
     (first,) = dock.kept.chosen
     add_cube(viewer, next(iter(sorted(specimens.rglob("*.tif")))))
@@ -251,10 +348,25 @@ def test_curves_of_other_bands_are_not_drawn_over_this_axis(viewer, dock, specim
     assert not first.items[0].isVisible()
     assert "other bands" in dock.kept.pins.item(0).toolTip()
     dock.kept.mask_button.click()
+    wait(lambda: dock.kept.pins.count() == 2)
+    assert dock.kept.chosen[1].spectrum.name.endswith(" mask")
+    expected = dock.cube.reflectance()[:, dock.cube.mask]
+    np.testing.assert_allclose(dock.kept.chosen[1].spectrum.mean, expected.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(dock.kept.chosen[1].spectrum.sd, expected.std(1), rtol=1e-4)
     dock.computing.continuum_button.click()
     assert "no wavelengths that rise" in dock.computing.continuum_words.text()
     dock.cubes.setCurrentIndex(0)
     assert first.items[0].isVisible()
+
+
+def test_what_was_assumed_about_the_chosen_cube_is_shown(viewer, dock, specimens):
+    assert dock.assumed_fold.isHidden()  # its header says all
+    add_cube(viewer, next(iter(sorted(specimens.rglob("*.tif")))))
+    dock.cubes.setCurrentIndex(1)
+    assert not dock.assumed_fold.isHidden()
+    assert "• No scale is given; 65535, the largest number" in dock.assumed.text()
+    dock.cubes.setCurrentIndex(0)
+    assert dock.assumed_fold.isHidden()
 
 
 def test_an_eye_sees_the_cube_and_the_kept_spectra(viewer, open_dock, wait, tmp_path):

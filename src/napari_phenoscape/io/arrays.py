@@ -27,9 +27,6 @@ SPARSE = 1 / 8
 #: Bytes of a read that changes nothing about read-ahead: a pixel's spectrum.
 LITTLE = 1 << 16
 
-#: DEFLATE cannot do better than 1032 : 1; what declares more numbers per byte holds none of them.
-MOST_DEFLATED = 1100
-
 #: The codecs of pictures and TIFF do not expand a file more than so many times; a file that
 #: declares more is damaged, or made to take all memory.
 MOST_EXPANDED = 20_000
@@ -316,6 +313,27 @@ def full_scale(dtype: np.dtype[Any], bits: int | None = None) -> tuple[float, st
     else:
         return 1.0, "No scale is given; the numbers are taken as reflectance."
     return 1 / white, f"No scale is given; {white}, the largest number, is taken as reflectance 1."
+
+
+def scale_in_float32(
+    name: str, gain: NDArray[Any], offset: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gain and offset that a file states.
+
+    Raises
+    ------
+    CubeError
+        One is infinite in float32, or no number.
+    """
+    with np.errstate(over="ignore"):
+        found = gain.astype(np.float32), offset.astype(np.float32)
+    for what, part in zip(("a gain", "an offset"), found, strict=True):
+        if not np.isfinite(part).all():
+            raise CubeError(
+                f"'{name}' scales its numbers by {what} that is no number below 3e38. Correct "
+                "the scale that it states, or delete it."
+            )
+    return found
 
 
 def ignorable(value: float, dtype: np.dtype[Any]) -> float | None:

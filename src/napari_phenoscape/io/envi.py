@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, MissingFileError
-from napari_phenoscape.io.arrays import FileArray, full_scale, ignorable
+from napari_phenoscape.io.arrays import FileArray, full_scale, ignorable, scale_in_float32
 from napari_phenoscape.io.envi_bands import envi_bands
 from napari_phenoscape.io.envi_header import Header, is_header
 
@@ -203,14 +203,15 @@ def _scale(
     stated = False
     for kind in ("data reflectance", "data"):
         gains, offsets = (header.numbers(f"{kind} {word} values") for word in ("gain", "offset"))
-        if not gains and not offsets:
-            continue
         for name, found in (("gain", gains), ("offset", offsets)):
-            if found and len(found) != bands:
+            if found is None or len(found) not in (0, bands):
+                given = "no numbers in" if found is None else str(len(found))
                 raise CubeError(
-                    f"'{header.name}' has {len(found)} '{kind} {name} values' for {bands} bands; "
+                    f"'{header.name}' has {given} '{kind} {name} values' for {bands} bands; "
                     "one for each was expected. Correct or delete the list."
                 )
+        if not gains and not offsets:
+            continue
         gain = np.array(gains) if gains else gain
         offset = np.array(offsets) if offsets else offset
         stated = True
@@ -223,12 +224,13 @@ def _scale(
     if text and not 0 < factor < float("inf"):
         notes.append(f"'reflectance scale factor = {text[:40]}' is not used; it is not above 0.")
     elif text:
-        gain, offset, stated = gain / factor, offset / factor, True
+        with np.errstate(over="ignore"):
+            gain, offset, stated = gain / factor, offset / factor, True
     if not stated:
         scale, note = full_scale(dtype)
         gain = gain * scale
         notes.append(note)
-    return gain.astype(np.float32), offset.astype(np.float32)
+    return scale_in_float32(header.name, gain, offset)
 
 
 def _ignore_value(header: Header, dtype: np.dtype[np.generic], notes: list[str]) -> float | None:

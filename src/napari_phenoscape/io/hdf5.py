@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import MOST_DEFLATED, ignorable
+from napari_phenoscape.io.arrays import ignorable
 from napari_phenoscape.io.chunked import ChunkedArray
+from napari_phenoscape.io.pieces import MOST_DEFLATED
 from napari_phenoscape.io.variables import (
     Variable,
     bands_of,
@@ -98,7 +99,7 @@ def _cube(path: Path, inside: str, file: Any) -> Cube:
         centres, unit = found[()].ravel().tolist(), text_of(found.attrs, "units", "Units")
     # MATLAB counts the axes from the other end
     there = tuple(2 - i for i in order) if _is_matlab(path) else order
-    gain, offset = stated_scale(data.attrs, cube.dtype, bands, notes)
+    gain, offset = stated_scale(path.name, data.attrs, cube.dtype, bands, notes)
     ignored = number_of(data.attrs, "_FillValue", "Data_Ignore_Value", "missing_value")
     return Cube(
         array=ChunkedArray(open_dataset, path, cube.name, (there[0], there[1], there[2])),

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.io.arrays import MOST_DEFLATED
+from napari_phenoscape.io.pieces import MOST_DEFLATED, inflate_into, to_native
 
 #: numpy's name for the class of a variable; what is not here is no array of numbers.
 _CLASSES = {
@@ -36,9 +36,6 @@ _HEAD = 128
 
 #: Bytes of a variable in which all but its numbers are looked for.
 _PROBE = 4096
-
-#: Compressed bytes that are read at once.
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +107,16 @@ def read_numbers(path: Path, one: Stored) -> NDArray[Any]:
     if one.stored is None:
         raise ValueError(f"'{one.name}' is complex, or holds no numbers")
     count = int(np.prod(one.shape, dtype=object))
-    end = one.numbers + count * one.stored.itemsize
     with path.open("rb") as file:
-        file.seek(one.start)
         if one.compressed:
-            content: bytes | bytearray = _inflated(file, one.size, end)
+            file.seek(one.start)
+            content = np.empty(one.numbers + count * one.stored.itemsize, np.uint8)
+            inflate_into(content, file, one.size)
+            numbers = np.frombuffer(content, one.stored, count, one.numbers)
         else:
-            file.seek(one.numbers, 1)
-            content = file.read(end - one.numbers)
-    first = one.numbers if one.compressed else 0
-    numbers = np.frombuffer(content, one.stored, count, first)
-    return numbers.reshape(one.shape, order="F").astype(one.dtype, copy=False)
-
-
-def _inflated(file: BinaryIO, size: int, end: int) -> bytearray:
-    """The first ``end`` bytes of what ``size`` bytes of the file inflate to."""
-    inflate, content = zlib.decompressobj(), bytearray()
-    while size > 0 and len(content) < end:
-        block = file.read(min(size, _BLOCK))
-        size -= _BLOCK
-        while block and len(content) < end:
-            content += inflate.decompress(block, end - len(content))
-            block = inflate.unconsumed_tail
-    return content
+            file.seek(one.start + one.numbers)
+            numbers = np.fromfile(file, one.stored, count)
+    return to_native(numbers).reshape(one.shape, order="F").astype(one.dtype, copy=False)
 
 
 def _variable(file: BinaryIO, order: str, start: int, size: int, compressed: bool) -> Stored:

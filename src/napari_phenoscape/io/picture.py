@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.io.arrays import DecodedArray, Planes, refuse_bomb
+from napari_phenoscape.io.pieces import PIECE
 
 #: How the files of these formats begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
@@ -24,7 +25,7 @@ SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
 RGB = (Band("R", region="vis"), Band("G", region="vis"), Band("B", region="vis"))
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange rows and columns
+_ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns
 
 
 def recognise(path: Path, head: bytes) -> bool:
@@ -46,31 +47,19 @@ def open_picture(path: Path) -> Cube:
     CubeError
         The picture is grey, has other colours than RGB, or is damaged.
     """
-    with _opened(path) as picture:
-        mode = "RGBA" if _is_transparent(picture) else "RGB"
-        if picture.mode not in ("RGB", "RGBA", "P"):
-            grey = picture.mode in ("1", "L", "LA", "La") or picture.mode[0] in "IF"
-            what = "one band, grey" if grey else f"the colours {picture.mode}"
-            raise CubeError(
-                f"'{path.name}' has {what}; red, green and blue were expected. "
-                + ("It can serve as a mask." if grey else "Save it as an RGB picture.")
-            )
-        # before Pillow looks for the orientation, for which it decodes a PNG
-        refuse_bomb(path, len(mode) * picture.width * picture.height)
-        turned = picture.getexif().get(_ORIENTATION, 1)
-        width, height = picture.size[::-1] if turned in (5, 6, 7, 8) else picture.size
-        deep = _is_deep(path)
+    mode, (width, height), turned = _look(path)
+    deep = _is_deep(path)
     notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
     if turned != 1:
         notes.append("The picture is turned as its EXIF orientation says.")
     dtype, white = (np.dtype(np.uint16), 65535) if deep else (np.dtype(np.uint8), 255)
     depth = len(mode)
-    pixels = DecodedArray(
-        path,
-        (depth, height, width),
-        dtype,
-        lambda: _decode_deep(path) if deep else _decode(path, mode),
-    )
+
+    def decode() -> NDArray[Any]:
+        pixels = _decode_deep(path) if deep else _decode(path, mode)
+        return np.moveaxis(_upright(pixels, turned)[..., :depth], -1, 0)
+
+    pixels = DecodedArray(path, (depth, height, width), dtype, decode)
     mask = None
     if mode == "RGBA":
         opaque = pixels[3] > white // 2
@@ -143,13 +132,47 @@ def _is_transparent(picture: Image.Image) -> bool:
     return picture.mode == "RGBA" or (picture.mode in "PRGB" and "transparency" in picture.info)
 
 
-def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
+def _look(path: Path) -> tuple[str, tuple[int, int], int]:
+    """RGB or RGBA, width and height as they are shown, and the EXIF orientation."""
     with _opened(path) as picture:
-        # both would copy a picture that needs neither
-        if picture.getexif().get(_ORIENTATION, 1) != 1:
-            ImageOps.exif_transpose(picture, in_place=True)
-        upright = picture if picture.mode == mode else picture.convert(mode)
-        return np.moveaxis(np.asarray(upright), -1, 0)
+        mode = "RGBA" if _is_transparent(picture) else "RGB"
+        if picture.mode not in ("RGB", "RGBA", "P"):
+            grey = picture.mode in ("1", "L", "LA", "La") or picture.mode[0] in "IF"
+            what = "one band, grey" if grey else f"the colours {picture.mode}"
+            raise CubeError(
+                f"'{path.name}' has {what}; red, green and blue were expected. "
+                + ("It can serve as a mask." if grey else "Save it as an RGB picture.")
+            )
+        # before Pillow looks for the orientation, for which it decodes a PNG
+        refuse_bomb(path, len(mode) * picture.width * picture.height)
+        turned = picture.getexif().get(_ORIENTATION, 1)
+        width, height = picture.size
+    return mode, (height, width) if turned in _EXCHANGED else (width, height), turned
+
+
+def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
+    """(H, W, 4) pixels, as Pillow has them in its memory."""
+    with _opened(path) as picture:
+        pixels = np.empty((picture.height, picture.width, 4), np.uint8)
+        own = Image.frombuffer("RGBA", picture.size, pixels, "raw", "RGBA", 0, 1).im
+        if picture.mode == mode:
+            picture.im = own  # the file is decoded into our memory, where Pillow lets it
+        picture.load()
+        if picture.im is not own:
+            rows = max(1, PIECE // (4 * picture.width))
+            for top in range(0, picture.height, rows):
+                part = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+                pixels[top : top + rows, :, : len(mode)] = np.asarray(part.convert(mode))
+        return pixels
+
+
+def _upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
+    """A view of (H, W, C) pixels as EXIF's orientation, 1 to 8, says."""
+    if turned in _EXCHANGED:
+        pixels = pixels.swapaxes(0, 1)
+    down = -1 if turned in (3, 4, 7, 8) else 1
+    across = -1 if turned in (2, 3, 6, 7) else 1
+    return pixels[::down, ::across]
 
 
 def _is_deep(path: Path) -> bool:
@@ -169,9 +192,9 @@ def _decode_deep(path: Path) -> NDArray[np.uint16]:
         ) from None
     try:
         pixels = imagecodecs.png_decode(path.read_bytes())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # also of a message that is no text
         raise CubeError(
             f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
             "from its source."
         ) from None
-    return np.moveaxis(np.asarray(pixels), -1, 0)
+    return np.asarray(pixels)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.io.arrays import Planes, full_scale, ignorable, unique
+from napari_phenoscape.io.arrays import Planes, full_scale, ignorable, scale_in_float32, unique
 from napari_phenoscape.io.labels import MASK, band_of_label, bands_of_labels
 from napari_phenoscape.io.tiff_stack import SIGNATURES, Stack, read_stack
 
@@ -206,8 +206,8 @@ def scale_of(
     """Gain and offset of some planes, () or (n,); an assumption is added to ``notes``."""
     zero = np.zeros((), np.float32)
     if stack.scale is not None:
-        gains, offsets = (np.array(part, np.float32)[chosen] for part in stack.scale)
-        return gains, offsets
+        gains, offsets = (np.array(part)[chosen] for part in stack.scale)
+        return scale_in_float32(stack.path.name, gains, offsets)
     if any("normalised" in name.lower() for name in stack.names):
         notes.append("micaToolbox's normalised numbers are per cent of reflectance.")
         return np.array(0.01, np.float32), zero

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 import re
 import struct
 import zlib
@@ -19,19 +20,14 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import BandArray
 from napari_phenoscape.errors import CubeError, PhenoscapeError
-from napari_phenoscape.io.arrays import DecodedArray, FileArray
+from napari_phenoscape.io.arrays import DecodedArray, FileArray, refuse_bomb
+from napari_phenoscape.io.tiff_decode import ALONE, decode_planes
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 #: How TIFF and BigTIFF begin, in both byte orders.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-#: Nothing but the file itself is opened: no other file of an OME, Micro-Manager or NDTiff set.
-_ALONE: Any = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
-
-#: Compressed bytes that are held at once; tifffile would take 256 MB.
-BUFFER = 1 << 24
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
@@ -136,7 +132,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
     CubeError
         Damaged, cut short, more than memory holds, or planes that do not fit together.
     """
-    with _readable(path), tifffile.TiffFile(path, **_ALONE) as tif:
+    with _readable(path), tifffile.TiffFile(path, **ALONE) as tif:
         _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
@@ -198,7 +194,7 @@ def _stack(
     axes, shape = "".join(axis for axis, _ in kept), tuple(n for _, n in kept)
     if len(shape) == 2:
         axes, shape = "S" + axes, (1, *shape)
-    if len(shape) != 3 or "Y" not in axes or "X" not in axes:
+    if len(shape) != 3 or "Y" not in axes or "X" not in axes or 0 in shape:
         raise CubeError(
             f"'{path.name}' has the axes {axes} ({' × '.join(map(str, shape))}); rows, columns and "
             "one axis of bands were expected. Save one time point, depth or tile of it alone."
@@ -264,9 +260,11 @@ def _array(
     i, j, k = order
     if series.dataoffset is not None:
         return FileArray(path, dtype, (a, b, c), (i, j, k), series.dataoffset)
-    size = path.stat().st_size
+    key: Any = series.keyframe
+    blocks, size = math.prod(key.chunked), path.stat().st_size
     for page in series.pages:
-        if page is None or not page.dataoffsets or 0 in page.databytecounts:
+        there = 0 if page is None else min(len(page.dataoffsets), len(page.databytecounts))
+        if page is None or there < blocks or 0 in page.databytecounts[:blocks]:
             raise CubeError(
                 f"'{path.name}' lacks some of its planes or blocks, which would read as 0; all "
                 "were expected. Copy it again from its source."
@@ -277,15 +275,13 @@ def _array(
                 f"'{path.name}' is truncated: {end} bytes are declared and {size} are there. Copy "
                 "the file again from its source."
             )
+    if key.is_tiled:  # one may be larger than all of the picture
+        refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
     number = tif.series.index(series)
 
     def decode() -> NDArray[Any]:
         with _readable(path):
-            # several workers would hold every block twice
-            planes = np.asarray(
-                tifffile.imread(path, series=number, maxworkers=1, buffersize=BUFFER, **_ALONE)
-            )
-        return planes.reshape(shape).transpose(order)
+            return decode_planes(path, number).reshape(shape).transpose(order)
 
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)
 

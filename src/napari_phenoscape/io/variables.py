@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import CubeError, MissingFileError
-from napari_phenoscape.io.arrays import full_scale, unique
+from napari_phenoscape.io.arrays import full_scale, scale_in_float32, unique
 from napari_phenoscape.io.wavelengths import centres_in_nm
 
 #: What people call the band centres: wavelengths, Wavelength, wavlength, lambda, wl, wvl, ...
@@ -160,34 +160,35 @@ def mask_among(
 
 
 def stated_scale(
-    said: Mapping[str, Any], dtype: np.dtype[Any], count: int, notes: list[str]
+    name: str, said: Mapping[str, Any], dtype: np.dtype[Any], count: int, notes: list[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Gain and offset: NetCDF's ``scale_factor`` multiplies, NEON's ``Scale_Factor`` divides.
 
     Returns
     -------
     () or, where the attributes hold a number for each band, (C,).
+
+    Raises
+    ------
+    CubeError
+        One of them is not finite.
     """
-    factor, offset = (
-        numbers_of(said, name, count) for name in ("scale_factor", "add_offset")
-    )
-    if offset is None:
-        offset = np.zeros((), np.float32)
-    if factor is not None:
-        return factor, offset
-    if divisor := number_of(said, "Scale_Factor"):
-        return np.array(1 / divisor, np.float32), offset
-    gain, note = full_scale(dtype)
-    notes.append(note)
-    return np.array(gain, np.float32), offset
+    gain, offset = (numbers_of(said, word, count) for word in ("scale_factor", "add_offset"))
+    if gain is None and (divisor := number_of(said, "Scale_Factor")):
+        gain = np.array(1 / divisor)
+    if gain is None:
+        white, note = full_scale(dtype)
+        gain = np.array(white)
+        notes.append(note)
+    return scale_in_float32(name, gain, np.zeros(()) if offset is None else offset)
 
 
-def numbers_of(said: Mapping[str, Any], name: str, count: int) -> NDArray[np.float32] | None:
+def numbers_of(said: Mapping[str, Any], name: str, count: int) -> NDArray[np.float64] | None:
     """() or (count,) of an attribute that holds one number, or so many."""
     value = np.asarray(said.get(name, []))
     if value.dtype.kind not in "iuf" or value.size not in (1, count):
         return None
-    return value.astype(np.float32).reshape(() if value.size == 1 else count)
+    return value.astype(np.float64).reshape(() if value.size == 1 else count)
 
 
 def number_of(said: Mapping[str, Any], *names: str) -> float | None:

@@ -117,7 +117,7 @@ def _cube(store: Store, inside: str, node: Node, notes: list[str]) -> Cube:
     order = (axis, *(i for i in range(3) if i != axis))
     count, rows, columns = (chosen.shape[i] for i in order)
     centres, unit = _centres(store, wavelengths, node)
-    gain, offset = stated_scale(node.attributes, chosen.dtype, count, notes)
+    gain, offset = stated_scale(store.path.name, node.attributes, chosen.dtype, count, notes)
     mask_variable = mask_among(variables, (rows, columns), notes)
     mask: NDArray[np.bool_] | None = None
     if mask_variable is not None:

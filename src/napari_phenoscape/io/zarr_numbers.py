@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import re
 import struct
 import zipfile
@@ -18,6 +17,7 @@ from zarr.abc.store import SuffixByteRequest
 from zarr.storage import LocalStore, WrapperStore, ZipStore
 
 from napari_phenoscape.errors import CubeError
+from napari_phenoscape.io.pieces import PIECE
 from napari_phenoscape.io.zarr_files import Contents
 from napari_phenoscape.io.zarr_store import Node
 
@@ -32,6 +32,9 @@ SLACK = 1 << 16
 
 #: How the name of a file says which part of the array is in it: c/0/1/2, 0.1.2
 _PART = re.compile(r"(?:c[./])?(\d+(?:[./]\d+)*)|c")
+
+#: pyarrow's names of what can only be measured by decompressing; it does so piece by piece.
+_STREAMS = {"zlib": "gzip", "gzip": "gzip", "bz2": "bz2", "zstd": "zstd"}
 
 _DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 
@@ -127,7 +130,8 @@ class _Guarded(WrapperStore[Any]):
             return found
         if found is None:
             raise FileNotFoundError(f"'{key}' is gone")
-        for block in _blocks(found.to_bytes(), byte_range, self._node):
+        whole = memoryview(found.as_numpy_array())  # `to_bytes` copies
+        for block in _blocks(whole, byte_range, self._node):
             if _expands_beyond(block, self._most, self._node.codecs):
                 raise ValueError(f"'{key}' expands to more than the {self._most} bytes that it may")
         return found
@@ -154,7 +158,7 @@ def _parts(where: str, contents: Contents, node: Node) -> list[str]:
     return found
 
 
-def _blocks(coded: bytes, asked: Any, node: Node) -> list[bytes]:
+def _blocks(coded: memoryview, asked: Any, node: Node) -> list[memoryview]:
     """The blocks in what was read of a file: all of it, or those that its list names."""
     if node.index is None:
         return [coded]
@@ -174,22 +178,29 @@ def _blocks(coded: bytes, asked: Any, node: Node) -> list[bytes]:
     return [coded[start : start + n] for start, n in places if start < 2**64 - 1]
 
 
-def _expands_beyond(coded: bytes, most: int, codecs: tuple[str, ...]) -> bool:
+def _expands_beyond(coded: memoryview, most: int, codecs: tuple[str, ...]) -> bool:
     """Whether decompressing these bytes would make more than so many."""
-    if "zlib" in codecs or "gzip" in codecs:
-        return len(zlib.decompressobj(47).decompress(coded, most + 1)) > most
-    if "bz2" in codecs:
-        return len(bz2.BZ2Decompressor().decompress(coded, most + 1)) > most
     if "blosc" in codecs:
         return _said_by_blosc(coded) > most
     if "lz4" in codecs:
         return int.from_bytes(coded[:4], "little") > most
-    if "zstd" in codecs:
-        return _said_by_zstd(coded) > most
-    return len(coded) > most
+    if "zstd" in codecs and (said := _said_by_zstd(coded)):
+        return said > most
+    streamed = [_STREAMS[codec] for codec in codecs if codec in _STREAMS]
+    return _streams_beyond(coded, most, streamed[0]) if streamed else len(coded) > most
 
 
-def _said_by_blosc(coded: bytes) -> int:
+def _streams_beyond(coded: memoryview, most: int, codec: str) -> bool:
+    """The same, of a codec that does not say it."""
+    import pyarrow
+
+    with pyarrow.CompressedInputStream(pyarrow.py_buffer(coded), codec) as stream:
+        while most >= 0 and (piece := stream.read(PIECE)):
+            most -= len(piece)
+    return most < 0
+
+
+def _said_by_blosc(coded: memoryview) -> int:
     """Bytes that a block says it expands to.
 
     Blosc believes the header, whatever it is given, and reads and writes beyond the ends.
@@ -210,17 +221,19 @@ def _said_by_blosc(coded: bytes) -> int:
     else:  # behind the header, where each part begins
         count = -(-expanded // part) if part else 0
         end = 16 + 4 * count
-        fits = 0 < part <= expanded and end <= size and all(
-            end <= start < size for start in struct.unpack(f"<{count}i", coded[16:end])
+        fits = (
+            0 < part <= expanded
+            and end <= size
+            and all(end <= start < size for start in struct.unpack(f"<{count}i", coded[16:end]))
         )
     if not fits or not coded[3]:
         raise ValueError("the header of Blosc does not fit to what is behind it")
     return expanded
 
 
-def _said_by_zstd(coded: bytes) -> int:
+def _said_by_zstd(coded: memoryview) -> int:
     """Bytes that the first frame says it expands to (RFC 8878, 3.1.1.1); 0 when it does not."""
-    if coded[:4] != b"\x28\xb5\x2f\xfd" or len(coded) < 6:
+    if bytes(coded[:4]) != b"\x28\xb5\x2f\xfd" or len(coded) < 6:
         return 0
     flag, single, dictionary = coded[4] >> 6, coded[4] >> 5 & 1, coded[4] & 3
     width = (single, 2, 4, 8)[flag]

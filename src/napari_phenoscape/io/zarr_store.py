@@ -247,7 +247,8 @@ def _node(name: str, said: dict[str, Any]) -> Node:
                 codecs += inner["codecs"]
         dtype = said["data_type"]
         axes = said.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS") or ()
-    if not len(shape) == len(files) == len(chunk) or min((*files, *chunk, *shape, 1)) < 0:
+    of_some = min((*files, *chunk, 1)) > 0 <= min((*shape, 0))
+    if not of_some or not len(shape) == len(files) == len(chunk):
         raise ValueError(f"shape {shape}, chunks {files} and {chunk}")
     try:
         numbers = np.dtype(dtype)

@@ -69,7 +69,7 @@ def cube_layers(cube: Cube) -> list[LayerData]:
 def picture_layer(cube: Cube, show: tuple[int, int, int] | str) -> LayerData:
     """Three bands, or a picture by name (`shown_bands`), as an image layer (H, W, 3)."""
     if isinstance(show, str):
-        bands, made, words = shown_bands(cube, show), picture(cube, show), show
+        bands, made, words = shown_bands(cube, show), picture(cube, show), f"as {show}"
     else:
         nm = [cube.bands[band].wavelength_nm for band in show]
         names = [cube.bands[band].name for band in show]

@@ -19,12 +19,14 @@ class _Calibrated(BlockArray):
 
     def __init__(self, cube: Cube, gain: NDArray[np.float64], dark: NDArray[np.float64]) -> None:
         super().__init__(cube.shape, np.dtype(np.float32))
-        self._numbers, self._gain, self._dark = _in_numbers(cube), gain, dark
+        self._numbers = _in_numbers(cube)
+        self._gain, self._dark = gain.astype(np.float32), dark.astype(np.float32)
 
     def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         dark, gain = (part[bands][:, None, columns] for part in (self._dark, self._gain))
-        numbers = self._numbers.reflectance(bands, rows, columns)
-        found: NDArray[Any] = ((numbers - dark) * gain).astype(np.float32)
+        found = self._numbers.reflectance(bands, rows, columns)
+        found -= dark
+        found *= gain
         return found
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import CubeError
 
-#: Largest block that is in memory at a time, in numbers (float32: 64 MB).
-BLOCK = 16 << 20
+#: Largest block that is in memory at a time, in numbers (with what is computed from it: 50 MB).
+BLOCK = 2 << 20
 
 
 def mean_spectrum(

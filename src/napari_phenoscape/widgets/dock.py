@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
+    QFormLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -170,12 +171,28 @@ def row(*widgets: QWidget) -> QHBoxLayout:
     return layout
 
 
-def stacked(*widgets: QWidget) -> QWidget:
-    """Widgets one below the other."""
-    box = QWidget()
+def column_of(box: QWidget) -> QVBoxLayout:
+    """A layout that fills a widget from above."""
     layout = QVBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
+    return layout
+
+
+def fields(**named: QWidget) -> QFormLayout:
+    """Fields below each other, with their names."""
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setSpacing(4)
+    for name, field in named.items():
+        form.addRow(name, field)
+    return form
+
+
+def stacked(*widgets: QWidget) -> QWidget:
+    """Widgets one below the other."""
+    box = QWidget()
+    layout = column_of(box)
     for widget in widgets:
         layout.addWidget(widget)
     return box
@@ -200,7 +217,7 @@ def plot(x: str, y: str, height: int) -> pg.PlotWidget:
         widget.getAxis(side).enableAutoSIPrefix(False)  # no thousandths of a reflectance
     widget.getPlotItem().setMenuEnabled(False)
     widget.getPlotItem().hideButtons()
-    widget.getPlotItem().layout.setContentsMargins(0, 4, 4, 8)  # else the axis loses its feet
+    widget.getPlotItem().layout.setContentsMargins(0, 8, 4, 8)  # or ends of axes are cut
     return widget
 
 

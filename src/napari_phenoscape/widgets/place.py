@@ -74,7 +74,8 @@ def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
     layer.data = data
     if "shown" in settings["metadata"]["phenoscape"]:
         layer.name = settings["name"]  # says which bands
-    layer.translate = settings["translate"]
+    if not np.array_equal(layer.translate, settings["translate"]):  # each is drawn again
+        layer.translate = settings["translate"]
     layer.metadata = settings["metadata"]
     if isinstance(layer, Points):
         layer.features = settings["features"]

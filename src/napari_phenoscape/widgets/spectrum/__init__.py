@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from qtpy.QtCore import QTimer
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
-from napari_phenoscape.spectra import pixel_spectrum
-from napari_phenoscape.widgets.dock import Dock, short_combo
+from napari_phenoscape.events import Event, Progress
+from napari_phenoscape.io.arrays import FileArray
+from napari_phenoscape.spectra import Spectrum, pixel_spectrum
+from napari_phenoscape.widgets.dock import Dock, short_combo, stacked
 from napari_phenoscape.widgets.form import heading, note
 from napari_phenoscape.widgets.form.fold import Fold
 from napari_phenoscape.widgets.regions import spectral_layers_of
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 
 #: The cursor may move many times a second; the curve follows so often at most.
 LIVE_MS = 33
+
+LIVE = "Reading a spectrum"
+
+#: A cube, a pixel of it, and its spectrum or why there is none.
+Live = tuple[Cube, tuple[int, int], Spectrum | str]
 
 
 class SpectrumDock(Dock):
@@ -51,6 +59,9 @@ class SpectrumDock(Dock):
         self.calibration = CalibrationSection(self)
         self.computing = ComputeSection(self)
         self.eyes = EyeSection(self)
+        self.assumed = note()
+        self.assumed_fold = Fold("Assumed about the file", stacked(self.assumed))
+        self.assumed_fold.setToolTip("What the file does not say, or what makes one doubt it")
         self.column.addWidget(heading("Cube"))
         self.column.addWidget(self.cubes)
         self.column.addWidget(self.chart.plot)
@@ -62,6 +73,7 @@ class SpectrumDock(Dock):
         self.column.addWidget(Fold("Calibrate", self.calibration))
         self.column.addWidget(Fold("Compute from spectra", self.computing))
         self.column.addWidget(Fold("Animal vision", self.eyes))
+        self.column.addWidget(self.assumed_fold)
 
         self._cursor: Any = None
         self._timer = QTimer(self)
@@ -142,7 +154,10 @@ class SpectrumDock(Dock):
     def _choose(self, _index: int = 0) -> None:
         index = self.cubes.currentIndex()
         self.layer = self._layers[index] if index >= 0 else None
-        self.cube = None if self.layer is None else self.layer.metadata["phenoscape"]["cube"]
+        mark = {} if self.layer is None else self.layer.metadata["phenoscape"]
+        self.cube = mark.get("cube")
+        self.assumed.setText("\n".join(f"• {words}" for words in mark.get("provenance", ())))
+        self.assumed_fold.setVisible(bool(self.assumed.text()))
         self.say("")
         self.chart.show_cube(self.cube)
         self.readout.watch(self.layer, self.cube)
@@ -167,16 +182,33 @@ class SpectrumDock(Dock):
         return (row, column) if 0 <= row < rows and 0 <= column < columns else None
 
     def _follow_cursor(self) -> None:
-        pixel = self._pixel(self._cursor)
-        if pixel is None or self.cube is None:
+        """Show the spectrum under the cursor; one that takes time is read beside the window."""
+        cube, pixel = self.cube, self._pixel(self._cursor)
+        if pixel is None or cube is None:
             return
-        try:
-            spectrum = pixel_spectrum(self.cube, *pixel)
-        except PhenoscapeError as error:
-            self.say(str(error), error=True)
+        if isinstance(cube.array, FileArray):  # some microseconds
+            self._show_live((cube, pixel, _spectrum_or_why(cube, pixel)))
             return
-        self.chart.show_live(spectrum.mean)
-        self.place_words.setText(f"row {pixel[0]}, column {pixel[1]}; Shift + click keeps it.")
+        before = self.session.task(LIVE)
+        if before is not None and before.busy:
+            self._timer.start()  # then from where the cursor is
+            return
+
+        def verb() -> Generator[Event, None, Live]:
+            yield Progress("reading a spectrum", 0, 1)
+            return cube, pixel, _spectrum_or_why(cube, pixel)
+
+        self.session.do(LIVE, verb, self._show_live, torch=False)
+
+    def _show_live(self, read: Live) -> None:
+        cube, (row, column), found = read
+        if cube is not self.cube:
+            return  # another was chosen meanwhile
+        if isinstance(found, str):
+            self.say(found, error=True)
+            return
+        self.chart.show_live(found.mean)
+        self.place_words.setText(f"row {row}, column {column}; Shift + click keeps it.")
 
     def _pressed(self, _viewer: Any, event: Any) -> None:
         if any(str(key) == "Shift" for key in event.modifiers):
@@ -186,3 +218,11 @@ class SpectrumDock(Dock):
                     self.kept.keep(pixel_spectrum(self.cube, *pixel), pixel)
                 except PhenoscapeError as error:
                     self.say(str(error), error=True)
+
+
+def _spectrum_or_why(cube: Cube, pixel: tuple[int, int]) -> Spectrum | str:
+    """A pixel's spectrum, or why there is none: said once, not at every move of the cursor."""
+    try:
+        return pixel_spectrum(cube, *pixel)
+    except PhenoscapeError as error:
+        return str(error)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.layers.cubes import derived_layer
 from napari_phenoscape.processing import calibrated
-from napari_phenoscape.widgets.dock import tell
+from napari_phenoscape.widgets.dock import column_of, fields, tell
 from napari_phenoscape.widgets.form import note, without_wheel
 from napari_phenoscape.widgets.form.numbers import FloatBox
 from napari_phenoscape.widgets.spectrum.choices import ReferenceBox
@@ -54,16 +54,8 @@ class CalibrationSection(QWidget):
             "`phenoscape convert --white` writes it to a file",
             self._calibrate,
         )
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.setSpacing(4)
-        form.addRow("white", self.white)
-        form.addRow("dark", self.dark)
-        form.addRow("panel", self.panel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(form)
+        layout = column_of(self)
+        layout.addLayout(fields(white=self.white, dark=self.dark, panel=self.panel))
         layout.addWidget(self.words)
         layout.addWidget(self.button)
         for box in (self.white, self.dark):

@@ -127,17 +127,21 @@ class Chart(QObject):
     def show_live(self, mean: NDArray[np.float64]) -> None:
         """Show the (C,) spectrum under the cursor."""
         assert self._cube is not None
-        self.live.setData(self.x, _good(mean, self._cube))
+        self.live.setData(*_in_runs(self.x, _good(mean, self._cube)))
 
     def curve(self, spectrum: Spectrum, cube: Cube, colour: str) -> tuple[Any, ...]:
         """Draw a spectrum of a cube, with its deviation; gives what it consists of."""
         x = _places(spectrum.wavelengths_nm, len(spectrum.bands))
         mean = _good(spectrum.mean, cube)
-        items = [self.plot.plot(x, mean, pen=pg.mkPen(colour, width=2), connect="finite")]
+        line = pg.mkPen(colour, width=2)
+        items = [self.plot.plot(*_in_runs(x, mean), pen=line, connect="finite")]
         if spectrum.sd is not None:
             known = np.isfinite(mean) & np.isfinite(spectrum.sd)
             edges = [
-                pg.PlotDataItem(x[known], (mean + sign * spectrum.sd)[known]) for sign in (-1, 1)
+                pg.PlotDataItem(
+                    *_in_runs(x[known], (mean + sign * spectrum.sd)[known]), connect="finite"
+                )
+                for sign in (-1, 1)
             ]
             shade = pg.mkColor(colour)
             shade.setAlpha(60)
@@ -196,6 +200,15 @@ class Chart(QObject):
 
 def _places(wavelengths_nm: NDArray[np.float64] | None, bands: int) -> NDArray[np.float64]:
     return np.arange(bands, dtype=np.float64) if wavelengths_nm is None else wavelengths_nm
+
+
+def _in_runs(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A curve with a gap where its wavelengths turn back, which is where a detector ends."""
+    step = np.diff(x)
+    turns = np.flatnonzero(step * step.sum() < 0) + 1
+    return np.insert(x, turns, x[turns]), np.insert(y, turns, np.nan)
 
 
 def _good(mean: NDArray[np.float64], cube: Cube) -> NDArray[np.float64]:

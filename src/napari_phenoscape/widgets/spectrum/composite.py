@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.events import Event, Failed, Progress
 from napari_phenoscape.layers.cubes import picture_layer
 from napari_phenoscape.spectral import COLOURS, shown_bands, ways
-from napari_phenoscape.widgets.dock import short_combo
+from napari_phenoscape.widgets.dock import column_of, short_combo
 from napari_phenoscape.widgets.form import note
 from napari_phenoscape.widgets.place import ours, place
 from napari_phenoscape.widgets.spectrum.chart import Chart
@@ -45,9 +46,7 @@ class PictureSection(QWidget):
         self.show_as = short_combo()
         self.show_as.setToolTip("What is shown as red, green and blue")
         self.shown = note()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = column_of(self)
         layout.addWidget(self.show_as)
         layout.addWidget(self.shown)
         self._next: tuple[Any, tuple[int, int, int] | str] | None = None
@@ -125,21 +124,25 @@ class PictureSection(QWidget):
         task.state_changed.connect(self._on_state)
 
     def _show(self, made: tuple[Any, Any]) -> None:
-        picture, source = made
+        (numbers, settings, kind), source = made
         viewer, group = self.dock.viewer, picture_of(source)
-        active, first = viewer.layers.selection.active, not ours(viewer, group)
+        layers, first = viewer.layers, not ours(viewer, group)
+        active = layers.selection.active
         at = np.asarray(source.translate)[-2:]
+        picture = numbers, settings | {"visible": False}, kind
         (layer,) = place(viewer, [picture], group, at=at)
         # it was asked for: nothing hides it
-        layer.visible = True
-        seen = [one for one in viewer.layers if isinstance(one, Image) and one.visible]
-        top, own = viewer.layers.index(seen[-1]), viewer.layers.index(layer)
-        if top > own:
-            viewer.layers.move(own, top + 1)
-        if first or top > own:
+        own = layers.index(layer)
+        above = [i for i, one in enumerate(layers) if isinstance(one, Image) and one.visible]
+        if above and above[-1] > own:
+            layers.move(own, above[-1] + 1)
+        if first or (above and above[-1] > own):
             self.dock.show_scale(layer)
             self.dock.kept.mark()  # above it
-            viewer.layers.selection.active = active
+            layers.selection.active = active
+        if not layer.visible:
+            # by itself: to add a layer and to draw it at once would keep the window waiting
+            QTimer.singleShot(0, lambda: setattr(layer, "visible", True))
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Failed):

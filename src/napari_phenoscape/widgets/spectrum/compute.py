@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QLabel, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QSpinBox, QWidget
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
@@ -16,7 +16,7 @@ from napari_phenoscape.io.write import write_cube
 from napari_phenoscape.layers.cubes import derived_layer, plane_layer
 from napari_phenoscape.processing import band_index, planes_of, smoothed, without_continuum
 from napari_phenoscape.spectra import angles_to
-from napari_phenoscape.widgets.dock import row, tell
+from napari_phenoscape.widgets.dock import column_of, row, tell
 from napari_phenoscape.widgets.form import note, without_wheel
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ class ComputeSection(QWidget):
             self._angle,
         )
         self.angle_words = note()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = column_of(self)
         layout.addLayout(row(self.over, self.smooth_button))
         layout.addWidget(self.smooth_words)
         layout.addWidget(self.continuum_button)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Cube
@@ -28,7 +28,7 @@ from napari_phenoscape.vision import (
     read_eye,
 )
 from napari_phenoscape.vision.colours import colours_table
-from napari_phenoscape.widgets.dock import fill_table, row, small_table, tell
+from napari_phenoscape.widgets.dock import column_of, fields, fill_table, row, small_table, tell
 from napari_phenoscape.widgets.form import note
 from napari_phenoscape.widgets.spectrum.choices import WordBox
 
@@ -74,15 +74,8 @@ class EyeSection(QWidget):
         self.table = small_table(120)
         self.table.hide()
         self.colours: pd.DataFrame | None = None
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.setSpacing(4)
-        form.addRow("eye", self.eye)
-        form.addRow("light", self.light)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(form)
+        layout = column_of(self)
+        layout.addLayout(fields(eye=self.eye, light=self.light))
         layout.addWidget(self.words)
         layout.addLayout(row(self.layer_button, self.table_button, self.save_button))
         layout.addWidget(self.table)

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QListWidget,
     QListWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,7 +23,7 @@ from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.spectra import Spectrum, mean_of, region_spectrum, write_spectra
-from napari_phenoscape.widgets.dock import row
+from napari_phenoscape.widgets.dock import column_of, row
 from napari_phenoscape.widgets.place import place
 from napari_phenoscape.widgets.regions import region_layers_of, regions_image
 from napari_phenoscape.widgets.spectrum.chart import Chart
@@ -106,9 +105,7 @@ class KeptSection(QWidget):
             "Save CSV…", "Per cent by nm, as R's pavo reads it; `phenoscape spectra` does the same",
             self._save,
         )  # fmt: skip
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = column_of(self)
         layout.addWidget(self.pins)
         layout.addLayout(row(self.mask_button, self.region_button))
         layout.addLayout(row(self.mean_button, self.remove_button, self.save_button))
