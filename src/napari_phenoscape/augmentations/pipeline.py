@@ -206,19 +206,10 @@ class Augmenter:
         self, seed: int, step: int, specimens: NDArray[np.int64], views: tuple[int, ...]
     ) -> dict[str, NDArray[np.float64]]:
         """(N, 1 + draws) uniforms of each kind for all views; the first is the switch."""
+        everyone, view = np.tile(specimens, len(views)), np.repeat(views, len(specimens))
         return {
-            op.kind: np.concatenate(
-                [
-                    uniforms(
-                        1 + op.draws,
-                        purpose=op.kind,
-                        seed=seed,
-                        step=step,
-                        specimens=specimens,
-                        view=view,
-                    )
-                    for view in views
-                ]
+            op.kind: uniforms(
+                1 + op.draws, purpose=op.kind, seed=seed, step=step, specimens=everyone, view=view
             )
             for op in self.operations
         }
@@ -374,7 +365,8 @@ class Augmenter:
             return seen, seen.clone()
         # beside the picture 0, in it 1, on the specimen 2: one sampling tells both
         level = grid_sample(mask + 1, grid, mode="nearest", align_corners=False)
-        return level.clamp(max=1), (level - 1).clamp_(min=0)
+        shown = level.clamp(max=1)
+        return shown, level.sub_(shown)
 
     def _erase(self, draws: dict[str, NDArray[np.float64]], *masks: Tensor) -> None:
         """Zero the erased rectangles of (N, 1, h, w) masks."""

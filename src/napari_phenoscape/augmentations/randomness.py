@@ -49,7 +49,13 @@ def philox(counter: NDArray[np.uint64], key: NDArray[np.uint64]) -> NDArray[np.u
 
 
 def uniforms(
-    count: int, *, purpose: str, seed: int, step: int, specimens: NDArray[Any], view: int
+    count: int,
+    *,
+    purpose: str,
+    seed: int,
+    step: int,
+    specimens: NDArray[Any],
+    view: int | NDArray[np.integer[Any]],
 ) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) for each specimen.
 
@@ -59,10 +65,12 @@ def uniforms(
         How many for each specimen; the first ones do not depend on it.
     purpose
         What they are for: other purposes get other numbers.
-    seed, step, view
-        Not negative; ``view`` below 2**16.
+    seed, step
+        Not negative.
     specimens : (N,)
         Numbers of the specimens.
+    view : () or (N,)
+        Number of the view, of each; 0 to 2**16 - 1.
 
     Returns
     -------
@@ -70,7 +78,8 @@ def uniforms(
     """
     blocks = (count + 1) // 2
     counter = np.empty((4, len(specimens), blocks), np.uint64)
-    counter[0] = np.arange(blocks, dtype=np.uint64) + np.uint64(view << 16)
+    views = np.asarray(view).astype(np.uint64)[..., None] << np.uint64(16)
+    counter[0] = np.arange(blocks, dtype=np.uint64) + views
     counter[1] = np.uint64(step)
     counter[2] = np.asarray(specimens).astype(np.uint64)[:, None]
     counter[3] = np.uint64(zlib.crc32(purpose.encode()))
