@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from napari_phenoscape.augmentations.geometry import RandomThinPlateSpline
 
@@ -16,7 +17,7 @@ class Warp:
     """Makes the places at which views are sampled.
 
     A place is linear in what is known of a pixel of the view, `RandomThinPlateSpline.bend_basis`
-    (without bends its 1, x and y): one small matrix product for each view.
+    (without bends its 1, x and y): a small matrix product for each view.
 
     Parameters
     ----------
@@ -32,7 +33,11 @@ class Warp:
         self.size = size
         self._rows = 3 if projective else 2
         basis = RandomThinPlateSpline.bend_basis(size).reshape(8, -1)
-        self._basis = torch.from_numpy(basis if bends else basis[5:]).float()
+        # the bits of a product depend on where in memory it stands: every row of one begins at a
+        # multiple of 64 bytes
+        self._basis = pad(
+            torch.from_numpy(basis if bends else basis[5:]).float(), (0, -(size**2) % 16)
+        )
 
     def factors(self, matrices: Floats, side: int, weights: Floats | None = None) -> Tensor:
         """(N, 8, 8), of which the call wants any: what the basis is multiplied with.
@@ -58,8 +63,7 @@ class Warp:
         normalise = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
         back = normalise @ np.linalg.inv(matrices)
         back /= (back[:, 2] @ [centre, centre, 1])[:, None, None]
-        # x, y and, where there is a perspective, the depth. The bits of a product depend on where
-        # in memory it stands: each begins at a multiple of 256 bytes
+        # x, y and, where there is a perspective, the depth
         found = np.zeros((len(matrices), 8, 8), np.float32)
         found[:, : self._rows, : len(self._basis)] = (back @ pixel)[:, : self._rows]
         return torch.from_numpy(found)
@@ -67,7 +71,7 @@ class Warp:
     def __call__(self, factors: Tensor) -> Tensor:
         """(N, h, w, 2) places (x, y), -1 to 1 from edge to edge of the source."""
         basis = self._basis.to(factors.device)
-        found = _products(factors[:, : self._rows, : len(basis)], basis)
+        found = (factors[:, : self._rows, : len(basis)] @ basis)[..., : self.size**2]
         if self._rows == 3:
             # behind the camera there is nothing to see: so small a depth puts it far outside
             found[:, :2] /= found[:, 2:].clamp_min_(1e-6)
@@ -77,14 +81,5 @@ class Warp:
 
     def field(self, weights: Tensor) -> Tensor:
         """(N, h, w, 2) bends in view pixels, of (N, 8, 2) weights of the basis."""
-        bends = weights.mT @ self._basis.to(weights.device)
-        return bends.view(-1, 2, self.size, self.size).permute(0, 2, 3, 1)
-
-
-def _products(factors: Tensor, basis: Tensor) -> Tensor:
-    """(N, rows, pixels), one by one: their bits must not depend on N."""
-    rows, pixels = factors.shape[1], basis.shape[1]
-    found = basis.new_empty((len(factors), rows, -(-pixels // 16) * 16))[..., :pixels]
-    for one, place in zip(factors, found, strict=True):
-        torch.mm(one, basis, out=place)
-    return found
+        bends = (weights.mT @ self._basis.to(weights.device))[..., : self.size**2]
+        return bends.reshape(-1, 2, self.size, self.size).permute(0, 2, 3, 1)
