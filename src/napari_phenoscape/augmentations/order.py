@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,6 +93,41 @@ def chunks_of(shrink: NDArray[np.int64], specimens: int, together: int) -> list[
                 found.append(Chunk(slice(start, stop), own, int(shrink[start])))
                 start = stop
     return sorted(found, key=lambda chunk: chunk.specimens.start)
+
+
+def in_squares(planes: Iterable[Tensor]) -> Tensor:
+    """(R, K, S, S) of R times (K, S * S)."""
+    whole = torch.stack(tuple(planes))
+    side = math.isqrt(whole.shape[2])
+    return whole.view(*whole.shape[:2], side, side)
+
+
+class Mixed(torch.autograd.Function):
+    """(R, K, S, S) mixes of pictures (M, C, S, S) by weights (K, C), with a gradient to these.
+
+    Takes a `map` that may have threads, the weights, the pictures, and which of them are mixed.
+    Each is mixed by itself, for the bits of a matrix product depend on the batch.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        each: Callable[..., Iterable[Tensor]],
+        mix: Tensor,
+        images: Tensor,
+        numbers: NDArray[np.int64],
+    ) -> Tensor:
+        ctx.each, ctx.images, ctx.numbers = each, images, numbers
+        return in_squares(each(lambda number: mix @ images[number].flatten(1), numbers))
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        def back(row: int) -> Tensor:
+            picture: Tensor = ctx.images[ctx.numbers[row]]
+            return slopes[0][row].flatten(1) @ picture.flatten(1).mT
+
+        parts = ctx.each(back, range(len(ctx.numbers)))
+        return None, torch.stack(tuple(parts)).sum(0), None, None
 
 
 class Learned(torch.autograd.Function):

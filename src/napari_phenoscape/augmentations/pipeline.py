@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,14 @@ from napari_phenoscape.augmentations.geometry import (
     shrinkage,
 )
 from napari_phenoscape.augmentations.operation import Operation
-from napari_phenoscape.augmentations.order import Chunk, Learned, Order, chunks_of
+from napari_phenoscape.augmentations.order import (
+    Chunk,
+    Learned,
+    Mixed,
+    Order,
+    chunks_of,
+    in_squares,
+)
 from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.augmentations.randomness import uniforms
 from napari_phenoscape.augmentations.threads import Threads
@@ -191,7 +198,7 @@ class Augmenter:
         if device.type == "cpu":
             together = max(1, CHUNK_VALUES // (images.shape[1] * max(side, size) ** 2))
         chunks = chunks_of(shrinkage(matrix, size), number, together)
-        each = self._threads.each if device.type == "cpu" else map
+        each = self._each(device)
         if images.requires_grad and torch.is_grad_enabled():
             image = Learned.apply(self._draw, each, order, chunks, images, *order.learned())
             return views._replace(image=image)
@@ -201,6 +208,10 @@ class Augmenter:
 
         list(each(draw, chunks))
         return views
+
+    def _each(self, device: torch.device) -> Callable[..., Iterable[Any]]:
+        """A `map`, of threads where there are any."""
+        return self._threads.each if device.type == "cpu" else map
 
     def _draws(
         self, seed: int, step: int, specimens: NDArray[np.int64], views: tuple[int, ...]
@@ -294,11 +305,9 @@ class Augmenter:
         changing = [op for op in self._photometric if op.p and op.changes_pixels]
         if not changing:
             seen = np.arange(len(masks))
-            # one by one: the bits of a matrix product depend on the batch
-            planes = [mix @ images[number].flatten(1) for number in numbers[seen]]
-            numbers = np.tile(seen, len(numbers) // len(masks))
-            return _planes(planes, images), numbers, self._photometric
-        bands, planes = images.shape[1], []
+            planes = Mixed.apply(self._each(images.device), mix, images, numbers[seen])
+            return planes, np.tile(seen, len(numbers) // len(masks)), self._photometric
+        bands, rows = images.shape[1], []
         # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
         pixels = images.new_zeros((1, bands, bands + 2, 1))
         pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
@@ -313,12 +322,12 @@ class Augmenter:
             lit, gain = self._lit(self._photometric, pixels, specimen, own)
             factor = 1 if gain is None else gain.flatten()
             if lit is pixels:
-                planes.append((mix * factor) @ picture)
+                rows.append((mix * factor) @ picture)
                 continue
             dark = lit[0, :, bands].clone()
             weights = mix @ ((lit[0, :, :bands, 0] - dark) * factor)
-            planes.append(torch.addmm(mix @ (dark * factor), weights, picture))
-        return _planes(planes, images), np.arange(len(numbers)), ()
+            rows.append(torch.addmm(mix @ (dark * factor), weights, picture))
+        return in_squares(rows), np.arange(len(numbers)), ()
 
     def _lit(
         self,
@@ -386,11 +395,6 @@ class _Own(threading.local):
     def __init__(self) -> None:
         self.buffer = torch.empty(0)
         self.noise = torch.Generator()
-
-
-def _planes(planes: Sequence[Tensor], images: Tensor) -> Tensor:
-    """(R, K, S, S) of R times (K, S * S)."""
-    return torch.stack(tuple(planes)).view(len(planes), -1, *images.shape[2:])
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:
