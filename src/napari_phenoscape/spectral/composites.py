@@ -15,7 +15,7 @@ BLOCK = 16 << 20
 STRETCH = (1.0, 99.0)
 
 #: Pixels a side that the stretch is measured on.
-STRETCH_SAMPLE = 512
+STRETCH_SAMPLE = 256
 
 #: Where insects and UV-sensitive birds are most sensitive in the UV (Endler & Mielke 2005).
 UV_NM = 365.0
