@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -87,7 +88,16 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
         ],
     )
     home.launch()
+    # gloo's threads must end before the process does, or it aborts after all is done
+    atexit.register(_leave)
     return home
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], home: Fabric) -> None:
