@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape.augmentations.noise import normal_numbers
 from napari_phenoscape.augmentations.operation import (
     NotNegativeInterval,
     Operation,
@@ -17,7 +18,6 @@ from napari_phenoscape.augmentations.operation import (
 )
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from napari_phenoscape.augmentations.colour import Scene
@@ -30,18 +30,20 @@ class Filter(Operation):
     mixes_pixels: ClassVar[bool] = True
 
     def apply(
-        self,
-        view: Tensor,
-        u: NDArray[np.float64],
-        first_band: int,
-        unit: Tensor,
-        noise: torch.Generator,
-    ) -> None:
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
+    ) -> Tensor | None:
         """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
 
         ``unit`` says what `unit` says of these bands, (n,), or, where the bands are mixes of
         others, (n, n) such that it times n independent numbers is distributed as their mix.
-        ``noise`` is a generator to be seeded here; nothing else draws from it.
+        Returns what `adjoint` wants to know again.
+        """
+        raise NotImplementedError
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
+        """Turn a gradient to what `apply` made into that to what it took, (N, n, H, W), in place.
+
+        All bands are there. Returns the gradient to the ``unit``, (n, n), where it counts.
         """
         raise NotImplementedError
 
@@ -75,38 +77,54 @@ class RandomGaussianBlur(Filter):
         """Pixels of the kernel on each side of its centre."""
         return math.ceil(3 * self.sigma[1])
 
-    def apply(
-        self,
-        view: Tensor,
-        u: NDArray[np.float64],
-        first_band: int,
-        unit: Tensor,
-        noise: torch.Generator,
-    ) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
         import torch
         from torch.nn.functional import pad
 
-        size = view.shape[-1]
-        reach = min(self.radius, size - 1)
+        size, heights = view.shape[-1], self._heights(view, u)
+        reach = len(heights) - 1
+        for axis in (3, 2):
+            wide = pad(view, _both(axis, reach), mode="reflect")
+            torch.mul(wide.narrow(axis, reach, size), heights[0], out=view)
+            _add_sides(view, wide, heights, axis)
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+        from torch.nn.functional import pad
+
+        size, heights = slope.shape[-1], self._heights(slope, u)
+        reach = len(heights) - 1
+        for axis in (2, 3):
+            wide = pad(slope, _both(axis, 2 * reach))
+            spread = wide.narrow(axis, reach, size + 2 * reach) * heights[0]
+            _add_sides(spread, wide, heights, axis)
+            slope.copy_(spread.narrow(axis, reach, size))
+            # what fell beside the picture goes to the pixels that stood there, mirrored
+            for beside, onto in ((0, 1), (size + reach, size - 1 - reach)):
+                slope.narrow(axis, onto, reach).add_(spread.narrow(axis, beside, reach).flip(axis))
+
+    def _heights(self, view: Tensor, u: NDArray[np.float64]) -> Tensor:
+        """(reach + 1, N, 1, 1, 1) of the kernel, from its centre outwards."""
+        reach = min(self.radius, view.shape[-1] - 1)
         # by hand: this runs for every few bands, and Kornia's takes longer than the blur itself
         heights = np.exp(-0.5 * (np.arange(reach + 1) / self.sigmas(u)[:, None]) ** 2)
         heights /= heights[:, :1] + 2 * heights[:, 1:].sum(1, keepdims=True)
-        kernels = view.new_tensor(heights)[:, :, None, None, None]
-        # a sum of shifted pictures stays in the cache, and its bits do not depend on the batch
-        for axis in (3, 2):
-            border = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
-            if view.requires_grad:
-                # torch keeps what it pads for the gradient, which must not be written over
-                wide = pad(view.clone(), border, mode="reflect")
-                view.copy_(wide.narrow(axis, reach, size)).mul_(kernels[:, 0])
-            else:
-                wide = pad(view, border, mode="reflect")
-                torch.mul(wide.narrow(axis, reach, size), kernels[:, 0], out=view)
-            for shift in range(1, reach + 1):
-                pair = wide.narrow(axis, reach - shift, size) + wide.narrow(
-                    axis, reach + shift, size
-                )
-                view.addcmul_(pair, kernels[:, shift])
+        return view.new_tensor(heights.T)[:, :, None, None, None]
+
+
+def _both(axis: int, width: int) -> tuple[int, int, int, int]:
+    """Border on both sides of an axis, as torch's ``pad`` wants it."""
+    return (width, width, 0, 0) if axis == 3 else (0, 0, width, width)
+
+
+def _add_sides(view: Tensor, wide: Tensor, heights: Tensor, axis: int) -> None:
+    """Add to (N, n, H, W) their neighbours, which ``wide`` holds on both sides.
+
+    A sum of shifted pictures stays in the cache, and its bits do not depend on the batch.
+    """
+    reach, size = len(heights) - 1, view.shape[axis]
+    for shift in range(1, reach + 1):
+        pair = wide.narrow(axis, reach - shift, size) + wide.narrow(axis, reach + shift, size)
+        view.addcmul_(pair, heights[shift])
 
 
 class RandomSharpness(Filter):
@@ -130,24 +148,34 @@ class RandomSharpness(Filter):
         """(N,) unitless."""
         return between(u[:, 0], *self.sharpness)
 
-    def apply(
-        self,
-        view: Tensor,
-        u: NDArray[np.float64],
-        first_band: int,
-        unit: Tensor,
-        noise: torch.Generator,
-    ) -> None:
-        rows = view[:, :, :-2] + view[:, :, 1:-1]
-        rows += view[:, :, 2:]
-        smooth = rows[..., :-2] + rows[..., 1:-1]
-        smooth += rows[..., 2:]
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
         inner = view[:, :, 1:-1, 1:-1]
+        own, beside = self._weights(view, u)
+        smooth = _box(view).mul_(beside)
+        inner.mul_(own).add_(smooth)
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+        from torch.nn.functional import pad
+
+        inner = slope[:, :, 1:-1, 1:-1]
+        own, beside = self._weights(slope, u)
+        spread = _box(pad(inner * beside, (2, 2, 2, 2)))
+        inner.mul_(own)
+        slope.add_(spread)
+
+    def _weights(self, view: Tensor, u: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+        """(N, 1, 1, 1) weights of a pixel, and of the sum of the 3x3 around it."""
         factor = view.new_tensor(self.factors(u)).view(-1, 1, 1, 1)
-        # (box + 4 centre) / 13 is the smoothed copy
-        smooth *= (1 - factor) / 13
-        inner *= factor + (1 - factor) * 4 / 13
-        inner += smooth
+        return factor + (1 - factor) * 4 / 13, (1 - factor) / 13
+
+
+def _box(view: Tensor) -> Tensor:
+    """(..., H - 2, W - 2) sums over 3x3 pixels."""
+    rows = view[..., :-2, :] + view[..., 1:-1, :]
+    rows += view[..., 2:, :]
+    sums = rows[..., :-2] + rows[..., 1:-1]
+    sums += rows[..., 2:]
+    return sums
 
 
 class RandomGaussianNoise(Filter):
@@ -171,22 +199,21 @@ class RandomGaussianNoise(Filter):
         return between(u[:, 0], *self.std)
 
     def apply(
-        self,
-        view: Tensor,
-        u: NDArray[np.float64],
-        first_band: int,
-        unit: Tensor,
-        noise: torch.Generator,
-    ) -> None:
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
+    ) -> Tensor | None:
+        seeds = (u[:, 1] * 2.0**53).astype(np.int64)
+        drawn = normal_numbers(view.shape, self.levels(u), seeds, first_band).to(view.device)
+        if unit.ndim == 1:
+            view.addcmul_(drawn, unit[:, None, None])
+            return None
+        for one, numbers in zip(view, drawn, strict=True):
+            one += (unit @ numbers.flatten(1)).view(one.shape)
+        return drawn
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
+        if kept is None:
+            return None
         import torch
 
-        seeds = (u[:, 1] * 2.0**53).astype(np.int64) + first_band
-        drawn = torch.empty(view.shape[1:])
-        for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
-            noise.manual_seed(int(seed))
-            one = drawn.normal_(0, float(level), generator=noise).to(view.device)
-            if unit.ndim == 1:
-                view[i].addcmul_(one, unit[:, None, None])
-            else:
-                # copied: what is kept for the gradient must not be drawn over
-                view[i] += (unit @ one.flatten(1).clone()).view(one.shape)
+        pairs = zip(slope.flatten(2), kept.flatten(2).mT, strict=True)
+        return torch.stack([one @ numbers for one, numbers in pairs]).sum(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from kornia.augmentation import IntensityAugmentationBase2D
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from napari_phenoscape.augmentations.colour import Scene
@@ -72,9 +72,27 @@ class KorniaModule(IntensityAugmentationBase2D):
         image = input.clone()
         if isinstance(self.operation, Filter):
             unit = torch.as_tensor(self.operation.unit(self._scene)).to(image)
-            self.operation.apply(image, u, 0, unit, torch.Generator())
-            return image
+            filtered: Tensor = _Filtered.apply(image, self.operation, u, unit)
+            return filtered
         image *= image.new_tensor(self.operation.gain(u)).view(-1, 1, 1, 1)
         if self.operation.changes_pixels:
             self.operation.apply(image, torch.ones_like(image[:, :1]), u, self._scene)
         return image
+
+
+class _Filtered(torch.autograd.Function):
+    """Pictures that a filter changed in place, with a gradient to what they were."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, image: Tensor, operation: Filter, u: NDArray[np.float64], unit: Tensor
+    ) -> Tensor:
+        ctx.mark_dirty(image)
+        ctx.filter, ctx.u, ctx.kept = operation, u, operation.apply(image, u, 0, unit)
+        return image
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        slope = slopes[0].clone()
+        ctx.filter.adjoint(slope, ctx.u, ctx.kept)
+        return slope, None, None, None

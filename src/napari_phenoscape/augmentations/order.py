@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -61,14 +61,6 @@ class Order:
             return self.images[numbers[0] : numbers[-1] + 1]
         return self.images[torch.from_numpy(numbers).to(self.images.device)]
 
-    def learned(self) -> tuple[Tensor, ...]:
-        """What there may be a gradient to, beside the pictures."""
-        return (self.fill, *self.units.values())
-
-    def learning(self, fill: Tensor, *units: Tensor) -> Order:
-        """The same, with others of these."""
-        return replace(self, fill=fill, units=dict(zip(self.units, units, strict=True)))
-
 
 class Chunk(NamedTuple):
     """Views made together: neighbours, and of the same shrinkage, which is one prefilter."""
@@ -102,80 +94,66 @@ def in_squares(planes: Iterable[Tensor]) -> Tensor:
     return whole.view(*whole.shape[:2], side, side)
 
 
-class Mixed(torch.autograd.Function):
-    """(R, K, S, S) mixes of pictures (M, C, S, S) by weights (K, C), with a gradient to these.
+class Drawn(NamedTuple):
+    """What is kept of a chunk that was drawn, to go back through it.
 
-    Takes a `map` that may have threads, the weights, the pictures, and which of them are mixed.
-    Each is mixed by itself, for the bits of a matrix product depend on the batch.
+    Parameters
+    ----------
+    chunk
+        Which it is.
+    shape
+        n, C, S, S of its pictures.
+    draws : (n, 1 + draws) each
+        Uniforms of every kind of operation.
+    grid : (n, h, w, 2)
+        Places in the pictures.
+    gain : (n, 1, 1, 1) or None
+        Common to all bands.
+    shown, visible : (n, 1, h, w)
+        0 or 1: what the filters see of the pictures, and what is left of their work.
+    kept
+        What every filter wants to know again, in their order.
     """
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        each: Callable[..., Iterable[Tensor]],
-        mix: Tensor,
-        images: Tensor,
-        numbers: NDArray[np.int64],
-    ) -> Tensor:
-        ctx.each, ctx.images, ctx.numbers = each, images, numbers
-        return in_squares(each(lambda number: mix @ images[number].flatten(1), numbers))
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        def back(row: int) -> Tensor:
-            picture: Tensor = ctx.images[ctx.numbers[row]]
-            return slopes[0][row].flatten(1) @ picture.flatten(1).mT
-
-        parts = ctx.each(back, range(len(ctx.numbers)))
-        return None, torch.stack(tuple(parts)).sum(0), None, None
+    chunk: Chunk
+    shape: torch.Size
+    draws: dict[str, NDArray[np.float64]]
+    grid: Tensor
+    gain: Tensor | None
+    shown: Tensor
+    visible: Tensor
+    kept: list[Tensor | None]
 
 
 class Learned(torch.autograd.Function):
-    """Pictures of views, with a gradient to the pictures they show.
+    """Pictures of views, with a gradient to the pictures they show, the fill and the units.
 
-    Takes what draws a chunk, a `map` that may have threads, the order, its chunks, and what there
-    is a gradient to: the order's images and what it has `learned`.
-
-    Every chunk has a graph of its own, so that threads can go back through them; the gradients are
-    summed in the order of the chunks, whichever is done first.
+    Takes a function that draws a chunk, one that gives the gradients of a chunk that was drawn, the
+    order and its chunks; then what there is a gradient to.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
-        draw: Callable[[Order, Chunk, Tensor, Tensor], None],
-        each: Callable[..., Iterable[Any]],
+        draw: Callable[[Order, Chunk], Drawn],
+        back: Callable[[Drawn, Tensor], tuple[Tensor, ...]],
         order: Order,
         chunks: Sequence[Chunk],
         *_: Tensor,
     ) -> Tensor:
-        whole = order.views.image
-
-        def graph(chunk: Chunk) -> tuple[slice, Tensor, list[Tensor]]:
-            learned = (order.pictures(chunk.rows), *order.learned())
-            own = [each.detach().requires_grad_() for each in learned]
-            image = torch.empty_like(whole[chunk.rows])
-            with torch.enable_grad():
-                draw(order.learning(*own[1:]), chunk, own[0], image)
-            whole[chunk.rows] = image.detach()
-            return chunk.rows, image, own
-
-        ctx.each, ctx.graphs = each, list(each(graph, chunks))
-        ctx.numbers, ctx.shape = order.numbers, order.images.shape
-        return whole
+        # not the order itself: it holds the views, which hold this
+        ctx.back, ctx.numbers, ctx.shape = back, order.numbers, order.images.shape
+        ctx.drawn = [draw(order, chunk) for chunk in chunks]
+        return order.views.image
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        def back(graph: tuple[slice, Tensor, list[Tensor]]) -> tuple[Tensor, ...]:
-            rows, image, own = graph
-            return torch.autograd.grad(
-                image, own, slopes[0][rows], allow_unused=True, materialize_grads=True
-            )
-
-        found = list(ctx.each(back, ctx.graphs))
-        images = slopes[0].new_zeros(ctx.shape)
-        for (rows, _, _), (part, *_) in zip(ctx.graphs, found, strict=True):
-            for number, own in zip(ctx.numbers[rows], part, strict=True):
-                images[number] += own
-        others = zip(*(others for _, *others in found), strict=True)
-        return (None, None, None, None, images, *(torch.stack(each).sum(0) for each in others))
+        images, others = slopes[0].new_zeros(ctx.shape), []
+        for drawn in ctx.drawn:
+            rows = drawn.chunk.rows
+            pictures, *rest = ctx.back(drawn, slopes[0][rows])
+            for number, picture in zip(ctx.numbers[rows], pictures, strict=True):
+                images[number] += picture
+            others.append(rest)
+        summed = (torch.stack(each).sum(0) for each in zip(*others, strict=True))
+        return (None, None, None, None, images, *summed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,24 +24,24 @@ from napari_phenoscape.augmentations.geometry import (
     composed,
     shrinkage,
 )
+from napari_phenoscape.augmentations.noise import bands_of_a_seed
 from napari_phenoscape.augmentations.operation import Operation
 from napari_phenoscape.augmentations.order import (
     Chunk,
+    Drawn,
     Learned,
-    Mixed,
     Order,
     chunks_of,
     in_squares,
 )
 from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.augmentations.randomness import uniforms
-from napari_phenoscape.augmentations.threads import Threads
 from napari_phenoscape.augmentations.warp import Warp
 from napari_phenoscape.cube import Band
 
-#: Values that a thread works on at once, of several specimens or of some bands of one: few enough
-#: to stay in the cache, and so many that the time between two operations does not count.
-CHUNK_VALUES = 2**20
+#: Values that are worked on at once, of several specimens or of some bands of one, for each thread:
+#: few enough to stay in its cache, and so many that the time between two operations does not count.
+CHUNK_VALUES = 2**19
 
 
 class Views(NamedTuple):
@@ -131,7 +133,6 @@ class Augmenter:
         self._noisy = {op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)}
         projective = any(isinstance(op, RandomPerspective) for op in self.operations)
         self._warp = Warp(size, projective, self._bend is not None)
-        self._threads = Threads()
         self._own = _Own()
 
     @property
@@ -194,24 +195,24 @@ class Augmenter:
         factors = self._warp.factors(matrix, side, bends).to(device)
         units = self._unit_of(mix, device)
         order = Order(images, numbers, photometric, masks, draws, factors, fill, units, views)
-        together = max(count, 1)
-        if device.type == "cpu":
-            together = max(1, CHUNK_VALUES // (images.shape[1] * max(side, size) ** 2))
-        chunks = chunks_of(shrinkage(matrix, size), number, together)
-        each = self._each(device)
+        chunks = chunks_of(shrinkage(matrix, size), number, self._together(images))
         if images.requires_grad and torch.is_grad_enabled():
-            image = Learned.apply(self._draw, each, order, chunks, images, *order.learned())
+            learned = (images, fill, *units.values())
+            image = Learned.apply(self._draw, self._back, order, chunks, *learned)
             return views._replace(image=image)
-
-        def draw(chunk: Chunk) -> None:
-            self._draw(order, chunk, order.pictures(chunk.rows), views.image[chunk.rows])
-
-        list(each(draw, chunks))
+        for chunk in chunks:
+            self._draw(order, chunk)
         return views
 
-    def _each(self, device: torch.device) -> Callable[..., Iterable[Any]]:
-        """A `map`, of threads where there are any."""
-        return self._threads.each if device.type == "cpu" else map
+    def _together(self, images: Tensor) -> int:
+        """How many views of (M, C, S, S) pictures are made at once."""
+        if images.device.type != "cpu":
+            return sys.maxsize
+        threads = torch.get_num_threads()
+        values = images.shape[1] * max(images.shape[-1], self.size) ** 2
+        count = CHUNK_VALUES * threads // values
+        # threads share them out when they are sampled
+        return max(1, count - count % threads, count % threads)
 
     def _draws(
         self, seed: int, step: int, specimens: NDArray[np.int64], views: tuple[int, ...]
@@ -243,9 +244,10 @@ class Augmenter:
             if kind in self._noisy
         }
 
-    def _draw(self, order: Order, chunk: Chunk, pictures: Tensor, image: Tensor) -> None:
-        """Fill some rows of the views: ``image`` (n, C, h, w) from ``pictures`` (n, C, S, S)."""
-        rows, shrink, size = chunk.rows, chunk.shrink, self.size
+    def _draw(self, order: Order, chunk: Chunk) -> Drawn:
+        """Fill the rows of the views that are those of a chunk."""
+        rows, shrink = chunk.rows, chunk.shrink
+        pictures, image = order.pictures(rows), order.views.image[rows]
         mask = order.masks[chunk.specimens].float()
         side, cpu = pictures.shape[-1], pictures.device.type == "cpu"
         draws = {kind: u[rows] for kind, u in order.draws.items()}
@@ -261,16 +263,15 @@ class Augmenter:
         bands = source.shape[1]
         # noise of mixed bands is itself a mix, of all
         alone = all(unit.ndim == 1 for unit in order.units.values())
-        block = max(1, CHUNK_VALUES // size**2) if cpu and alone else bands
+        block = torch.get_num_threads() * bands_of_a_seed(self.size) if alone and cpu else bands
+        kept: list[Tensor | None] = []
         for first in range(0, bands, block):
             part = slice(first, first + block)
-            fill, pixels = order.fill[:, part], source[:, part]
-            if shrink > 1:
-                pixels = avg_pool2d(pad(pixels, (0, -side % shrink) * 2, mode="replicate"), shrink)
+            fill, pixels = order.fill[:, part], _shrunk(source[:, part], shrink)
             if cpu:
                 # read in order it comes fast, and lies in the cache when it is sampled in any order
-                pixels.detach().sum()
-            view = grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+                pixels.sum()
+            view = _sampled(pixels, grid)
             if gain is not None:
                 view.mul_(gain)
             if self._mixes_pixels:
@@ -281,12 +282,45 @@ class Augmenter:
                 unit = order.units.get(op.kind, fill)
                 unit = unit[part] if alone else unit
                 for on, some in _active(u[:, 0] < op.p, view):
-                    op.apply(some, u[on, 1:], first, unit, self._own.noise)
-            # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is 20 times slower
-            if view.requires_grad:
-                image[:, part] = torch.lerp(fill, view, visible)
-            else:  # no fresh memory, which costs as much as the arithmetic; it has no gradient
-                torch.lerp(fill, view, visible, out=image[:, part])
+                    kept.append(op.apply(some, u[on, 1:], first, unit))
+            # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is slower.
+            # into place: fresh memory costs as much as the arithmetic
+            torch.lerp(fill, view, visible, out=image[:, part])
+        return Drawn(chunk, pictures.shape, draws, grid, gain, shown, visible, kept)
+
+    def _back(self, drawn: Drawn, slope: Tensor) -> tuple[Tensor, ...]:
+        """Gradients to the pictures of a chunk, the fill and the units, from that to its views.
+
+        All that is drawn is affine in these; this is its transpose, from the last to the first.
+        """
+        left = slope * drawn.visible
+        fill = slope.sum((0, 2, 3)) - left.sum((0, 2, 3))
+        bands, kept = len(fill), list(drawn.kept)
+        units = {op.kind: fill.new_zeros(bands, bands) for op in self._filters}
+        for op in reversed(self._filters):
+            u = drawn.draws[op.kind]
+            for on, some in _active(u[:, 0] < op.p, left):
+                found = op.adjoint(some, u[on, 1:], kept.pop())
+                if found is not None:
+                    units[op.kind] += found
+        if self._mixes_pixels:
+            fill += left.sum((0, 2, 3))
+            left *= drawn.shown
+            fill -= left.sum((0, 2, 3))
+        if drawn.gain is not None:
+            left *= drawn.gain
+        with torch.enable_grad():
+            # their values do not matter
+            pictures = slope.new_zeros(drawn.shape, requires_grad=True)
+            pixels = _shrunk(pictures, drawn.chunk.shrink)
+        # 0: bilinear, 1: border; of the gradients to pixels and places only the first
+        left, _ = torch.ops.aten.grid_sampler_2d_backward(
+            left, pixels.detach(), drawn.grid, 0, 1, False, [True, False]
+        )
+        if pixels is not pictures:
+            (left,) = torch.autograd.grad(pixels, pictures, left)
+        noisy = (found for kind, found in units.items() if kind in self._noisy)
+        return left, fill.view(1, -1, 1, 1), *noisy
 
     def _mixed(
         self,
@@ -305,7 +339,8 @@ class Augmenter:
         changing = [op for op in self._photometric if op.p and op.changes_pixels]
         if not changing:
             seen = np.arange(len(masks))
-            planes = Mixed.apply(self._each(images.device), mix, images, numbers[seen])
+            # each by itself, for the bits of a matrix product depend on the batch
+            planes = in_squares(mix @ images[number].flatten(1) for number in numbers[seen])
             return planes, np.tile(seen, len(numbers) // len(masks)), self._photometric
         bands, rows = images.shape[1], []
         # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
@@ -394,7 +429,24 @@ class _Own(threading.local):
 
     def __init__(self) -> None:
         self.buffer = torch.empty(0)
-        self.noise = torch.Generator()
+
+
+def _sampled(pixels: Tensor, grid: Tensor) -> Tensor:
+    """(n, C, h, w) of pictures at (n, h, w, 2) places; of a single one, threads share the bands."""
+    count, bands, *_ = pixels.shape
+    parts = math.gcd(bands, torch.get_num_threads()) if count == 1 else 1
+    shared = pixels.view(count * parts, bands // parts, *pixels.shape[2:])
+    places = grid.expand(count * parts, -1, -1, -1)
+    view = grid_sample(shared, places, padding_mode="border", align_corners=False)
+    return view.view(count, bands, *view.shape[2:])
+
+
+def _shrunk(pictures: Tensor, shrink: int) -> Tensor:
+    """(n, C, S / shrink, S / shrink), rounded up: means over squares of so many pixels."""
+    if shrink == 1:
+        return pictures
+    border = (0, -pictures.shape[-1] % shrink) * 2
+    return avg_pool2d(pad(pictures, border, mode="replicate"), shrink)
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:

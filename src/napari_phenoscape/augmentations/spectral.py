@@ -18,7 +18,6 @@ from napari_phenoscape.augmentations.photometric import Photometric
 from napari_phenoscape.errors import BandMismatchError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -179,12 +178,8 @@ class RandomVignetting(Filter):
         light: NDArray[np.float64] = (1 + squared * tangent[:, None, None] ** 2) ** -2.0
         return light
 
-    def apply(
-        self,
-        view: Tensor,
-        u: NDArray[np.float64],
-        first_band: int,
-        unit: Tensor,
-        noise: torch.Generator,
-    ) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
         view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+        self.apply(slope, u, 0, slope)
