@@ -210,10 +210,16 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) ->
 
 def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
     """Put the optimiser's moments of a checkpoint into ``optimizer``."""
+    import torch
+
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in _read(checkpoint / OPTIMIZER).items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
+        # laid out as the weight: a fused step takes both as they lie in the memory
+        weight = weights[int(index)]
+        kept = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        state.setdefault(int(index), {})[name] = kept
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

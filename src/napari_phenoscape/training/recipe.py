@@ -62,7 +62,9 @@ def optimizer_of(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimize
     ]
     match schedule.optimizer:
         case "adamw":
-            return optim.AdamW(groups, lr=schedule.learning_rate)
+            # on GPUs a fused step cannot be clipped in half precision
+            fused = next(net.parameters()).device.type == "cpu"
+            return optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
         case "sgd":
             return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
         case "lars":
