@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from napari_phenoscape.augmentations.noise import normal_numbers
 from napari_phenoscape.augmentations.operation import (
     NotNegativeInterval,
     Operation,
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_phenoscape.augmentations.colour import Scene
+
+
+#: Normal numbers that are drawn from one seed, about: whole bands of a view.
+SEED_VALUES = 2**19
 
 
 class Filter(Operation):
@@ -201,8 +205,7 @@ class RandomGaussianNoise(Filter):
     def apply(
         self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
     ) -> Tensor | None:
-        seeds = (u[:, 1] * 2.0**53).astype(np.int64)
-        drawn = normal_numbers(view.shape, self.levels(u), seeds, first_band).to(view.device)
+        drawn = self._drawn(view.shape, u, first_band).to(view.device)
         if unit.ndim == 1:
             view.addcmul_(drawn, unit[:, None, None])
             return None
@@ -217,3 +220,20 @@ class RandomGaussianNoise(Filter):
 
         pairs = zip(slope.flatten(2), kept.flatten(2).mT, strict=True)
         return torch.stack([one @ numbers for one, numbers in pairs]).sum(0)
+
+    def _drawn(self, shape: Sequence[int], u: NDArray[np.float64], first_band: int) -> Tensor:
+        """(N, n, H, W) numbers; those of a band do not depend on where the n begin."""
+        import torch
+
+        numbers, random = torch.empty(tuple(shape)), torch.Generator()
+        seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(shape[-1])
+        for view, level, seed in zip(numbers, self.levels(u), seeds, strict=True):
+            for band in range(0, shape[1], step):
+                random.manual_seed(int(seed) + first_band + band)
+                view[band : band + step].normal_(0, float(level), generator=random)
+        return numbers
+
+
+def bands_of_a_seed(size: int) -> int:
+    """How many bands of a view are drawn from one seed; views are made in multiples of these."""
+    return max(1, SEED_VALUES // size**2)

@@ -16,7 +16,11 @@ from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from napari_phenoscape.augmentations import operations as checked
 from napari_phenoscape.augmentations.colour import Scene
-from napari_phenoscape.augmentations.filters import Filter, RandomGaussianNoise
+from napari_phenoscape.augmentations.filters import (
+    Filter,
+    RandomGaussianNoise,
+    bands_of_a_seed,
+)
 from napari_phenoscape.augmentations.geometry import (
     RandomErasing,
     RandomPerspective,
@@ -24,7 +28,6 @@ from napari_phenoscape.augmentations.geometry import (
     composed,
     shrinkage,
 )
-from napari_phenoscape.augmentations.noise import bands_of_a_seed
 from napari_phenoscape.augmentations.operation import Operation
 from napari_phenoscape.augmentations.order import (
     Chunk,
