@@ -201,7 +201,7 @@ def main(steps: int = 100, seeds: int = 3, skip: int = 2) -> None:
                 collection, crops = result(specimens_of(experiment))
                 species = collection.metadata["species"].to_numpy(dtype=str)
                 spots = elements(folder, collection, crops)
-                net = build_model(experiment, crops)
+                net = build_model(experiment, crops.statistics)
                 if way == "nt_xent":
                     found = seen(net, experiment, crops, spots)
                     print(line(seed, "untrained", found, spots, species), flush=True)

@@ -87,6 +87,16 @@ def test_the_description_says_what_goes_in_and_comes_out(exported: Path) -> None
     assert given["spaces"] == ["rgb", "uv", "joint"]
 
 
+def test_the_specimens_are_not_needed(run: Path, exported: Path, tmp_path: Path) -> None:
+    source = Experiment.read(run / "experiment.yaml").collection.path
+    elsewhere = source.rename(tmp_path / "elsewhere")
+    try:
+        folder = result(export(run, tmp_path / "encoder"))
+    finally:
+        elsewhere.rename(source)
+    assert (folder / "encoder.yaml").read_bytes() == (exported / "encoder.yaml").read_bytes()
+
+
 def test_nothing_is_written_over_and_damage_is_told(
     exported: Path, run: Path, tmp_path: Path
 ) -> None:

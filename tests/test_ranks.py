@@ -130,7 +130,7 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
         mean=np.full(6, 0.5, np.float32),
         std=np.full(6, 0.3, np.float32),
     )
-    net = build_model(experiment, crops).double().train()
+    net = build_model(experiment, crops.statistics).double().train()
     home = Fabric(accelerator="cpu", devices=1)
     ranks.synced(net, home.device)
     model: nn.Module = net

@@ -48,7 +48,7 @@ def test_each_modality_takes_the_encoder_of_its_name(
 ) -> None:
     experiment = started(before, run, modalities=modalities)
     _, crops = result(specimens_of(experiment))
-    net, theirs = build_model(experiment, crops), weights(run)
+    net, theirs = build_model(experiment, crops.statistics), weights(run)
     for place, name in enumerate(modalities):
         source = ("rgb", "uv").index(name)
         for key, tensor in net.encoders[place].state_dict().items():

@@ -26,7 +26,7 @@ from tests.benchmarks.bench_train import STEPS, our_steps
 def _bare(experiment: Experiment) -> Callable[[], object]:
     crops = result(specimens_of(experiment))[1]
     views = augmenter(experiment, crops)
-    net = build_model(experiment, crops).to(memory_format=torch.channels_last)
+    net = build_model(experiment, crops.statistics).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     images, number = torch.from_numpy(crops.images), itertools.count()
     (modality,) = net.modalities

@@ -32,7 +32,7 @@ from napari_phenoscape.checkpoint import (
     tidy,
 )
 from napari_phenoscape.collection import AnySource, Collection, collect
-from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.cube import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
@@ -43,7 +43,7 @@ from napari_phenoscape.run import (
     read_experiment,
     write_experiment,
 )
-from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.store import BandStatistics, Crops, prepare
 from napari_phenoscape.training.recipe import (
     average_of,
     batch_of_step,
@@ -111,15 +111,16 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         return (yield from launch(experiment, run))
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
-    collection, crops = yield from specimens_of(experiment)
+    found = checkpoints(run) if run is not None else []
+    statistics = read_state(found[-1]).statistics if found else {}
+    collection, crops = yield from specimens_of(experiment, known=statistics)
     _check_batch(experiment.schedule, crops)
     experiment = _in_steps(experiment, crops)
     known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
-    begun = run is not None and bool(checkpoints(run))
     from napari_phenoscape.training.gradient import check_caching
 
-    net = build_model(experiment, crops, pretrained=not begun)
+    net = build_model(experiment, crops.statistics, pretrained=not found)
     check_caching(experiment, net)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
     home = fabric(experiment.runtime, heads=len(heads))
@@ -173,25 +174,27 @@ def canvas_size(experiment: Experiment) -> int:
 
 
 def specimens_of(
-    experiment: Experiment, source: AnySource | None = None, *, keep: bool = False
+    experiment: Experiment,
+    *,
+    keep: bool = False,
+    known: Mapping[str, BandStatistics] = MappingProxyType({}),
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of an experiment, or of another source in the same bands."""
-    collection = yield from collect(source or experiment.collection)
-    return collection, (yield from crops_of(experiment, collection, keep=keep))
+    """Find and read the specimens of an experiment; see `crops_of`."""
+    collection = yield from collect(experiment.collection)
+    return collection, (yield from crops_of(experiment, collection, keep=keep, known=known))
 
 
 def specimens_for(
-    run: Path, source: AnySource | None
+    run: Path, source: AnySource | None = None
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of a run, or of another source.
+    """Find and read the specimens of a run, or of another source, for its newest checkpoint.
 
-    All of the others may lack a modality of the run, e.g. be photographs in RGB.
+    They are standardised and filled as those that it was trained on. All of the others may lack a
+    modality of the run, e.g. be photographs in RGB.
     """
     experiment = read_experiment(run)
-    if source is None or source == experiment.collection:
-        return (yield from specimens_of(experiment))
-    collection = yield from collect(source)
-    known = read_state(last_checkpoint(run)).bands
+    known = read_state(last_checkpoint(run)).statistics
+    collection = yield from collect(source or experiment.collection)
     return collection, (yield from crops_of(experiment, collection, known=known))
 
 
@@ -200,12 +203,12 @@ def crops_of(
     collection: Collection,
     *,
     keep: bool = False,
-    known: Mapping[str, tuple[Band, ...]] = MappingProxyType({}),
+    known: Mapping[str, BandStatistics] = MappingProxyType({}),
 ) -> Generator[Event, None, Crops]:
     """Specimens as an experiment prepares them.
 
-    ``keep`` writes them to disk in any case; ``known`` are the bands of modalities that no
-    specimen need have.
+    ``keep`` writes them to disk in any case; ``known`` is what a run knows of its modalities, as
+    `prepare` takes it.
     """
     from napari_phenoscape.runtime import world
 
@@ -226,13 +229,17 @@ def crops_of(
     )
 
 
-def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
+def build_model(
+    experiment: Experiment, statistics: Mapping[str, BandStatistics], *, pretrained: bool = True
+) -> SimCLR:
     """The untrained net of an experiment; the same weights for the same seed.
 
     Parameters
     ----------
-    experiment, crops
-        What it is made of and for.
+    experiment
+        What it is made of.
+    statistics
+        Of each modality: the bands that it takes, and what it standardises them by.
     pretrained
         Read the pretrained weights that the experiment names; not needed, and so not looked for,
         where a checkpoint is loaded next.
@@ -247,16 +254,17 @@ def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True
     if start is not None or not pretrained:
         blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
         experiment = experiment.model_copy(update={"encoder": blank})
+    bands = {name: of.bands for name, of in statistics.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
         net = SimCLR(
             experiment,
-            bands=crops.modality_bands,
-            mean={name: crops.mean[index] for name, index in crops.modalities.items()},
-            std={name: crops.std[index] for name, index in crops.modalities.items()},
+            bands=bands,
+            mean={name: of.mean for name, of in statistics.items()},
+            std={name: of.std for name, of in statistics.items()},
         )
     if start is not None:
-        load_encoders(start, net, crops.modality_bands)
+        load_encoders(start, net, bands)
     return net
 
 
@@ -325,7 +333,7 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if home.is_global_zero and saved != step:
-            state = State(step, crops.modality_bands, crops.modality_mean)
+            state = State(step, crops.statistics)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
