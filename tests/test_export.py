@@ -19,7 +19,8 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.export import export, load_encoder
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.specimens import specimens_of
 
 
 @pytest.fixture(scope="module")

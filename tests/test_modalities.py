@@ -28,7 +28,9 @@ from napari_phenoscape.export import export, load_encoder
 from napari_phenoscape.report import cluster_run
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import build_model, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import build_model
+from napari_phenoscape.training.specimens import specimens_of
 
 CHANGES = {
     "shared": {"stem": {"kind": "convolution"}},

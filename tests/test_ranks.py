@@ -21,7 +21,7 @@ from napari_phenoscape.encoders.encoder import of_present
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import augmenter, build_model
+from napari_phenoscape.training.build import augmenter, build_model
 from napari_phenoscape.training.gradient import Gradient
 from napari_phenoscape.training.viewing import Viewing
 

@@ -18,7 +18,7 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.model import SimCLR
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import augmenter, build_model
+from napari_phenoscape.training.build import augmenter, build_model
 from napari_phenoscape.training.gradient import Gradient, _joined, check_caching
 from napari_phenoscape.training.health import advice, check_finite
 from napari_phenoscape.training.viewing import Viewing

@@ -14,7 +14,9 @@ from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import build_model, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import build_model
+from napari_phenoscape.training.specimens import specimens_of
 
 
 @pytest.fixture(scope="module")

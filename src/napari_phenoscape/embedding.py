@@ -23,7 +23,8 @@ from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.store import BandStatistics, Crops
-from napari_phenoscape.training import augmenter, build_model, specimens_for
+from napari_phenoscape.training.build import augmenter, build_model
+from napari_phenoscape.training.specimens import specimens_for
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.figures import curves_figure
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.store.layout import together
-from napari_phenoscape.training import build_model
+from napari_phenoscape.training.build import build_model
 
 if TYPE_CHECKING:
     from napari_phenoscape.model import BandEncoder, SimCLR

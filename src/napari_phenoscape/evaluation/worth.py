@@ -34,7 +34,7 @@ from napari_phenoscape.evaluation.probes import (
     linear_correct,
 )
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.training import specimens_for
+from napari_phenoscape.training.specimens import specimens_for
 
 KNN, RAND, RANK = "5-NN accuracy", "adjusted Rand index", "effective dimensions (RankMe)"
 
