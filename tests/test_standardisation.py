@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from napari_phenoscape.checkpoint import checkpoints, read_state
 from napari_phenoscape.collection import Folder
+from napari_phenoscape.cube import Band
 from napari_phenoscape.embedding import embed
+from napari_phenoscape.encoders import SpectralResponse
+from napari_phenoscape.encoders.response import ResponseCurves
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.store import BandStatistics
 from napari_phenoscape.training import train
 
 #: Nanometres of the bands of three cameras.
@@ -118,6 +123,24 @@ def test_nor_in_the_bands_of_another_camera(tmp_path: Path, untrained: bool) -> 
     every = embedded(run, other, untrained=untrained)
     some = embedded(run, some_of(other), untrained=untrained)
     assert apart(some, every[-4:]) < 1e-4
+
+
+def test_a_runs_spectrum_is_nothing_to_its_curves_in_the_bands_of_another_camera() -> None:
+    """Planes of what stands where nothing was measured; 1 is their spread in training."""
+    mine, others = (
+        tuple(Band(f"{x:.1f} nm", float(x)) for x in np.linspace(*ends))
+        for ends in ((348, 810, 408), (340, 700, 30))
+    )
+    nm = np.array([band.wavelength_nm for band in mine])
+    known = BandStatistics(mine, tuple(0.3 + 0.2 * np.sin(nm / 40)), (0.05,) * 408)
+    stem = ResponseCurves(SpectralResponse(), mine, known.mean, known.std)
+    there = known.at(others)
+    assert there is not None
+    other = ResponseCurves(SpectralResponse(), others, there.mean, there.std)
+    other.load_state_dict(stem.state_dict())
+    spectrum = torch.tensor(there.mean)[None, :, None, None]
+    assert other(spectrum).abs().max() < 0.1
+    assert other(1.2 * spectrum).abs().max() > 1  # that of a brighter collection
 
 
 def test_the_control_of_another_camera_is_the_net_that_training_began_with(tmp_path: Path) -> None:
