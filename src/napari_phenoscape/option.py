@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from napari_phenoscape.errors import MissingFileError, OptionError
 
-
 #: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
 EXPECTED = {
     "missing": "it is missing; it has no default",

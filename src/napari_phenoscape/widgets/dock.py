@@ -103,12 +103,12 @@ class Dock(QWidget):
 
     def _join(self) -> None:
         """One below the other none of them would have room."""
-        window, mine = self.window(), _frame(self)
+        window, mine = self.window(), frame_of(self)
         if mine is None or not isinstance(window, QMainWindow):
             return
         mine.setWindowTitle(mine.windowTitle().partition(" ")[0])  # five tabs have room
         for other in window.findChildren(Dock):
-            frame = _frame(other)
+            frame = frame_of(other)
             if (
                 frame is not None
                 and frame is not mine
@@ -184,7 +184,7 @@ class Dock(QWidget):
             self.say(self._done_words)
 
 
-def _frame(widget: QWidget) -> QDockWidget | None:
+def frame_of(widget: QWidget) -> QDockWidget | None:
     """What holds a widget in the window."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):
