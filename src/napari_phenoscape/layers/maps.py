@@ -129,7 +129,7 @@ def _places(labels: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
     """(N, 2) row and column in the grid of each specimen."""
     places = np.empty((len(labels), 2), np.int64)
     top = 0
-    for label in sorted(set(labels.tolist()), key=_noise_last):
+    for label in sorted(set(labels.tolist()), key=noise_last):
         members = np.flatnonzero(labels == label)
         row, column = np.divmod(np.arange(len(members)), columns)
         places[members] = np.stack([top + row, column], axis=1)
@@ -220,11 +220,12 @@ def legend(clusters: Clusters) -> list[tuple[str, str, int]]:
     sizes = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
     return [
         (clusters.names[number], clusters.colours[number], sizes[number])
-        for number in sorted(sizes, key=_noise_last)
+        for number in sorted(sizes, key=noise_last)
     ]
 
 
-def _noise_last(label: int) -> tuple[bool, int]:
+def noise_last(label: int) -> tuple[bool, int]:
+    """Sorts cluster numbers."""
     return label == NOISE, label
 
 
