@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from napari_phenoscape.clustering import Clusters
     from napari_phenoscape.collection import Collection
     from napari_phenoscape.embedding import Embeddings
+    from napari_phenoscape.explanation.explain import Explanation
     from napari_phenoscape.store import Crops
+    from napari_phenoscape.widgets.explain.asking import Facts
     from napari_phenoscape.widgets.grouping import Grouping, Map
     from napari_phenoscape.widgets.overlay import Ground
 
@@ -53,6 +55,8 @@ class Session(QObject):
         Clusters of one of these spaces, and the map of the same.
     grounds
         By run: the picture that its specimens are shown on.
+    facts, explanation
+        By run: spectra and thumbnails of its specimens; and why ``clusters`` are clusters.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
@@ -76,6 +80,8 @@ class Session(QObject):
         self.clusters: Clusters | None = None
         self.map: Map | None = None
         self.grounds: dict[Path, Ground] = {}
+        self.facts: dict[Path, Facts] = {}
+        self.explanation: Explanation | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
         self._scratch_files = 0
