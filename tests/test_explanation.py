@@ -69,6 +69,17 @@ def test_a_specimen_without_a_band_does_not_count_in_it():
     assert np.isnan(one.sd[1])
 
 
+def test_moments_of_parts_are_those_of_all():
+    values = np.random.default_rng(0).random((9, 3))
+    values[:4, 1] = values[3:, 2] = np.nan
+    together = Moments.together(
+        [Moments.of(values[s]) for s in (slice(3), slice(3, 4), slice(4, 9))]
+    )
+    whole = Moments.of(values)
+    for one in ("n", "mean", "sd"):
+        np.testing.assert_allclose(getattr(together, one), getattr(whole, one))
+
+
 def crops_of(images: np.ndarray, bands: tuple[Band, ...], **more: object) -> Crops:
     count, channels = images.shape[:2]
     given = {

@@ -93,7 +93,7 @@ def nearest(
 
     ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
     """
-    unit = unit_length(np.asarray(x, np.float64))
+    unit = unit_length(np.asarray(x))
     others = np.arange(len(x)) != row
     if groups is not None:
         others &= np.asarray(groups) != np.asarray(groups)[row]

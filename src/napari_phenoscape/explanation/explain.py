@@ -67,15 +67,15 @@ class Explanation:
     likeness: Likeness
     occlusion: Occlusion | None = None
 
-    def effect(self, number: int, against: int | None = None) -> NDArray[np.float64]:
-        """(C,) Hedges' g of a cluster against another one, or all other specimens (None).
+    def others(self, number: int, against: int | None = None) -> Moments:
+        """What a cluster is compared with: another one, or all others (None), noise among them."""
+        compared = [n for n in self.numbers if n != number] if against is None else [against]
+        return Moments.together([self.moments[self.numbers.index(n)] for n in compared])
 
-        All others include noise.
-        """
+    def effect(self, number: int, against: int | None = None) -> NDArray[np.float64]:
+        """(C,) Hedges' g of a cluster against `others`."""
         own = self.moments[self.numbers.index(number)]
-        if against is not None:
-            return hedges_g(own, self.moments[self.numbers.index(against)])
-        return hedges_g(own, Moments.of(self.spectra.values[self.likeness.labels != number]))
+        return hedges_g(own, self.others(number, against))
 
     @property
     def lost(self) -> tuple[Moments, ...]:

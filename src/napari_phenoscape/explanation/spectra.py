@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,18 @@ class Moments:
         n = known.sum(axis=0)
         mean = _over(np.where(known, values, 0).sum(axis=0), n)
         squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
+        return cls(n, mean, np.sqrt(_over(squares, n - 1)))
+
+    @classmethod
+    def together(cls, parts: Sequence[Moments]) -> Moments:
+        """Of all specimens of which these are parts."""
+        n = np.sum([part.n for part in parts], axis=0)
+        mean = _over(np.sum([part.n * np.nan_to_num(part.mean) for part in parts], axis=0), n)
+        squares = np.zeros(len(n))
+        for part in parts:
+            within = (part.n - 1) * np.nan_to_num(part.sd) ** 2
+            between = part.n * (np.nan_to_num(part.mean) - mean) ** 2
+            squares += np.where(part.n > 0, within + between, 0)
         return cls(n, mean, np.sqrt(_over(squares, n - 1)))
 
 

@@ -27,14 +27,14 @@ def differences(found: Explanation, number: int, against: int | None = None) -> 
 
 
 def missed(found: Explanation, number: int) -> str:
-    """Windows that cost most of the margin, e.g. ``"UV_R 0.20, B 0.16 of 0.28"``; or nothing."""
+    """Windows that cost most, e.g. ``"UV_R 0.20, B 0.16 of a margin of 0.28"``; or nothing."""
     if found.occlusion is None:
         return ""
     mean = found.lost[found.numbers.index(number)].mean
     margin = found.occlusion.margin[found.likeness.labels == number].mean()
-    largest = [w for w in np.argsort(-mean, kind="stable")[:NAMED].tolist() if mean[w] > 0]
+    largest = [w for w in np.argsort(-mean, kind="stable")[:NAMED].tolist() if mean[w] >= 0.005]
     words = [f"{found.occlusion.windows[w].name} {mean[w]:.2f}" for w in largest]
-    return f"{', '.join(words) or 'nothing'} of {margin:.2f}"
+    return f"{', '.join(words) or 'nothing'} of a margin of {margin:.2f}"
 
 
 def doubts(found: Explanation, number: int) -> str:

@@ -44,6 +44,7 @@ class Curves(QWidget):
         column.setSpacing(0)
         for one in self.plots:
             one.setMouseEnabled(x=True, y=False)
+            one.scene().sigMouseClicked.connect(self._clicked)
             one.getAxis("left").setWidth(AXIS)
             column.addWidget(one)
         for below in self.plots[1:]:
@@ -63,10 +64,9 @@ class Curves(QWidget):
         self._set_axes(found)
         x = found.spectra.x
         if len(numbers) == 1:
-            labels = found.likeness.labels
-            others = labels != numbers[0] if against is None else labels == against
             colour = OTHERS if against is None else found.clusters.colours[against]
-            self._draw(self.spectra, x, Moments.of(found.spectra.values[others]), colour)
+            self._draw(self.spectra, x, found.others(numbers[0], against), colour)
+        lost = found.lost
         for number in numbers:
             colour = found.clusters.colours[number]
             k = found.numbers.index(number)
@@ -75,7 +75,7 @@ class Curves(QWidget):
                 self._line(self.effect, x, found.effect(number, against), colour)
                 if found.occlusion is not None:
                     centres = [x[list(w.bands)].mean() for w in found.occlusion.windows]
-                    self._draw(self.lost, np.array(centres), found.lost[k], colour)
+                    self._draw(self.lost, np.array(centres), lost[k], colour)
 
     def _set_axes(self, found: Explanation) -> None:
         x, nm = found.spectra.x, found.spectra.wavelengths_nm
@@ -87,20 +87,27 @@ class Curves(QWidget):
             axis.setTicks([names] if few else None)
             axis.setStyle(showValues=one is lowest)
             axis.setHeight(None if one is lowest else 8)
-            axis.showLabel(one is lowest and not few)
+            axis.showLabel(False)
             if nm is not None:
                 for region in regions_between(float(x.min()), float(x.max())):
                     shade = shaded(*region, named=one is self.spectra)
                     one.addItem(shade, ignoreBounds=True)
-        lowest.setLabel("bottom", "band" if nm is None else "wavelength (nm)")
+        lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
         for one in self.plots[1:]:
             one.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
         if self._of is not found.spectra:  # else the user may have looked closer
             self._of = found.spectra
-            edge = 0.5 if nm is None else 0.0
-            self.spectra.setXRange(float(x.min()) - edge, float(x.max()) + edge)
+            self._show_all()
         for one in self.plots:
             one.enableAutoRange(y=True)
+
+    def _show_all(self) -> None:
+        x, edge = self._of.x, 0.5 if self._of.wavelengths_nm is None else 0.0
+        self.spectra.setXRange(float(x.min()) - edge, float(x.max()) + edge)
+
+    def _clicked(self, event: Any) -> None:
+        if event.double() and self._of is not None:
+            self._show_all()
 
     def _draw(self, where: Any, x: NDArray[np.float64], one: Moments, colour: str) -> None:
         """Mean ± standard deviation."""
