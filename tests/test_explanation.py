@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFi
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.explanation.explain import (
+    bands_table,
     explain,
     explained,
     occlusion_table,
@@ -37,6 +39,7 @@ from napari_phenoscape.explanation.words import strongest
 from napari_phenoscape.model import Representations
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
+from napari_phenoscape.spectra import spectra_table
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training import train
 
@@ -121,6 +124,16 @@ def test_a_modality_that_is_lacking_has_no_spectrum():
     found = result(specimen_spectra(crops)).values
     assert np.isnan(found).tolist() == [[False, False], [False, True], [False, False]]
     np.testing.assert_allclose(found[2], crops.images[2].mean((1, 2)), rtol=1e-5)
+
+
+def test_a_band_of_two_modalities_is_there_with_one_of_them():
+    crops = crops_of(
+        np.random.default_rng(0).random((2, 2, 4, 4)), (Band("R"), Band("UV")),
+        modalities={"r": np.array([0]), "r+uv": np.array([0, 1])},
+        present={"r": np.ones(2, bool), "r+uv": np.array([True, False])},
+    )  # fmt: skip
+    found = result(specimen_spectra(crops)).values
+    assert np.isnan(found).tolist() == [[False, False], [False, True]]
 
 
 def test_a_band_that_is_constant_is_measured_all_the_same():
@@ -219,7 +232,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
     experiment = Experiment.model_construct(
         seed=0, schedule=SimpleNamespace(steps=1), image_size=8, background="remove"
     )
-    state = SimpleNamespace(bands={"all": crops.bands}, mean={"all": crops.mean})
+    state = SimpleNamespace(bands=crops.modality_bands, mean=crops.modality_mean)
     return Restored(experiment, None, None, crops, state, model, torch.device("cpu"))
 
 
@@ -239,6 +252,31 @@ def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
     assert np.abs(found.lost[:, 0]).max() < 0.01
     with pytest.raises(CheckpointError, match="Embed and cluster again"):
         result(occlude(net, embeddings_of(x[:, ::-1]), labels))
+
+
+def test_what_a_specimen_lacks_it_cannot_lose():
+    levels = np.array([[0.3, 0.1], [0.32, 0.1], [0.3, 0.5], [0.32, 0.5]])
+    images = np.ones((4, 2, 8, 8)) * levels[:, :, None, None]
+    crops = crops_of(images, (Band("a"), Band("b")))
+    crops = replace(
+        crops, modalities=crops.modalities | {"b": np.array([1])},
+        present={"all": np.array([True, True, True, False]), "b": np.ones(4, bool)},
+    )  # fmt: skip
+    x = (levels - crops.mean).astype(np.float32)
+    found = result(occlude(band_means(images, crops), embeddings_of(x), np.array([1, 1, 2, 2])))
+    assert np.isnan(found.lost).tolist() == [[False, False]] * 3 + [[True, False]]
+
+
+def test_a_table_holds_bands_that_repeat_a_wavelength():
+    x, labels = planted()
+    embeddings = embeddings_of(x)
+    ids = tuple(embeddings.table["specimen"])
+    bands = (Band("a", 900.0), Band("b", 900.0))
+    spectra = SpecimenSpectra(ids, bands, np.arange(14.0).reshape(7, 2))
+    found = explained(embeddings, clusters_of(labels, ids), spectra)
+    assert spectra_table(found.cluster_spectra())["band"].tolist() == ["a", "b"]
+    table = bands_table(found)
+    assert table["hedges_g vs 2"][0] == found.effect(1, 2)[0]
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,8 @@ class Explanation:
     def cluster_spectra(self) -> list[Spectrum]:
         """Mean and standard deviation over the specimens of each cluster."""
         names, nm = tuple(band.name for band in self.spectra.bands), self.spectra.wavelengths_nm
+        if nm is not None and len(np.unique(nm)) < len(nm):
+            nm = None  # of two detectors: the names tell them apart
         return [
             Spectrum(self.clusters.names[number], names, nm, one.mean, one.sd)
             for number, one in zip(self.numbers, self.moments, strict=True)
@@ -201,8 +203,8 @@ def bands_table(found: Explanation) -> pd.DataFrame:
     """One row per cluster and band.
 
     Columns ``cluster, name, band, wavelength_nm``; ``n, mean, sd`` of the reflectance over the
-    specimens that have the band; ``hedges_g`` against all other specimens, and ``nearest``,
-    ``hedges_g_nearest`` against the most similar other cluster.
+    specimens that have the band; ``hedges_g vs others`` (all other specimens), and one such column
+    for each cluster, by its number.
     """
     bands, names = found.spectra.bands, found.clusters.names
     parts = []
@@ -219,10 +221,10 @@ def bands_table(found: Explanation) -> pd.DataFrame:
             }
         )
         if number != NOISE:
-            part["hedges_g vs all others"] = found.effect(number)
+            part["hedges_g vs others"] = found.effect(number)
             for other in found.nearest:
                 if other != number:
-                    part[f"hedges_g vs {names[other]}"] = found.effect(number, other)
+                    part[f"hedges_g vs {other}"] = found.effect(number, other)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

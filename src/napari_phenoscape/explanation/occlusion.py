@@ -15,6 +15,7 @@ from napari_phenoscape.embedding import Embeddings, Restored, batches, whole_vie
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.explanation.likeness import centroids
+from napari_phenoscape.explanation.spectra import bands_there
 from napari_phenoscape.reduction import unit_length
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Occlusion:
         Cosine similarity to the centroid of the own cluster minus that to the most similar other
         one, with all bands seen; NaN for noise.
     lost : (N, W)
-        How much less it is without the bands of a window.
+        How much less it is without the bands of a window; NaN where it has none of them.
     """
 
     windows: tuple[Window, ...]
@@ -143,6 +144,9 @@ def occlude(
             lost[batch, w] = margin[batch] - _margin(h, centres, own)
             done += len(batch)
             yield Progress("occluding bands", done, total)
+    there = bands_there(crops)
+    for w, window in enumerate(windows):
+        lost[~there[:, list(window.bands)].any(axis=1), w] = np.nan
     return Occlusion(windows, margin, lost)
 
 

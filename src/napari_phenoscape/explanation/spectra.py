@@ -59,9 +59,16 @@ def specimen_spectra(crops: Crops) -> Generator[Progress, None, SpecimenSpectra]
         total = np.where(known, pixels, 0).sum(axis=1, dtype=np.float64)
         np.divide(total, number, out=values[i], where=number > 0)
         yield Progress("reading spectra", i + 1, len(crops.ids))
-    for name, index in crops.modalities.items():
-        values[np.ix_(~crops.present[name], index)] = np.nan
+    values[~bands_there(crops)] = np.nan
     return SpecimenSpectra(crops.ids, crops.bands, values)
+
+
+def bands_there(crops: Crops) -> NDArray[np.bool_]:
+    """(N, C) True where a specimen has a modality that the band is of."""
+    there = np.zeros((len(crops.ids), len(crops.bands)), dtype=np.bool_)
+    for name, index in crops.modalities.items():
+        there[:, index] |= crops.present[name][:, None]
+    return there
 
 
 @dataclass(frozen=True, eq=False)

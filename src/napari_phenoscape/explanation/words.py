@@ -32,6 +32,7 @@ def missed(found: Explanation, number: int) -> str:
         return ""
     mean = found.lost[found.numbers.index(number)].mean
     margin = found.occlusion.margin[found.likeness.labels == number].mean()
+    # NaN, where all of them lack the bands, comes last
     largest = [w for w in np.argsort(-mean, kind="stable")[:NAMED].tolist() if mean[w] >= 0.005]
     words = [f"{found.occlusion.windows[w].name} {mean[w]:.2f}" for w in largest]
     return f"{', '.join(words) or 'nothing'} of a margin of {margin:.2f}"
