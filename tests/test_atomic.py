@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +96,11 @@ def test_a_file_in_the_place_of_a_folder_is_said_so(tmp_path):
     with pytest.raises(RunError, match="Not a directory"), atomic(tmp_path / "file" / "x") as new:
         new.mkdir(parents=True)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_numpy_on_a_full_disk_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(RunError, match=r"No space left on device \(0 MB free there\)"):
+        write(tmp_path / "a.npy", "half", OSError("64512 requested and 18320 written"))

@@ -133,6 +133,11 @@ def test_what_is_wrong_in_an_experiment_is_one_sentence(
     assert not runs.exists()
 
 
+@pytest.mark.parametrize("verb", ["train", "embed", "cluster", "export", "evaluate"])
+def test_a_folder_that_is_no_run_is_called_so_by_every_verb(tmp_path: Path, verb: str) -> None:
+    assert f"'{tmp_path}' is not a run directory" in sentence(verb, tmp_path)
+
+
 def test_what_is_wrong_elsewhere_is_one_sentence(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.yaml").write_text("collection: [")
@@ -183,8 +188,8 @@ def test_an_interrupted_training_is_saved_and_goes_on(
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "saved" in said
     run = begun[0].parent
+    assert f"stopped and saved; `phenoscape train {run}` goes on" in said
     step = read_state(last_checkpoint(run)).step
     assert step == [e.step for e in read_events(run) if isinstance(e, Step)][-1]
     end = phenoscape("train", run, "--set", f"schedule.steps={step + 1}")

@@ -55,3 +55,30 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     read = Outer.read(file)
     assert read.inner.table == tmp_path / "t.csv"
     assert read.folders == (tmp_path / "a", Path("/b"))
+
+
+class Many(Option):
+    steps: int = Field(1, ge=1)
+    names: tuple[str, ...] = Field(("a",), min_length=1)
+    how: Literal["fast", "slow"] = "fast"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": "abc"}, r"steps: a whole number was expected \(given: 'abc'\)"),
+        ({"steps": 0}, r"steps: 1 or more was expected \(given: 0\)"),
+        ({"names": []}, "names: at least 1 was expected, and there are 0"),
+        ({"how": "soon"}, r"how: 'fast' or 'slow' was expected \(given: 'soon'\)"),
+        ({"names": "a"}, "names: a list was expected"),
+    ],
+    ids=["words", "bound", "none", "choice", "list"],
+)
+def test_what_was_expected_is_said_in_plain_words(given: dict[str, object], words: str) -> None:
+    with pytest.raises(OptionError, match=f"^{words}"):
+        Many.parse(given)
+
+
+def test_a_folder_in_place_of_a_file_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="is a folder, and a YAML file was expected"):
+        Many.read(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 import shutil
@@ -83,8 +84,10 @@ def _fsync_directory(path: Path) -> None:
 
 def _refusal(path: Path, error: OSError) -> RunError:
     reason = error.strerror or str(error)
-    if error.errno in NO_ROOM:
-        free = shutil.disk_usage(path.parent).free / 1e6
+    # NumPy says of a full disk only how many numbers it wrote
+    free = shutil.disk_usage(path.parent).free / 1e6 if path.parent.is_dir() else math.inf
+    if error.errno in NO_ROOM or (error.errno is None and free < 1):
+        reason = error.strerror or os.strerror(errno.ENOSPC)
         message = (
             f"'{path}' cannot be written: {reason} ({free:.0f} MB free there). "
             "Nothing that was there is lost; make room, or choose a folder on another disk."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_phenoscape.augmentations import AnyAugmentation, PresetName
 from napari_phenoscape.collection import AnySource
@@ -90,7 +91,9 @@ class Runtime(Option):
 class Experiment(Option):
     """What to learn from, how, and where to keep it."""
 
-    name: str = Field("phenoscape", pattern=r"^[\w.-]+$", description="names the run directory")
+    name: str = Field(
+        "phenoscape", description="names the run directory: letters, digits, '_', '-' and '.'"
+    )
     collection: AnySource = Field(description="where the specimens come from")
     modalities: tuple[str | Modality, ...] = Field(
         ("rgb",),
@@ -113,6 +116,15 @@ class Experiment(Option):
     runtime: Runtime = Runtime()
     seed: int = Field(0, ge=0, description="of weights, batches and views")
     runs: Path = Field(Path("runs"), description="folder that holds the run directories")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_one_of_a_directory(cls, name: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(
+                "letters, digits, '_', '-' and '.' were expected, since it names the run directory"
+            )
+        return name
 
     @model_validator(mode="after")
     def _modalities_fit_each_other_and_the_losses(self) -> Experiment:

@@ -12,6 +12,33 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from napari_phenoscape.errors import MissingFileError, OptionError
 
+#: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
+EXPECTED = {
+    "missing": "it is missing; it has no default",
+    "int_parsing": "a whole number was expected",
+    "int_type": "a whole number was expected",
+    "int_from_float": "a whole number was expected",
+    "float_parsing": "a number was expected",
+    "float_type": "a number was expected",
+    "finite_number": "a finite number was expected",
+    "bool_parsing": "true or false was expected",
+    "bool_type": "true or false was expected",
+    "string_type": "text was expected",
+    "path_type": "a path was expected",
+    "tuple_type": "a list was expected",
+    "too_short": "at least {min_length} was expected, and there are {actual_length}",
+    "too_long": "at most {max_length} were expected, and there are {actual_length}",
+    "greater_than": "a number greater than {gt} was expected",
+    "greater_than_equal": "{ge} or more was expected",
+    "less_than": "a number less than {lt} was expected",
+    "less_than_equal": "{le} or less was expected",
+    "literal_error": "{expected} was expected",
+    "model_type": "'key: value' lines were expected",
+    "model_attributes_type": "'key: value' lines were expected",
+    "union_tag_not_found": "its 'kind' is missing, which says what it is",
+    "union_tag_invalid": "the kind '{tag}' is unknown; one of {expected_tags} was expected",
+}
+
 
 class Option(BaseModel):
     """Base of every option: frozen, bounded by its types, printed as YAML.
@@ -59,9 +86,12 @@ class Option(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
+            # of a union, pydantic names the member too: literal['a','b']
+            place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
             prefix = " ".join(part for part in (where, place) if part)
             message = first["msg"].removeprefix("Value error, ")
+            if first["type"] in EXPECTED:
+                message = EXPECTED[first["type"]].format(**first.get("ctx", {}))
             value = first.get("input")
             shown = f" (given: {value!r})" if isinstance(value, str | int | float | bool) else ""
             raise OptionError(
@@ -89,8 +119,12 @@ class Option(BaseModel):
         path = Path(path)
         try:
             text = path.read_text("utf-8")
-        except (FileNotFoundError, IsADirectoryError):
-            raise MissingFileError(f"There is no YAML file at '{path}'.") from None
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            what = "is a folder, and a YAML file was expected" if path.is_dir() else "is not there"
+            raise MissingFileError(
+                f"'{path}' {what}. Name an experiment.yaml: 'Save…' of the Train dock writes one, "
+                "and `phenoscape samples` some examples."
+            ) from None
         except UnicodeDecodeError:
             raise OptionError(f"'{path}' is not a UTF-8 text; a YAML file was expected.") from None
         return cls.from_yaml(text, f"'{path.name}'").anchored(path.absolute().parent)

@@ -36,10 +36,10 @@ def cluster_run(
 
     Names and colours carry over from the ``clusters.parquet`` that is there.
     """
+    seed = read_experiment(run).seed
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
     path = run / "clusters.parquet"
     specimens = tuple(embeddings.table["specimen"])
-    seed = read_experiment(run).seed
     previous = read_clusters(path) if path.is_file() else None
     found = cluster(embeddings.x, specimens, method, seed, previous)
     write_clusters(found, path)

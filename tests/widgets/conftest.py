@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.settings import get_settings
 from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.collection import Folder
@@ -51,6 +52,17 @@ def drawer(tmp_path_factory) -> Path:
         "wavelength = {370, 460, 550, 640}\nreflectance scale factor = 1000\n"
     )
     return path
+
+
+@pytest.fixture
+def choose_theme(monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Gives napari's window another theme, for this test; the user's settings stay."""
+    settings = get_settings()
+    monkeypatch.setattr(type(settings), "save", lambda *_, **__: None)
+    appearance = settings.appearance
+    before = appearance.theme
+    yield lambda name: setattr(appearance, "theme", name)
+    appearance.theme = before
 
 
 @pytest.fixture

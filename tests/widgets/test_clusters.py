@@ -230,3 +230,61 @@ def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, t
     finally:
         wait(lambda: not session_of(other).busy)
         other.close()
+
+
+def test_an_embedding_that_fails_leaves_all_with_the_run_before(
+    viewer, dock, open_dock, run, wait, tmp_path
+):
+    embed(dock, run, wait)
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    shutil.rmtree(other / "checkpoints")
+    (other / "clusters.parquet").unlink()
+    dock.embedding.set(Embedding(run=other))
+    dock.embed_button.click()
+    wait(lambda: idle(dock))
+    assert dock.session.task(EMBEDDING).state == "failed"
+    assert dock.session.embedded == run
+    dock.legend.item(0, 1).setText("eyespots")
+    dock.cluster_button.click()
+    wait(lambda: idle(dock))
+    assert not (other / "clusters.parquet").exists()
+    assert "eyespots" in read_clusters(run / "clusters.parquet").names.values()
+    viewer.window.remove_dock_widget(dock)
+    assert open_dock(ClustersDock).legend.item(0, 1).text() == "eyespots"
+
+
+def test_a_sheet_that_was_removed_comes_back_below_its_frames(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    viewer.layers.remove(ours(viewer, "clusters")[0])
+    dock.cluster_button.click()
+    wait(lambda: idle(dock))
+    assert [layer.name for layer in viewer.layers] == ["contact sheet", "clusters (joint)"]
+
+
+def test_a_cluster_keeps_its_name_when_none_is_typed_or_it_cannot_be_written(dock, run, wait):
+    embed(dock, run, wait)
+    dock.legend.item(0, 1).setText("  ")
+    assert "type one" in dock.words.text()
+    assert dock.legend.item(0, 1).text() == "cluster 1"
+    shutil.rmtree(run)
+    dock.legend.item(0, 1).setText("gone")
+    assert "cannot be written" in dock.words.text()
+    assert dock.legend.item(0, 1).text() == "cluster 1"
+
+
+def test_a_run_of_another_machine_says_where_to_write_the_path(dock, run, wait):
+    file = run / "experiment.yaml"
+    experiment = Experiment.read(file)
+    source = experiment.collection.model_copy(update={"path": Path("/scratch/moths")})
+    file.write_text(experiment.model_copy(update={"collection": source}).to_yaml())
+    dock.embedding.set(Embedding(run=run))
+    dock.embed_button.click()
+    wait(lambda: idle(dock))
+    assert "not here. There is no folder at '/scratch/moths'" in dock.words.text()
+    assert f"into '{file}'" in dock.words.text()
+
+
+def test_the_control_is_called_so_on_the_map(dock, run, wait):
+    assert not dock.map.isVisible()  # no empty square
+    embed(dock, run, wait, untrained=True)
+    assert dock.map.getPlotItem().titleLabel.text == "pca of joint, untrained"

@@ -13,7 +13,7 @@ from napari_phenoscape.cube import Modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.option import Option
-from napari_phenoscape.widgets.form import Form
+from napari_phenoscape.widgets.form import Form, note
 from napari_phenoscape.widgets.form.variants import OWN
 
 
@@ -193,3 +193,21 @@ def test_an_exclusive_bound_is_refused_in_words(form):
     made = form(Both)
     made.editors["way"].forms[Left].editors["share"].box.setValue(0)
     assert "greater than 0" in made.error
+
+
+def test_what_was_not_filled_in_yet_is_asked_for_and_not_called_wrong(form):
+    made = form(Folder)
+    assert made._errors["path"].text().startswith("No path is given")
+    assert made._errors["path"].tone == "plain"
+    made.editors["path"].line.setText("here")
+    made.editors["pattern"].line.setText("../*")
+    assert made._errors["pattern"].tone == "error"
+
+
+def test_a_long_file_name_goes_on_in_the_next_line_and_is_given_back_as_it_was(qtbot):
+    name = "2019_D01_HARV_DP3_726000_4699000_image_crop_hyperspectral_2018.tif"
+    words = note(f"'{name}' has other bands.")
+    qtbot.addWidget(words)
+    words.resize(250, 100)
+    assert words.text() == f"'{name}' has other bands."
+    assert words.heightForWidth(250) >= 3 * words.fontMetrics().height()

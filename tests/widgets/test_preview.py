@@ -196,3 +196,13 @@ def test_another_seed_rolls_other_views(viewer, dock, wait):
     dock.editors["seed"].set(0)
     settled(dock, wait)
     np.testing.assert_array_equal(pictures(viewer)[1], before)
+
+
+def test_many_warnings_leave_room_for_the_form(viewer, dock, session, wait):
+    viewer.window.set_geometry(0, 0, 1280, 800)
+    session.set_part("augmentations", "simclr-rgb")
+    settled(dock, wait)
+    assert dock.warnings.text().count("\n") == 2
+    assert dock.warnings.height() < 250
+    assert dock.specimen.visibleRegion().boundingRect().height() > 10
+    assert dock.roll_button.visibleRegion().boundingRect().height() > 10

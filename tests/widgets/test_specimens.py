@@ -165,3 +165,61 @@ def test_a_new_dock_shows_what_the_closed_one_collected(viewer, dock, open_dock,
     assert again.form.get() == Folder(path=specimens)
     viewer.add_image(np.zeros((4, 4)))  # the closed dock no longer listens
     wait(lambda: not again.session.task("Measuring bands").busy)
+
+
+def test_wavelengths_are_on_the_axis_after_bands_that_have_names(dock, wait, specimens, drawer):
+    gather(dock, wait, Folder(path=specimens))
+    gather(dock, wait, Drawer(path=drawer, regions=regions_of(drawer)))
+    assert dock.bands.getAxis("bottom")._tickLevels is None  # nm, not R, G, B at 0, 1, 2
+
+
+def test_specimens_of_other_settings_than_those_above_are_called_so(dock, wait, specimens):
+    gather(dock, wait, Folder(path=specimens))
+    assert f"of '{specimens}'" in dock.summary.text()
+    assert not dock.older.isVisible()
+    dock.form.set(Folder(path=specimens, pattern="*.nothing"))
+    dock.collect_button.click()
+    wait(lambda: not dock.session.task("Collecting specimens").busy)
+    assert "matches '*.nothing'" in dock.words.text()
+    assert dock.older.text().startswith("This was found with other settings")
+    gather(dock, wait, Folder(path=specimens))
+    assert dock.older.text() == ""
+
+
+def test_bands_that_cannot_be_measured_leave_no_empty_plot(dock, wait, specimens, tmp_path):
+    gather(dock, wait, Folder(path=specimens))
+    assert dock.bands_fold.isVisible()
+    for bands in (6, 5):
+        stack = np.ones((bands, 30, 40), "u2")
+        tifffile.imwrite(tmp_path / f"{bands}.tif", stack, photometric="minisblack", metadata=None)
+    gather(dock, wait, Folder(path=tmp_path))
+    assert "all cubes of a collection must agree" in dock.words.text()
+    assert not dock.bands_fold.isVisible()
+
+
+def test_of_many_rows_the_first_are_shown_and_their_number_is_said(dock, wait, specimens):
+    gather(dock, wait, Folder(path=specimens))
+    assert dock.table.rowCount() == 8
+    assert dock.table_words.text() == "The first 8 of 24."
+
+
+def test_regions_that_a_run_may_refer_to_are_not_overwritten(viewer, dock, drawer, tmp_path):
+    add_cube(viewer, drawer)
+    dock.session.set_part("runs", tmp_path)
+    drawn = viewer.add_labels(np.zeros((40, 60), np.uint8), name="mine")
+    dock.regions.setCurrentText("mine")
+    made = []
+    for number in (1, 2, 1):
+        drawn.data = np.full((40, 60), number, np.uint8)
+        dock.use_button.click()
+        made.append(dock.form.get().regions)
+    first, second = tmp_path / "drawer_regions.tif", tmp_path / "drawer_regions-2.tif"
+    assert made == [first, second, first]
+    assert (tifffile.imread(first) == 1).all()
+    assert (tifffile.imread(second) == 2).all()
+
+
+def test_a_cube_without_a_mask_asks_for_a_drawing(viewer, dock, drawer):
+    add_cube(viewer, drawer)
+    dock.use_button.click()
+    assert "holds no mask. Add a Shapes or a Labels layer" in dock.words.text()

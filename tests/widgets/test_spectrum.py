@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.layers import Layer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.events import result
@@ -409,3 +411,34 @@ def test_closing_the_cube_and_the_dock_leaves_nothing_behind(viewer, dock, drawe
     assert dock.kept.region_button.toolTip() == "Open a cube first."
     add_cube(viewer, drawer)
     assert dock.cube is not None
+
+
+def test_shift_and_a_click_of_the_mouse_keep_a_spectrum(viewer, dock, qtbot):
+    canvas = next(
+        widget for widget in QApplication.allWidgets() if type(widget).__name__.startswith("Canvas")
+    )
+    for keys in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier):
+        qtbot.mouseMove(canvas, canvas.rect().center())
+        qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, keys, canvas.rect().center())
+    assert dock.kept.pins.count() == 1
+
+
+def test_a_dock_that_was_closed_hears_the_slider_no_more(viewer, dock, qtbot):
+    viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    qtbot.wait(10)
+    viewer.dims.set_current_step(0, 2)  # an exception would fail this test
+    viewer.dims.set_current_step(0, 3)
+    assert "640.0 nm" in viewer.canvas.overlays.text.text
+
+
+def test_curves_are_drawn_in_the_colour_of_the_words_of_either_theme(dock, choose_theme, wait):
+    drawn = {}
+    for theme in ("dark", "light"):
+        choose_theme(theme)
+        words = dock.palette().color(QPalette.ColorRole.WindowText)
+        wait(lambda words=words: dock.chart.live.opts["pen"].color() == words)
+        assert dock.chart.slider.pen.color() == words
+        drawn[theme] = words.lightness()
+    assert drawn["dark"] > 200
+    assert drawn["light"] < 60

@@ -231,3 +231,33 @@ def test_a_training_on_two_devices_is_followed_and_stopped_like_any_other(dock, 
     assert logged[-1] == Finished(session.run, stopped=True)
     made = [event.step for event in logged if isinstance(event, Step)]
     assert read_state(checkpoints(session.run)[-1]).step == made[-1]
+
+
+def test_a_start_that_fails_leaves_the_settings_open_and_forgets_the_run_before(
+    dock, session, wait
+):
+    start(dock, session, wait)
+    assert not dock.settings.opened  # room for the curve
+    dock.stop_button.click()
+    wait(lambda: not session.training.busy)
+    assert session.run.name in dock.run_words.text()
+    dock.settings.opened = True
+    dock.form.editors["encoder"].editors["backbone"].line.setText("resnet19")
+    dock.start_button.click()
+    assert dock.words.text() == "Starting …"
+    wait(lambda: not session.training.busy)
+    assert "'resnet19' is not a classification net" in dock.words.text()
+    assert dock.settings.opened
+    assert dock.run_words.text() == ""
+
+
+def test_what_the_preview_dock_decides_is_said_beside_the_specimens(dock, session):
+    assert "Views of 32 pixels, by the augmentations 'colour-pattern'" in dock.source.text()
+    session.set_part("augmentations", "shape-only")
+    assert "'shape-only'" in dock.source.text()
+
+
+def test_no_modality_is_answered_in_words(dock):
+    dock.form.editors["modalities"].line.setText("")
+    tip = dock.start_button.toolTip()
+    assert "modalities: at least 1 was expected, and there are 0" in tip

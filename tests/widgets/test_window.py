@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.widgets.commands import open_spectral_cube, open_spectral_folder
+from napari_phenoscape.widgets.dock import frame_of
 
 pytestmark = pytest.mark.gui
 
@@ -110,9 +112,7 @@ def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, instal
 def test_the_real_maize_kernel_opens_with_its_580_bands(viewer, installed, phenoscape_data):
     folder = phenoscape_data / "plantcv-hyperspectral"
     viewer.open(folder / "corn-kernel-hyperspectral.hdr", plugin=PLUGIN)
-    (bands,) = (
-        layer for layer in viewer.layers if layer.metadata["phenoscape"]["role"] == "cube"
-    )
+    (bands,) = (layer for layer in viewer.layers if layer.metadata["phenoscape"]["role"] == "cube")
     nm = bands.metadata["phenoscape"]["wavelengths_nm"]
     assert bands.data.shape == (580, 31, 43)
     assert (nm[0], nm[1], round(nm[-1], 1)) == (366.551, 367.656, 1048.4)
@@ -143,3 +143,39 @@ def test_a_cube_whose_file_shrinks_while_it_is_shown_is_told_and_the_window_live
     viewer.open(tmp_path / "scan.bil", plugin=PLUGIN)
     viewer.dims.set_current_step(0, 1)
     assert viewer.layers["scan bands [1]"].data[1].max() == 300
+
+
+def test_docks_become_tabs_of_each_other_and_the_last_is_in_front(viewer, installed, qtbot):
+    docks = []
+    for name in ("Specimens", "Train", "Clusters"):
+        docks.append(viewer.window.add_plugin_dock_widget(PLUGIN, name)[1])
+        qtbot.wait(20)  # one after the other
+    frames = [frame_of(dock) for dock in docks]
+    window = docks[0].window()
+    qtbot.waitUntil(lambda: set(window.tabifiedDockWidgets(frames[0])) == set(frames[1:]))
+    assert [frame.windowTitle() for frame in frames] == ["Specimens", "Train", "Clusters"]
+    assert docks[2].height() > 300
+    assert docks[2].visibleRegion().boundingRect().height() > 300
+
+
+def test_words_can_be_read_in_either_theme(viewer, installed, choose_theme, wait):
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    dock.say("wrong", error=True)
+    for theme in ("light", "dark"):
+        choose_theme(theme)
+        wait(lambda: contrast(dock.words) > 4.5)  # WCAG 2.2, level AA
+
+
+def contrast(label) -> float:
+    """Ratio of luminances of a label's words and ground, as WCAG defines it."""
+    lights = sorted(
+        sum(
+            weight * (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
+            for weight, part in zip((0.2126, 0.7152, 0.0722), colour.getRgbF(), strict=False)
+        )
+        for colour in (
+            label.palette().color(role)
+            for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Window)
+        )
+    )
+    return (lights[1] + 0.05) / (lights[0] + 0.05)

@@ -43,6 +43,9 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+SAVED = "stopped; what was done is saved"
+AT_ONCE = "stopped at once; what was saved before is whole"
+
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 
 
@@ -59,8 +62,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except PhenoscapeError as error:
             err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            err.print("stopped; what was done is saved")
+        except KeyboardInterrupt as stop:
+            err.print(str(stop) or AT_ONCE, soft_wrap=True)
             raise typer.Exit(130) from None
 
     return verb
@@ -75,8 +78,8 @@ def _stop_signals(say: Callable[[str], object]) -> Iterator[list[int]]:
     stopping: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        if stopping:  # asked twice: at once, without saving
-            raise KeyboardInterrupt
+        if stopping:  # asked twice
+            raise KeyboardInterrupt(AT_ONCE)
         stopping.append(number)
         say("stopping; again to stop without saving")
 
@@ -119,7 +122,7 @@ def print_events(verb: Generator[Event, None, object]) -> None:
             raise
         finally:
             verb.close()
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(SAVED)
 
 
 def listen(verb: Generator[Event, None, T]) -> T:
@@ -133,6 +136,7 @@ def listen(verb: Generator[Event, None, T]) -> T:
         _stop_signals(bar.console.print) as stopping,
     ):
         tasks: dict[str, Any] = {}
+        ended = SAVED
 
         def show(what: str, done: int, total: int, detail: str = "") -> None:
             if what not in tasks:
@@ -146,7 +150,8 @@ def listen(verb: Generator[Event, None, T]) -> T:
                         show(what, done, total)
                     case Notice(message):
                         bar.console.print(f"[yellow]note:[/] {escape(message)}", soft_wrap=True)
-                    case Started(_, specimens, step, steps, device):
+                    case Started(run, specimens, step, steps, device):
+                        ended = f"stopped and saved; `phenoscape train {run}` goes on"
                         bar.console.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)
                     case Step(step=step, steps=steps, loss=loss, terms=terms):
@@ -163,4 +168,4 @@ def listen(verb: Generator[Event, None, T]) -> T:
             return end.value  # type: ignore[no-any-return]
         finally:
             verb.close()
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(ended)

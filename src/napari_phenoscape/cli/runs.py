@@ -79,10 +79,12 @@ def train(
     ] = False,
 ) -> None:
     """Train SimCLR; a run directory instead of a file goes on where it ended."""
-    from napari_phenoscape.run import EXPERIMENT
+    from napari_phenoscape.run import EXPERIMENT, read_experiment
     from napari_phenoscape.training import train as verb
 
     run = experiment if experiment.is_dir() else None
+    if run is not None:
+        read_experiment(run)  # or it is no run
     path = experiment / EXPERIMENT if run else experiment
     working = verb(_experiment(path, [*change, *_places(devices, nodes)]), run)
     if events:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.clustering import Clusters, write_clusters
 from napari_phenoscape.embedding import METADATA, Embeddings
-from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.reduction import PCA
 from napari_phenoscape.widgets.dock import Dock, row, short_combo
@@ -23,6 +23,7 @@ from napari_phenoscape.widgets.grouping import (
     Map,
     export,
     group,
+    located,
     map_of,
     read_run,
 )
@@ -85,18 +86,16 @@ class ClustersDock(Dock):
     def open_run(self, run: Path) -> None:
         """Choose a run, and show the embeddings and clusters that it has already."""
         self.embedding.set(Embedding(run=run))
-        self.session.embedded = run
 
         def verb() -> Generator[Event, None, Any]:
             yield Progress("reading the run", 0, 1)
-            return read_run(run)
+            return run, *read_run(run)
 
         self._begin("Opening the run", verb, self._opened)
 
-    def _opened(self, found: tuple[dict[str, Embeddings], Clusters | None]) -> None:
-        spaces, clusters = found
-        self.session.embeddings = spaces
-        self.session.embeddings_changed.emit()
+    def _opened(self, found: tuple[Path, dict[str, Embeddings], Clusters | None]) -> None:
+        run, spaces, clusters = found
+        self.session.set_embeddings(run, spaces)
         if clusters is not None:
             self.grouping.editors["clusters"].set(clusters.method)
         self._group(clusters)
@@ -153,14 +152,14 @@ class ClustersDock(Dock):
         def verb() -> Generator[Event, None, Any]:
             from napari_phenoscape.embedding import embed
 
-            return embed(chosen.run, untrained=chosen.untrained)
+            spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
+            return chosen, spaces
 
-        self.session.embedded = chosen.run
         self._begin(EMBEDDING, verb, self._keep_embeddings)
 
-    def _keep_embeddings(self, spaces: dict[str, Embeddings]) -> None:
-        self.session.embeddings = spaces
-        self.session.embeddings_changed.emit()
+    def _keep_embeddings(self, made: tuple[Embedding, dict[str, Embeddings]]) -> None:
+        chosen, spaces = made
+        self.session.set_embeddings(chosen.run, spaces, untrained=chosen.untrained)
         self._cluster()
 
     def _list_spaces(self) -> None:
@@ -199,6 +198,7 @@ class ClustersDock(Dock):
         run, embeddings, method = made.run, made.map.embeddings, self.grouping.value.map
         self.session.grounds[run] = made.ground
         self.session.clusters, self.session.map = made.clusters, made.map
+        self.session.clustered = run
         self.session.clusters_changed.emit()
         self.map.autoRange()
         if not isinstance(method, PCA):
@@ -213,8 +213,9 @@ class ClustersDock(Dock):
 
     def _show(self) -> None:
         """Show the session's clusters: legend, map, points on the picture."""
-        clusters, shown, run = self.session.clusters, self.session.map, self.session.embedded
-        self.legend.setVisible(clusters is not None)
+        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
+        for widget in (self.legend, self.map):
+            widget.setVisible(clusters is not None)
         self._refresh()
         if clusters is None or shown is None or run is None:
             return
@@ -232,7 +233,9 @@ class ClustersDock(Dock):
             return
         chosen = self._points.selected_data if self._points is not None else ()
         there = {number for number in chosen if number < len(shown.xy)}
-        self.map.draw(shown.xy, clusters, there, f"{shown.method} of {shown.embeddings.space}")
+        control = ", untrained" if self.session.untrained else ""
+        title = f"{shown.method} of {shown.embeddings.space}{control}"
+        self.map.draw(shown.xy, clusters, there, title)
 
     def _choose(self, numbers: set[int]) -> None:
         if self._points is not None:
@@ -252,13 +255,16 @@ class ClustersDock(Dock):
             self.map_words.setText("Click a point to find its specimen; Shift adds.")
 
     def _rename(self, number: int, name: str) -> None:
-        clusters, run = self.session.clusters, self.session.embedded
+        clusters, run = self.session.clusters, self.session.clustered
         if clusters is None or run is None:
             return
-        renamed = replace(clusters, names={**clusters.names, number: name})
+        renamed = replace(clusters, names={**clusters.names, number: name.strip()})
         try:
+            if not name.strip():
+                raise OptionError("A cluster without a name could not be found again; type one.")
             write_clusters(renamed, run / "clusters.parquet")
         except PhenoscapeError as error:
+            self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
             return
         self.session.clusters = renamed

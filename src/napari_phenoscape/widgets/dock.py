@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QColor, QPalette, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
+    QDockWidget,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
+    QMainWindow,
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -23,7 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_phenoscape.events import Event, Failed, Notice, Progress
-from napari_phenoscape.widgets.form import note, without_wheel
+from napari_phenoscape.widgets.form import Note, note, without_wheel
 from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.worker import Task
 
@@ -33,8 +36,8 @@ if TYPE_CHECKING:
 #: Wide enough for every form, narrow enough to leave a canvas on a 1280 x 800 screen.
 WIDTH = 380
 
-ERROR = "color: #ff6b6b;"
-PLAIN = ""
+#: Widest column of a table, in pixels; half a dock.
+COLUMN = 170
 
 
 class Dock(QWidget):
@@ -69,24 +72,53 @@ class Dock(QWidget):
         self.foot.setContentsMargins(6, 0, 6, 6)
         self.foot.setSpacing(4)
         self.progress = QProgressBar()
-        self.progress.hide()
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("End this piece of work; nothing that was there is lost")
         self.stop_button.clicked.connect(self._stop)
-        self.stop_button.hide()
+        # hidden as one: a layout of which all is hidden lets its neighbours grow into the dock
+        self.work = QWidget()
+        self.work.setLayout(row(self.progress, self.stop_button))
+        self.work.hide()
         self.words = self._error_words = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(scroll, 1)
         layout.addLayout(self.foot)
-        self.foot.addLayout(row(self.progress, self.stop_button))
+        self.foot.addWidget(self.work)
         self.foot.addWidget(self.words)
         self.setMinimumWidth(300)
+        self._shown_before = False
 
     def sizeHint(self) -> QSize:
         """As wide as all our docks."""
         return QSize(WIDTH, 600)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """The first time, become a tab of our docks that are open."""
+        super().showEvent(event)
+        if not self._shown_before:
+            self._shown_before = True
+            QTimer.singleShot(0, self._join)
+
+    def _join(self) -> None:
+        """One below the other none of them would have room."""
+        window, mine = self.window(), frame_of(self)
+        if mine is None or not isinstance(window, QMainWindow):
+            return
+        mine.setWindowTitle(mine.windowTitle().partition(" ")[0])  # five tabs have room
+        for other in window.findChildren(Dock):
+            frame = frame_of(other)
+            if (
+                frame is not None
+                and frame is not mine
+                and not frame.isHidden()
+                and not frame.isFloating()
+                and window.dockWidgetArea(frame) == window.dockWidgetArea(mine)
+            ):
+                window.tabifyDockWidget(frame, mine)
+                mine.raise_()
+                return
 
     def listen(self, event: Any, slot: Callable[..., None]) -> None:
         """Connect to an event of napari until this dock is closed; napari would not let go."""
@@ -95,7 +127,7 @@ class Dock(QWidget):
 
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""
-        tell(self.words, words, error)
+        self.words.say(words, "error" if error else "plain")
 
     def button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
         """A button that explains itself."""
@@ -110,7 +142,7 @@ class Dock(QWidget):
         button.setEnabled(not unless)
         button.setToolTip(unless or self._tips[button])
 
-    def follow(self, task: Task, done: str = "", beside: QLabel | None = None) -> None:
+    def follow(self, task: Task, done: str = "", beside: Note | None = None) -> None:
         """Show the progress of a task, and how it ended; the task before it is forgotten.
 
         What goes wrong is said at the foot, or ``beside`` the field that it comes from.
@@ -120,8 +152,7 @@ class Dock(QWidget):
         self.say("")
         self.progress.setRange(0, 0)
         self.progress.setFormat(task.title)
-        self.progress.show()
-        self.stop_button.show()
+        self.work.show()
         # methods, not lambdas: Qt disconnects them when the dock is closed
         task.happened.connect(self._on_event)
         task.state_changed.connect(self._on_state)
@@ -140,25 +171,25 @@ class Dock(QWidget):
         elif isinstance(event, Notice):
             self.say(event.message)
         elif isinstance(event, Failed):
-            tell(self._error_words, event.message, error=True)
+            self._error_words.say(event.message, "error")
 
     def _on_state(self, state: str) -> None:
         task = self._followed
         if task is None or self.sender() is not task or task.busy:
             return
-        self.progress.hide()
-        self.stop_button.hide()
+        self.work.hide()
         if state == "stopped":
             self.say(f"{task.title}: stopped.")
         elif state == "done" and self._done_words:
             self.say(self._done_words)
 
 
-def tell(label: QLabel, words: str, error: bool = False) -> None:
-    """Put a sentence into a label, in red when something is wrong; without words it is hidden."""
-    label.setStyleSheet(ERROR if error else PLAIN)
-    label.setText(words)
-    label.setVisible(bool(words))
+def frame_of(widget: QWidget) -> QDockWidget | None:
+    """What holds a widget in the window."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:
@@ -207,16 +238,46 @@ def short_combo() -> QComboBox:
     return combo
 
 
-def plot(x: str, y: str, height: int) -> pg.PlotWidget:
-    """An empty plot in the colours of the window, with its axes named."""
-    widget = pg.PlotWidget(background=None)
+class Plot(pg.PlotWidget):
+    """An empty plot on the ground of the window.
+
+    Parameters
+    ----------
+    height
+        In pixels.
+    """
+
+    def __init__(self, height: int) -> None:
+        self._inked: list[Callable[[QColor], object]] = []
+        super().__init__(background=None)
+        self.setFixedHeight(height)
+        self.getPlotItem().setMenuEnabled(False)
+        self.getPlotItem().hideButtons()
+
+    def ink(self, paint: Callable[[QColor], object]) -> None:
+        """Call ``paint`` with the colour of the window's words, now and when the theme changes."""
+        self._inked.append(paint)
+        paint(self.palette().color(QPalette.ColorRole.WindowText))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow the theme of the window."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            colour = self.palette().color(QPalette.ColorRole.WindowText)
+            for paint in self._inked:
+                paint(colour)
+
+
+def plot(x: str, y: str, height: int) -> Plot:
+    """An empty plot with its axes named."""
+    widget = Plot(height)
     widget.setLabel("bottom", x)
     widget.setLabel("left", y)
-    widget.setFixedHeight(height)
     for side in ("bottom", "left"):
-        widget.getAxis(side).enableAutoSIPrefix(False)  # no thousandths of a reflectance
-    widget.getPlotItem().setMenuEnabled(False)
-    widget.getPlotItem().hideButtons()
+        axis = widget.getAxis(side)
+        axis.enableAutoSIPrefix(False)  # no thousandths of a reflectance
+        widget.ink(axis.setPen)
+        widget.ink(axis.setTextPen)
     widget.getPlotItem().layout.setContentsMargins(0, 8, 4, 8)  # or ends of axes are cut
     return widget
 
@@ -233,7 +294,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) -> None:
-    """Show rows of words; long ones in the tooltip too."""
+    """Show rows of words; long ones are shortened, and whole in the tooltip."""
     table.setColumnCount(len(header))
     table.setHorizontalHeaderLabels(header)
     table.setRowCount(len(rows))
@@ -243,15 +304,22 @@ def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) ->
             item.setToolTip(word)
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
+    for j in range(len(header) - 1):  # the last may go on beyond the edge
+        table.setColumnWidth(j, min(table.columnWidth(j), COLUMN))
 
 
 def small_table(height: int) -> QTableWidget:
-    """A table that only shows."""
+    """A table that only shows, as high as its rows and no higher than that."""
     table = QTableWidget()
     table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-    table.setFixedHeight(height)
-    header = table.verticalHeader()
-    if header is not None:
+    table.setSizeAdjustPolicy(QTableWidget.SizeAdjustPolicy.AdjustToContents)
+    table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+    table.setMaximumHeight(height)
+    table.setWordWrap(False)
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # file names differ at their ends
+    header, names = table.verticalHeader(), table.horizontalHeader()
+    if header is not None and names is not None:
         header.hide()
         header.setDefaultSectionSize(20)
+        names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,10 @@ from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.layers.maps import labels_of
 from napari_phenoscape.option import Option
 from napari_phenoscape.reduction import PCA, UMAP, AnyReduction, reduce
-from napari_phenoscape.run import read_experiment
+from napari_phenoscape.run import EXPERIMENT, read_experiment
 from napari_phenoscape.widgets.overlay import Ground, ground_of
+
+T = TypeVar("T")
 
 
 class Embedding(Option):
@@ -94,6 +97,19 @@ def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
     return spaces, read_clusters(path) if path.is_file() else None
 
 
+def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None, T]:
+    """A verb on the specimens of a run; when they are not here, the error says the way out."""
+    try:
+        return (yield from verb)
+    except MissingFileError as error:
+        if not (run / EXPERIMENT).is_file() or read_experiment(run).collection.path.exists():
+            raise
+        raise MissingFileError(
+            f"The specimens that '{run}' was trained on are not here. {error} Write where they are "
+            f"into '{run / EXPERIMENT}', as the path of its collection."
+        ) from None
+
+
 def group(
     run: Path,
     embeddings: Embeddings,
@@ -119,7 +135,7 @@ def group(
     if known is None or known.specimens != specimens:
         known = cluster(embeddings.x, specimens, method, seed, known or previous)
         write_clusters(known, run / "clusters.parquet")
-    ground = ground or (yield from ground_of(run))
+    ground = ground or (yield from located(run, ground_of(run)))
     return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)
 
 

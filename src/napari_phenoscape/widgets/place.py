@@ -54,6 +54,9 @@ def place(
             _update(there.pop(part), data, settings)
         else:
             layer = viewer.add_layer(Layer.create(data, settings, kind))
+            above = [viewer.layers.index(one) for number, one in there.items() if number > part]
+            if above:  # the user removed this one only
+                viewer.layers.move(len(viewer.layers) - 1, min(above))
         placed.append(layer)
     for layer in there.values():
         viewer.layers.remove(layer)

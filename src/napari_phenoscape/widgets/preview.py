@@ -67,8 +67,7 @@ class PreviewDock(Dock):
         augmentations = self.form.editors["augmentations"]
         assert isinstance(augmentations, Preset)  # a preset, or the user's own list
         augmentations.fold.opened = True
-        self.warnings = note()
-        self.warnings.setStyleSheet("color: #ffb74d;")
+        self.warnings = note(tone="warning")
         self.column.addWidget(heading("Specimen"))
         self.column.addWidget(self.specimen)
         self.column.addWidget(self.slider)
@@ -220,4 +219,3 @@ class PreviewDock(Dock):
             look_at(self.viewer, layers)
         said = warnings(operations(experiment.augmentations))
         self.warnings.setText("\n".join(said))
-        self.warnings.setVisible(bool(said))

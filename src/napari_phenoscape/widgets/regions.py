@@ -11,7 +11,8 @@ from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.errors import CollectionError, RunError
+from napari_phenoscape.errors import CollectionError, PhenoscapeError, RunError
+from napari_phenoscape.io import read_mask
 
 if TYPE_CHECKING:
     import napari
@@ -97,8 +98,18 @@ def regions_image(drawn: Any, cube: Any) -> NDArray[np.uint16]:
 
 
 def write_regions(drawn: Any, cube: Any, path: Path) -> Path:
-    """Write `regions_image` as a TIFF and say where it is."""
+    """Write `regions_image` as a TIFF and say where it is.
+
+    Other regions that are at ``path`` stay, since a run may have been trained on them; then it is
+    ``NAME-2.tif``, and so on.
+    """
     numbers = regions_image(drawn, cube)
+    name, number = path.stem, 1
+    while path.exists():
+        if _holds(path, numbers):
+            return path
+        number += 1
+        path = path.with_stem(f"{name}-{number}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -109,6 +120,13 @@ def write_regions(drawn: Any, cube: Any, path: Path) -> Path:
     with atomic(path) as temporary:
         tifffile.imwrite(temporary, numbers, compression="zlib")
     return path
+
+
+def _holds(path: Path, numbers: NDArray[np.uint16]) -> bool:
+    try:
+        return bool(np.array_equal(read_mask(path), numbers))
+    except PhenoscapeError:
+        return False  # something else of the user's
 
 
 def _padded(point: Any, ndim: int) -> NDArray[np.float64]:

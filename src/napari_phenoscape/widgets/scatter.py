@@ -9,29 +9,27 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_phenoscape.clustering import NOISE, Clusters
 from napari_phenoscape.layers.maps import legend
+from napari_phenoscape.widgets.dock import Plot
 
 
-class Scatter(pg.PlotWidget):
-    """One dot for each specimen in its cluster's colour; chosen ones have a white ring."""
+class Scatter(Plot):
+    """One dot for each specimen in its cluster's colour; chosen ones have a ring."""
 
     chosen = Signal(object)  #: set of specimen numbers
 
     def __init__(self) -> None:
-        super().__init__(background=None)
-        self.setFixedHeight(220)
-        item = self.getPlotItem()
-        item.hideButtons()
-        item.setMenuEnabled(False)
+        super().__init__(220)
         for axis in ("bottom", "left"):  # a map has no units
-            item.hideAxis(axis)
+            self.hideAxis(axis)
         self.dots = pg.ScatterPlotItem(size=8, pen=pg.mkPen(None), hoverable=True, tip=None)
         self.dots.sigClicked.connect(self._click)
-        self.rings = pg.ScatterPlotItem(size=13, pen=pg.mkPen("w", width=2), brush=pg.mkBrush(None))
+        self.rings = pg.ScatterPlotItem(size=13, brush=pg.mkBrush(None))
+        self.ink(lambda colour: self.rings.setPen(pg.mkPen(colour, width=2)))
         self.addItem(self.dots)
         self.addItem(self.rings)
         self._chosen: frozenset[int] = frozenset()
@@ -62,7 +60,7 @@ class Scatter(pg.PlotWidget):
         )
         marked = xy[sorted(self._chosen)]
         self.rings.setData(x=marked[:, 0], y=marked[:, 1])
-        self.setTitle(title, size="9pt")
+        self.setTitle(title, size="9pt", color=self.palette().color(QPalette.ColorRole.WindowText))
 
     def _click(self, _: Any, dots: Any, event: Any) -> None:
         numbers = frozenset(int(dot.data()) for dot in dots)

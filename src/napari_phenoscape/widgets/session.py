@@ -47,12 +47,13 @@ class Session(QObject):
         Events of the training that is shown, oldest first.
     run
         Run directory of that training.
-    embeddings, embedded
-        By space, and the run that they are of.
+    embeddings, embedded, untrained
+        By space, the run that they are of, and whether they are those of its control.
     grouping
         How they are clustered and mapped.
-    clusters, map
-        Clusters of one of these spaces, and the map of the same.
+    clusters, map, clustered
+        Clusters of one space, the map of the same, and the run that they are of; from before
+        ``embeddings`` until these are clustered.
     grounds
         By run: the picture that its specimens are shown on.
     facts, explanation
@@ -76,9 +77,11 @@ class Session(QObject):
         self.run: Path | None = None
         self.embeddings: dict[str, Embeddings] = {}
         self.embedded: Path | None = None
+        self.untrained = False
         self.grouping: Grouping | None = None
         self.clusters: Clusters | None = None
         self.map: Map | None = None
+        self.clustered: Path | None = None
         self.grounds: dict[Path, Ground] = {}
         self.facts: dict[Path, Facts] = {}
         self.explanation: Explanation | None = None
@@ -124,6 +127,13 @@ class Session(QObject):
         self._crops = None  # files may have changed since
         self.collection_changed.emit()
         self.experiment_changed.emit("collection")
+
+    def set_embeddings(
+        self, run: Path, spaces: dict[str, Embeddings], *, untrained: bool = False
+    ) -> None:
+        """Keep the embeddings of a run, by space, once they are there."""
+        self.embedded, self.embeddings, self.untrained = run, spaces, untrained
+        self.embeddings_changed.emit()
 
     def crops_for(self, experiment: Experiment) -> Crops | None:
         """The prepared crops of an experiment, if they are at hand."""

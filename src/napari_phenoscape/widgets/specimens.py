@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_phenoscape.collection import Collection, Drawer, collect
 from napari_phenoscape.cube import as_modality
-from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.errors import CollectionError, PhenoscapeError
 from napari_phenoscape.events import Event
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.store import Crops, prepare
@@ -19,7 +19,6 @@ from napari_phenoscape.widgets.dock import (
     count_of,
     fill_table,
     plot,
-    row,
     short_combo,
     small_table,
     stacked,
@@ -63,17 +62,18 @@ class SpecimensDock(Dock):
         self.collect_button = self.button(
             "Collect", "Find the specimens and read their metadata", self._collect
         )
-        self.stop_button = self.button("Stop", "Stop looking", self._stop)
+        self.older = note(tone="warning")
         self.summary = note()
         self.bands = plot("wavelength (nm)", "reflectance", 180)
         self.bands_words = note()
         self.table = small_table(190)
+        self.table_words = note()
         self.skipped = small_table(120)
-        self.found = Fold("Found", stacked(self.summary), opened=True)
+        self.found = Fold("Found", stacked(self.older, self.summary), opened=True)
         self.bands_fold = Fold(
             "Bands: mean ± sd over the specimens", stacked(self.bands, self.bands_words)
         )
-        self.table_fold = Fold("Metadata", stacked(self.table))
+        self.table_fold = Fold("Metadata", stacked(self.table, self.table_words))
         self.skipped_fold = Fold("Skipped files", stacked(self.skipped))
         self.assumed = note()
         self.assumed_fold = Fold("Assumed about the files", stacked(self.assumed))
@@ -84,7 +84,7 @@ class SpecimensDock(Dock):
         self.column.addWidget(heading("Where the specimens are"))
         self.column.addWidget(self.form)
         self.column.addWidget(self.from_layers)
-        self.column.addLayout(row(self.collect_button, self.stop_button))
+        self.column.addWidget(self.collect_button)
         for fold in self.folds:
             self.column.addWidget(fold)
 
@@ -109,15 +109,21 @@ class SpecimensDock(Dock):
             return None
 
     def _refresh(self) -> None:
-        tasks = [self.session.task(title) for title in (COLLECTING, MEASURING)]
-        busy, measuring = (task is not None and task.busy for task in tasks)
+        task = self.session.task(COLLECTING)
+        busy = task is not None and task.busy
         try:
             self.form.get()
             wrong = ""
         except PhenoscapeError as error:
             wrong = str(error)
         self.allow(self.collect_button, "Specimens are being collected." if busy else wrong)
-        self.allow(self.stop_button, "" if busy or measuring else "Nothing is being collected.")
+        collection = self.session.collection
+        other = collection is not None and self._source() != collection.source
+        self.older.setText(
+            "This was found with other settings than those above; 'Collect' finds anew."
+            if other and not busy
+            else ""
+        )
         self.allow(
             self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
         )
@@ -138,7 +144,13 @@ class SpecimensDock(Dock):
         path = Path(cube.metadata["phenoscape"]["path"])
         try:
             regions = None
-            if self.regions.currentText() != OWN_MASK:
+            if self.regions.currentText() == OWN_MASK:
+                if cube.metadata["phenoscape"]["cube"].mask is None:
+                    raise CollectionError(
+                        f"The file of '{cube.name}' holds no mask. Add a Shapes or a Labels layer, "
+                        "draw on each specimen, and choose that layer here."
+                    )
+            else:
                 drawn = self.viewer.layers[self.regions.currentText()]
                 runs = Path(self.session.parts.get("runs", Path("runs")))
                 regions = write_regions(drawn, cube, runs / f"{path.stem}_regions.tif")
@@ -160,12 +172,6 @@ class SpecimensDock(Dock):
         task.state_changed.connect(self._refresh)
         self._refresh()
 
-    def _stop(self) -> None:
-        for title in (COLLECTING, "Measuring bands"):
-            task = self.session.task(title)
-            if task is not None:
-                task.stop()
-
     def _show(self) -> None:
         collection = self.session.collection
         for fold in self.folds:
@@ -175,7 +181,8 @@ class SpecimensDock(Dock):
         columns = [str(name) for name in collection.metadata.columns]
         files = len({specimen.path for specimen in collection.specimens})
         self.summary.setText(
-            f"{count_of(len(collection.specimens), 'specimen')} in {count_of(files, 'file')}; "
+            f"{count_of(len(collection.specimens), 'specimen')} in {count_of(files, 'file')} of "
+            f"'{collection.source.path}'; "
             f"metadata: {', '.join(columns) or 'none'}; "
             f"{count_of(len(collection.skipped), 'file')} skipped."
         )
@@ -188,6 +195,8 @@ class SpecimensDock(Dock):
                 for index, values in zip(head.index, head.to_numpy(), strict=True)
             ],
         )
+        rows = len(collection.metadata)
+        self.table_words.setText(f"The first {ROWS} of {rows}." if rows > ROWS else "")
         self.table_fold.opened = True
         fill_table(
             self.skipped,
@@ -202,8 +211,7 @@ class SpecimensDock(Dock):
         self._refresh()
 
     def _measure(self, collection: Collection) -> None:
-        self.bands.clear()
-        self.bands_words.setText("")
+        self.bands_fold.setVisible(False)
         measured = self.session.measured
         if measured is not None and measured[0] is collection:
             self._show_bands(measured)
@@ -217,14 +225,7 @@ class SpecimensDock(Dock):
             crops = yield from prepare(collection, modalities, MEASURED_PX)
             return collection, crops
 
-        task = self.session.do(
-            MEASURING,
-            verb,
-            self._show_bands,
-            torch=False,
-        )
-        self.follow(task)
-        task.state_changed.connect(self._refresh)
+        self.follow(self.session.do(MEASURING, verb, self._show_bands, torch=False))
 
     def _show_bands(self, measured: tuple[Collection, Crops]) -> None:
         self.session.measured = measured
@@ -246,11 +247,10 @@ class SpecimensDock(Dock):
             symbol=symbol,
             symbolSize=5,
         )
-        if not known:
-            self.bands.getAxis("bottom").setTicks(
-                [list(enumerate(band.name for band in crops.bands))]
-            )
+        names = [list(enumerate(band.name for band in crops.bands))]
+        self.bands.getAxis("bottom").setTicks(None if known else names)
         self.bands_fold.opened = True
+        self.bands_fold.setVisible(True)
         span = f", {x.min():.0f}-{x.max():.0f} nm" if known else ""
         words = (
             f"{len(centres)} bands{span}."

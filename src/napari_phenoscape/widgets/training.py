@@ -46,6 +46,7 @@ class TrainDock(Dock):
         )
         self.column.addWidget(self.settings)
 
+        self.stop_button.hide()  # there is one beside Pause
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
         self.pause_button = self.button("Pause", "Wait after this step", self._pause)
         self.stop_button = self.button("Stop", "End after this step and save", self._stop)
@@ -88,10 +89,9 @@ class TrainDock(Dock):
     def _refresh(self) -> None:
         collection = self.session.collection
         chosen = self.session.parts.get("collection")
-        if collection is not None and chosen is not None:
-            self.source.setText(f"{len(collection.specimens)} specimens from '{chosen.path}'.")
-        elif chosen is not None:
-            self.source.setText(f"Specimens of '{chosen.path}'.")
+        if chosen is not None:
+            number = "Specimens" if collection is None else f"{len(collection.specimens)} specimens"
+            self.source.setText(f"{number} of '{chosen.path}'. {self._views()}")
         else:
             self.source.setText("No specimens yet: collect them in the Specimens dock.")
         task = self.session.training
@@ -122,6 +122,17 @@ class TrainDock(Dock):
             "The settings of the training at work; stop it to change them." if busy else ""
         )
 
+    def _views(self) -> str:
+        """What is chosen in the dock beside this one, in words."""
+        size, chosen = (
+            self.session.parts.get(name, Experiment.model_fields[name].default)
+            for name in ("image_size", "augmentations")
+        )
+        name = (
+            f"the augmentations '{chosen}'" if isinstance(chosen, str) else "augmentations of mine"
+        )
+        return f"Views of {size} pixels, by {name} (Preview augmentations)."
+
     def _start(self) -> None:
         try:
             experiment = self.session.experiment
@@ -136,7 +147,6 @@ class TrainDock(Dock):
 
             return train(experiment, run)
 
-        self.settings.opened = False
         self.session.train(verb)
 
     def _continue(self) -> None:
@@ -173,8 +183,11 @@ class TrainDock(Dock):
         task = self.session.training
         for values in (self._steps, self._losses, self._agreements):
             values.clear()
+        self.run_words.setText("")
         for event in self.session.history:
             self._on_training_event(event)
+        if task is not None and not task.busy:
+            self.settings.opened = True
         self._draw()
         if task is not None:
             task.happened.connect(self._on_training_event)
@@ -189,7 +202,8 @@ class TrainDock(Dock):
                 self.run_words.setText(f"{device} · {specimens} specimens · {short(run)}")
                 self.progress.setRange(0, steps)
                 self.progress.setValue(step)
-                self.progress.show()
+                self.work.show()
+                self.settings.opened = False  # to make room, once the settings were fine
             case Step():
                 self._steps.append(event.step)
                 self._losses.append(event.loss)
@@ -204,7 +218,7 @@ class TrainDock(Dock):
                 self.progress.setRange(0, max(total, 1))
                 self.progress.setValue(done)
                 self.progress.setFormat(f"{what}: {done} of {total}")
-                self.progress.show()
+                self.work.show()
             case Health(verdict=verdict) if verdict:
                 self.run_words.setText(verdict)
             case Saved(path=path):
@@ -221,8 +235,10 @@ class TrainDock(Dock):
     def _on_training_state(self, state: str) -> None:
         here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
-            self.progress.hide()
-        if state == "done":
+            self.work.hide()
+        if state == "running":
+            self.say("Going on …" if self._steps else "Starting …")
+        elif state == "done":
             self.say(f"Trained. Embed and cluster the run in the Clusters dock: {here}")
         elif state == "stopped":
             self.say(f"Stopped and saved: {here}. 'Continue…' goes on from here.")

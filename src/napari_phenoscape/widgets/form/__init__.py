@@ -28,16 +28,15 @@ from napari_phenoscape.widgets.form.fields import (
     field_step,
     field_words,
 )
-from napari_phenoscape.widgets.form.fold import Fold, heading, note, without_wheel
+from napari_phenoscape.widgets.form.fold import Fold, heading, without_wheel
 from napari_phenoscape.widgets.form.modalities import Modalities
+from napari_phenoscape.widgets.form.note import Note, Tone, note
 from napari_phenoscape.widgets.form.numbers import Number
 from napari_phenoscape.widgets.form.variants import Preset, Rows, Variant
 
-__all__ = ["Editor", "Fold", "Form", "editor_of", "heading", "note", "without_wheel"]
+__all__ = ["Editor", "Fold", "Form", "Note", "editor_of", "heading", "note", "without_wheel"]
 
 O = TypeVar("O", bound=Option)  # noqa: E741
-
-ERROR_STYLE = "color: #ff6b6b;"
 
 
 class Form(Editor, Generic[O]):
@@ -57,7 +56,7 @@ class Form(Editor, Generic[O]):
         self.error = ""
         self.editors: dict[str, Editor] = {}
         self.folds: dict[str, Fold] = {}
-        self._errors: dict[str, QLabel] = {}
+        self._errors: dict[str, Note] = {}
         self._kept: dict[str, Any] = {}
         self._layout = QFormLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -73,9 +72,7 @@ class Form(Editor, Generic[O]):
                     self._kept[name] = default
                 continue
             self._add(name, info, default)
-        self._problem = note()
-        self._problem.setStyleSheet(ERROR_STYLE)
-        self._problem.hide()
+        self._problem = note(tone="error")
         self._layout.addRow(self._problem)
         self._check()
 
@@ -135,9 +132,7 @@ class Form(Editor, Generic[O]):
         if default is not PydanticUndefined:
             editor.set(default)
         self.editors[name] = editor
-        error = self._errors[name] = note()
-        error.setStyleSheet(ERROR_STYLE)
-        error.hide()
+        error = self._errors[name] = note(tone="error")
         if isinstance(editor, Form | Rows | Variant):
             fold = self.folds[name] = Fold(words, editor)
             fold.setToolTip(tip or (type(default).__doc__ or "").partition("\n")[0])
@@ -176,13 +171,12 @@ class Form(Editor, Generic[O]):
         for name, label in self._errors.items():
             # a nested form says it itself
             here = name == first and not isinstance(self.editors[name], Form | Variant)
-            label.setText(self.error if here else "")
-            label.setVisible(here)
+            tone: Tone = "plain" if self.editors[name].empty else "error"
+            label.say(self.error if here else "", tone)
             if name == first and name in self.folds:
                 self.folds[name].opened = True
         elsewhere = bool(self.error) and first not in self.editors and first not in self._missing
         self._problem.setText(self.error if elsewhere else "")
-        self._problem.setVisible(elsewhere)
 
     @property
     def _missing(self) -> list[str]:

@@ -28,6 +28,11 @@ class Editor(QWidget):
 
     changed = Signal()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was filled in yet: that is no error to be told of in red."""
+        return False
+
     def get(self) -> Any:
         """The value as it stands; OptionError when what stands there is none."""
         raise NotImplementedError
@@ -101,6 +106,11 @@ class Text(Editor):
 
     def _arrange(self) -> None:
         self._row(self.line)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the line is blank."""
+        return not self.line.text().strip()
 
     def get(self) -> Any:
         """The text, or None."""

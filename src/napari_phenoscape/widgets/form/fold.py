@@ -102,16 +102,6 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def note(text: str = "") -> QLabel:
-    """Wrapping plain words that can be selected, and that do not ask for width."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
-
-
 class WheelGuard(QObject):
     """Lets the wheel scroll the form, instead of changing the value under the cursor."""
 

@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from napari_phenoscape.augmentations import operations
 from napari_phenoscape.option import Option
 from napari_phenoscape.widgets.form.fields import Choice, Editor
-from napari_phenoscape.widgets.form.fold import Fold, note, without_wheel
+from napari_phenoscape.widgets.form.fold import Fold, without_wheel
+from napari_phenoscape.widgets.form.note import note
 
 if TYPE_CHECKING:
     from napari_phenoscape.widgets.form import Form

@@ -51,7 +51,7 @@ class SpectrumDock(Dock):
         self._layers: list[Any] = []
         self.cubes = short_combo()
         self.cubes.setToolTip("The open cube whose spectra are shown")
-        self.chart = Chart()
+        self.chart = Chart(self)
         self.readout = readout_of(viewer)
         self.place_words = note()
         self.pictures = PictureSection(self, self.chart)
@@ -211,7 +211,7 @@ class SpectrumDock(Dock):
         self.place_words.setText(f"row {row}, column {column}; Shift + click keeps it.")
 
     def _pressed(self, _viewer: Any, event: Any) -> None:
-        if any(str(key) == "Shift" for key in event.modifiers):
+        if "Shift" in event.modifiers:  # a Key of vispy, equal to its name
             pixel = self._pixel(event.position)
             if pixel is not None and self.cube is not None:
                 try:

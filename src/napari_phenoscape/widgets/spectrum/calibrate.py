@@ -11,7 +11,7 @@ from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.layers.cubes import derived_layer
 from napari_phenoscape.processing import calibrated
-from napari_phenoscape.widgets.dock import column_of, fields, tell
+from napari_phenoscape.widgets.dock import column_of, fields
 from napari_phenoscape.widgets.form import note, without_wheel
 from napari_phenoscape.widgets.form.numbers import FloatBox
 from napari_phenoscape.widgets.spectrum.choices import ReferenceBox
@@ -68,7 +68,7 @@ class CalibrationSection(QWidget):
         self._allow()
 
     def _allow(self, _index: int = 0) -> None:
-        tell(self.words, "")
+        self.words.say("")
         no_cube = "" if self.dock.cube is not None else "Open a cube first."
         no_white = "" if self.white.chosen is not None else (
             "Choose a white reference: draw a shape on the panel, or take a file."
@@ -81,7 +81,7 @@ class CalibrationSection(QWidget):
         try:
             white, dark = self.white.reference(), self.dark.reference()
         except PhenoscapeError as error:
-            tell(self.words, str(error), error=True)
+            self.words.say(str(error), "error")
             return
         assert white is not None  # the button is grey
 

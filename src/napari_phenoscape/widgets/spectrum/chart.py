@@ -8,6 +8,8 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.cube import REGION_ENDS_NM, Cube
 from napari_phenoscape.spectra import Spectrum
@@ -28,6 +30,11 @@ NAMED = 12
 class Chart(QObject):
     """A plot of spectra, by nm or, where there are none, by band.
 
+    Parameters
+    ----------
+    parent
+        With which it ends: what outlives a dock must not reach a chart that is gone.
+
     Attributes
     ----------
     plot
@@ -41,17 +48,17 @@ class Chart(QObject):
     lines_moved = Signal()  #: while one of the three is dragged
     slider_moved = Signal(int)  #: to this band, while it is dragged
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
         self.plot = plot("wavelength (nm)", "reflectance", 250)
         self.plot.setToolTip("Wheel: zoom · drag: move · double click: show all")
         self.plot.setMouseEnabled(x=True, y=False)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
-        self.live = self.plot.plot(pen=pg.mkPen("w", width=1), connect="finite")
+        self.live = self.plot.plot(connect="finite")
+        self.plot.ink(self.live.setPen)
         self.lines = [self._line(pg.mkPen(colour, width=2), colour) for colour in LINES]
-        self.slider = self._line(
-            pg.mkPen("#e0e0e0", width=1, style=Qt.PenStyle.DashLine), "#e0e0e0"
-        )
+        self.slider = self._line(pg.mkPen(None), "#808080")
+        self.plot.ink(self._paint_slider)
         for line in self.lines:
             line.sigDragged.connect(lambda _line: self.lines_moved.emit())
             line.sigPositionChangeFinished.connect(self._settle)
@@ -66,6 +73,9 @@ class Chart(QObject):
         line.hide()
         self.plot.addItem(line, ignoreBounds=True)
         return line
+
+    def _paint_slider(self, colour: QColor) -> None:
+        self.slider.setPen(pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine))
 
     @property
     def x(self) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QLabel, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QLineEdit, QSpinBox, QWidget
 
 from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
@@ -16,8 +16,8 @@ from napari_phenoscape.io.write import write_cube
 from napari_phenoscape.layers.cubes import derived_layer, plane_layer
 from napari_phenoscape.processing import band_index, planes_of, smoothed, without_continuum
 from napari_phenoscape.spectra import angles_to
-from napari_phenoscape.widgets.dock import column_of, row, tell
-from napari_phenoscape.widgets.form import note, without_wheel
+from napari_phenoscape.widgets.dock import column_of, row
+from napari_phenoscape.widgets.form import Note, note, without_wheel
 
 if TYPE_CHECKING:
     from napari_phenoscape.widgets.spectrum import SpectrumDock
@@ -80,7 +80,7 @@ class ComputeSection(QWidget):
         layout.addWidget(self.angle_button)
         layout.addWidget(self.angle_words)
         for words in (self.smooth_words, self.continuum_words, self.index_words, self.angle_words):
-            tell(words, "")
+            words.say("")
 
     def refresh(self) -> None:
         """What is possible with the cube and the spectra that there are."""
@@ -135,17 +135,17 @@ class ComputeSection(QWidget):
         self,
         check: Callable[[Cube], object],
         verb: Callable[[Cube], Generator[Event, None, Any]],
-        words: QLabel,
+        words: Note,
     ) -> None:
         """Say what is wrong at once, beside its field; else compute beside the window."""
         cube = self.dock.cube
         if cube is None:
             return  # Return was pressed in a field
-        tell(words, "")
+        words.say("")
         try:
             check(cube)  # nothing is computed yet
         except PhenoscapeError as error:
-            tell(words, str(error), error=True)
+            words.say(str(error), "error")
             return
         task = self.dock.session.do(COMPUTING, lambda: verb(cube), self.dock.add, torch=False)
         self.dock.follow(task, beside=words)

@@ -28,7 +28,7 @@ from napari_phenoscape.vision import (
     read_eye,
 )
 from napari_phenoscape.vision.colours import colours_table
-from napari_phenoscape.widgets.dock import column_of, fields, fill_table, row, small_table, tell
+from napari_phenoscape.widgets.dock import column_of, fields, fill_table, row, small_table
 from napari_phenoscape.widgets.form import note
 from napari_phenoscape.widgets.spectrum.choices import WordBox
 
@@ -79,7 +79,7 @@ class EyeSection(QWidget):
         layout.addWidget(self.words)
         layout.addLayout(row(self.layer_button, self.table_button, self.save_button))
         layout.addWidget(self.table)
-        tell(self.words, "")
+        self.words.say("")
 
     def refresh(self) -> None:
         """What is possible with the cube and the spectra that there are."""
@@ -103,12 +103,12 @@ class EyeSection(QWidget):
     def _catch(self) -> None:
         cube = self.dock.cube
         assert cube is not None  # the button is grey
-        tell(self.words, "")
+        self.words.say("")
         try:
             eye, light = self._seeing()
             seen = cone_catch(cube, eye, light)
         except PhenoscapeError as error:
-            tell(self.words, str(error), error=True)
+            self.words.say(str(error), "error")
             return
 
         def verb() -> Generator[Event, None, Any]:
@@ -116,12 +116,12 @@ class EyeSection(QWidget):
             planes = yield from planes_of(seen)
             return derived_layer(replace(seen, array=planes), f"catches of {eye.name}")
 
-        tell(self.words, " ".join(seen.provenance[len(cube.provenance) :]))
+        self.words.say(" ".join(seen.provenance[len(cube.provenance) :]))
         task = self.dock.session.do(CATCHING, verb, self.dock.add, torch=False)
         self.dock.follow(task, beside=self.words)
 
     def _fill(self) -> None:
-        tell(self.words, "")
+        self.words.say("")
         try:
             eye, light = self._seeing()
             caught = []
@@ -130,7 +130,7 @@ class EyeSection(QWidget):
                 seen = cone_catch(one, eye, light)
                 caught.append((kept.spectrum.name, np.asarray(seen.array)[:, 0, 0]))
         except PhenoscapeError as error:
-            tell(self.words, str(error), error=True)
+            self.words.say(str(error), "error")
             return
         self.colours = colours_table(eye, caught)
         rows = [
@@ -153,6 +153,6 @@ class EyeSection(QWidget):
             with atomic(path.absolute()) as temporary:
                 self.colours.to_csv(temporary, index=False, float_format="%.6g")
         except PhenoscapeError as error:
-            tell(self.words, str(error), error=True)
+            self.words.say(str(error), "error")
         else:
             self.dock.say(f"Saved {path.name}.")
