@@ -98,7 +98,7 @@ def test_clusters_are_explained_as_soon_as_they_are_there(dock):
     assert not dock.curves.lost.isVisible()
     firsts = [int(found.likeness.typical(number)[0]) for number in found.nearest]
     assert numbers(dock.typical)[:3] == firsts
-    assert dock.session.facts[dock.session.embedded].pictures.shape == (24, 64, 64, 3)
+    assert dock.session.facts[dock.session.clustered].pictures.shape == (24, 64, 64, 3)
 
 
 def test_one_cluster_is_compared_with_another(dock):

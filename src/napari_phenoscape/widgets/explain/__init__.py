@@ -100,7 +100,7 @@ class ExplainDock(Dock):
             self._show_neighbours()
 
     def _follow_clusters(self) -> None:
-        clusters, shown, run = self.session.clusters, self.session.map, self.session.embedded
+        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
         if self.found is None and clusters is not None and shown is not None and run is not None:
             embeddings, facts = shown.embeddings, self.session.facts.get(run)
             self._begin(
@@ -126,7 +126,7 @@ class ExplainDock(Dock):
         self._show()
 
     def _hide(self) -> None:
-        found, shown, run = self.found, self.session.map, self.session.embedded
+        found, shown, run = self.found, self.session.map, self.session.clustered
         if found is not None and shown is not None and run is not None:
             embeddings, hiding = shown.embeddings, self.hiding.value
             self._begin(HIDING, lambda: hide(run, embeddings, found, hiding), self._hidden)
@@ -213,7 +213,7 @@ class ExplainDock(Dock):
         self._mark()
 
     def _colours(self) -> str:
-        run = self.session.embedded
+        run = self.session.clustered
         false = run is not None and self.session.facts[run].false_colour
         return "; in UV false colour" if false else ""
 
@@ -274,7 +274,7 @@ class ExplainDock(Dock):
             strip.mark(self._chosen)
 
     def _tile(self, number: int, words: str) -> Tile:
-        found, run = self.found, self.session.embedded
+        found, run = self.found, self.session.clustered
         assert found is not None  # whose specimen it is
         assert run is not None
         one, like, names = found.table.iloc[number], found.likeness, found.clusters.names
