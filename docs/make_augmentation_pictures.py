@@ -26,7 +26,7 @@ from napari_phenoscape.preview import views_of
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.spectral import COLOURS, FALSE_COLOUR
 from napari_phenoscape.store import Crops, prepare
-from napari_phenoscape.training import canvas_size
+from napari_phenoscape.training.specimens import canvas_size
 
 IMAGES = Path(__file__).parent / "images"
 

@@ -44,7 +44,9 @@ from napari_phenoscape.model import SimCLR
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import build_model, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import build_model
+from napari_phenoscape.training.specimens import specimens_of
 
 #: Pixels of a view, in which eyespots are about 16 wide.
 SIZE, BACKBONE, SPECIMENS, BATCH = 160, "shufflenet_v2_x0_5", 96, 32
@@ -201,7 +203,7 @@ def main(steps: int = 100, seeds: int = 3, skip: int = 2) -> None:
                 collection, crops = result(specimens_of(experiment))
                 species = collection.metadata["species"].to_numpy(dtype=str)
                 spots = elements(folder, collection, crops)
-                net = build_model(experiment, crops)
+                net = build_model(experiment, crops.statistics)
                 if way == "nt_xent":
                     found = seen(net, experiment, crops, spots)
                     print(line(seed, "untrained", found, spots, species), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.checkpoint import checkpoints, last_checkpoint
+from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Finished, result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import EXPERIMENT, new_run, read_events
@@ -159,6 +161,17 @@ def test_a_line_that_a_kill_cut_short_does_not_spoil_the_next_one(
     result(train(experiment, run))
     assert read_events(run)[: len(before)] == before
     assert read_events(run)[-1] == Finished(run)
+
+
+def test_a_run_of_an_earlier_version_is_told_so(experiment: Experiment, tmp_path: Path) -> None:
+    run = result(train(experiment.model_copy(update={"runs": tmp_path})))
+    file = last_checkpoint(run) / "state.json"
+    fields = json.loads(file.read_text("utf-8"))
+    of = fields.pop("statistics")
+    fields |= {"bands": {n: o["bands"] for n, o in of.items()}, "mean": {}}
+    file.write_text(json.dumps(fields), "utf-8")
+    with pytest.raises(CheckpointError, match=r"made by an earlier version: .*or train again"):
+        result(train(experiment, run))
 
 
 def test_two_runs_that_begin_on_one_day_have_a_directory_each(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import napari_phenoscape
 from napari_phenoscape.cli import app
-from napari_phenoscape.convert import convert
+from napari_phenoscape.convert import Index, Part, References, convert
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.derived import binned, cropped, in_reflectance
 from napari_phenoscape.errors import CubeError, OptionError, RunError
@@ -180,7 +180,7 @@ def test_bins_are_means_of_what_was_measured():
 def test_a_real_cube_is_cut_binned_and_written(tmp_path, phenoscape_data):
     kernel = phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral.hdr"
     whole = open_cube(kernel)
-    result(convert(kernel, tmp_path / "a.bil", rows=slice(3, 20), modality="vis"))
+    result(convert(kernel, tmp_path / "a.bil", Part("vis", rows=slice(3, 20))))
     part = open_cube(tmp_path / "a.bil")
     visible = [i for i, band in enumerate(whole.bands) if band.region == "vis"]
     np.testing.assert_array_equal(part.array[...], whole.array[visible, 3:20])
@@ -188,7 +188,7 @@ def test_a_real_cube_is_cut_binned_and_written(tmp_path, phenoscape_data):
     np.testing.assert_array_equal(
         part.reflectance(), whole.reflectance(np.array(visible), slice(3, 20))
     )
-    result(convert(kernel, tmp_path / "b.tif", bin_bands=4, bin_pixels=2))
+    result(convert(kernel, tmp_path / "b.tif", Part(bin_bands=4, bin_pixels=2)))
     coarse = open_cube(tmp_path / "b.tif")
     assert coarse.shape == (145, 16, 22)
     assert coarse.reflectance()[3, 2, 5] == pytest.approx(
@@ -230,16 +230,17 @@ def test_spectra_are_calibrated_smoothed_and_made_into_an_index(tmp_path):
         flat = np.full((4, 3, 5), numbers, "u2")
         flat[1] += 25 if path == raw else 0  # 0.5 and, at 401.25 nm, 0.75
         result(write_cube(Cube(array=flat, bands=SPECTRAL, path=path), path))
-    result(convert(raw, tmp_path / "r.bil", white=white, dark=dark))
+    references = References(white, dark)
+    result(convert(raw, tmp_path / "r.bil", references=references))
     np.testing.assert_allclose(open_cube(tmp_path / "r.bil").array[:, 0, 0], [0.5, 0.75, 0.5, 0.5])
-    result(convert(raw, tmp_path / "i.bil", white=white, dark=dark, index="R400 / R550"))
+    result(convert(raw, tmp_path / "i.bil", references=references, measure=Index("R400 / R550")))
     index = open_cube(tmp_path / "i.bil")
     assert index.shape == (1, 3, 5)
     np.testing.assert_allclose(index.array[...], 1.5)
-    result(convert(raw, tmp_path / "s.bil", smooth=3, continuum=True))
+    result(convert(raw, tmp_path / "s.bil", Part(smooth=3, continuum=True)))
     assert open_cube(tmp_path / "s.bil").array[1, 0, 0] == 1
-    with pytest.raises(OptionError, match="without a white one"):
-        result(convert(raw, tmp_path / "x.bil", dark=dark))
+    ended = run("convert", raw, "-o", tmp_path / "x.bil", "--dark", dark)
+    assert "without a white one" in ended.stderr
 
 
 @pytest.fixture

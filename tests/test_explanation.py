@@ -232,8 +232,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
     experiment = Experiment.model_construct(
         seed=0, schedule=SimpleNamespace(steps=1), image_size=8, background="remove"
     )
-    state = SimpleNamespace(bands=crops.modality_bands, mean=crops.modality_mean)
-    return Restored(experiment, None, None, crops, state, model, torch.device("cpu"))
+    return Restored(experiment, None, None, crops, model, torch.device("cpu"))
 
 
 def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():

@@ -19,7 +19,8 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.export import export, load_encoder
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.specimens import specimens_of
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,16 @@ def test_the_description_says_what_goes_in_and_comes_out(exported: Path) -> None
     assert given["modalities"] == {"rgb": [0, 1, 2], "uv": [3, 4, 5]}
     assert (len(given["mean"]), given["image_size"]) == (6, 32)
     assert given["spaces"] == ["rgb", "uv", "joint"]
+
+
+def test_the_specimens_are_not_needed(run: Path, exported: Path, tmp_path: Path) -> None:
+    source = Experiment.read(run / "experiment.yaml").collection.path
+    elsewhere = source.rename(tmp_path / "elsewhere")
+    try:
+        folder = result(export(run, tmp_path / "encoder"))
+    finally:
+        elsewhere.rename(source)
+    assert (folder / "encoder.yaml").read_bytes() == (exported / "encoder.yaml").read_bytes()
 
 
 def test_nothing_is_written_over_and_damage_is_told(

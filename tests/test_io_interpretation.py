@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
 from napari_phenoscape.collection import Drawer, Folder, collect
-from napari_phenoscape.convert import convert
+from napari_phenoscape.convert import References, convert
 from napari_phenoscape.cube import Band, Cube, as_modality
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import result
@@ -138,8 +138,11 @@ def test_references_are_read_as_the_cube_is(tmp_path):
                          photometric="minisblack", metadata=None)  # fmt: skip
     said = Interpretation(names=("R", "G", "B", "UV", "-", "-"), full_scale=1000)
     white, dark = (tmp_path / f"{name}.tif" for name in ("white", "dark"))
+    references = References(white, dark)
     result(
-        convert(tmp_path / "raw.tif", tmp_path / "a.zarr", white=white, dark=dark, read_as=said)
+        convert(
+            tmp_path / "raw.tif", tmp_path / "a.zarr", references=references, read_as=said
+        )
     )
     np.testing.assert_allclose(open_cube(tmp_path / "a.zarr").array[...], 1 / 3, rtol=1e-6)
 

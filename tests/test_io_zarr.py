@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import napari_phenoscape
 from napari_phenoscape.collection import Folder, collect
-from napari_phenoscape.convert import convert
+from napari_phenoscape.convert import Part, convert
 from napari_phenoscape.cube import Band, Cube
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError, RunError
 from napari_phenoscape.events import result
@@ -460,7 +460,7 @@ def test_a_real_cube_is_converted_in_whole_and_in_part(tmp_path, phenoscape_data
     after = open_cube(tmp_path / "a.zarr")
     np.testing.assert_array_equal(after.array[...], whole.array[...])
     assert after.bands == whole.bands
-    result(convert(tmp_path / "a.zarr", tmp_path / "b.zarr", rows=slice(3, 20), bin_bands=4))
+    result(convert(tmp_path / "a.zarr", tmp_path / "b.zarr", Part(rows=slice(3, 20), bin_bands=4)))
     assert open_cube(tmp_path / "b.zarr").shape == (145, 17, 43)
 
 

@@ -28,7 +28,9 @@ from napari_phenoscape.export import export, load_encoder
 from napari_phenoscape.report import cluster_run
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import build_model, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import build_model
+from napari_phenoscape.training.specimens import specimens_of
 
 CHANGES = {
     "shared": {"stem": {"kind": "convolution"}},
@@ -193,7 +195,8 @@ def test_a_batch_in_chunks_has_the_gradient_of_the_whole_where_modalities_are_mi
         weights(result(train(Experiment.parse(given | {"runtime": {"chunk": chunk}}))))
         for chunk in (0, 3)
     )
-    start = build_model(Experiment.parse(given), result(specimens_of(mixed))[1]).state_dict()
+    _, crops = result(specimens_of(mixed))
+    start = build_model(Experiment.parse(given), crops.statistics).state_dict()
     for name, tensor in whole.items():
         torch.testing.assert_close(chunks[name], tensor, atol=1e-4, rtol=1e-3, msg=name)
     query = "encoders.1.backbone.net.blocks.5.attn.qkv.weight"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,33 @@ def test_crops_that_were_prepared_are_found_and_nothing_is_read(folder, tmp_path
     assert events == [Notice("Without the modality 'uv': 1 of 5 specimens, e.g. '4.tif'.")]
     again.expect(np.array([4, 0]))  # a hint; it changes nothing
     assert_same(first, again)
+
+
+def test_crops_that_a_run_was_trained_on_are_found_by_what_it_knows_of_them(folder, tmp_path):
+    _, own = kept(folder, tmp_path)
+    events, found = heard(
+        prepare(collected(folder), BOTH, SIZE, folder=tmp_path, known=own.statistics)
+    )
+    assert found.folder == own.folder
+    assert [type(event) for event in events] == [Notice]  # that one has no UV; nothing is read
+
+
+def test_crops_for_a_run_of_other_specimens_are_others(folder, tmp_path):
+    _, own = kept(folder, tmp_path)
+    known = {
+        name: replace(of, mean=tuple(mean / 2 for mean in of.mean))
+        for name, of in own.statistics.items()
+    }
+    verb = prepare(collected(folder), BOTH, SIZE, folder=tmp_path, known=known, keep=True)
+    _, theirs = heard(verb)
+    assert theirs.folder != own.folder
+    assert theirs.statistics == known
+    # the photograph has no UV
+    np.testing.assert_allclose(theirs.images[4, 3:, 0, 0], own.mean[3:] / 2, rtol=1e-6)
+    memory = result(prepare(collected(folder), BOTH, SIZE, known=known))
+    assert_same(memory, theirs)
+    again = result(prepare(collected(folder), BOTH, SIZE, folder=tmp_path, known=known))
+    assert again.folder == theirs.folder
 
 
 @pytest.mark.parametrize(

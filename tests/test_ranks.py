@@ -21,7 +21,7 @@ from napari_phenoscape.encoders.encoder import of_present
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import augmenter, build_model
+from napari_phenoscape.training.build import augmenter, build_model
 from napari_phenoscape.training.gradient import Gradient
 from napari_phenoscape.training.viewing import Viewing
 
@@ -130,7 +130,7 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
         mean=np.full(6, 0.5, np.float32),
         std=np.full(6, 0.3, np.float32),
     )
-    net = build_model(experiment, crops).double().train()
+    net = build_model(experiment, crops.statistics).double().train()
     home = Fabric(accelerator="cpu", devices=1)
     ranks.synced(net, home.device)
     model: nn.Module = net

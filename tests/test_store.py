@@ -15,7 +15,7 @@ from napari_phenoscape.collection import Collection, Drawer, Folder, Specimen, c
 from napari_phenoscape.cube import Band, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Notice, Progress, result
-from napari_phenoscape.store import Crops, prepare, reading
+from napari_phenoscape.store import BandStatistics, Crops, prepare, reading
 from napari_phenoscape.store.reading import resampling
 
 BANDS = (Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0))
@@ -42,9 +42,9 @@ def cube(pixels: NDArray[np.floating], mask=None, bands=BANDS, name="a.tif", **m
     return Cube(array, bands[: len(array)], Path(name), mask=mask, **more)
 
 
-def crops(*cubes: Cube, modalities=("all",), size=4) -> Crops:
-    chosen = [as_modality(given) for given in modalities]
-    return result(prepare(Held(list(cubes)), chosen, size))
+def crops(*cubes: Cube, modalities=("all",), size=4, **given) -> Crops:
+    chosen = [as_modality(each) for each in modalities]
+    return result(prepare(Held(list(cubes)), chosen, size, **given))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,49 @@ def test_pixels_that_were_not_measured_take_no_part_and_read_as_the_mean():
     np.testing.assert_allclose(made.images[0, 0, 2:, 2:], made.mean[0], rtol=1e-6)
 
 
+def test_what_a_run_knows_takes_the_place_of_the_collections_own_statistics():
+    pixels = np.full((2, 4, 8), 0.5)
+    pixels[0, 0, 0] = np.nan
+    known = {"all": BandStatistics(BANDS[:2], (0.25, 0.75), (0.125, 2.0))}
+    made = crops(*[cube(pixels)] * 2, size=8, known=known)
+    assert made.statistics == known
+    assert made.images[0, 0, 2:6, 1:].tolist() == [[0.5] * 7] * 4
+    assert made.images[0, :, 2, 0].tolist() == [0.25, 0.5]  # not measured in R
+    around = made.images[0][:, [0, 1, 6, 7]]
+    assert (around == np.array([0.25, 0.75])[:, None, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("centres", "expected"),
+    [
+        ((500, 600, 700), (1, 3, 2)),
+        ((700, 500), (2, 1)),
+        ((525, 650, 675), (1.5, 2.5, 2.25)),
+        ((400, 900), (1, 2)),
+    ],
+    ids=["the same", "some, in another order", "between", "beyond"],
+)
+def test_a_spectrum_is_told_in_other_bands_by_wavelength(centres, expected):
+    def bands(*centres: float) -> tuple[Band, ...]:
+        return tuple(Band(f"{nm} nm", float(nm)) for nm in centres)
+
+    known = BandStatistics(bands(500, 600, 700), (1, 3, 2), (10, 30, 20))
+    there = known.at(bands(*centres))
+    assert there.mean == pytest.approx(expected)
+    assert there.std == pytest.approx([10 * value for value in expected])
+    # two detectors overlap at 600 nm, and share the weight of that wavelength
+    overlap = (*bands(500, 600), Band("b", 600.0), *bands(700))
+    twice = BandStatistics(overlap, (1, 2, 4, 2), (0, 0, 0, 0))
+    assert twice.at(bands(*centres)).mean == pytest.approx(expected)
+
+
+def test_bands_without_wavelengths_that_a_run_does_not_know_keep_their_own_statistics():
+    named = (Band("u"), Band("v"))
+    known = {"all": BandStatistics(BANDS[:2], (0.25, 0.75), (1.0, 1.0))}
+    made = crops(*[cube(np.full((2, 4, 4), 0.5), bands=named)] * 2, known=known)
+    assert made.mean.tolist() == [0.5, 0.5]
+
+
 def test_a_band_that_was_measured_nowhere_is_named():
     pixels = np.ones((2, 4, 4))
     pixels[1] = np.nan
@@ -148,7 +191,7 @@ def test_each_band_is_kept_once_and_modalities_point_at_theirs():
         "rgb": [0, 1, 2],
         "mine": [3, 1],
     }
-    assert made.modality_bands["mine"] == (BANDS[3], BANDS[1])
+    assert made.statistics["mine"].bands == (BANDS[3], BANDS[1])
     assert made.images[0, :, 2, 2].tolist() == [0, 1, 2, 3]
 
 

@@ -23,13 +23,10 @@ from napari_phenoscape.preview import views_of
 from napari_phenoscape.run import read_events
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import (
-    augmenter,
-    batch_of_step,
-    learning_rate,
-    specimens_of,
-    train,
-)
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import augmenter
+from napari_phenoscape.training.recipe import batch_of_step, learning_rate
+from napari_phenoscape.training.specimens import specimens_of
 
 
 @pytest.fixture(scope="module")

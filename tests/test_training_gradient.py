@@ -18,7 +18,7 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.model import SimCLR
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import augmenter, build_model
+from napari_phenoscape.training.build import augmenter, build_model
 from napari_phenoscape.training.gradient import Gradient, _joined, check_caching
 from napari_phenoscape.training.health import advice, check_finite
 from napari_phenoscape.training.viewing import Viewing
@@ -78,7 +78,7 @@ def experiment(backbone: str, chunk: int = 0, **given: Any) -> Experiment:
 def built(
     asked: Experiment, pictures: Crops, dtype: torch.dtype = torch.float64
 ) -> tuple[Gradient, SimCLR]:
-    net = build_model(asked, pictures).to(dtype).train()
+    net = build_model(asked, pictures.statistics).to(dtype).train()
     home = Fabric(accelerator="cpu", devices=1)
     viewing = Viewing(pictures, augmenter(asked, pictures), net, asked.seed, home.device)
     return Gradient(asked, pictures, {}, viewing, net, net, home), net
@@ -197,7 +197,7 @@ def test_frozen_encoders_may_have_batch_norm_and_teach_their_heads_in_chunks() -
     assert_same(whole[1], parts[1])
     assert {name.split(".")[0] for name in parts[1]} == {"heads", "patch_heads", "cross_heads"}
     asked = experiment("", 3, **given)
-    check_caching(asked, build_model(asked, COLOURS))
+    check_caching(asked, build_model(asked, COLOURS.statistics))
 
 
 def test_batch_norm_is_refused_in_words() -> None:
@@ -205,7 +205,7 @@ def test_batch_norm_is_refused_in_words() -> None:
     with pytest.raises(
         OptionError, match=r"'shufflenet_v2_x0_5' has BatchNorm in \d+ places.*convnext_tiny.*to 0"
     ):
-        check_caching(asked, build_model(asked, COLOURS))
+        check_caching(asked, build_model(asked, COLOURS.statistics))
 
 
 def projected(sick: Iterator[int]) -> Projected:

@@ -14,7 +14,9 @@ from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import build_model, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.build import build_model
+from napari_phenoscape.training.specimens import specimens_of
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_each_modality_takes_the_encoder_of_its_name(
 ) -> None:
     experiment = started(before, run, modalities=modalities)
     _, crops = result(specimens_of(experiment))
-    net, theirs = build_model(experiment, crops), weights(run)
+    net, theirs = build_model(experiment, crops.statistics), weights(run)
     for place, name in enumerate(modalities):
         source = ("rgb", "uv").index(name)
         for key, tensor in net.encoders[place].state_dict().items():

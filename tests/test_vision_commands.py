@@ -178,7 +178,7 @@ def test_three_cones_have_shares_and_no_tetrahedron():
     [
         (["--vision", "hawk"], "no visual system 'hawk'"),
         (["--illuminant", "d65"], "--illuminant d65 was given without --vision"),
-        (["--vision", "bird-v", "--index", "R550"], "More than one of a band index"),
+        (["--vision", "bird-v", "--index", "R550"], "More than one of --index"),
         (["--vision", "honeybee", "--modality", "vis"], "receptor uv of 'honeybee'"),
         (["--modality", "bird-uv"], "no catches for the modality 'bird-uv'"),
     ],

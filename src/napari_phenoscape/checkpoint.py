@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import CheckpointError
+from napari_phenoscape.store import BandStatistics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
@@ -33,15 +34,13 @@ class State:
     ----------
     step
         Optimiser steps done.
-    bands
-        Bands of each modality, in the order of the encoder's input.
-    mean
-        Reflectance of each of these over the collection; views are filled with it.
+    statistics
+        Bands of each modality, in the order of the encoder's input, and what they are standardised
+        and filled by.
     """
 
     step: int
-    bands: dict[str, tuple[Band, ...]]
-    mean: dict[str, tuple[float, ...]]
+    statistics: dict[str, BandStatistics]
 
 
 def save_checkpoint(
@@ -102,18 +101,23 @@ def last_checkpoint(run: Path) -> Path:
 
 
 def read_state(checkpoint: Path) -> State:
-    """Step, bands and their means of a checkpoint."""
+    """Step, bands and their statistics of a checkpoint."""
     try:
         fields = json.loads((checkpoint / STATE).read_text("utf-8"))
-        bands = {
-            name: tuple(Band(**band) for band in listed) for name, listed in fields["bands"].items()
+        statistics = {
+            name: BandStatistics(
+                tuple(Band(**band) for band in of["bands"]),
+                tuple(map(float, of["mean"])),
+                tuple(map(float, of["std"])),
+            )
+            for name, of in fields["statistics"].items()
         }
-        mean = {name: tuple(map(float, listed)) for name, listed in fields["mean"].items()}
-        return State(step=fields["step"], bands=bands, mean=mean)
+        return State(fields["step"], statistics)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
-            "the run is damaged: restore it from a copy, or train again."
+            "the run is damaged, or made by an earlier version: restore it from a copy, or train "
+            "again."
         ) from None
 
 
@@ -161,7 +165,7 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) ->
     from napari_phenoscape.run import read_experiment
 
     checkpoint = last_checkpoint(run)
-    bands = read_state(checkpoint).bands
+    bands = {name: of.bands for name, of in read_state(checkpoint).statistics.items()}
     ours, theirs = net.encoders.sharing, read_experiment(run).encoder.sharing
     apart = theirs == "separate" and len(bands) > 1
     if (ours == "trunk") != (theirs == "trunk") or (ours == "shared" and apart):

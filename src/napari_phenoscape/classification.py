@@ -16,7 +16,7 @@ from napari_phenoscape.evaluation.floor import colour_statistics
 from napari_phenoscape.evaluation.neighbours import knn_vote
 from napari_phenoscape.evaluation.worth import Score, check_columns, over_specimens, standardised
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.training import specimens_for
+from napari_phenoscape.training.specimens import specimens_for
 
 #: Neighbours that vote.
 VOTERS = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Cube, Modality, as_modality
 from napari_phenoscape.derived import binned, cropped, in_reflectance
-from napari_phenoscape.errors import CubeError, OptionError
+from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.io import Interpretation, open_cube, read_mask
 from napari_phenoscape.io.write import write_cube
@@ -27,30 +27,111 @@ from napari_phenoscape.spectra import angles_to, pixel_spectrum, read_spectra
 from napari_phenoscape.vision import Eye, Illuminant, cone_catch
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some bands, rows and columns of a cube, and what is done to their spectra.
+
+    The numbers stay those of the file, exactly, with their scale; binned ones are reflectance.
+
+    Parameters
+    ----------
+    modality
+        Which bands.
+    rows, columns
+        Half-open ranges of pixels.
+    bin_bands, bin_pixels
+        Mean over so many neighbouring bands, and squares of so many pixels a side.
+    reflectance
+        Reflectance (float32) instead of the file's numbers.
+    smooth
+        Bands in the window of a Savitzky-Golay filter; 0 = none.
+    continuum
+        Divide every spectrum by its continuum.
+    """
+
+    modality: Modality | str = "all"
+    rows: slice = field(default_factory=lambda: slice(None))
+    columns: slice = field(default_factory=lambda: slice(None))
+    bin_bands: int = 1
+    bin_pixels: int = 1
+    reflectance: bool = False
+    smooth: int = 0
+    continuum: bool = False
+
+    def of(self, cube: Cube) -> Cube:
+        """This part of a cube, computed where it is indexed."""
+        bands = as_modality(self.modality).indices(cube)
+        made = cropped(cube, bands, self.rows, self.columns)
+        if self.bin_bands > 1 or self.bin_pixels > 1:
+            made = binned(made, self.bin_bands, self.bin_pixels)
+        elif self.reflectance:
+            made = in_reflectance(made)
+        if self.smooth:
+            made = smoothed(made, self.smooth)
+        return without_continuum(made) if self.continuum else made
+
+
+@dataclass(frozen=True)
+class References:
+    """What a cube is calibrated with (`calibrated`), before anything else.
+
+    Parameters
+    ----------
+    white, dark
+        Each the path of a cube, or a region of the cube itself in words (`region_of`).
+    panel
+        Reflectance of the white one.
+    """
+
+    white: Path | str
+    dark: Path | str | None = None
+    panel: float = 1.0
+
+
+@dataclass(frozen=True)
+class Index:
+    """One band, made by a formula (`band_index`)."""
+
+    formula: str
+
+
+@dataclass(frozen=True)
+class Angles:
+    """Spectral angles in radians (`spectral_angle`).
+
+    Parameters
+    ----------
+    to
+        A pixel (row and column in the whole cube), whose spectrum is processed likewise, or a CSV
+        of spectra, each of which gives a band.
+    """
+
+    to: tuple[int, int] | Path
+
+
+@dataclass(frozen=True)
+class Catches:
+    """What the receptors of an eye catch, in a light (`cone_catch`)."""
+
+    eye: Eye
+    light: Illuminant | None = None
+
+
+#: What is computed of a part of a cube and written instead of it.
+Measure = Index | Angles | Catches
+
+
 def convert(
     path: Path,
     output: Path,
-    modality: Modality | str = "all",
-    rows: slice = slice(None),
-    columns: slice = slice(None),
+    part: Part = Part(),
     *,
-    bin_bands: int = 1,
-    bin_pixels: int = 1,
-    reflectance: bool = False,
-    white: Path | str | None = None,
-    dark: Path | str | None = None,
-    panel: float = 1.0,
-    smooth: int = 0,
-    continuum: bool = False,
-    index: str = "",
+    references: References | None = None,
+    measure: Measure | None = None,
     read_as: Interpretation | None = None,
-    angle: tuple[int, int] | Path | None = None,
-    eye: Eye | None = None,
-    light: Illuminant | None = None,
 ) -> Generator[Event, None, list[Path]]:
-    """Write a cube, or some bands, rows and columns of it, to another file.
+    """Write a cube, a part of it, or what is computed from that, to another file.
 
-    The numbers stay those of the file, exactly, with their scale; binned ones are reflectance.
     The cube is read and written in blocks and is never in memory as a whole.
 
     Parameters
@@ -59,32 +140,15 @@ def convert(
         A cube.
     output
         A file that is not there yet; its ending is the format (`write_cube`).
-    modality
-        Which bands.
-    rows, columns
-        Half-open ranges of pixels.
-    bin_bands, bin_pixels
-        Mean over so many neighbouring bands, and squares of so many pixels a side.
-    reflectance
-        Write reflectance (float32) instead of the file's numbers.
-    white, dark, panel
-        References, and the white one's reflectance; the numbers are then calibrated
-        (`calibrated`) before anything else. A reference is the path of a cube, or a region of the
-        cube itself in words (`region_of`).
-    smooth
-        Bands in the window of a Savitzky-Golay filter; 0 = none.
-    continuum
-        Divide every spectrum by its continuum.
-    index
-        Write one band instead, made by this formula (`band_index`).
+    part
+        What of it.
+    references
+        What it is calibrated with; None: not at all.
+    measure
+        What is written instead.
     read_as
         What the planes of the cube, and of the references, are, where their files do not say it
         or say it wrongly.
-    angle
-        Write spectral angles in radians instead (`spectral_angle`): to the spectrum of a pixel
-        (row and column in the whole cube), processed likewise, or to each spectrum of a CSV.
-    eye, light
-        Write what the receptors of an eye catch of it instead, in a light (`cone_catch`).
 
     Returns
     -------
@@ -96,43 +160,26 @@ def convert(
         The cube cannot be opened, lacks the bands, or the output cannot be written.
     """
     cube = open_cube(path, read_as)
-    if (bool(index), angle is not None, eye is not None).count(True) > 1:
-        raise OptionError(
-            "More than one of a band index, a spectral angle and cone catches was asked for; "
-            "choose one of them."
-        )
-    if white is not None:
+    if references is not None:
+        white, dark = references.white, references.dark
         shade = None if dark is None else _reference(cube, dark, read_as)
-        cube = calibrated(cube, _reference(cube, white, read_as), shade, panel)
-    elif dark is not None:
-        raise OptionError("A dark reference was given without a white one; both are needed.")
-    bands = as_modality(modality).indices(cube)
-
-    def part(rows: slice, columns: slice, bin_pixels: int) -> Cube:
-        made = cropped(cube, bands, rows, columns)
-        if bin_bands > 1 or bin_pixels > 1:
-            made = binned(made, bin_bands, bin_pixels)
-        elif reflectance:
-            made = in_reflectance(made)
-        if smooth:
-            made = smoothed(made, smooth)
-        return without_continuum(made) if continuum else made
-
-    written = part(rows, columns, bin_pixels)
-    if index:
-        written = band_index(written, index)
-    elif isinstance(angle, Path):
-        written = angles_to(written, read_spectra(angle))
-    elif angle is not None:
-        row, column = angle
-        pixel = part(slice(row, row + 1), slice(column, column + 1), 1)
-        name = f"{path.stem} ({row}, {column})"
-        written = angles_to(written, [replace(pixel_spectrum(pixel, 0, 0), name=name)])
-    elif eye is not None:
-        seen = cone_catch(written, eye, light)
-        for sentence in seen.provenance[len(written.provenance) :]:
-            yield Notice(sentence)
-        written = seen
+        cube = calibrated(cube, _reference(cube, white, read_as), shade, references.panel)
+    written = part.of(cube)
+    match measure:
+        case Index(formula):
+            written = band_index(written, formula)
+        case Angles(Path() as table):
+            written = angles_to(written, read_spectra(table))
+        case Angles((row, column)):
+            here = slice(row, row + 1), slice(column, column + 1)
+            pixel = replace(part, rows=here[0], columns=here[1], bin_pixels=1).of(cube)
+            name = f"{path.stem} ({row}, {column})"
+            written = angles_to(written, [replace(pixel_spectrum(pixel, 0, 0), name=name)])
+        case Catches(eye, light):
+            seen = cone_catch(written, eye, light)
+            for sentence in seen.provenance[len(written.provenance) :]:
+                yield Notice(sentence)
+            written = seen
     return (yield from write_cube(written, output))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.checkpoint import State, last_checkpoint, load_weights, read_state
+from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
 from napari_phenoscape.collection import AnySource, Collection
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
@@ -22,8 +22,9 @@ from napari_phenoscape.errors import CheckpointError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.store import Crops
-from napari_phenoscape.training import build_model, specimens_for
+from napari_phenoscape.store import BandStatistics, Crops
+from napari_phenoscape.training.build import augmenter, build_model
+from napari_phenoscape.training.specimens import specimens_for
 
 if TYPE_CHECKING:
     import torch
@@ -129,8 +130,6 @@ def project(run: Path, *, untrained: bool = False) -> Generator[Event, None, Pro
 
     The views are made by the run's augmentations from random numbers that no training step uses.
     """
-    from napari_phenoscape.training import augmenter
-
     restored = yield from restore(run, None, untrained=untrained)
     views = augmenter(restored.experiment, restored.crops)
     rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
@@ -202,7 +201,6 @@ class Restored:
     source: AnySource
     collection: Collection
     crops: Crops
-    state: State
     model: SimCLR
     device: torch.device
 
@@ -246,37 +244,25 @@ def restore(
     checkpoint = last_checkpoint(run)
     source = source or experiment.collection
     collection, crops = yield from specimens_for(run, source)
-    state = read_state(checkpoint)
+    known = read_state(checkpoint).statistics
     if not isinstance(experiment.encoder.stem, SpectralResponse):
-        _check_bands(crops, state.bands, run)
-    net = build_model(experiment, crops, pretrained=untrained)
-    if not untrained:
+        _check_bands(crops, known, run)
+    net = build_model(experiment, crops.statistics, pretrained=False)
+    if untrained:
+        # built for the bands that training began with: curves begin where these lie
+        net.load_state_dict(build_model(experiment, known).state_dict())
+    else:
         load_weights(checkpoint, net, averaged=True)
     home = fabric(experiment.runtime)
     model = home.setup(net)
     net.eval()
-    return Restored(experiment, source, collection, crops, state, model, home.device)
+    return Restored(experiment, source, collection, crops, model, home.device)
 
 
 def whole_views(restored: Restored) -> Augmenter:
-    """Whole specimens, as they are.
-
-    Around them is what was around them in training, whatever specimens are embedded beside them;
-    in bands that the run does not know, their own mean.
-    """
-    from napari_phenoscape.augmentations.pipeline import Augmenter
-
-    crops, state = restored.crops, restored.state
-    fill = crops.mean.copy()
-    for name, bands in crops.modality_bands.items():
-        if bands == state.bands[name]:
-            fill[crops.modalities[name]] = state.mean[name]
-    return Augmenter(
-        (),
-        bands=crops.bands,
-        fill=fill,
-        size=restored.experiment.image_size,
-        background=restored.experiment.background,
+    """Whole specimens, as they are."""
+    return augmenter(
+        restored.experiment.model_copy(update={"augmentations": "none"}), restored.crops
     )
 
 
@@ -304,13 +290,13 @@ def _table(collection: Collection) -> pd.DataFrame:
     return pd.concat([own, metadata.rename(columns={n: f"metadata.{n}" for n in clash})], axis=1)
 
 
-def _check_bands(crops: Crops, trained_on: dict[str, tuple[Band, ...]], run: Path) -> None:
-    for name, bands in crops.modality_bands.items():
-        if bands != trained_on[name]:
+def _check_bands(crops: Crops, known: Mapping[str, BandStatistics], run: Path) -> None:
+    for name, own in crops.statistics.items():
+        if own.bands != known[name].bands:
             raise CheckpointError(
-                f"The specimens have {_bands(bands)} as modality '{name}'; run '{run.name}' was "
-                f"trained on {_bands(trained_on[name])}. Embed specimens of the same camera, or "
-                "train a run on these."
+                f"The specimens have {_bands(own.bands)} as modality '{name}'; run '{run.name}' "
+                f"was trained on {_bands(known[name].bands)}. Embed specimens of the same camera, "
+                "or train a run on these."
             )
 
 

@@ -11,14 +11,15 @@ import pandas as pd
 import yaml
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.checkpoint import last_checkpoint, load_weights
+from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_state
 from napari_phenoscape.cube import Band
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.figures import curves_figure
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.training import build_model, specimens_of
+from napari_phenoscape.store.layout import together
+from napari_phenoscape.training.build import build_model
 
 if TYPE_CHECKING:
     from napari_phenoscape.model import BandEncoder, SimCLR
@@ -69,14 +70,16 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
     experiment = read_experiment(run)
     checkpoint = last_checkpoint(run)
-    _, crops = yield from specimens_of(experiment)
-    net = build_model(experiment, crops, pretrained=False)
+    statistics = read_state(checkpoint).statistics
+    net = build_model(experiment, statistics, pretrained=False)
     load_weights(checkpoint, net, averaged=True)
-    places = {name: index.tolist() for name, index in crops.modalities.items()}
+    bands, positions = together({name: of.bands for name, of in statistics.items()})
+    places = {name: index.tolist() for name, index in positions.items()}
+    mean = dict(pair for of in statistics.values() for pair in zip(of.bands, of.mean, strict=True))
     encoder = BandEncoder(net, places).eval()
     description = {
-        "bands": [dataclasses.asdict(band) for band in crops.bands],
-        "mean": [float(value) for value in crops.mean],
+        "bands": [dataclasses.asdict(band) for band in bands],
+        "mean": [mean[band] for band in bands],
         "image_size": experiment.image_size,
         "modalities": places,
         "spaces": list(net.spaces),
@@ -84,7 +87,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     }
     yield Progress("exporting the encoder", 0, 1)
     side = experiment.image_size
-    example = torch.zeros(2, len(crops.bands), side, side)
+    example = torch.zeros(2, len(bands), side, side)
     program = torch.export.export(
         encoder, (example,), dynamic_shapes=({0: torch.export.Dim("N")},), strict=False
     )

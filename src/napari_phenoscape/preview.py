@@ -15,7 +15,8 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.layers.views import pictures, view_sheet
 from napari_phenoscape.spectral import COLOURS
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import augmenter, specimens_of
+from napari_phenoscape.training.build import augmenter
+from napari_phenoscape.training.specimens import specimens_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.augmentations.pipeline import Views

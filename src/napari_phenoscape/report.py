@@ -18,7 +18,7 @@ from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import false_colour, thumbnails
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.training import specimens_for
+from napari_phenoscape.training.specimens import specimens_for
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64

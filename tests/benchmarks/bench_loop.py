@@ -18,7 +18,9 @@ from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB
-from napari_phenoscape.training import augmenter, batch_of_step, build_model, specimens_of
+from napari_phenoscape.training.build import augmenter, build_model
+from napari_phenoscape.training.recipe import batch_of_step
+from napari_phenoscape.training.specimens import specimens_of
 from tests.benchmarks import Comparison
 from tests.benchmarks.bench_train import STEPS, our_steps
 
@@ -26,7 +28,7 @@ from tests.benchmarks.bench_train import STEPS, our_steps
 def _bare(experiment: Experiment) -> Callable[[], object]:
     crops = result(specimens_of(experiment))[1]
     views = augmenter(experiment, crops)
-    net = build_model(experiment, crops).to(memory_format=torch.channels_last)
+    net = build_model(experiment, crops.statistics).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     images, number = torch.from_numpy(crops.images), itertools.count()
     (modality,) = net.modalities

@@ -23,7 +23,7 @@ from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import RGB_UV
 from napari_phenoscape.store import Preparation
 from napari_phenoscape.store.mapped import OnDisk
-from napari_phenoscape.training import specimens_of
+from napari_phenoscape.training.specimens import specimens_of
 from tests.benchmarks import Comparison
 from tests.benchmarks.bench_train import STEPS, our_steps
 

@@ -38,7 +38,8 @@ from napari_phenoscape.events import Step, result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples.experiments import DRAWER, RGB
-from napari_phenoscape.training import specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.specimens import specimens_of
 from tests.benchmarks import Comparison
 
 SIZE = 96

@@ -36,7 +36,9 @@ from napari_phenoscape.evaluation.neighbours import knn_correct
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.store import Crops
-from napari_phenoscape.training import learning_rate, specimens_of, train
+from napari_phenoscape.training import train
+from napari_phenoscape.training.recipe import learning_rate
+from napari_phenoscape.training.specimens import specimens_of
 from tests.benchmarks.bench_train import Images, Theirs
 
 

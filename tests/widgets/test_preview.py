@@ -11,7 +11,7 @@ from napari_phenoscape.cube import as_modality
 from napari_phenoscape.events import result
 from napari_phenoscape.preview import views_of
 from napari_phenoscape.store import prepare
-from napari_phenoscape.training import canvas_size
+from napari_phenoscape.training.specimens import canvas_size
 from napari_phenoscape.widgets.place import ours
 from napari_phenoscape.widgets.preview import ALL, WORKING, PreviewDock
 from napari_phenoscape.widgets.session import session_of

@@ -13,6 +13,7 @@ from napari_phenoscape.collection import collect
 from napari_phenoscape.events import Finished, Started, Step, result
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_events
+from napari_phenoscape.training.recipe import learning_rate
 from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.training import TrainDock
 
@@ -115,12 +116,10 @@ def test_closing_the_window_saves_what_was_learned(viewer, dock, session, wait):
 
 
 def test_a_fault_of_the_machine_is_told_and_the_run_can_go_on(dock, session, wait, monkeypatch):
-    rate = napari_phenoscape.training.learning_rate
-
     def fails_at_three(schedule, step):
         if step == 3:
             raise RuntimeError("the device went away")
-        return rate(schedule, step)
+        return learning_rate(schedule, step)
 
     monkeypatch.setattr(napari_phenoscape.training, "learning_rate", fails_at_three)
     dock.start_button.click()

@@ -135,32 +135,45 @@ def convert(
     light: Light = "",
 ) -> None:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
+    from napari_phenoscape.convert import Angles, Catches, Index, Measure, Part, References
     from napari_phenoscape.convert import convert as verb
 
     for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
         if file is not None and region:
             raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
+    bright, shade = white or white_region, dark or dark_region
+    if shade and not bright:
+        raise OptionError("A dark reference was given without a white one; both are needed.")
+    part = Part(
+        _bands(modality),
+        _range("--rows", rows),
+        _range("--columns", columns),
+        bin_bands=bin_bands,
+        bin_pixels=bin_pixels,
+        reflectance=reflectance,
+        smooth=smooth,
+        continuum=continuum,
+    )
     eye, shining = _sight(vision, light)
+    measures: list[Measure] = []
+    if index:
+        measures.append(Index(index))
+    if angle:
+        measures.append(Angles(_pixel(angle) or Path(angle)))
+    if eye is not None:
+        measures.append(Catches(eye, shining))
+    if len(measures) > 1:
+        raise OptionError(
+            "More than one of --index, --angle and --vision was given; choose one of them."
+        )
     written = listen(
         verb(
             cube,
             output,
-            _bands(modality),
-            _range("--rows", rows),
-            _range("--columns", columns),
-            bin_bands=bin_bands,
-            bin_pixels=bin_pixels,
-            reflectance=reflectance,
-            white=white or white_region or None,
-            dark=dark or dark_region or None,
-            panel=panel,
-            smooth=smooth,
-            continuum=continuum,
-            index=index,
+            part,
+            references=References(bright, shade or None, panel) if bright else None,
+            measure=measures[0] if measures else None,
             read_as=_read_as(names, wavelengths, full_scale),
-            angle=_pixel(angle) or (Path(angle) if angle else None),
-            eye=eye,
-            light=shining,
         )
     )
     for path in written:

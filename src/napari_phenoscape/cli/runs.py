@@ -61,7 +61,7 @@ def preview(
 def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
     """Read and scale the specimens and keep them on disk, where training finds them."""
     from napari_phenoscape.store.disk import store_words
-    from napari_phenoscape.training import specimens_of
+    from napari_phenoscape.training.specimens import specimens_of
 
     _, crops = listen(specimens_of(_experiment(experiment, change), keep=True))
     assert crops.folder is not None  # as was asked

@@ -34,8 +34,7 @@ from napari_phenoscape.evaluation.probes import (
     linear_correct,
 )
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.run import read_experiment
-from napari_phenoscape.training import specimens_of
+from napari_phenoscape.training.specimens import specimens_for
 
 KNN, RAND, RANK = "5-NN accuracy", "adjusted Rand index", "effective dimensions (RankMe)"
 
@@ -134,7 +133,7 @@ def evaluate(
         rows += [(f"{name}untrained, {space}", e.x) for space, e in untrained.items()]
         pairs |= _of_views((yield from project(run)), f"{name}trained, ")
         pairs |= _of_views((yield from project(run, untrained=True)), f"{name}untrained, ")
-        _, crops = yield from specimens_of(read_experiment(run))
+        _, crops = yield from specimens_for(run)
         rows.append((f"{name}colour statistics", standardised(colour_statistics(crops))))
     for run, other in zip(runs, tables, strict=True):
         if list(other["specimen"]) != list(tables[0]["specimen"]):

@@ -27,7 +27,7 @@ from napari_phenoscape.explanation.spectra import (
 from napari_phenoscape.layers.maps import labels_of, noise_last
 from napari_phenoscape.reduction import unit_length
 from napari_phenoscape.spectra import Spectrum, write_spectra
-from napari_phenoscape.training import specimens_for
+from napari_phenoscape.training.specimens import specimens_for
 
 
 @dataclass(frozen=True, eq=False)

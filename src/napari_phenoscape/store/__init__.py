@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.collection import Collection
-from napari_phenoscape.cube import Band, Modality
+from napari_phenoscape.cube import Modality
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Notice, Progress, Saved
 from napari_phenoscape.store.crops import Crops
 from napari_phenoscape.store.disk import Writer, key_of, read_store, write_manifest
 from napari_phenoscape.store.preparation import Preparation
 from napari_phenoscape.store.reading import Reading
+from napari_phenoscape.store.statistics import BandStatistics
 
-__all__ = ["Crops", "Preparation", "prepare"]
+__all__ = ["BandStatistics", "Crops", "Preparation", "prepare"]
 
 #: Seconds between two looks whether another process has prepared the crops.
 WAIT_S = 0.2
@@ -42,7 +43,7 @@ def prepare(
     *,
     keep: bool = False,
     processes: int = 1,
-    known: Mapping[str, tuple[Band, ...]] = MappingProxyType({}),
+    known: Mapping[str, BandStatistics] = MappingProxyType({}),
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
 
@@ -70,7 +71,10 @@ def prepare(
     processes
         How many processes on this machine read the same crops at once.
     known
-        Bands of modalities that no specimen need have, by name.
+        What a run that the crops are for knows of its modalities, by name: it takes the place of
+        the collection's own mean and standard deviation (where the cubes have other bands: linear
+        in wavelength), so that a crop does not depend on those beside it. No specimen need have
+        such a modality.
 
     Raises
     ------
@@ -87,10 +91,14 @@ def prepare(
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
-        home = folder.absolute() / key_of(collection, modalities, size, preparation, known)
-        found, damage = _found(home)
-        if damage:
-            yield Notice(damage)
+        # the crops that a run was trained on were prepared before it knew anything
+        for then in [{}, known] if known else [{}]:
+            home = folder.absolute() / key_of(collection, modalities, size, preparation, then)
+            found, damage = _found(home)
+            if damage:
+                yield Notice(damage)
+            if found is not None and found.statistics == known:
+                break
         if found is None:
             reading = Reading(collection, modalities, size, preparation, known)
             free = psutil.virtual_memory().available

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band
 from napari_phenoscape.store.mapped import OnDisk
+from napari_phenoscape.store.statistics import BandStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Crops:
         Name of a modality → (N,) bool, True where the specimen has its bands.
     mean, std : (C,) float32
         Over the pixels under the mask of all crops, so that a specimen weighs the same however
-        many pixels its photograph had. A band that is constant there has std 1.
+        many pixels its photograph had. A band that is constant there has std 1. Of crops for a
+        trained run: over those that it was trained on.
     """
 
     images: NDArray[np.float32] | OnDisk
@@ -56,16 +59,28 @@ class Crops:
         return self.images.path.parent if isinstance(self.images, OnDisk) else None
 
     @property
-    def modality_bands(self) -> dict[str, tuple[Band, ...]]:
-        """Name of a modality → its bands."""
+    def statistics(self) -> dict[str, BandStatistics]:
+        """Name of a modality → its bands, their mean and standard deviation."""
         return {
-            name: tuple(self.bands[i] for i in index) for name, index in self.modalities.items()
+            name: BandStatistics(
+                tuple(self.bands[i] for i in index),
+                tuple(self.mean[index].tolist()),
+                tuple(self.std[index].tolist()),
+            )
+            for name, index in self.modalities.items()
         }
 
-    @property
-    def modality_mean(self) -> dict[str, tuple[float, ...]]:
-        """Name of a modality → mean of its bands."""
-        return {name: tuple(self.mean[i].tolist()) for name, i in self.modalities.items()}
+    def standardised_as(self, known: Mapping[str, BandStatistics]) -> Crops:
+        """The same crops with the mean and standard deviation that a run knows of its modalities.
+
+        In bands without wavelengths that it does not know, they stay.
+        """
+        mean, std = self.mean.copy(), self.std.copy()
+        for name, own in self.statistics.items():
+            there = known[name].at(own.bands) if name in known else None
+            if there is not None:
+                mean[self.modalities[name]], std[self.modalities[name]] = there.mean, there.std
+        return replace(self, mean=mean, std=std)
 
     @property
     def measured(self) -> NDArray[np.bool_]:

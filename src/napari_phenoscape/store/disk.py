@@ -23,6 +23,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.store.crops import Crops
 from napari_phenoscape.store.mapped import OnDisk
 from napari_phenoscape.store.preparation import Preparation
+from napari_phenoscape.store.statistics import BandStatistics
 
 IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
 
@@ -78,7 +79,7 @@ def key_of(
     modalities: Sequence[Modality],
     size: int,
     preparation: Preparation,
-    known: Mapping[str, tuple[Band, ...]],
+    known: Mapping[str, BandStatistics],
 ) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
     # a file that is not there is missed by who reads it, in words
@@ -88,7 +89,7 @@ def key_of(
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
         "size": size,
         "read_as": collection.source.read_as.model_dump(mode="json"),
-        "known": {name: [asdict(band) for band in bands] for name, bands in known.items()},
+        "known": {name: asdict(statistics) for name, statistics in known.items()},
         "bin_bands": preparation.bin_bands,
         "precision": preparation.precision,
         "specimens": [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cube import Band, Cube, Modality, describe
 from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.store.statistics import BandStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Layout:
 def layout_of(
     modalities: Sequence[Modality],
     cubes: Iterable[Cube],
-    known: Mapping[str, tuple[Band, ...]],
+    known: Mapping[str, BandStatistics],
 ) -> Layout:
     """Bands of all modalities, each once, as the first cube that has a modality says.
 
@@ -68,17 +69,24 @@ def layout_of(
     chosen = {}
     for modality in modalities:
         if modality.name in known and modality.name not in examples:
-            chosen[modality.name] = list(known[modality.name])
+            chosen[modality.name] = list(known[modality.name].bands)
             continue
         # where no cube has its bands, the last one says what is missing
         example = examples.get(modality.name, cube)
         chosen[modality.name] = [example.bands[i] for i in modality.indices(example)]
+    return Layout(*together(chosen), examples)
+
+
+def together(
+    chosen: Mapping[str, Sequence[Band]],
+) -> tuple[tuple[Band, ...], dict[str, NDArray[np.intp]]]:
+    """Bands of all modalities, each once, and the positions of each modality's among them."""
     bands = tuple(dict.fromkeys(band for own in chosen.values() for band in own))
     positions = {
         name: np.array([bands.index(band) for band in own], dtype=np.intp)
         for name, own in chosen.items()
     }
-    return Layout(bands, positions, examples)
+    return bands, positions
 
 
 def _difference(

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.collection import Collection, Specimen
-from napari_phenoscape.cube import Band, Cube, Modality, describe
+from napari_phenoscape.cube import Cube, Modality, describe
 from napari_phenoscape.derived import binned, cropped
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.store.crops import Crops
 from napari_phenoscape.store.layout import layout_of
 from napari_phenoscape.store.preparation import DTYPES, Preparation
-from napari_phenoscape.store.statistics import BandStatistics
+from napari_phenoscape.store.statistics import BandStatistics, BandSums
 from napari_phenoscape.vision import widened
 
 #: Bytes of reflectance that are in memory at once beside the crops.
@@ -33,7 +33,7 @@ class Reading:
         modalities: Sequence[Modality],
         size: int,
         preparation: Preparation,
-        known: Mapping[str, tuple[Band, ...]],
+        known: Mapping[str, BandStatistics],
     ) -> None:
         self.known = known
         self.collection, self.modalities = collection, modalities
@@ -63,21 +63,21 @@ class Reading:
         ids = tuple(specimen.id for specimen in self.collection.specimens)
         number = len(ids)
         present = {each.name: np.zeros(number, dtype=np.bool_) for each in self.modalities}
-        statistics = BandStatistics(self.layout.bands)
+        sums = BandSums(len(self.layout.bands))
         for cube, labels, members in chain([self._first], self._cubes):
             place, seen = self.layout.found(cube, self.modalities)
             for i in members:
                 specimen = self.collection.specimens[i]
                 image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
                 image = self._rounded(image, specimen.id)
-                statistics.add(image, mask, place)
+                sums.add(image, mask)
                 add(image, mask)
                 for name in seen:
                     present[name][i] = True
                 yield Progress("reading specimens", i + 1, number)
         _check_present(present, ids, self.known)
-        mean, std = statistics.result()
-        return Crops(
+        mean, std = sums.result()
+        crops = Crops(
             np.empty((0, *self.shape[1:]), np.float32),
             np.empty((0, 1, *self.shape[2:]), np.bool_),
             ids,
@@ -87,6 +87,8 @@ class Reading:
             mean,
             std,
         )
+        _check_measured(crops, sums)
+        return crops.standardised_as(self.known)
 
     def _rounded(self, image: NDArray[np.float32], specimen: str) -> NDArray[np.float32]:
         if self.dtype.itemsize == 4:
@@ -226,7 +228,7 @@ def _scaled(height: int, width: int, size: int) -> tuple[int, int]:
 def _check_present(
     present: dict[str, NDArray[np.bool_]],
     ids: tuple[str, ...],
-    known: Mapping[str, tuple[Band, ...]],
+    known: Mapping[str, BandStatistics],
 ) -> None:
     for name, having in present.items():
         if having.sum() < 2 and name not in known:
@@ -235,3 +237,14 @@ def _check_present(
                 "2 specimens were expected, since specimens are compared. Leave the modality out, "
                 "or add specimens that have it."
             )
+
+
+def _check_measured(crops: Crops, sums: BandSums) -> None:
+    """Every band that specimens have was measured somewhere."""
+    unmeasured = np.flatnonzero(crops.measured & (sums.count == 0))
+    if len(unmeasured):
+        name = crops.bands[int(unmeasured[0])].name
+        raise CollectionError(
+            f"The band '{name}' was not measured on any specimen (all NaN); leave it out of "
+            "the modality by 'bands' or 'range_nm'."
+        )

@@ -11,10 +11,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from statistics import median
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,16 +22,13 @@ from numpy.typing import NDArray
 from napari_phenoscape.checkpoint import (
     State,
     checkpoints,
-    last_checkpoint,
-    load_encoders,
     load_optimizer,
     load_weights,
     read_state,
     save_checkpoint,
     tidy,
 )
-from napari_phenoscape.collection import AnySource, Collection, collect
-from napari_phenoscape.cube import Band, as_modality
+from napari_phenoscape.collection import Collection
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.experiment import Experiment, Schedule
@@ -43,40 +39,23 @@ from napari_phenoscape.run import (
     read_experiment,
     write_experiment,
 )
-from napari_phenoscape.store import Crops, prepare
+from napari_phenoscape.store import Crops
+from napari_phenoscape.training.build import augmenter, build_model
 from napari_phenoscape.training.recipe import (
     average_of,
     batch_of_step,
     learning_rate,
     optimizer_of,
 )
+from napari_phenoscape.training.specimens import specimens_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from napari_phenoscape.augmentations.pipeline import Augmenter
     from napari_phenoscape.model import SimCLR
-
-#: Side of the prepared crops over the side of a view, so that a zoomed-in view is still sharp.
-CANVAS = 1.25
-
-#: Folder of prepared crops among the runs.
-PREPARED = ".prepared"
 
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
-
-__all__ = [
-    "augmenter",
-    "batch_of_step",
-    "build_model",
-    "canvas_size",
-    "crops_of",
-    "learning_rate",
-    "specimens_for",
-    "specimens_of",
-    "train",
-]
 
 
 def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
@@ -111,15 +90,16 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         return (yield from launch(experiment, run))
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
-    collection, crops = yield from specimens_of(experiment)
+    found = checkpoints(run) if run is not None else []
+    statistics = read_state(found[-1]).statistics if found else {}
+    collection, crops = yield from specimens_of(experiment, known=statistics)
     _check_batch(experiment.schedule, crops)
     experiment = _in_steps(experiment, crops)
     known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
-    begun = run is not None and bool(checkpoints(run))
     from napari_phenoscape.training.gradient import check_caching
 
-    net = build_model(experiment, crops, pretrained=not begun)
+    net = build_model(experiment, crops.statistics, pretrained=not found)
     check_caching(experiment, net)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
     home = fabric(experiment.runtime, heads=len(heads))
@@ -151,113 +131,6 @@ def _run_of_all(experiment: Experiment, run: Path | None, home: Fabric) -> Path:
             write_experiment(run, experiment)
     shared: Path = home.broadcast(run)  # type: ignore[assignment]
     return shared
-
-
-def augmenter(experiment: Experiment, crops: Crops) -> Augmenter:
-    """The function from crops to views that preview and training share."""
-    from napari_phenoscape.augmentations import operations
-    from napari_phenoscape.augmentations.pipeline import Augmenter
-
-    return Augmenter(
-        operations(experiment.augmentations),
-        bands=crops.bands,
-        fill=crops.mean,
-        size=experiment.image_size,
-        background=experiment.background,
-    )
-
-
-def canvas_size(experiment: Experiment) -> int:
-    """Side in pixels of the crops that views are cut from."""
-    return round(CANVAS * experiment.image_size)
-
-
-def specimens_of(
-    experiment: Experiment, source: AnySource | None = None, *, keep: bool = False
-) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of an experiment, or of another source in the same bands."""
-    collection = yield from collect(source or experiment.collection)
-    return collection, (yield from crops_of(experiment, collection, keep=keep))
-
-
-def specimens_for(
-    run: Path, source: AnySource | None
-) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of a run, or of another source.
-
-    All of the others may lack a modality of the run, e.g. be photographs in RGB.
-    """
-    experiment = read_experiment(run)
-    if source is None or source == experiment.collection:
-        return (yield from specimens_of(experiment))
-    collection = yield from collect(source)
-    known = read_state(last_checkpoint(run)).bands
-    return collection, (yield from crops_of(experiment, collection, known=known))
-
-
-def crops_of(
-    experiment: Experiment,
-    collection: Collection,
-    *,
-    keep: bool = False,
-    known: Mapping[str, tuple[Band, ...]] = MappingProxyType({}),
-) -> Generator[Event, None, Crops]:
-    """Specimens as an experiment prepares them.
-
-    ``keep`` writes them to disk in any case; ``known`` are the bands of modalities that no
-    specimen need have.
-    """
-    from napari_phenoscape.runtime import world
-
-    modalities = [as_modality(given) for given in experiment.modalities]
-    folder = experiment.preparation.folder or experiment.runs / PREPARED
-    here = world()
-    return (
-        yield from prepare(
-            collection,
-            modalities,
-            canvas_size(experiment),
-            experiment.preparation,
-            folder,
-            keep=keep,
-            processes=here[0] if here else 1,
-            known=known,
-        )
-    )
-
-
-def build_model(experiment: Experiment, crops: Crops, *, pretrained: bool = True) -> SimCLR:
-    """The untrained net of an experiment; the same weights for the same seed.
-
-    Parameters
-    ----------
-    experiment, crops
-        What it is made of and for.
-    pretrained
-        Read the pretrained weights that the experiment names; not needed, and so not looked for,
-        where a checkpoint is loaded next.
-    """
-    import torch
-
-    from napari_phenoscape.model import SimCLR
-
-    start = experiment.encoder.weights if pretrained else None
-    if start is None or not start.is_dir():
-        start = None
-    if start is not None or not pretrained:
-        blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
-        experiment = experiment.model_copy(update={"encoder": blank})
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
-        net = SimCLR(
-            experiment,
-            bands=crops.modality_bands,
-            mean={name: crops.mean[index] for name, index in crops.modalities.items()},
-            std={name: crops.std[index] for name, index in crops.modalities.items()},
-        )
-    if start is not None:
-        load_encoders(start, net, crops.modality_bands)
-    return net
 
 
 def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
@@ -325,7 +198,7 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if home.is_global_zero and saved != step:
-            state = State(step, crops.modality_bands, crops.modality_mean)
+            state = State(step, crops.statistics)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)

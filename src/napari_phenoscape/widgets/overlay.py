@@ -22,7 +22,7 @@ from napari_phenoscape.layers.maps import (
     thumbnails,
 )
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.training import crops_of
+from napari_phenoscape.training.specimens import crops_of
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.place import look_at, ours, place
 from napari_phenoscape.widgets.regions import cube_layers_of

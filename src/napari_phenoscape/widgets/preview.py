@@ -163,7 +163,7 @@ class PreviewDock(Dock):
         alone = with_only(experiment, self.only.currentText()) if self.only.currentIndex() else None
 
         def verb() -> Generator[Event, None, Any]:
-            from napari_phenoscape.training import crops_of
+            from napari_phenoscape.training.specimens import crops_of
 
             made = crops
             if made is None:
