@@ -24,6 +24,7 @@ from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
 from napari_phenoscape.widgets.clusters import ClustersDock
 from napari_phenoscape.widgets.commands import add_cube
 from napari_phenoscape.widgets.dock import Dock
+from napari_phenoscape.widgets.explain import ExplainDock
 from napari_phenoscape.widgets.form.fold import Fold
 from napari_phenoscape.widgets.preview import PreviewDock
 from napari_phenoscape.widgets.session import Session, session_of
@@ -173,6 +174,16 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(at_rest(clusters))
         clusters.map.chosen.emit({3})
         shoot(viewer, "clusters")
+
+        explain = put(viewer, ExplainDock(viewer), "Explain")
+        assert isinstance(explain, ExplainDock)
+        wait(at_rest(explain))
+        explain.hide_button.click()
+        wait(at_rest(explain))
+        explain.cluster.setCurrentIndex(2)
+        explain.against.setCurrentIndex(1)
+        explain.choose(3)
+        shoot(viewer, "explain")
         viewer.close()
 
 

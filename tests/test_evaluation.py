@@ -175,6 +175,18 @@ def test_silhouette_is_the_gap_over_the_larger_distance():
     assert silhouette(x, [0, 1, 2, 3]).tolist() == [0, 0, 0, 0]
 
 
+def test_silhouette_is_that_of_scikit_learn():
+    from sklearn.metrics import silhouette_samples
+
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    x[3] = 0
+    labels = np.repeat(list("abcde"), [1, 9, 10, 8, 12])
+    np.testing.assert_allclose(
+        silhouette(x, labels), silhouette_samples(x, labels, metric="cosine"), atol=1e-12
+    )
+    assert silhouette(np.ones((4, 3)), list("aabb")).tolist() == [0] * 4
+
+
 def test_permanova_explains_all_none_and_half():
     apart = np.eye(2)[[0, 0, 0, 0, 1, 1, 1, 1]]
     found = permanova(apart, list("aaaabbbb"))

@@ -43,7 +43,7 @@ FLOORS = (
     {
         "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
         "export", "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
-        "picture",
+        "picture", "explanation", "classification", "retrieval",
     },
     {"cli", "demo", "widgets"},
 )

@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_phenoscape.classification import classify as classify
     from napari_phenoscape.clustering import cluster as cluster
     from napari_phenoscape.collection import collect as collect
     from napari_phenoscape.embedding import embed as embed
     from napari_phenoscape.evaluation.worth import evaluate as evaluate
+    from napari_phenoscape.explanation.explain import explain as explain
     from napari_phenoscape.io import open_cube as open_cube
     from napari_phenoscape.reduction import reduce as reduce
     from napari_phenoscape.training import train as train
@@ -27,6 +29,8 @@ _ROOM_OF = {
     "evaluate": "evaluation.worth",
     "reduce": "reduction",
     "cluster": "clustering",
+    "explain": "explanation.explain",
+    "classify": "classification",
 }
 
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 #: Specimens in one forward pass.
 BATCH = 64
 
+#: From this column on, the table of `Embeddings` holds metadata.
+METADATA = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -87,12 +90,11 @@ def embed(
         The specimens do not have the bands that the run was trained on (a run with the stem
         ``spectral_response`` takes any that have wavelengths).
     """
-    restored = yield from _restored(run, source, untrained=untrained)
-    as_they_are = restored.experiment.model_copy(update={"augmentations": "none"})
-    whole = augmenter(as_they_are, restored.crops)
+    restored = yield from restore(run, source, untrained=untrained)
+    whole = whole_views(restored)
     rows: dict[str, list[NDArray[np.float32]]] = {}
-    for batch in _batches(restored.crops):
-        for space, h in restored.features(whole, batch, view=0).h.items():
+    for batch in batches(restored.crops):
+        for space, h in restored.features(restored.images(whole, batch), batch).h.items():
             rows.setdefault(space, []).append(h.float().cpu().numpy())
         yield Progress("embedding specimens", int(batch[-1]) + 1, len(restored.crops.ids))
     table = _table(restored.collection)
@@ -128,11 +130,11 @@ def project(run: Path, *, untrained: bool = False) -> Generator[Event, None, Pro
 
     The views are made by the run's augmentations from random numbers that no training step uses.
     """
-    restored = yield from _restored(run, None, untrained=untrained)
+    restored = yield from restore(run, None, untrained=untrained)
     views = augmenter(restored.experiment, restored.crops)
     rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
-    for batch in _batches(restored.crops):
-        pair = [restored.features(views, batch, view=view) for view in (0, 1)]
+    for batch in batches(restored.crops):
+        pair = [restored.features(restored.images(views, batch, view), batch) for view in (0, 1)]
         for kind in Projections._fields:
             for space in getattr(pair[0], kind):
                 both = np.stack([getattr(one, kind)[space].float().cpu().numpy() for one in pair])
@@ -192,7 +194,7 @@ def read_embeddings(path: Path) -> Embeddings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Restored:
+class Restored:
     """A run's net with the weights of its newest checkpoint, and specimens for it."""
 
     experiment: Experiment
@@ -202,34 +204,40 @@ class _Restored:
     model: SimCLR
     device: torch.device
 
-    def features(self, views: Augmenter, batch: NDArray[np.int64], view: int) -> Representations:
-        """Features and projections of one view of some specimens."""
+    def images(self, views: Augmenter, batch: NDArray[np.int64], view: int = 0) -> torch.Tensor:
+        """(n, C, h, w) one view of some specimens, in reflectance."""
         import torch
 
-        from napari_phenoscape.training.viewing import present
-
-        crops = self.crops
         with torch.inference_mode():
-            image = views(
-                torch.from_numpy(crops.images[batch]),
-                torch.from_numpy(crops.masks[batch]),
+            return views(
+                torch.from_numpy(self.crops.images[batch]),
+                torch.from_numpy(self.crops.masks[batch]),
                 seed=self.experiment.seed,
                 step=self.experiment.schedule.steps,
                 specimens=batch,
                 view=view,
             ).image
+
+    def features(self, image: torch.Tensor, batch: NDArray[np.int64]) -> Representations:
+        """Features and projections of (n, C, h, w) images of some specimens."""
+        import torch
+
+        from napari_phenoscape.training.viewing import present
+
+        with torch.inference_mode():
             inputs = {
                 name: image[:, torch.from_numpy(index)].to(self.device)
-                for name, index in crops.modalities.items()
+                for name, index in self.crops.modalities.items()
             }
-            there = present(crops, batch, self.device) or None
+            there = present(self.crops, batch, self.device) or None
             found: Representations = self.model(inputs, present=there)
         return found
 
 
-def _restored(
-    run: Path, source: AnySource | None, *, untrained: bool
-) -> Generator[Event, None, _Restored]:
+def restore(
+    run: Path, source: AnySource | None = None, *, untrained: bool = False
+) -> Generator[Event, None, Restored]:
+    """A run's net, and its specimens or those of another source. Raises as `embed` does."""
     from napari_phenoscape.runtime import fabric
 
     experiment = read_experiment(run)
@@ -248,10 +256,18 @@ def _restored(
     home = fabric(experiment.runtime)
     model = home.setup(net)
     net.eval()
-    return _Restored(experiment, source, collection, crops, model, home.device)
+    return Restored(experiment, source, collection, crops, model, home.device)
 
 
-def _batches(crops: Crops) -> Iterator[NDArray[np.int64]]:
+def whole_views(restored: Restored) -> Augmenter:
+    """Whole specimens, as they are."""
+    return augmenter(
+        restored.experiment.model_copy(update={"augmentations": "none"}), restored.crops
+    )
+
+
+def batches(crops: Crops) -> Iterator[NDArray[np.int64]]:
+    """Numbers of specimens that go through a net together."""
     number = len(crops.ids)
     for start in range(0, number, BATCH):
         yield np.arange(start, min(start + BATCH, number))

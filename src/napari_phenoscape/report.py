@@ -15,11 +15,9 @@ from napari_phenoscape.clustering import (
 from napari_phenoscape.embedding import embeddings_path, read_embeddings
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
-from napari_phenoscape.layers.maps import thumbnails
-from napari_phenoscape.layers.views import pictures
+from napari_phenoscape.layers.maps import false_colour, thumbnails
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.spectral import FALSE_COLOUR
 from napari_phenoscape.training.specimens import specimens_for
 
 #: Side in pixels of a specimen on a contact sheet.
@@ -70,9 +68,7 @@ def cluster_panel(
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
     _, crops = yield from specimens_for(run, embeddings.source)
-    shown = pictures(crops.bands).get(FALSE_COLOUR)
-    if shown and not crops.measured[list(shown)].all():
-        shown = None
+    shown = false_colour(crops)
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(

@@ -117,7 +117,7 @@ class Augmenter:
         self.operations = checked(operations)  # type: ignore[arg-type]
         self.size = size
         self.background = background
-        self._fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
+        self.fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
         self._scene = Scene.of(bands, np.asarray(fill, np.float32))
         self._photometric: Sequence[Photometric] = [
             op for op in self.operations if isinstance(op, Photometric)
@@ -185,7 +185,7 @@ class Augmenter:
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
         numbers = np.tile(np.arange(number) if rows is None else rows, len(which))
-        fill, photometric = self._fill.to(device), self._photometric
+        fill, photometric = self.fill.to(device), self._photometric
         if mix is not None:
             images, numbers, photometric = self._mixed(images, numbers, masks, draws, mix)
             fill = (mix @ fill.flatten())[:, None, None][None]

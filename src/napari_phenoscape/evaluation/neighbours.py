@@ -46,17 +46,60 @@ def knn_correct(
     CollectionError
         All specimens are of one group, so nobody may vote.
     """
-    names, codes = np.unique(np.asarray(labels), return_inverse=True)
-    correct = np.empty(len(codes), dtype=bool)
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups)[0] == codes
+    return correct
+
+
+def knn_vote(
+    x: NDArray[np.floating[Any]],
+    codes: NDArray[np.integer[Any]],
+    k: int = 5,
+    groups: ArrayLike | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What the nearest others that have a label say of a specimen, which has none in it itself.
+
+    Parameters
+    ----------
+    x, k, groups
+        As in `knn_correct`.
+    codes : (N,)
+        Labels from 0; -1 where none is known.
+
+    Returns
+    -------
+    (N,) the label with the most votes, -1 where nobody may vote; and (N,) its share of them, 0-1.
+    """
+    votes_for = np.empty(len(codes), dtype=np.int64)
+    share = np.zeros(len(codes))
     for rows, similarity in _similar_others(x, groups):
+        similarity[:, codes < 0] = -np.inf
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
         may_vote = np.isfinite(np.take_along_axis(similarity, nearest, axis=1))
-        voters = np.where(may_vote, codes[nearest], len(names))
+        voters = np.where(may_vote, codes[nearest], -1)
         votes = (voters[:, :, None] == voters[:, None, :]).sum(axis=2) * may_vote
         # argmax takes the first of equals: the nearest
-        winner = np.take_along_axis(voters, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-        correct[rows] = winner == codes[rows]
-    return correct
+        winner = votes.argmax(axis=1)[:, None]
+        votes_for[rows] = np.take_along_axis(voters, winner, axis=1)[:, 0]
+        most = np.take_along_axis(votes, winner, axis=1)[:, 0]
+        share[rows] = most / np.maximum(may_vote.sum(axis=1), 1)
+    return votes_for, share
+
+
+def nearest(
+    x: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The most similar others of one specimen: their rows, the nearest first, and the cosines.
+
+    ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
+    """
+    unit = unit_length(np.asarray(x))
+    others = np.arange(len(x)) != row
+    if groups is not None:
+        others &= np.asarray(groups) != np.asarray(groups)[row]
+    similarity = np.where(others, unit @ unit[row], -np.inf)
+    found = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
+    return found, similarity[found]
 
 
 def average_precision(

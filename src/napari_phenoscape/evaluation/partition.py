@@ -62,13 +62,18 @@ def silhouette(x: NDArray[np.floating[Any]], labels: ArrayLike) -> NDArray[np.fl
     ----------
     .. [1] Rousseeuw 1987. https://doi.org/10.1016/0377-0427(87)90125-7
     """
-    from sklearn.metrics import silhouette_samples
-
-    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    if codes.max() + 1 == len(codes):
-        return np.zeros(len(codes))
+    codes, size = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)[1:]
     unit = unit_length(np.asarray(x, np.float64))
-    values: NDArray[np.float64] = silhouette_samples(unit, codes, metric="cosine")
+    own = codes[:, None] == np.arange(len(size))
+    # the mean cosine to the specimens of a label is the cosine to their mean
+    apart = 1 - unit @ (own.T @ unit / size[:, None]).T
+    itself = 1 - (unit**2).sum(axis=1)
+    within = (size[codes] * apart[own] - itself) / np.maximum(size[codes] - 1, 1)
+    next_one = np.where(own, np.inf, apart).min(axis=1)
+    larger = np.maximum(within, next_one)
+    defined = (size[codes] > 1) & (larger > 1e-12)  # less is a rounding error
+    values: NDArray[np.float64] = np.zeros(len(codes))
+    np.divide(next_one - within, larger, out=values, where=defined)
     return values
 
 

@@ -128,13 +128,13 @@ def evaluate(
         trained = yield from embed(run)
         untrained = yield from embed(run, untrained=True)
         tables.append(next(iter(trained.values())).table)
-        _check_columns(run, tables[-1], (label, within, groups))
+        check_columns(run, tables[-1], (label, within, groups))
         rows += [(f"{name}trained, {space}", e.x) for space, e in trained.items()]
         rows += [(f"{name}untrained, {space}", e.x) for space, e in untrained.items()]
         pairs |= _of_views((yield from project(run)), f"{name}trained, ")
         pairs |= _of_views((yield from project(run, untrained=True)), f"{name}untrained, ")
         _, crops = yield from specimens_for(run)
-        rows.append((f"{name}colour statistics", _standardised(colour_statistics(crops))))
+        rows.append((f"{name}colour statistics", standardised(colour_statistics(crops))))
     for run, other in zip(runs, tables, strict=True):
         if list(other["specimen"]) != list(tables[0]["specimen"]):
             raise CollectionError(
@@ -266,21 +266,22 @@ def _of_views(projections: Projections, name: str) -> dict[str, dict[str, Score]
         own = having[space]
         distance = alignment(first[own], second[own])
         scores[name + space] = {
-            "alignment of two views": _over_specimens(distance),
+            "alignment of two views": over_specimens(distance),
             "uniformity": Score(uniformity(first[own])),
-            "another view found": _over_specimens(matched(first[own], second[own])),
+            "another view found": over_specimens(matched(first[own], second[own])),
         }
     # without the loss cross_modal, nothing makes the projections of two modalities comparable
     for space, other in permutations(projections.cross, 2):
         both = having[space] & having[other]
         mine, theirs = projections.cross[space][0], projections.cross[other]
         for view, there in zip(("same view", "another view"), theirs, strict=True):
-            found = _over_specimens(matched(mine[both], there[both]))
+            found = over_specimens(matched(mine[both], there[both]))
             scores[name + space][f"{view} found among {other}"] = found
     return scores
 
 
-def _over_specimens(values: NDArray[Any]) -> Score:
+def over_specimens(values: NDArray[Any]) -> Score:
+    """Mean of (N,) values, one of each specimen, and its interval."""
     statistic = partial(_mean_of, values)
     everyone = np.arange(len(values))
     return Score(statistic(everyone), *bootstrap(statistic, everyone))
@@ -292,7 +293,8 @@ def _mean_of(values: NDArray[Any], rows: NDArray[np.intp]) -> float:
     return float(defined.mean()) if len(defined) else np.nan
 
 
-def _check_columns(run: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+def check_columns(run: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise `OptionError` for a column that the specimens' metadata lack; ``""`` is none."""
     for column in columns:
         if column and column not in table:
             raise OptionError(
@@ -301,7 +303,8 @@ def _check_columns(run: Path, table: pd.DataFrame, columns: Sequence[str]) -> No
             )
 
 
-def _standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D) with mean 0 and standard deviation 1 of every column; a constant one is 0."""
     spread = x.std(axis=0)
-    standardised: NDArray[np.float32] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return standardised
+    scaled: NDArray[np.float32] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return scaled

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.clustering import NOISE, Clusters
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.layers.views import displayed_bands
+from napari_phenoscape.layers.views import displayed_bands, pictures
+from napari_phenoscape.spectral import FALSE_COLOUR
 
 if TYPE_CHECKING:
     from napari_phenoscape.embedding import Embeddings
@@ -83,13 +84,19 @@ def thumbnails(
     sampled = np.stack([crops.images[:, band, ::step, ::step][on] for band in triple])
     low, high = np.percentile(sampled, [1, 99])
     gain = 255 / max(high - low, 1e-6)
-    pictures = np.empty((count, size, size, 3), np.uint8)
-    for picture, values, mask in zip(pictures, crops.images, crops.masks[:, 0], strict=True):
+    small = np.empty((count, size, size, 3), np.uint8)
+    for picture, values, mask in zip(small, crops.images, crops.masks[:, 0], strict=True):
         colours = ((values[triple] - low) * gain).round().clip(0, 255)
         full = np.where(mask[..., None], np.moveaxis(colours, 0, -1), GROUND).astype(np.uint8)
         # means when shrinking, and honest squares when enlarging 5-pixel trees
         picture[:] = np.asarray(Image.fromarray(full).resize((size, size), Image.Resampling.BOX))
-    return pictures
+    return small
+
+
+def false_colour(crops: Crops) -> tuple[int, int, int] | None:
+    """Positions of the bands of UV false colour; None unless all were measured."""
+    shown = pictures(crops.bands).get(FALSE_COLOUR)
+    return shown if shown and crops.measured[list(shown)].all() else None
 
 
 def contact_sheet(
@@ -129,7 +136,7 @@ def _places(labels: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
     """(N, 2) row and column in the grid of each specimen."""
     places = np.empty((len(labels), 2), np.int64)
     top = 0
-    for label in sorted(set(labels.tolist()), key=_noise_last):
+    for label in sorted(set(labels.tolist()), key=noise_last):
         members = np.flatnonzero(labels == label)
         row, column = np.divmod(np.arange(len(members)), columns)
         places[members] = np.stack([top + row, column], axis=1)
@@ -220,11 +227,12 @@ def legend(clusters: Clusters) -> list[tuple[str, str, int]]:
     sizes = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
     return [
         (clusters.names[number], clusters.colours[number], sizes[number])
-        for number in sorted(sizes, key=_noise_last)
+        for number in sorted(sizes, key=noise_last)
     ]
 
 
-def _noise_last(label: int) -> tuple[bool, int]:
+def noise_last(label: int) -> tuple[bool, int]:
+    """Sorts cluster numbers."""
     return label == NOISE, label
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.clustering import Clusters, write_clusters
-from napari_phenoscape.embedding import Embeddings
+from napari_phenoscape.embedding import METADATA, Embeddings
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.reduction import PCA
@@ -248,7 +248,7 @@ class ClustersDock(Dock):
         if shown is not None and chosen and chosen[0] < len(shown.xy):
             table = shown.embeddings.table
             one = table.iloc[chosen[0]]
-            words = ", ".join(f"{key} {one[key]}" for key in table.columns[5:])
+            words = ", ".join(f"{key} {one[key]}" for key in table.columns[METADATA:])
             more = f" and {len(chosen) - 1} more" if len(chosen) > 1 else ""
             self.map_words.setText(f"{one['specimen']}{more}: {words}")
         else:

@@ -73,6 +73,15 @@ def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
     camera.zoom = 0.9 * float(min(height / (high - low)[0], width / (high - low)[1]))
 
 
+def bring_into_view(viewer: napari.Viewer, points: Any, number: int) -> None:
+    """Move the camera to a point, unless it is in sight already."""
+    place = np.asarray(points.data_to_world(points.data[number]))[-2:]
+    camera = viewer.scene.camera
+    half = np.array(viewer.canvas.size) / camera.zoom / 2
+    if (np.abs(place - np.array(camera.center)[-2:]) > 0.85 * half).any():
+        camera.center = tuple(place)
+
+
 def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
     layer.data = data
     if "shown" in settings["metadata"]["phenoscape"]:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from napari_phenoscape.clustering import Clusters
     from napari_phenoscape.collection import Collection
     from napari_phenoscape.embedding import Embeddings
+    from napari_phenoscape.explanation.explain import Explanation
     from napari_phenoscape.store import Crops
+    from napari_phenoscape.widgets.explain.asking import Facts
     from napari_phenoscape.widgets.grouping import Grouping, Map
     from napari_phenoscape.widgets.overlay import Ground
 
@@ -54,6 +56,8 @@ class Session(QObject):
         ``embeddings`` until these are clustered.
     grounds
         By run: the picture that its specimens are shown on.
+    facts, explanation
+        By run: spectra and thumbnails of its specimens; and why ``clusters`` are clusters.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
@@ -79,6 +83,8 @@ class Session(QObject):
         self.map: Map | None = None
         self.clustered: Path | None = None
         self.grounds: dict[Path, Ground] = {}
+        self.facts: dict[Path, Facts] = {}
+        self.explanation: Explanation | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
         self._scratch_files = 0

@@ -104,11 +104,8 @@ class Chart(QObject):
         names = [(place, band.name) for place, band in enumerate(cube.bands)]
         self.plot.getAxis("bottom").setTicks([names] if few else None)
         if not self._by_band:
-            start, (low, high) = 0.0, (float(self.x.min()), float(self.x.max()))
-            for region, end in REGION_ENDS_NM:
-                if start < high and end > low:
-                    self._shade(region, max(start, low), min(end, high))
-                start = end
+            for region in regions_between(float(self.x.min()), float(self.x.max())):
+                self._shade(*region)
         else:
             self._shade_runs([band.region for band in cube.bands])
         self._shade_runs(["bad" if band.bad else None for band in cube.bands])
@@ -195,17 +192,35 @@ class Chart(QObject):
                 start = end
 
     def _shade(self, word: str, start: float, end: float) -> None:
-        colour = pg.mkColor(SHADES[word])
-        colour.setAlpha(45)
-        shade = pg.LinearRegionItem((start, end), movable=False, brush=colour, pen=pg.mkPen(None))
-        shade.setZValue(-10)
+        shade = shaded(word, start, end)
+        self.plot.addItem(shade, ignoreBounds=True)
+        self._shades.append(shade)
+
+
+def shaded(word: str, start: float, end: float, named: bool = True) -> Any:
+    """A region of the axis in the colour of its word, one of `SHADES`; ``named``: it says which."""
+    colour = pg.mkColor(SHADES[word])
+    colour.setAlpha(45)
+    shade = pg.LinearRegionItem((start, end), movable=False, brush=colour, pen=pg.mkPen(None))
+    shade.setZValue(-10)
+    if named:
         label = pg.InfLineLabel(
             shade.lines[0], word.upper(), position=0.9, anchors=[(0, 0), (0, 0)], color="#b0b0b0"
         )
         label.setParentItem(shade.lines[0])
-        shade.setToolTip("Flagged as bad by the file" if word == "bad" else word.upper())
-        self.plot.addItem(shade, ignoreBounds=True)
-        self._shades.append(shade)
+    shade.setToolTip("Flagged as bad by the file" if word == "bad" else word.upper())
+    return shade
+
+
+def regions_between(low: float, high: float) -> list[tuple[str, float, float]]:
+    """Name, start and end in nm of the spectral regions that have a part in a range."""
+    found: list[tuple[str, float, float]] = []
+    start = 0.0
+    for region, end in REGION_ENDS_NM:
+        if start < high and end > low:
+            found.append((region, max(start, low), min(end, high)))
+        start = end
+    return found
 
 
 def _places(wavelengths_nm: NDArray[np.float64] | None, bands: int) -> NDArray[np.float64]:

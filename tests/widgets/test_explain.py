@@ -1,0 +1,228 @@
+"""The Explain dock beside the Clusters dock, on a run of a few steps, in a real window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_phenoscape.clustering import NOISE, NOISE_COLOUR, KMeans
+from napari_phenoscape.collection import Folder
+from napari_phenoscape.embedding import embed
+from napari_phenoscape.evaluation.neighbours import nearest
+from napari_phenoscape.events import result
+from napari_phenoscape.experiment import Experiment, Runtime, Schedule
+from napari_phenoscape.reduction import PCA
+from napari_phenoscape.training import train
+from napari_phenoscape.widgets.clusters import ClustersDock
+from napari_phenoscape.widgets.explain import HIDING, ExplainDock
+from napari_phenoscape.widgets.grouping import Embedding, Grouping
+from napari_phenoscape.widgets.place import ours
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def embedded(specimens, tmp_path_factory) -> Path:
+    """Two steps of training, and the embeddings of these."""
+    experiment = Experiment(
+        collection=Folder(path=specimens),
+        modalities=("rgb", "uv"),
+        image_size=32,
+        schedule=Schedule(steps=2, batch_size=8),
+        runtime=Runtime(device="cpu"),
+        runs=tmp_path_factory.mktemp("trained"),
+    )
+    run = result(train(experiment))
+    result(embed(run))
+    return run
+
+
+@pytest.fixture
+def run(embedded, tmp_path) -> Path:
+    # whoever writes a file of a run puts a new one in its place: links are copies that cost nothing
+    return Path(shutil.copytree(embedded, tmp_path / "run", copy_function=os.link))
+
+
+@pytest.fixture
+def clusters(open_dock) -> ClustersDock:
+    dock = open_dock(ClustersDock)
+    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=PCA()))
+    return dock
+
+
+@pytest.fixture
+def dock(clusters, open_dock, run, wait) -> ExplainDock:
+    """Beside a run in three clusters."""
+    dock = open_dock(ExplainDock)
+    clusters.open_run(run)
+    wait(lambda: explained(dock))
+    return dock
+
+
+def explained(dock: ExplainDock) -> bool:
+    return dock.found is not None and not dock.session.busy
+
+
+def points(viewer):
+    return ours(viewer, "clusters")[-1]
+
+
+def numbers(strip) -> list[int]:
+    return [tile.property("number") for tile in strip.tiles]
+
+
+def curve(plot, index: int) -> np.ndarray:
+    return plot.getPlotItem().listDataItems()[index].getData()[1]
+
+
+def test_before_there_are_clusters_it_says_what_to_do(open_dock):
+    dock = open_dock(ExplainDock)
+    assert not dock.first.isHidden()
+    assert "embed and cluster" in dock.first.text()
+    assert dock.content.isHidden()
+
+
+def test_clusters_are_explained_as_soon_as_they_are_there(dock):
+    found = dock.found
+    assert not dock.first.isVisible()
+    assert [dock.cluster.itemText(i) for i in range(4)] == [
+        "all clusters", *(found.clusters.names[n] for n in found.numbers)
+    ]  # fmt: skip
+    assert len(dock.curves.spectra.getPlotItem().listDataItems()) == 3
+    np.testing.assert_allclose(curve(dock.curves.spectra, 0), found.moments[0].mean)
+    np.testing.assert_allclose(curve(dock.curves.effect, 1), found.effect(found.numbers[1]))
+    assert not dock.curves.lost.isVisible()
+    firsts = [int(found.likeness.typical(number)[0]) for number in found.nearest]
+    assert numbers(dock.typical)[:3] == firsts
+    assert dock.session.facts[dock.session.clustered].pictures.shape == (24, 64, 64, 3)
+
+
+def test_one_cluster_is_compared_with_another(dock):
+    found = dock.found
+    dock.cluster.setCurrentIndex(2)
+    assert "Differs from all others (grey) by" in dock.answer.text()
+    assert dock.against.isEnabled()
+    dock.against.setCurrentIndex(1)
+    one, other = found.numbers[1], found.numbers[0]
+    assert (dock.cluster.currentData(), dock.against.currentData()) == (one, other)
+    np.testing.assert_allclose(curve(dock.curves.spectra, 0), found.moments[0].mean)
+    np.testing.assert_allclose(curve(dock.curves.spectra, 1), found.moments[1].mean)
+    np.testing.assert_allclose(curve(dock.curves.effect, 0), found.effect(one, other))
+    assert numbers(dock.typical) == found.likeness.typical(one)[:6].tolist()
+    doubtful = found.likeness.silhouette[numbers(dock.doubtful)]
+    assert (np.diff(doubtful) >= 0).all()
+    assert (doubtful < 0.25).all()
+
+
+def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
+    viewer.scene.camera.center = (1e4, 1e4)
+    dock.typical.tiles[1].click()
+    chosen = numbers(dock.typical)[1]
+    assert set(points(viewer).selected_data) == {chosen}
+    place = points(viewer).data_to_world(points(viewer).data[chosen])
+    assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx(tuple(place))
+    ring = clusters.map.rings.points()[0].pos()
+    assert (ring.x(), ring.y()) == tuple(dock.session.map.xy[chosen])
+    assert numbers(dock.like) == nearest(dock.session.map.embeddings.x, chosen, 6)[0].tolist()
+    assert "#ffffff" in dock.typical.tiles[1].styleSheet()
+
+
+def test_what_is_selected_on_the_picture_shows_its_neighbours(viewer, dock):
+    assert "Click a specimen" in dock.like.words.text()
+    points(viewer).selected_data = {7}
+    assert dock.found.table["specimen"][7] in dock.like.words.text()
+    assert len(dock.like.tiles) == 6
+    points(viewer).selected_data = set()
+    assert not dock.like.tiles
+    viewer.layers.remove(points(viewer))
+    dock.choose(4)
+    assert dock.found.table["specimen"][4] in dock.like.words.text()
+
+
+def test_hidden_bands_are_shown_until_the_clusters_are_others(dock, clusters, wait):
+    dock.hide_button.click()
+    assert not dock.hide_button.isEnabled()
+    wait(lambda: explained(dock))
+    assert dock.curves.lost.isVisible()
+    np.testing.assert_allclose(curve(dock.curves.lost, 0), dock.found.lost[0].mean)
+    dock.cluster.setCurrentIndex(1)
+    assert "Margin lost when hidden" in dock.answer.text()
+    clusters.legend.item(0, 1).setText("pale morph")
+    assert dock.cluster.currentText() == "pale morph"
+    assert dock.found.occlusion is not None
+    clusters.grouping.set(Grouping(clusters=KMeans(clusters=4), map=PCA()))
+    clusters.cluster_button.click()
+    wait(lambda: explained(dock) and len(dock.found.numbers) == 4)
+    assert dock.found.occlusion is None
+    assert not dock.curves.lost.isVisible()
+    assert dock.cluster.currentText() == "pale morph"
+
+
+def test_hiding_can_be_stopped(dock, wait):
+    dock.hide_button.click()
+    dock.stop_button.click()
+    wait(lambda: not dock.session.busy)
+    assert dock.session.task(HIDING).state == "stopped"
+    assert dock.found.occlusion is None
+    assert dock.hide_button.isEnabled()
+
+
+def test_the_untrained_net_is_not_asked_for_the_trained(dock, clusters, wait):
+    clusters.embedding.set(Embedding(run=dock.session.embedded, untrained=True))
+    before = dock.session.clusters
+    clusters.embed_button.click()
+    wait(lambda: dock.session.clusters is not before and explained(dock))
+    dock.hide_button.click()
+    wait(lambda: not dock.session.busy)
+    assert "Embed and cluster again" in dock.words.text()
+
+
+def test_one_cluster_and_noise_are_answered_in_a_sentence(dock, wait):
+    def relabel(labels: list[int]) -> None:
+        known = dock.session.clusters
+        names, colours = {1: "one", 2: "two", NOISE: "noise"}, dict.fromkeys((1, 2), "#0072b2")
+        dock.session.clusters = replace(
+            known, labels=np.array(labels), names=names, colours=colours | {NOISE: NOISE_COLOUR}
+        )
+        dock.session.clusters_changed.emit()
+        wait(lambda: not dock.session.busy)
+
+    relabel([1] * 20 + [NOISE] * 4)
+    assert dock.content.isHidden()
+    assert "there is only 'one'" in dock.words.text()
+    relabel([1] * 12 + [2] * 8 + [NOISE] * 4)
+    assert dock.content.isVisible()
+    dock.cluster.setCurrentIndex(3)
+    assert dock.answer.text() == "4 specimens in no cluster."
+    assert not dock.typical.tiles
+    assert not dock.curves.effect.getPlotItem().listDataItems()
+
+
+def test_the_export_is_that_of_the_command_line(dock, wait, tmp_path):
+    dock.export(tmp_path)
+    wait(lambda: not dock.session.busy)
+    assert "Exported" in dock.words.text()
+    assert len(pd.read_csv(tmp_path / "explanation-bands.csv")) == 3 * 6
+    assert (tmp_path / "explanation.png").is_file()
+    dock.export(tmp_path / "missing")
+    wait(lambda: not dock.session.busy)
+    assert "cannot be written" in dock.words.text()
+
+
+def test_a_new_dock_shows_the_explanation_of_the_closed_one(viewer, dock, open_dock, wait):
+    dock.hide_button.click()
+    wait(lambda: explained(dock))
+    found = dock.found
+    viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    again = open_dock(ExplainDock)
+    assert again.found.occlusion is found.occlusion
+    assert not again.curves.lost.isHidden()
+    points(viewer).selected_data = {2}
+    assert len(again.like.tiles) == 6
