@@ -228,6 +228,7 @@ def test_a_picture_that_is_asked_for_is_not_hidden_by_another_layer(viewer, dock
     dock.pictures.show_as.setCurrentText("colours")
     wait(at_rest(dock))
     (picture,) = pictures_of(viewer, dock)
+    wait(lambda: picture.visible)
     cover = viewer.add_image(np.zeros((40, 60)))
     picture.visible = False
     dock.pictures.show_as.setCurrentText("UV false colour")

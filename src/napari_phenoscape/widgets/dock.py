@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtGui import QColor, QPalette, QShowEvent
+from qtpy.QtGui import QColor, QIcon, QPalette, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
@@ -280,6 +280,13 @@ def plot(x: str, y: str, height: int) -> Plot:
         widget.ink(axis.setTextPen)
     widget.getPlotItem().layout.setContentsMargins(0, 8, 4, 8)  # or ends of axes are cut
     return widget
+
+
+def swatch(colour: str) -> QIcon:
+    """A square of a colour, to stand beside a name."""
+    square = QPixmap(12, 12)
+    square.fill(QColor(colour))
+    return QIcon(square)
 
 
 def short(path: Path) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QWidget
 
 from napari_phenoscape.clustering import NOISE
@@ -20,7 +19,7 @@ from napari_phenoscape.explanation.explain import Explanation
 from napari_phenoscape.explanation.likeness import DOUBTFUL
 from napari_phenoscape.explanation.occlusion import SINGLE
 from napari_phenoscape.explanation.words import differences, doubts, missed
-from napari_phenoscape.widgets.dock import Dock, column_of, count_of, row, short_combo
+from napari_phenoscape.widgets.dock import Dock, column_of, count_of, row, short_combo, swatch
 from napari_phenoscape.widgets.explain.asking import Facts, Hiding, compare, hide, save
 from napari_phenoscape.widgets.explain.curves import Curves
 from napari_phenoscape.widgets.explain.strip import ACROSS, Strip, Tile
@@ -181,9 +180,7 @@ class ExplainDock(Dock):
         combo.clear()
         combo.addItem(first)
         for number in numbers:
-            swatch = QPixmap(12, 12)
-            swatch.fill(QColor(clusters.colours[number]))
-            combo.addItem(QIcon(swatch), clusters.names[number], number)
+            combo.addItem(swatch(clusters.colours[number]), clusters.names[number], number)
         combo.setCurrentIndex(max(0, combo.findData(chosen)))
         combo.blockSignals(False)
 

@@ -205,7 +205,7 @@ def shaded(word: str, start: float, end: float, named: bool = True) -> Any:
     shade.setZValue(-10)
     if named:
         label = pg.InfLineLabel(
-            shade.lines[0], word.upper(), position=0.9, anchors=[(0, 0), (0, 0)], color="#b0b0b0"
+            shade.lines[0], word.upper(), position=0.9, anchors=[(0, 0), (0, 0)], color="#888888"
         )
         label.setParentItem(shade.lines[0])
     shade.setToolTip("Flagged as bad by the file" if word == "bad" else word.upper())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -23,7 +22,7 @@ from napari_phenoscape.cube import Cube
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.spectra import Spectrum, mean_of, region_spectrum, write_spectra
-from napari_phenoscape.widgets.dock import column_of, row
+from napari_phenoscape.widgets.dock import column_of, row, swatch
 from napari_phenoscape.widgets.place import place
 from napari_phenoscape.widgets.regions import region_layers_of, regions_image
 from napari_phenoscape.widgets.spectrum.chart import Chart
@@ -35,7 +34,6 @@ REGION = "Mean spectrum"
 
 #: Of kept spectra: Okabe & Ito's, those that are bright on a dark ground first.
 CURVES = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#009e73", "#d55e00", "#0072b2")
-
 
 #: Of an entry whose curve is not drawn.
 HIDDEN = "#808080"
@@ -145,7 +143,7 @@ class KeptSection(QWidget):
             there = cube is None or _on_one_axis(kept.cube, cube)
             for item in kept.items:
                 item.setVisible(there)
-            entry.setForeground(pg.mkColor(kept.colour if there else HIDDEN))
+            entry.setIcon(swatch(kept.colour if there else HIDDEN))
             entry.setToolTip("" if there else "Of other bands than the chosen cube: not drawn now")
 
     def keep(
