@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -205,13 +204,23 @@ class RandomGaussianNoise(Filter):
     def apply(
         self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
     ) -> Tensor | None:
-        drawn = self._drawn(view.shape, u, first_band).to(view.device)
-        if unit.ndim == 1:
-            view.addcmul_(drawn, unit[:, None, None])
-            return None
-        for one, numbers in zip(view, drawn, strict=True):
-            one += (unit @ numbers.flatten(1)).view(one.shape)
-        return drawn
+        import torch
+
+        mixed, random = unit.ndim == 2, torch.Generator()
+        seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(view.shape[-1])
+        # numbers that are not kept lie in the cache when the next ones overwrite them
+        drawn = torch.empty((len(view) if mixed else 1, *view.shape[1:]))
+        for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
+            numbers = drawn[i if mixed else 0]
+            for band in range(0, len(numbers), step):
+                random.manual_seed(int(seed) + first_band + band)
+                numbers[band : band + step].normal_(0, float(level), generator=random)
+            one = numbers.to(view.device)
+            if mixed:
+                view[i] += (unit @ one.flatten(1)).view(one.shape)
+            else:
+                view[i].addcmul_(one, unit[:, None, None])
+        return drawn.to(view.device) if mixed else None
 
     def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
         if kept is None:
@@ -220,18 +229,6 @@ class RandomGaussianNoise(Filter):
 
         pairs = zip(slope.flatten(2), kept.flatten(2).mT, strict=True)
         return torch.stack([one @ numbers for one, numbers in pairs]).sum(0)
-
-    def _drawn(self, shape: Sequence[int], u: NDArray[np.float64], first_band: int) -> Tensor:
-        """(N, n, H, W) numbers; those of a band do not depend on where the n begin."""
-        import torch
-
-        numbers, random = torch.empty(tuple(shape)), torch.Generator()
-        seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(shape[-1])
-        for view, level, seed in zip(numbers, self.levels(u), seeds, strict=True):
-            for band in range(0, shape[1], step):
-                random.manual_seed(int(seed) + first_band + band)
-                view[band : band + step].normal_(0, float(level), generator=random)
-        return numbers
 
 
 def bands_of_a_seed(size: int) -> int:
