@@ -32,7 +32,7 @@ _ACROSS = _WIDTH - 2 * _MARGIN
 _TILE = 12 * _MM
 
 #: Letters that fit in a line of the note, and in all columns of the legend together.
-_NOTE_LETTERS, _LEGEND_LETTERS = 72, 48
+_NOTE_LETTERS, _LEGEND_LETTERS = 66, 48
 
 #: More specimens than this would be too small to see on paper.
 SHOWN = 600
