@@ -146,14 +146,14 @@ def test_too_few_specimens_are_one_sentence(
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
-    old = replace(before(2, -1, 7, 2), method=HDBSCAN(min_size=3), seed=5)
+    old = replace(before(2, -1, 7, 2), method=HDBSCAN(min_size=3), seed=5, space="uv")
     old.names[7] = "spotted – UV"
     write_clusters(old, tmp_path / "clusters.parquet")
     new = read_clusters(tmp_path / "clusters.parquet")
     assert new.labels.tolist() == [2, -1, 7, 2]
     assert new.labels.dtype == np.int64
     assert (new.specimens, new.names, new.colours) == (old.specimens, old.names, old.colours)
-    assert (new.method, new.seed) == (HDBSCAN(min_size=3), 5)
+    assert (new.method, new.seed, new.space) == (HDBSCAN(min_size=3), 5, "uv")
 
 
 def test_the_file_is_a_plain_table_for_other_programs(tmp_path: Path) -> None:

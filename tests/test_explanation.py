@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,15 @@ from typer.testing import CliRunner
 from napari_phenoscape.cli import app
 from napari_phenoscape.clustering import NOISE, Clusters, KMeans, read_clusters, write_clusters
 from napari_phenoscape.cube import Band
-from napari_phenoscape.embedding import Embeddings, Restored, embed
+from napari_phenoscape.embedding import (
+    Embeddings,
+    Restored,
+    embed,
+    embeddings_path,
+    read_embeddings,
+    restore,
+    write_embeddings,
+)
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.experiment import Experiment
@@ -325,6 +335,35 @@ def test_the_command_writes_what_other_programs_read(run: Path) -> None:
     assert len(pd.read_csv(run / "explanation-occlusion.csv")) == 4 * 6
     with Image.open(run / "explanation.png") as figure:
         assert figure.size[0] > 1000
+
+
+def test_specimens_that_are_no_longer_those_that_were_embedded_are_refused(run: Path) -> None:
+    embeddings = read_embeddings(embeddings_path(run))
+    clusters = read_clusters(run / "clusters.parquet")
+    rows = np.r_[0:10, 11, 10, 12 : len(clusters.labels)]
+    swapped = replace(embeddings, x=embeddings.x[rows], table=embeddings.table.iloc[rows])
+    net = result(restore(run))
+    spectra = result(specimen_spectra(net.crops))
+    with pytest.raises(CollectionError, match=r"another order.*Embed and cluster them again"):
+        explained(swapped, clusters, spectra)
+    with pytest.raises(CollectionError, match="another order"):
+        result(occlude(net, swapped, clusters.labels))
+    fewer = replace(embeddings, x=embeddings.x[1:], table=embeddings.table[1:])
+    gone = re.escape(embeddings.table["specimen"][0])
+    with pytest.raises(CollectionError, match=f"47 .* embedded, and 48 are there .*{gone}"):
+        explained(fewer, clusters, spectra)
+
+
+def test_clusters_are_explained_in_the_space_that_they_were_made_in(
+    run: Path, tmp_path: Path
+) -> None:
+    made = Path(shutil.copytree(run, tmp_path / "run"))
+    other = replace(read_embeddings(embeddings_path(run)), space="uv")
+    write_embeddings(other, embeddings_path(made, "uv"))
+    for space in ("uv", ""):
+        clusters = replace(read_clusters(run / "clusters.parquet"), space=space)
+        write_clusters(clusters, made / "clusters.parquet")
+        assert result(explain(made, occlusion=False)).space == (space or "rgb+uv")
 
 
 def test_a_run_that_was_not_clustered_says_what_to_do_first(run: Path, tmp_path: Path) -> None:

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.embedding import embedded_specimens, embeddings_path, read_embeddings
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.evaluation.floor import colour_statistics
 from napari_phenoscape.evaluation.neighbours import knn_vote
 from napari_phenoscape.evaluation.worth import Score, check_columns, over_specimens, standardised
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.training.specimens import specimens_for
 
 #: Neighbours that vote.
 VOTERS = 5
@@ -68,7 +67,8 @@ def classify(
     OptionError
         The metadata has no such column.
     CollectionError
-        Fewer than two labels are given, or specimens lack the modality.
+        Fewer than two labels are given, specimens lack the modality, or they are no longer those
+        that were embedded.
     """
     embeddings = read_embeddings(embeddings_path(run, space))
     table = embeddings.table
@@ -83,7 +83,7 @@ def classify(
         )
     level = table[groups].astype(str) if groups else None
     votes, share = knn_vote(embeddings.x, codes, VOTERS, level)
-    _, crops = yield from specimens_for(run, embeddings.source)
+    crops = yield from embedded_specimens(run, embeddings)
     plain, _ = knn_vote(standardised(colour_statistics(crops)), codes, VOTERS, level)
     found = Classification(
         table[["specimen", "filename", label]].assign(

@@ -68,6 +68,7 @@ class _Made(Option):
 
     method: AnyClustering
     seed: int
+    space: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,8 @@ class Clusters:
         Of every number that occurs in ``labels``; colours as ``#rrggbb``.
     method, seed
         What made them.
+    space
+        Whose embeddings they are of, a modality or ``joint``; empty when that was not said.
     """
 
     labels: NDArray[np.int64]
@@ -92,6 +95,7 @@ class Clusters:
     colours: dict[int, str]
     method: KMeans | HDBSCAN
     seed: int = 0
+    space: str = ""
 
 
 def cluster(
@@ -100,6 +104,7 @@ def cluster(
     method: KMeans | HDBSCAN,
     seed: int = 0,
     previous: Clusters | None = None,
+    space: str = "",
 ) -> Clusters:
     """Clusters of the embeddings, the same at every call.
 
@@ -116,6 +121,8 @@ def cluster(
         from these, matched one to one so that most specimens keep theirs (Hungarian method); a
         cluster that inherits from none gets a number and a colour that none of them has. Without
         ``previous``, numbers go by decreasing size.
+    space
+        Whose embeddings they are.
 
     Raises
     ------
@@ -131,11 +138,11 @@ def cluster(
     found = _by_size(found)
     numbers, names, colours = _inherit(found, specimens, previous)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
-    return Clusters(labels, tuple(specimens), names, colours, method, seed)
+    return Clusters(labels, tuple(specimens), names, colours, method, seed, space)
 
 
 def write_clusters(clusters: Clusters, path: Path) -> None:
-    """Write Parquet: a row per specimen, and method and seed as JSON in the schema's metadata.
+    """Write Parquet: a row per specimen, and what made them as JSON in the schema's metadata.
 
     Raises
     ------
@@ -154,7 +161,7 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
             "colour": pa.array([clusters.colours[label] for label in labels], pa.string()),
         }
     )
-    made = _Made(method=clusters.method, seed=clusters.seed)
+    made = _Made(method=clusters.method, seed=clusters.seed, space=clusters.space)
     table = table.replace_schema_metadata({"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
         pq.write_table(table, temporary)
@@ -193,6 +200,7 @@ def read_clusters(path: Path) -> Clusters:
         colours=dict(sorted(zip(labels, columns["colour"], strict=True))),
         method=made.method,
         seed=made.seed,
+        space=made.space,
     )
 
 

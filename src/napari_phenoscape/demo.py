@@ -95,7 +95,7 @@ def demo(directory: Path, *, seed: int = 0, steps: int = 120) -> Generator[Event
         morphs[name] = yield from evaluate([run], "morph", within="species")
         embeddings = list((yield from embed(run)).values())[-1]
         ids = tuple(embeddings.table["specimen"])
-        found = cluster(embeddings.x, ids, KMeans(clusters=4), seed)
+        found = cluster(embeddings.x, ids, KMeans(clusters=4), seed, space=embeddings.space)
         write_clusters(found, run / "clusters.parquet")
         note = (
             f"5-NN accuracy of species {species[name][0].scores[KNN].value:.2f}; "

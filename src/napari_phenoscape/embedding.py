@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ from napari_phenoscape.checkpoint import last_checkpoint, load_weights, read_sta
 from napari_phenoscape.collection import AnySource, Collection
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
-from napari_phenoscape.errors import CheckpointError, MissingFileError
+from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.run import read_experiment
@@ -146,6 +146,36 @@ def project(run: Path, *, untrained: bool = False) -> Generator[Event, None, Pro
     return Projections(
         *({space: z for (of, space), z in whole.items() if of == kind} for kind in ("z", "cross"))
     )
+
+
+def embedded_specimens(run: Path, embeddings: Embeddings) -> Generator[Event, None, Crops]:
+    """The specimens of some embeddings of a run, in the same order.
+
+    Raises
+    ------
+    CollectionError
+        They are no longer the same, as `check_specimens` says.
+    """
+    _, crops = yield from specimens_for(run, embeddings.source)
+    check_specimens(embeddings, crops.ids)
+    return crops
+
+
+def check_specimens(embeddings: Embeddings, ids: Sequence[str]) -> None:
+    """Refuse (N,) specimens that are not those of the embeddings, in their order.
+
+    Raises
+    ------
+    CollectionError
+        Files were added, removed or renamed since.
+    """
+    known = embeddings.table["specimen"].tolist()
+    if known != list(ids):
+        odd = next(iter({*known} ^ {*ids}), "none, but another order")
+        raise CollectionError(
+            f"{len(known)} specimens were embedded, and {len(ids)} are there now (not in both: "
+            f"{odd}). Embed and cluster them again."
+        )
 
 
 def embeddings_path(

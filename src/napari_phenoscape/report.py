@@ -12,13 +12,12 @@ from napari_phenoscape.clustering import (
     read_clusters,
     write_clusters,
 )
-from napari_phenoscape.embedding import embeddings_path, read_embeddings
+from napari_phenoscape.embedding import embedded_specimens, embeddings_path, read_embeddings
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
 from napari_phenoscape.layers.maps import false_colour, thumbnails
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
-from napari_phenoscape.training.specimens import specimens_for
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64
@@ -41,7 +40,7 @@ def cluster_run(
     path = run / "clusters.parquet"
     specimens = tuple(embeddings.table["specimen"])
     previous = read_clusters(path) if path.is_file() else None
-    found = cluster(embeddings.x, specimens, method, seed, previous)
+    found = cluster(embeddings.x, specimens, method, seed, previous, embeddings.space)
     write_clusters(found, path)
     yield Saved(path)
     panel = yield from cluster_panel(run, found, chart, space=space, untrained=untrained)
@@ -67,7 +66,7 @@ def cluster_panel(
     """
     experiment = read_experiment(run)
     embeddings = read_embeddings(embeddings_path(run, space, untrained))
-    _, crops = yield from specimens_for(run, embeddings.source)
+    crops = yield from embedded_specimens(run, embeddings)
     shown = false_colour(crops)
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"

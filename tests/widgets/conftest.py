@@ -15,6 +15,7 @@ from napari_phenoscape.encoders import Encoder
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment, Runtime, Schedule
 from napari_phenoscape.samples import write_samples
+from napari_phenoscape.training import train
 from napari_phenoscape.widgets.worker import guard_torch
 
 guard_torch()  # before any window is made
@@ -52,6 +53,20 @@ def drawer(tmp_path_factory) -> Path:
         "wavelength = {370, 460, 550, 640}\nreflectance scale factor = 1000\n"
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(specimens, tmp_path_factory) -> Path:
+    """A run of two steps; who changes it works on a copy."""
+    experiment = Experiment(
+        collection=Folder(path=specimens),
+        modalities=("rgb", "uv"),
+        image_size=32,
+        schedule=Schedule(steps=2, batch_size=8),
+        runtime=Runtime(device="cpu"),
+        runs=tmp_path_factory.mktemp("trained"),
+    )
+    return result(train(experiment))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from napari_phenoscape.clustering import HDBSCAN, KMeans, read_clusters
-from napari_phenoscape.collection import Drawer, Folder
+from napari_phenoscape.collection import Drawer
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment, Runtime, Schedule
 from napari_phenoscape.reduction import PCA, UMAP
@@ -28,20 +28,6 @@ from napari_phenoscape.widgets.session import session_of
 from napari_phenoscape.widgets.show import show
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(scope="module")
-def trained(specimens, tmp_path_factory) -> Path:
-    """Two steps of training."""
-    experiment = Experiment(
-        collection=Folder(path=specimens),
-        modalities=("rgb", "uv"),
-        image_size=32,
-        schedule=Schedule(steps=2, batch_size=8),
-        runtime=Runtime(device="cpu"),
-        runs=tmp_path_factory.mktemp("trained"),
-    )
-    return result(train(experiment))
 
 
 @pytest.fixture

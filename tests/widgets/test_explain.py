@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from qtpy.QtGui import QPalette
 
 from napari_phenoscape.clustering import NOISE, NOISE_COLOUR, KMeans
-from napari_phenoscape.collection import Folder
 from napari_phenoscape.embedding import embed
 from napari_phenoscape.evaluation.neighbours import nearest
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment, Runtime, Schedule
 from napari_phenoscape.reduction import PCA
-from napari_phenoscape.training import train
 from napari_phenoscape.widgets.clusters import ClustersDock
 from napari_phenoscape.widgets.explain import HIDING, ExplainDock
 from napari_phenoscape.widgets.grouping import Embedding, Grouping
@@ -28,17 +26,9 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture(scope="module")
-def embedded(specimens, tmp_path_factory) -> Path:
-    """Two steps of training, and the embeddings of these."""
-    experiment = Experiment(
-        collection=Folder(path=specimens),
-        modalities=("rgb", "uv"),
-        image_size=32,
-        schedule=Schedule(steps=2, batch_size=8),
-        runtime=Runtime(device="cpu"),
-        runs=tmp_path_factory.mktemp("trained"),
-    )
-    run = result(train(experiment))
+def embedded(trained, tmp_path_factory) -> Path:
+    """A run with its embeddings."""
+    run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("embedded") / "run"))
     result(embed(run))
     return run
 
@@ -130,7 +120,9 @@ def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
     ring = clusters.map.rings.points()[0].pos()
     assert (ring.x(), ring.y()) == tuple(dock.session.map.xy[chosen])
     assert numbers(dock.like) == nearest(dock.session.map.embeddings.x, chosen, 6)[0].tolist()
-    assert "#ffffff" in dock.typical.tiles[1].styleSheet()
+    ink = dock.palette().color(QPalette.ColorRole.WindowText).name()
+    framed = [ink in tile.styleSheet() for tile in dock.typical.tiles]
+    assert framed == [False, True, *[False] * (len(framed) - 2)]
 
 
 def test_what_is_selected_on_the_picture_shows_its_neighbours(viewer, dock):

@@ -22,14 +22,13 @@ Groups = Annotated[
 @command
 def explain(
     run: Run,
-    space: Space = "",
     occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
 ) -> None:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.explanation.explain import explain as verb
 
-    found = listen(verb(run, space, occlusion=occlusion, width_nm=window))
+    found = listen(verb(run, occlusion=occlusion, width_nm=window))
     out.print(_clusters_table(found))
     out.print(f"tables and figure {run / 'explanation.png'}", soft_wrap=True)
 

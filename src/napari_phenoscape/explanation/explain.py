@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.clustering import NOISE, Clusters, read_clusters
-from napari_phenoscape.embedding import Embeddings, embeddings_path, read_embeddings, restore
+from napari_phenoscape.embedding import (
+    Embeddings,
+    check_specimens,
+    embeddings_path,
+    read_embeddings,
+    restore,
+)
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.explanation.figure import explanation_figure
@@ -107,8 +113,9 @@ def explained(embeddings: Embeddings, clusters: Clusters, spectra: SpecimenSpect
     Raises
     ------
     CollectionError
-        There are fewer than two clusters, or specimens without one.
+        They are of others; there are fewer than two clusters, or specimens without one.
     """
+    check_specimens(embeddings, spectra.ids)
     labels = np.array(labels_of(embeddings.table["specimen"].tolist(), clusters), np.int64)
     numbers = sorted(set(labels.tolist()), key=noise_last)
     there = [number for number in numbers if number != NOISE]
@@ -134,7 +141,7 @@ def explained(embeddings: Embeddings, clusters: Clusters, spectra: SpecimenSpect
 
 
 def explain(
-    run: Path, space: str = "", *, occlusion: bool = True, width_nm: float = WINDOW_NM
+    run: Path, *, occlusion: bool = True, width_nm: float = WINDOW_NM
 ) -> Generator[Event, None, Explanation]:
     """Say why the clusters of a run are clusters, and write it into the run.
 
@@ -142,8 +149,6 @@ def explain(
     ----------
     run
         With embeddings, and clusters of them.
-    space
-        Whose embeddings were clustered: a modality, or the joint or only one.
     occlusion
         Also hide bands from the net, windows of about ``width_nm``; takes as long as embedding
         once per window.
@@ -155,8 +160,10 @@ def explain(
     CollectionError, CheckpointError
         See `explained` and `occlude`.
     """
-    embeddings = read_embeddings(embeddings_path(run, space))
+    embeddings = read_embeddings(embeddings_path(run))
     clusters = read_clusters(run / "clusters.parquet")
+    if clusters.space not in ("", embeddings.space):
+        embeddings = read_embeddings(embeddings_path(run, clusters.space))
     labels_of(embeddings.table["specimen"].tolist(), clusters)  # or nothing need be read
     if occlusion:
         net = yield from restore(run, embeddings.source)

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.clustering import NOISE
 from napari_phenoscape.cube import Band
-from napari_phenoscape.embedding import Embeddings, Restored, batches, whole_views
+from napari_phenoscape.embedding import (
+    Embeddings,
+    Restored,
+    batches,
+    check_specimens,
+    whole_views,
+)
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.explanation.likeness import centroids
@@ -120,6 +126,8 @@ def occlude(
     ------
     CheckpointError
         The net gives other embeddings.
+    CollectionError
+        The net has other specimens.
 
     References
     ----------
@@ -127,6 +135,7 @@ def occlude(
        there squares of a picture are hidden, here bands. https://arxiv.org/abs/1311.2901
     """
     crops, space = net.crops, embeddings.space
+    check_specimens(embeddings, crops.ids)
     positions = crops.modalities.get(space, np.arange(len(crops.bands))).tolist()
     windows = windows_of(crops.bands, positions, width_nm)
     numbers = np.unique(labels[labels != NOISE])

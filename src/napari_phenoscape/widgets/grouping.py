@@ -133,7 +133,8 @@ def group(
     yield Progress("clustering", 0, 1)
     specimens = tuple(embeddings.table["specimen"])
     if known is None or known.specimens != specimens:
-        known = cluster(embeddings.x, specimens, method, seed, known or previous)
+        before, space = known or previous, embeddings.space
+        known = cluster(embeddings.x, specimens, method, seed, before, space)
         write_clusters(known, run / "clusters.parquet")
     ground = ground or (yield from located(run, ground_of(run)))
     return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)

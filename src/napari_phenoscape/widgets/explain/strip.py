@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtGui import QIcon, QImage, QPalette, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from napari_phenoscape.widgets.dock import column_of
@@ -71,9 +71,10 @@ class Strip(QWidget):
             self._row.insertWidget(i, button)
 
     def mark(self, number: int | None) -> None:
-        """Give the specimen that is chosen a white frame."""
+        """Give the specimen that is chosen a frame in the ink of the window."""
+        ink = self.palette().color(QPalette.ColorRole.WindowText).name()
         for button in self.tiles:
-            frame = "#ffffff" if button.property("number") == number else button.property("colour")
+            frame = ink if button.property("number") == number else button.property("colour")
             button.setStyleSheet(
                 f"QToolButton {{ border: 2px solid {frame}; padding: 1px; font-size: 8pt; }}"
             )
