@@ -34,8 +34,9 @@ from napari_phenoscape.augmentations import (
     RandomThinPlateSpline,
     RandomVerticalFlip,
 )
-from napari_phenoscape.augmentations.pipeline import Augmenter, Views
+from napari_phenoscape.augmentations.pipeline import Augmenter
 from napari_phenoscape.augmentations.randomness import uniforms
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
 
 RGB = tuple(Band(name) for name in "RGB")

@@ -33,8 +33,9 @@ from napari_phenoscape.augmentations import (
 from napari_phenoscape.augmentations.filters import Filter
 from napari_phenoscape.augmentations.kornia_module import KorniaModule
 from napari_phenoscape.augmentations.photometric import Photometric
-from napari_phenoscape.augmentations.pipeline import Augmenter, Views
+from napari_phenoscape.augmentations.pipeline import Augmenter
 from napari_phenoscape.augmentations.randomness import uniforms
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import SpectralResponse
 from napari_phenoscape.encoders.response import ResponseCurves

@@ -18,7 +18,8 @@ from napari_phenoscape.augmentations import (
     RandomThinPlateSpline,
 )
 from napari_phenoscape.augmentations.geometry import Geometric
-from napari_phenoscape.augmentations.pipeline import Augmenter, Views
+from napari_phenoscape.augmentations.pipeline import Augmenter
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
 from napari_phenoscape.encoders import Encoder
 from napari_phenoscape.encoders.encoder import ModalityEncoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_phenoscape.augmentations.pipeline import Views
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
 from napari_phenoscape.layers.views import displayed_bands, view_layers, view_sheet
 

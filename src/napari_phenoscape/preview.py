@@ -19,7 +19,7 @@ from napari_phenoscape.training.build import augmenter
 from napari_phenoscape.training.specimens import specimens_of
 
 if TYPE_CHECKING:
-    from napari_phenoscape.augmentations.pipeline import Views
+    from napari_phenoscape.augmentations.views import Views
 
 #: Views on a sheet: those of four steps.
 SHEET = 8
@@ -42,7 +42,7 @@ def views_of(
     """
     import torch
 
-    from napari_phenoscape.augmentations.pipeline import Views
+    from napari_phenoscape.augmentations.views import Views
 
     make = augmenter(experiment, crops)
     number = np.array([specimen])

@@ -30,7 +30,8 @@ from napari_phenoscape.augmentations import (
     RandomVerticalFlip,
 )
 from napari_phenoscape.augmentations.geometry import Geometric
-from napari_phenoscape.augmentations.pipeline import Augmenter, Views
+from napari_phenoscape.augmentations.pipeline import Augmenter
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
 from tests.benchmarks import Comparison
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from napari_phenoscape.augmentations.photometric import Photometric
 
 if TYPE_CHECKING:
-    from napari_phenoscape.augmentations.pipeline import Views
+    from napari_phenoscape.augmentations.views import Views
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from napari_phenoscape.cube import NEAREST_NM, RGB_NM, Band, Cube
 from napari_phenoscape.spectral import COLOURS, named_bands
 
 if TYPE_CHECKING:
-    from napari_phenoscape.augmentations.pipeline import Views
+    from napari_phenoscape.augmentations.views import Views
 
 LayerData = tuple[Any, dict[str, Any], str]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
-from napari_phenoscape.augmentations.pipeline import Views
+from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.encoders.grid import Grid
 
 #: Pairs of a specimen that take part at most: of 14 × 14 tokens these are enough to learn from,
