@@ -47,7 +47,7 @@ class Drawing:
     warp
         Makes the places of the sampling.
     noisy
-        Kinds of the operations that add noise.
+        Kinds of the operations that add noise, in their order.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Drawing:
         self._filters = [op for op in operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
         self._erasing = next((o for o in operations if isinstance(o, RandomErasing)), None)
-        self.noisy = {op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)}
+        self.noisy: tuple[str, ...] = tuple(
+            op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)
+        )
         projective = any(isinstance(op, RandomPerspective) for op in operations)
         bends = any(isinstance(op, RandomThinPlateSpline) for op in operations)
         self.warp = Warp(size, projective, bends)
@@ -118,8 +120,8 @@ class Drawing:
         """
         left = slope * drawn.visible
         fill = slope.sum((0, 2, 3)) - left.sum((0, 2, 3))
-        bands, kept = len(fill), list(drawn.kept)
-        units = {op.kind: fill.new_zeros(bands, bands) for op in self._filters}
+        kept = list(drawn.kept)
+        units = {kind: fill.new_zeros(len(fill), len(fill)) for kind in self.noisy}
         for op in reversed(self._filters):
             u = drawn.draws[op.kind]
             for on, some in _active(u[:, 0] < op.p, left):
@@ -142,8 +144,7 @@ class Drawing:
         )
         if pixels is not pictures:
             (left,) = torch.autograd.grad(pixels, pictures, left)
-        noisy = (found for kind, found in units.items() if kind in self.noisy)
-        return left, fill.view(1, -1, 1, 1), *noisy
+        return left, fill.view(1, -1, 1, 1), *units.values()
 
     def lit(
         self,
