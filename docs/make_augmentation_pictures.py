@@ -21,7 +21,8 @@ from napari_phenoscape.collection import Drawer, Folder, collect
 from napari_phenoscape.cube import as_modality
 from napari_phenoscape.events import result
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.layers.views import pictures, view_layers
+from napari_phenoscape.augmentations.sheet import pictures
+from napari_phenoscape.layers.views import view_layers
 from napari_phenoscape.preview import views_of
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.spectral import COLOURS, FALSE_COLOUR

@@ -14,15 +14,9 @@ from napari_phenoscape.clustering import Clusters, KMeans
 from napari_phenoscape.cube import Band
 from napari_phenoscape.embedding import Embeddings
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.layers.maps import (
-    GROUND,
-    PAPER,
-    contact_sheet,
-    legend,
-    points_layer,
-    sheet_layer,
-    thumbnails,
-)
+from napari_phenoscape.thumbnails import GROUND, PAPER, contact_sheet, thumbnails
+from napari_phenoscape.clustering import legend
+from napari_phenoscape.layers.maps import points_layer, sheet_layer
 
 RGB = tuple(Band(name) for name in "RGB")
 

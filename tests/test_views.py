@@ -8,7 +8,8 @@ import torch
 
 from napari_phenoscape.augmentations.views import Views
 from napari_phenoscape.cube import Band
-from napari_phenoscape.layers.views import displayed_bands, view_layers, view_sheet
+from napari_phenoscape.augmentations.sheet import displayed_bands, view_sheet
+from napari_phenoscape.layers.views import view_layers
 
 RGB = tuple(Band(name) for name in "RGB")
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.atomic import atomic
-from napari_phenoscape.errors import MissingFileError, OptionError, RunError
+from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, RunError
 from napari_phenoscape.option import Option
 from napari_phenoscape.reduction import principal_components, unit_length
 
@@ -286,3 +286,36 @@ def _heirs(
         for row, column in zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
         if overlap[row, column] > 0
     }
+
+
+def labels_of(specimens: Sequence[str], clusters: Clusters) -> list[int]:
+    """Cluster number of each of these specimens.
+
+    Raises
+    ------
+    CollectionError
+        One of them was not clustered.
+    """
+    numbers = dict(zip(clusters.specimens, clusters.labels.tolist(), strict=True))
+    missing = [specimen for specimen in specimens if specimen not in numbers]
+    if missing:
+        raise CollectionError(
+            f"{len(missing)} of {len(specimens)} specimens have no cluster, '{missing[0]}' first; "
+            "cluster these embeddings again."
+        )
+    return [numbers[specimen] for specimen in specimens]
+
+
+def legend(clusters: Clusters) -> list[tuple[str, str, int]]:
+    """Name, colour and number of specimens of each cluster, by cluster number, noise last."""
+    numbers, counts = np.unique(clusters.labels, return_counts=True)
+    sizes = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    return [
+        (clusters.names[number], clusters.colours[number], sizes[number])
+        for number in sorted(sizes, key=noise_last)
+    ]
+
+
+def noise_last(label: int) -> tuple[bool, int]:
+    """Sorts cluster numbers."""
+    return label == NOISE, label

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from napari_phenoscape.atomic import atomic
 from napari_phenoscape.clustering import Clusters
 from napari_phenoscape.cube import REGION_ENDS_NM
-from napari_phenoscape.layers.maps import ContactSheet, contact_sheet, legend
+from napari_phenoscape.thumbnails import ContactSheet, contact_sheet
+from napari_phenoscape.clustering import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

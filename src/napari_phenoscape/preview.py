@@ -12,7 +12,7 @@ from napari_phenoscape.augmentations import operations
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.layers.views import pictures, view_sheet
+from napari_phenoscape.augmentations.sheet import pictures, view_sheet
 from napari_phenoscape.spectral import COLOURS
 from napari_phenoscape.store import Crops
 from napari_phenoscape.training.build import augmenter

@@ -15,7 +15,7 @@ from napari_phenoscape.clustering import (
 from napari_phenoscape.embedding import embedded_specimens, embeddings_path, read_embeddings
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.figures import Panel, cluster_figure
-from napari_phenoscape.layers.maps import false_colour, thumbnails
+from napari_phenoscape.thumbnails import false_colour, thumbnails
 from napari_phenoscape.reduction import PCA, AnyReduction, reduce
 from napari_phenoscape.run import read_experiment
 

@@ -30,7 +30,7 @@ from napari_phenoscape.explanation.spectra import (
     hedges_g,
     specimen_spectra,
 )
-from napari_phenoscape.layers.maps import labels_of, noise_last
+from napari_phenoscape.clustering import labels_of, noise_last
 from napari_phenoscape.reduction import unit_length
 from napari_phenoscape.spectra import Spectrum, write_spectra
 from napari_phenoscape.training.specimens import specimens_for

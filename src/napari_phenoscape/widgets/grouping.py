@@ -27,7 +27,7 @@ from napari_phenoscape.embedding import (
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
-from napari_phenoscape.layers.maps import labels_of
+from napari_phenoscape.clustering import labels_of
 from napari_phenoscape.option import Option
 from napari_phenoscape.reduction import PCA, UMAP, AnyReduction, reduce
 from napari_phenoscape.run import EXPERIMENT, read_experiment

@@ -14,13 +14,9 @@ from napari_phenoscape.clustering import Clusters
 from napari_phenoscape.collection import Drawer, collect
 from napari_phenoscape.embedding import Embeddings
 from napari_phenoscape.events import Event
-from napari_phenoscape.layers.maps import (
-    contact_sheet,
-    labels_of,
-    points_layer,
-    sheet_layer,
-    thumbnails,
-)
+from napari_phenoscape.thumbnails import contact_sheet, thumbnails
+from napari_phenoscape.clustering import labels_of
+from napari_phenoscape.layers.maps import points_layer, sheet_layer
 from napari_phenoscape.run import read_experiment
 from napari_phenoscape.training.specimens import crops_of
 from napari_phenoscape.widgets.commands import add_cube

@@ -13,7 +13,8 @@ from napari_phenoscape.augmentations import operations, warnings
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event
 from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.layers.views import pictures, view_layers
+from napari_phenoscape.augmentations.sheet import pictures
+from napari_phenoscape.layers.views import view_layers
 from napari_phenoscape.preview import SHEET, views_of, with_only
 from napari_phenoscape.store import Crops
 from napari_phenoscape.widgets.dock import Dock, row, short_combo

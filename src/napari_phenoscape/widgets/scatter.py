@@ -13,7 +13,7 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_phenoscape.clustering import NOISE, Clusters
-from napari_phenoscape.layers.maps import legend
+from napari_phenoscape.clustering import legend
 from napari_phenoscape.widgets.dock import Plot
 
 

@@ -16,7 +16,7 @@ from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.explanation.explain import Explanation, explained, write_explanation
 from napari_phenoscape.explanation.occlusion import WINDOW_NM, occlude
 from napari_phenoscape.explanation.spectra import SpecimenSpectra, specimen_spectra
-from napari_phenoscape.layers.maps import false_colour, thumbnails
+from napari_phenoscape.thumbnails import false_colour, thumbnails
 from napari_phenoscape.option import Option
 from napari_phenoscape.training.specimens import specimens_for
 from napari_phenoscape.widgets.overlay import THUMBNAIL
