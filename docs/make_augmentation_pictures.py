@@ -16,18 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_phenoscape.augmentations import AnyAugmentation, Operation, RandomBandShift
-from napari_phenoscape.collection import Drawer, Folder, collect
-from napari_phenoscape.cube import as_modality
+from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.augmentations.sheet import pictures
-from napari_phenoscape.layers.views import view_layers
-from napari_phenoscape.preview import views_of
+from napari_phenoscape.layers import view_layers
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.spectral import COLOURS, FALSE_COLOUR
-from napari_phenoscape.store import Crops, prepare
-from napari_phenoscape.training.specimens import canvas_size
+from napari_phenoscape.specimens import Crops, Drawer, Folder, collect, prepare
+from napari_phenoscape.spectra import COLOURS, FALSE_COLOUR
+from napari_phenoscape.training import Experiment, views_of
+from napari_phenoscape.training._specimens import canvas_size
+from napari_phenoscape.views import AnyAugmentation, Operation, RandomBandShift, pictures
 
 IMAGES = Path(__file__).parent / "images"
 

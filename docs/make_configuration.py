@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from napari_phenoscape.augmentations import PRESETS
-from napari_phenoscape.clustering import AnyClustering
-from napari_phenoscape.collection import Folder
-from napari_phenoscape.experiment import Experiment
+from napari_phenoscape.embeddings import AnyClustering, AnyReduction
 from napari_phenoscape.option import Option
-from napari_phenoscape.reduction import AnyReduction
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import Experiment
+from napari_phenoscape.views import PRESETS
 
 PAGE = Path(__file__).with_name("configuration.md")
 

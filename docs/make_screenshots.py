@@ -16,22 +16,24 @@ import numpy as np
 from PIL import Image
 from qtpy.QtTest import QTest
 
-from napari_phenoscape.collection import Drawer, Folder, Specimen
 from napari_phenoscape.events import Step, result
-from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.samples import write_samples
+from napari_phenoscape.specimens import Drawer, Folder, Specimen
 from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
-from napari_phenoscape.widgets.clusters import ClustersDock
-from napari_phenoscape.widgets.commands import add_cube
-from napari_phenoscape.widgets.dock import Dock
-from napari_phenoscape.widgets.explain import ExplainDock
-from napari_phenoscape.widgets.form.fold import Fold
-from napari_phenoscape.widgets.preview import PreviewDock
-from napari_phenoscape.widgets.session import Session, session_of
-from napari_phenoscape.widgets.specimens import SpecimensDock
-from napari_phenoscape.widgets.spectrum import SpectrumDock
-from napari_phenoscape.widgets.training import TrainDock
-from napari_phenoscape.widgets.worker import guard_torch
+from napari_phenoscape.training import Experiment, Schedule
+from napari_phenoscape.widgets import (
+    ClustersDock,
+    ExplainDock,
+    Fold,
+    PreviewDock,
+    SpecimensDock,
+    SpectrumDock,
+    TrainDock,
+)
+from napari_phenoscape.widgets._commands import add_cube
+from napari_phenoscape.widgets._dock import Dock
+from napari_phenoscape.widgets._session import Session, session_of
+from napari_phenoscape.widgets._worker import guard_torch
 
 IMAGES = Path(__file__).parent / "images"
 

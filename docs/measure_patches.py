@@ -34,19 +34,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import normalize
 
-from napari_phenoscape.augmentations.pipeline import Augmenter
-from napari_phenoscape.checkpoint import last_checkpoint, load_weights
-from napari_phenoscape.collection import Collection
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.losses.patches import _cells
-from napari_phenoscape.model import SimCLR
+from napari_phenoscape.losses._patches import _cells
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.store import Crops
-from napari_phenoscape.training import train
-from napari_phenoscape.training.build import build_model
-from napari_phenoscape.training.specimens import specimens_of
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import Collection, Crops
+from napari_phenoscape.training import (
+    Experiment,
+    SimCLR,
+    build_model,
+    last_checkpoint,
+    load_weights,
+    specimens_of,
+    train,
+)
+from napari_phenoscape.views import Augmenter
 
 #: Pixels of a view, in which eyespots are about 16 wide.
 SIZE, BACKBONE, SPECIMENS, BATCH = 160, "shufflenet_v2_x0_5", 96, 32

@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from napari_phenoscape.augmentations import PresetName
-from napari_phenoscape.evaluation.worth import KNN, Worth, evaluate
+from napari_phenoscape.analysis import KNN, Worth, evaluate
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.training import train
+from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.views import PresetName
 
 MEASURES = (KNN, "linear probe accuracy")
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_phenoscape.atomic import atomic
+from napari_phenoscape._atomic import atomic
 from napari_phenoscape.errors import CheckpointError, RunError
 
 

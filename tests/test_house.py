@@ -24,35 +24,38 @@ import pytest
 import typer
 import yaml
 
-import napari_phenoscape
-from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.option import Option
+from napari_phenoscape.training import Experiment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "napari_phenoscape"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-#: Lowest first. A module may import from its own floor (in no circle) and from those below.
-FLOORS = (
-    {"errors", "option", "cube", "events", "atomic"},
-    {
-        "io", "spectral", "derived", "processing", "vision", "augmentations", "encoders",
-        "losses", "ranks", "optimizers", "reduction", "clustering",
-    },
-    {"collection", "store", "experiment", "model"},
-    {
-        "run", "checkpoint", "runtime", "launch", "slurm", "training", "preview", "embedding",
-        "export", "evaluation", "figures", "report", "layers", "samples", "convert", "spectra",
-        "picture", "explanation", "classification", "retrieval",
-    },
-    {"cli", "demo", "widgets"},
+#: The stages of the data's way, in order; then what shows them. An import points to an earlier
+#: folder, or to the words, which import each other only.
+FOLDERS = (
+    "cubes",
+    "spectra",
+    "specimens",
+    "views",
+    "nets",
+    "losses",
+    "training",
+    "embeddings",
+    "analysis",
+    "samples",
+    "layers",
+    "cli",
+    "widgets",
 )
+WORDS = {"errors", "option", "events", "_atomic", "_distributed"}
+DOORS = {"cli", "widgets"}
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}
 HEAVY = {"torch", "torchvision", "kornia", "sklearn", "umap", "lightning_fabric"}
 
 
-def _room(module: str) -> str:
-    """The room of e.g. ``napari_phenoscape.io.envi``: ``io``; of the package itself: nothing."""
+def _folder(module: str) -> str:
+    """The folder or word of e.g. ``napari_phenoscape.cubes._cube``: ``cubes``; of the top: ""."""
     return module.partition(".")[2].partition(".")[0]
 
 
@@ -65,14 +68,28 @@ def _modules() -> dict[str, Path]:
 
 
 MODULES = _modules()
+CORE = [module for module in MODULES if _folder(module) not in {"", *DOORS}]
 
 
-def _is_type_checking(node: ast.If) -> bool:
-    return ast.unparse(node.test) == "TYPE_CHECKING"
+def _faces() -> dict[str, dict[str, str]]:
+    """What each ``__init__.pyi`` makes public: name to the module that holds it."""
+    faces = {}
+    for stub in PACKAGE.rglob("__init__.pyi"):
+        package = ".".join(stub.parent.relative_to(PACKAGE.parent).parts)
+        faces[package] = {
+            alias.asname or alias.name: f"{package}.{node.module}"
+            for node in ast.parse(stub.read_text("utf-8")).body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+    return faces
+
+
+FACES = _faces()
 
 
 def _imports(module: str, *, only_when_run: bool = False) -> Iterator[str]:
-    """Modules that a module imports, anywhere in it, or but for ``if TYPE_CHECKING``."""
+    """What a module imports, anywhere in it, or but for ``if TYPE_CHECKING``; as written."""
     waiting: list[ast.AST] = [ast.parse(MODULES[module].read_text("utf-8"))]
     while waiting:
         node = waiting.pop()
@@ -80,64 +97,102 @@ def _imports(module: str, *, only_when_run: bool = False) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively, line {node.lineno}"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif only_when_run and isinstance(node, ast.If) and _is_type_checking(node):
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)
 
 
-def _floor(room: str) -> int:
-    return next(floor for floor, rooms in enumerate(FLOORS) if room in rooms)
+def _is_type_checking(node: ast.If) -> bool:
+    return ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def test_every_room_has_a_floor():
-    assert {_room(module) for module in MODULES} - {""} == set().union(*FLOORS)
+def _home(imported: str) -> str:
+    """The module of ours that an import comes from, through the faces; "" of somebody else's."""
+    if not imported.startswith("napari_phenoscape"):
+        return ""
+    if imported in MODULES:
+        return imported
+    package, _, name = imported.rpartition(".")
+    if name in FACES.get(package, ()):
+        return _home(f"{FACES[package][name]}.{name}")
+    assert package in MODULES, f"{imported} is not in the face of any folder"
+    return package
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if _room(m)])
-def test_imports_point_down(module):
-    mine = _floor(_room(module))
-    above = {
-        other
-        for other in _imports(module)
-        if other.startswith("napari_phenoscape.") and _floor(_room(other)) > mine
+def test_every_module_has_a_place():
+    at_the_top = {_folder(module) for module in MODULES} - {""}
+    assert at_the_top == {*FOLDERS, *WORDS}
+
+
+def test_the_top_level_can_be_held_in_the_head():
+    public = {_folder(module) for module in MODULES if not _folder(module).startswith("_")} - {""}
+    assert len(public) <= 16
+
+
+def test_no_module_is_longer_than_400_lines():
+    lines = {module: path.read_text("utf-8").count("\n") for module, path in MODULES.items()}
+    assert {module: count for module, count in lines.items() if count > 400} == {}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if _folder(m)])
+def test_imports_point_to_earlier_folders_and_through_their_faces(module):
+    mine = _folder(module)
+    for imported in _imports(module):
+        home = _home(imported)
+        other = _folder(home)
+        if not home or other == mine or other in WORDS:
+            continue
+        assert mine not in WORDS, f"a word imports {imported}"
+        if mine in DOORS and other in DOORS:
+            raise AssertionError(f"one door opens the other: {imported}")
+        if other:
+            assert FOLDERS.index(other) < FOLDERS.index(mine), f"{imported} is later"
+            assert not imported.removeprefix("napari_phenoscape.").partition(".")[2].count("._")
+            assert imported.count(".") == 2, f"{imported} is private to '{other}'"
+
+
+def test_modules_import_each_other_in_no_circle():
+    graph = {
+        module: {_home(imported) for imported in _imports(module)} - {"", module}
+        for module in MODULES
     }
-    assert not above
-
-
-def test_rooms_import_each_other_in_no_circle():
-    graph: dict[str, set[str]] = {_room(module): set() for module in MODULES if _room(module)}
-    for module in MODULES:
-        if _room(module):
-            others = _imports(module, only_when_run=True)
-            graph[_room(module)] |= {_room(o) for o in others if o in MODULES} - {_room(module)}
     assert set(TopologicalSorter(graph).static_order()) == set(graph)
+
+
+def test_all_but_the_faces_and_the_words_is_private():
+    stray = [
+        module
+        for module, path in MODULES.items()
+        if path.name != "__init__.py"
+        and not module.rpartition(".")[2].startswith("_")
+        and _folder(module) not in WORDS
+    ]
+    assert not stray
+
+
+def test_faces_hold_what_they_promise():
+    for package in FACES:
+        face = importlib.import_module(package)
+        assert set(face.__all__) == set(FACES[package])
+        for name in face.__all__:
+            assert getattr(face, name) is not None
 
 
 def test_only_widgets_know_the_window():
     outside = {
         module: sorted({other.partition(".")[0] for other in _imports(module)} & GUI)
         for module in MODULES
-        if _room(module) != "widgets"
+        if _folder(module) != "widgets"
     }
     # the reader hook tells napari what is wrong with a file through napari's own notification
     assert {module: names for module, names in outside.items() if names} == {
-        "napari_phenoscape.layers.cubes": ["napari"]
+        "napari_phenoscape.layers._cubes": ["napari"]
     }
-    assert "napari.utils.notifications" in set(_imports("napari_phenoscape.layers.cubes"))
-
-
-def test_nothing_imports_widgets():
-    guests = {
-        module
-        for module in MODULES
-        if _room(module) != "widgets"
-        and any(_room(other) == "widgets" for other in _imports(module) if other in MODULES)
-    }
-    assert not guests
+    assert "napari.utils.notifications.show_error" in set(
+        _imports("napari_phenoscape.layers._cubes")
+    )
 
 
 def test_every_library_that_is_imported_is_required():
@@ -159,7 +214,16 @@ def _canonical(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
-@pytest.mark.parametrize("module", ["", ".io", ".collection", ".experiment", ".layers"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "",
+        ".cubes._open",
+        ".specimens.collection._collect",
+        ".training._experiment",
+        ".layers._cubes",
+    ],
+)
 def test_import_brings_neither_torch_nor_a_window(module):
     code = f"import sys, napari_phenoscape{module}; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -167,23 +231,6 @@ def test_import_brings_neither_torch_nor_a_window(module):
     loaded = {name.partition(".")[0] for name in process.stdout.split()}
     assert "napari_phenoscape" in loaded
     assert not loaded & (GUI | HEAVY)
-
-
-def test_verbs_of_the_package_are_those_its_types_promise():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
-    promised = {
-        alias.asname: node.module
-        for branch in tree.body
-        if isinstance(branch, ast.If)
-        for node in branch.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    given = {name: getattr(napari_phenoscape, name).__module__ for name in promised}
-    assert {name: _room(module) for name, module in given.items()} == {
-        name: _room(module) for name, module in promised.items()
-    }
-    assert set(promised) <= set(dir(napari_phenoscape))
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +249,7 @@ def configuration() -> ModuleType:
 def options(configuration) -> list[type[Option]]:
     """Every option of the package that a file can hold; a form of a dock may group some of them."""
     for info in pkgutil.walk_packages([str(PACKAGE)], "napari_phenoscape."):
-        if _room(info.name) != "widgets":
+        if _folder(info.name) != "widgets":
             importlib.import_module(info.name)
 
     def leaves(option: type[Option]) -> Iterator[type[Option]]:
@@ -216,7 +263,7 @@ def options(configuration) -> list[type[Option]]:
         option
         for option in leaves(Option)
         if option.__module__ in MODULES
-        and _room(option.__module__) != "widgets"
+        and _folder(option.__module__) != "widgets"
         and not option.__name__.startswith("_")
     ]
 
@@ -365,7 +412,10 @@ def tracked() -> list[Path]:
         pytest.skip("not a git clone, or no git: what belongs to the project cannot be told")
     listed = subprocess.run(
         ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     return [Path(name) for name in listed.split("\0") if name]
 

@@ -10,17 +10,21 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_phenoscape.clustering import KMeans, cluster
-from napari_phenoscape.demo import demo
-from napari_phenoscape.embedding import embed, embeddings_path, project, read_embeddings
-from napari_phenoscape.evaluation.neighbours import matched
-from napari_phenoscape.evaluation.partition import adjusted_rand
-from napari_phenoscape.evaluation.worth import RAND
+from napari_phenoscape.analysis import RAND
+from napari_phenoscape.analysis.evaluation._neighbours import matched
+from napari_phenoscape.analysis.evaluation._partition import adjusted_rand
+from napari_phenoscape.embeddings import (
+    KMeans,
+    cluster,
+    embed,
+    embeddings_path,
+    project,
+    read_embeddings,
+)
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.training import train
+from napari_phenoscape.samples import demo, write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.training import Experiment, train
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from napari_phenoscape.augmentations import (
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.views import (
+    Augmenter,
     ColorJitter,
     Operation,
     RandomErasing,
@@ -28,11 +30,9 @@ from napari_phenoscape.augmentations import (
     RandomSharpness,
     RandomThinPlateSpline,
     RandomVerticalFlip,
+    Views,
 )
-from napari_phenoscape.augmentations.geometry import Geometric
-from napari_phenoscape.augmentations.pipeline import Augmenter
-from napari_phenoscape.augmentations.views import Views
-from napari_phenoscape.cube import Band
+from napari_phenoscape.views._geometry import Geometric
 from tests.benchmarks import Comparison
 
 SIZE = 96

@@ -19,9 +19,9 @@ import napari
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_phenoscape.widgets.commands import add_cube
-from napari_phenoscape.widgets.spectrum import SpectrumDock
-from napari_phenoscape.widgets.worker import guard_torch
+from napari_phenoscape.widgets import SpectrumDock
+from napari_phenoscape.widgets._commands import add_cube
+from napari_phenoscape.widgets._worker import guard_torch
 from tests.benchmarks import Figure
 from tests.benchmarks.bench_io import C, write_cube
 

@@ -22,8 +22,8 @@ import rasterio
 import spectral
 from rasterio.windows import Window
 
-from napari_phenoscape.io import open_cube
-from napari_phenoscape.spectral import composite, rgb_bands
+from napari_phenoscape.cubes import open_cube
+from napari_phenoscape.spectra import composite, rgb_bands
 from tests.benchmarks import Comparison, Figure
 
 C, H, W = 408, 1000, 1300

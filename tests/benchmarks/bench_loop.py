@@ -14,13 +14,11 @@ from pathlib import Path
 import torch
 
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples.experiments import RGB
-from napari_phenoscape.training.build import augmenter, build_model
-from napari_phenoscape.training.recipe import batch_of_step
-from napari_phenoscape.training.specimens import specimens_of
+from napari_phenoscape.samples._experiments import RGB
+from napari_phenoscape.training import Experiment, augmenter, build_model, specimens_of
+from napari_phenoscape.training._recipe import batch_of_step
 from tests.benchmarks import Comparison
 from tests.benchmarks.bench_train import STEPS, our_steps
 

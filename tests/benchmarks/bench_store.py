@@ -18,12 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples.experiments import RGB_UV
-from napari_phenoscape.store import Preparation
-from napari_phenoscape.store.mapped import OnDisk
-from napari_phenoscape.training.specimens import specimens_of
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import Preparation
+from napari_phenoscape.specimens.crops._mapped import OnDisk
+from napari_phenoscape.training import Experiment, specimens_of
 from tests.benchmarks import Comparison
 from tests.benchmarks.bench_train import STEPS, our_steps
 

@@ -35,11 +35,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18
 
 from napari_phenoscape.events import Step, result
-from napari_phenoscape.experiment import Experiment
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples.experiments import DRAWER, RGB
-from napari_phenoscape.training import train
-from napari_phenoscape.training.specimens import specimens_of
+from napari_phenoscape.samples._experiments import DRAWER, RGB
+from napari_phenoscape.training import Experiment, specimens_of, train
 from tests.benchmarks import Comparison
 
 SIZE = 96

@@ -28,17 +28,14 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import functional
 
-from napari_phenoscape.augmentations.pipeline import Augmenter
-from napari_phenoscape.collection import Collection
-from napari_phenoscape.embedding import embed
-from napari_phenoscape.evaluation.floor import colour_statistics
-from napari_phenoscape.evaluation.neighbours import knn_correct
+from napari_phenoscape.analysis.evaluation._floor import colour_statistics
+from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
+from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment, Schedule
-from napari_phenoscape.store import Crops
-from napari_phenoscape.training import train
-from napari_phenoscape.training.recipe import learning_rate
-from napari_phenoscape.training.specimens import specimens_of
+from napari_phenoscape.specimens import Collection, Crops
+from napari_phenoscape.training import Experiment, Schedule, specimens_of, train
+from napari_phenoscape.training._recipe import learning_rate
+from napari_phenoscape.views import Augmenter
 from tests.benchmarks.bench_train import Images, Theirs
 
 

@@ -21,7 +21,7 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     """Try inputs for so long, beginning with valid files; ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["napari_phenoscape.io", "tifffile"]):
+    with atheris.instrument_imports(include=["napari_phenoscape.cubes._open", "tifffile"]):
         from tests.fuzz.attempts import attempt, seeds
 
     warnings.simplefilter("ignore")

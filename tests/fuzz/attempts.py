@@ -18,8 +18,8 @@ import tifffile
 import zarr
 from PIL import Image
 
+from napari_phenoscape.cubes import doubts, open_cube, recognise
 from napari_phenoscape.errors import PhenoscapeError
-from napari_phenoscape.io import doubts, open_cube, recognise
 
 #: Bytes that an attempt on a file of some kilobytes may take at once.
 MOST_MEMORY = 64 << 20

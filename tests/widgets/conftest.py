@@ -10,13 +10,13 @@ import pytest
 from napari.settings import get_settings
 from qtpy.QtWidgets import QWidget
 
-from napari_phenoscape.collection import Folder
-from napari_phenoscape.encoders import Encoder
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment, Runtime, Schedule
+from napari_phenoscape.nets import Encoder
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.training import train
-from napari_phenoscape.widgets.worker import guard_torch
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import Experiment, Schedule, train
+from napari_phenoscape.training._experiment import Runtime
+from napari_phenoscape.widgets._worker import guard_torch
 
 guard_torch()  # before any window is made
 

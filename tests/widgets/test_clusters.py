@@ -10,22 +10,17 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_phenoscape.clustering import HDBSCAN, KMeans, read_clusters
-from napari_phenoscape.collection import Drawer
+from napari_phenoscape.embeddings import HDBSCAN, PCA, UMAP, KMeans, read_clusters
 from napari_phenoscape.events import result
-from napari_phenoscape.experiment import Experiment, Runtime, Schedule
-from napari_phenoscape.reduction import PCA, UMAP
-from napari_phenoscape.training import train
-from napari_phenoscape.widgets.clusters import (
-    CLUSTERING,
-    EMBEDDING,
-    MAPPING,
-    ClustersDock,
-)
-from napari_phenoscape.widgets.grouping import Embedding, Grouping
-from napari_phenoscape.widgets.place import ours
-from napari_phenoscape.widgets.session import session_of
-from napari_phenoscape.widgets.show import show
+from napari_phenoscape.specimens import Drawer
+from napari_phenoscape.training import Experiment, Schedule, train
+from napari_phenoscape.training._experiment import Runtime
+from napari_phenoscape.widgets import ClustersDock
+from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING
+from napari_phenoscape.widgets._grouping import Embedding, Grouping
+from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets._session import session_of
+from napari_phenoscape.widgets._show import show
 
 pytestmark = pytest.mark.gui
 

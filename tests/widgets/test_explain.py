@@ -12,15 +12,14 @@ import pandas as pd
 import pytest
 from qtpy.QtGui import QPalette
 
-from napari_phenoscape.clustering import NOISE, NOISE_COLOUR, KMeans
-from napari_phenoscape.embedding import embed
-from napari_phenoscape.evaluation.neighbours import nearest
+from napari_phenoscape.analysis import nearest
+from napari_phenoscape.embeddings import NOISE, PCA, KMeans, embed
+from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.events import result
-from napari_phenoscape.reduction import PCA
-from napari_phenoscape.widgets.clusters import ClustersDock
-from napari_phenoscape.widgets.explain import HIDING, ExplainDock
-from napari_phenoscape.widgets.grouping import Embedding, Grouping
-from napari_phenoscape.widgets.place import ours
+from napari_phenoscape.widgets import ClustersDock, ExplainDock
+from napari_phenoscape.widgets._grouping import Embedding, Grouping
+from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets.explain._dock import HIDING
 
 pytestmark = pytest.mark.gui
 

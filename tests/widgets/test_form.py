@@ -7,14 +7,14 @@ import pytest
 from pydantic import Field
 from qtpy.QtWidgets import QLabel
 
-from napari_phenoscape.augmentations import PRESETS, RandomErasing, RandomHorizontalFlip
-from napari_phenoscape.collection import Drawer, Folder
-from napari_phenoscape.cube import Modality
+from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.experiment import Experiment, Schedule
 from napari_phenoscape.option import Option
-from napari_phenoscape.widgets.form import Form, note
-from napari_phenoscape.widgets.form.variants import OWN
+from napari_phenoscape.specimens import Drawer, Folder
+from napari_phenoscape.training import Experiment, Schedule
+from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
+from napari_phenoscape.widgets import Form, note
+from napari_phenoscape.widgets.form._variants import OWN
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_phenoscape.augmentations import PRESETS, RandomHorizontalFlip
-from napari_phenoscape.collection import collect
-from napari_phenoscape.cube import as_modality
+from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.events import result
-from napari_phenoscape.preview import views_of
-from napari_phenoscape.store import prepare
-from napari_phenoscape.training.specimens import canvas_size
-from napari_phenoscape.widgets.place import ours
-from napari_phenoscape.widgets.preview import ALL, WORKING, PreviewDock
-from napari_phenoscape.widgets.session import session_of
+from napari_phenoscape.specimens import collect, prepare
+from napari_phenoscape.training import views_of
+from napari_phenoscape.training._specimens import canvas_size
+from napari_phenoscape.views import PRESETS, RandomHorizontalFlip
+from napari_phenoscape.widgets import PreviewDock
+from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets._preview import ALL, WORKING
+from napari_phenoscape.widgets._session import session_of
 
 pytestmark = pytest.mark.gui
 

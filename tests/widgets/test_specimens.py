@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_phenoscape.collection import Drawer, Folder, collect
+from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.events import result
-from napari_phenoscape.io import Interpretation
-from napari_phenoscape.widgets.commands import add_cube
-from napari_phenoscape.widgets.specimens import SpecimensDock
+from napari_phenoscape.specimens import Drawer, Folder, collect
+from napari_phenoscape.widgets import SpecimensDock
+from napari_phenoscape.widgets._commands import add_cube
 
 pytestmark = pytest.mark.gui
 

@@ -14,17 +14,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_phenoscape.cube import Band, Cube
+from napari_phenoscape.cubes import Band, Cube, open_cube, write_cube
 from napari_phenoscape.events import result
-from napari_phenoscape.io import open_cube
-from napari_phenoscape.io.write import write_cube
-from napari_phenoscape.layers.cubes import cube_layers
+from napari_phenoscape.layers import cube_layers
 from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
-from napari_phenoscape.widgets.commands import add_cube
-from napari_phenoscape.widgets.place import ours
-from napari_phenoscape.widgets.spectrum import SpectrumDock
-from napari_phenoscape.widgets.spectrum.composite import picture_of
-from napari_phenoscape.widgets.spectrum.kept import REGION
+from napari_phenoscape.widgets import SpectrumDock
+from napari_phenoscape.widgets._commands import add_cube
+from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets.spectrum._composite import picture_of
+from napari_phenoscape.widgets.spectrum._kept import REGION
 
 pytestmark = pytest.mark.gui
 

@@ -8,14 +8,13 @@ import pytest
 from qtpy.QtCore import QThreadPool, QTimer
 
 import napari_phenoscape.training
-from napari_phenoscape.checkpoint import checkpoints, read_state
-from napari_phenoscape.collection import collect
 from napari_phenoscape.events import Finished, Started, Step, result
-from napari_phenoscape.experiment import Experiment
-from napari_phenoscape.run import read_events
-from napari_phenoscape.training.recipe import learning_rate
-from napari_phenoscape.widgets.session import session_of
-from napari_phenoscape.widgets.training import TrainDock
+from napari_phenoscape.specimens import collect
+from napari_phenoscape.training import Experiment, read_events, read_state
+from napari_phenoscape.training._checkpoint import checkpoints
+from napari_phenoscape.training._recipe import learning_rate
+from napari_phenoscape.widgets import TrainDock
+from napari_phenoscape.widgets._session import session_of
 
 pytestmark = pytest.mark.gui
 

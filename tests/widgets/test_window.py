@@ -14,8 +14,8 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.widgets.commands import open_spectral_cube, open_spectral_folder
-from napari_phenoscape.widgets.dock import frame_of
+from napari_phenoscape.widgets import open_spectral_cube, open_spectral_folder
+from napari_phenoscape.widgets._dock import frame_of
 
 pytestmark = pytest.mark.gui
 

@@ -6,7 +6,7 @@ import pytest
 
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Failed, Finished, Saved, Step
-from napari_phenoscape.widgets.worker import Task, relay
+from napari_phenoscape.widgets._worker import Task, relay
 
 
 def step(number: int) -> Step:

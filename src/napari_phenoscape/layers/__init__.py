@@ -1,1 +1,5 @@
-"""Pure conversions to napari's LayerData tuples: cubes, views, maps."""
+"""Layers: what napari asks for, and gets as LayerData."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

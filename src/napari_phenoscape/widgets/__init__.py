@@ -1,1 +1,5 @@
-"""The docks: each reads a form into an Option, calls one verb, and hands layers to the viewer."""
+"""Widgets: the docks, and nothing that a script would miss."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

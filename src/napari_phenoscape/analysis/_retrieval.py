@@ -1,0 +1,65 @@
+"""Retrieval: the specimens that are most like one of them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from napari_phenoscape.analysis.evaluation._neighbours import nearest
+from napari_phenoscape.analysis.evaluation._worth import check_columns
+from napari_phenoscape.embeddings import embeddings_path, read_embeddings
+from napari_phenoscape.errors import CollectionError
+
+
+def neighbours_of(
+    run: Path, specimen: str, k: int = 10, *, space: str = "", groups: str = ""
+) -> pd.DataFrame:
+    """The k specimens of a run most like one of them, the most similar first.
+
+    Parameters
+    ----------
+    run
+        With embeddings.
+    specimen
+        Its id, or its file name where that is the only specimen of the file.
+    space
+        Whose embeddings: a modality, or the joint or only one.
+    groups
+        Those of its own level of this column, e.g. photographs of one individual, are left out.
+
+    Returns
+    -------
+    ``similarity`` (cosine), then the table of the embeddings.
+
+    Raises
+    ------
+    OptionError
+        The metadata has no such column.
+    CollectionError
+        There is no such specimen, or specimens lack the modality.
+    """
+    embeddings = read_embeddings(embeddings_path(run, space))
+    table = embeddings.table
+    check_columns(run, table, (groups,))
+    row = _row_of(table, specimen)
+    level = table[groups].astype(str) if groups else None
+    rows, similarity = nearest(embeddings.x, row, k, level)
+    found = table.iloc[rows].reset_index(drop=True)
+    found.insert(0, "similarity", similarity)
+    return found
+
+
+def _row_of(table: pd.DataFrame, specimen: str) -> int:
+    for column in ("specimen", "filename"):
+        rows = np.flatnonzero(table[column] == specimen)
+        if len(rows) == 1:
+            return int(rows[0])
+    ids = table["specimen"].tolist()
+    close = get_close_matches(specimen, ids, 3, 0.3) or ids[:3]
+    raise CollectionError(
+        f"There is no specimen '{specimen}' among {len(ids)}; name one as the table of the "
+        f"embeddings does, e.g. {', '.join(close)}."
+    )

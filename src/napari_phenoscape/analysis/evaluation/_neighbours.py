@@ -1,0 +1,166 @@
+"""Neighbours: what the nearest other specimens say, by cosine similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_phenoscape.embeddings import unit_length
+from napari_phenoscape.errors import CollectionError
+
+#: Rows that are compared with all others at once.
+ROWS = 1024
+
+
+def knn_correct(
+    x: NDArray[np.floating[Any]],
+    labels: ArrayLike,
+    k: int = 5,
+    groups: ArrayLike | None = None,
+) -> NDArray[np.bool_]:
+    """Whether the majority of a specimen's nearest others has its label (leave one out).
+
+    When labels have equally many votes, the one with the nearest voter wins. A specimen whose
+    label only its own group has counts as missed.
+
+    Parameters
+    ----------
+    x : (N, D)
+        One row per specimen; need not be unit length.
+    labels : (N,)
+        What is known.
+    k
+        Voters.
+    groups : (N,)
+        Specimens of one group, e.g. photographs of one individual, never vote for each other.
+
+    Returns
+    -------
+    (N,) the mean is the k-nearest-neighbour accuracy.
+
+    Raises
+    ------
+    CollectionError
+        All specimens are of one group, so nobody may vote.
+    """
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups)[0] == codes
+    return correct
+
+
+def knn_vote(
+    x: NDArray[np.floating[Any]],
+    codes: NDArray[np.integer[Any]],
+    k: int = 5,
+    groups: ArrayLike | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What the nearest others that have a label say of a specimen, which has none in it itself.
+
+    Parameters
+    ----------
+    x, k, groups
+        As in `knn_correct`.
+    codes : (N,)
+        Labels from 0; -1 where none is known.
+
+    Returns
+    -------
+    (N,) the label with the most votes, -1 where nobody may vote; and (N,) its share of them, 0-1.
+    """
+    votes_for = np.empty(len(codes), dtype=np.int64)
+    share = np.zeros(len(codes))
+    for rows, similarity in _similar_others(x, groups):
+        similarity[:, codes < 0] = -np.inf
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        may_vote = np.isfinite(np.take_along_axis(similarity, nearest, axis=1))
+        voters = np.where(may_vote, codes[nearest], -1)
+        votes = (voters[:, :, None] == voters[:, None, :]).sum(axis=2) * may_vote
+        # argmax takes the first of equals: the nearest
+        winner = votes.argmax(axis=1)[:, None]
+        votes_for[rows] = np.take_along_axis(voters, winner, axis=1)[:, 0]
+        most = np.take_along_axis(votes, winner, axis=1)[:, 0]
+        share[rows] = most / np.maximum(may_vote.sum(axis=1), 1)
+    return votes_for, share
+
+
+def nearest(
+    x: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The most similar others of one specimen: their rows, the nearest first, and the cosines.
+
+    ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
+    """
+    unit = unit_length(np.asarray(x))
+    others = np.arange(len(x)) != row
+    if groups is not None:
+        others &= np.asarray(groups) != np.asarray(groups)[row]
+    similarity = np.where(others, unit @ unit[row], -np.inf)
+    found = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
+    return found, similarity[found]
+
+
+def average_precision(
+    x: NDArray[np.floating[Any]], labels: ArrayLike, groups: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """How early others of the same label come when each specimen is asked for its likes [1]_.
+
+    The mean over the ranks of those others of the share of them among all so far. Parameters as
+    in `knn_correct`.
+
+    Returns
+    -------
+    (N,) 0-1; NaN for a specimen whose label no other group has. The mean over the specimens is
+    the mean average precision of retrieval.
+
+    References
+    ----------
+    .. [1] Manning, Raghavan & Schütze 2008, Introduction to information retrieval, section 8.4.
+    """
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    precision = np.full(len(codes), np.nan)
+    for rows, similarity in _similar_others(x, groups):
+        order = np.argsort(-similarity, axis=1, kind="stable")
+        retrieved = np.isfinite(np.take_along_axis(similarity, order, axis=1))
+        relevant = (codes[order] == codes[rows, None]) & retrieved
+        found = relevant.sum(axis=1)
+        at_rank = np.cumsum(relevant, axis=1) / np.arange(1, len(codes) + 1)
+        total = (at_rank * relevant).sum(axis=1)
+        precision[rows] = np.divide(total, found, out=np.full(len(found), np.nan), where=found > 0)
+    return precision
+
+
+def matched(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Whether the row of y most similar to each row of x is that of the same specimen.
+
+    Retrieval across views or modalities: x and y (N, P) are projections of one view and of
+    another, or of two modalities into the space that they share. Chance is 1 / N.
+    """
+    unit, others = unit_length(x), unit_length(y)
+    nearest = np.empty(len(x), dtype=np.intp)
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, start + ROWS)
+        nearest[rows] = (unit[rows] @ others.T).argmax(axis=1)
+    own: NDArray[np.bool_] = nearest == np.arange(len(x))
+    return own
+
+
+def _similar_others(
+    x: NDArray[np.floating[Any]], groups: ArrayLike | None
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Rows, and their similarity to all N; -inf to those of the same group."""
+    number = len(x)
+    group = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if len(np.unique(group)) < 2:
+        raise CollectionError(
+            f"{number} specimens of one group cannot be told apart by their neighbours of other "
+            "groups; at least 2 groups were expected. Choose another column for the groups."
+        )
+    unit = unit_length(np.asarray(x, np.float64))
+    for start in range(0, number, ROWS):
+        rows = slice(start, start + ROWS)
+        similarity = unit[rows] @ unit.T
+        similarity[group[rows, None] == group] = -np.inf
+        yield rows, similarity

@@ -1,0 +1,161 @@
+"""Probes: simple classifiers on frozen embeddings, always judged on specimens they did not see."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_phenoscape.embeddings import unit_length
+from napari_phenoscape.errors import CollectionError
+
+#: Parts that the specimens are split into; each is judged by a classifier that saw the others.
+FOLDS = 5
+
+#: Iterations after which the linear probe is taken as it is.
+ITERATIONS = 1000
+
+
+def linear_correct(
+    x: NDArray[np.floating[Any]], labels: ArrayLike, groups: ArrayLike | None = None
+) -> NDArray[np.bool_]:
+    """Whether logistic regression on the others' embeddings gives a specimen its label.
+
+    Five-fold cross-validation, each label spread evenly over the folds; standardised by the
+    training folds; L2 penalty of strength 1.
+
+    Parameters
+    ----------
+    x : (N, D)
+        Embeddings.
+    labels : (N,)
+        What is known.
+    groups : (N,)
+        Specimens of one group are in the same fold.
+
+    Returns
+    -------
+    (N,) the mean is the accuracy of the linear probe.
+
+    Raises
+    ------
+    CollectionError
+        There are fewer than two groups.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    unit = unit_length(np.asarray(x, np.float64))
+    codes, group = _codes(labels), _groups(groups, len(x))
+    correct = np.zeros(len(x), dtype=bool)
+    number = min(FOLDS, len(np.unique(group)), np.bincount(codes).max())
+    if number < 2:  # every label is there once: none can be learned from another
+        return correct
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        # a label with fewer specimens than folds is judged by the folds that have it
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for seen, unseen in folds.split(unit, codes, group):
+            if len(np.unique(codes[seen])) < 2:  # nothing to choose from
+                correct[unseen] = codes[unseen] == codes[seen[0]]
+                continue
+            probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
+            probe.fit(unit[seen], codes[seen])
+            correct[unseen] = probe.predict(unit[unseen]) == codes[unseen]
+    return correct
+
+
+def centroid_correct(
+    x: NDArray[np.floating[Any]], labels: ArrayLike, groups: ArrayLike | None = None
+) -> NDArray[np.bool_]:
+    """Whether the mean direction nearest to a specimen is that of its label.
+
+    The means are over the specimens of other groups (without groups: over all others).
+    Parameters as in `linear_correct`.
+
+    Returns
+    -------
+    (N,) the mean is the nearest-centroid accuracy; a label that only one group has is missed.
+    """
+    unit = unit_length(np.asarray(x, np.float64))
+    codes, group = _codes(labels), _groups(groups, len(x))
+    member = codes[:, None] == np.arange(codes.max() + 1)  # (N, K)
+    total = member.T @ unit
+    correct = np.empty(len(x), dtype=bool)
+    for one in np.unique(group):
+        own = group == one
+        others = total - member[own].T @ unit[own]
+        left = member[~own].any(axis=0)
+        similarity = unit[own] @ unit_length(others).T
+        similarity[:, ~left] = -np.inf
+        correct[own] = similarity.argmax(axis=1) == codes[own]
+    return correct
+
+
+def few_shot_correct(
+    x: NDArray[np.floating[Any]],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    shots: int = 5,
+    episodes: int = 100,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """How often a specimen is given its label by the mean of a few known ones of each [1]_.
+
+    Parameters
+    ----------
+    x, labels, groups
+        As in `linear_correct`.
+    shots
+        Groups of each label that are known in an episode; of a label with fewer, all but one.
+    episodes
+        Random choices of the known ones.
+
+    Returns
+    -------
+    (N,) share, 0-1, of the episodes in which it was not among the known ones; NaN for one that
+    always was.
+
+    References
+    ----------
+    .. [1] Snell et al. 2017, Prototypical networks, eq. 1-2. https://arxiv.org/abs/1703.05175
+    """
+    unit = unit_length(np.asarray(x, np.float64))
+    codes, group = _codes(labels), _groups(groups, len(x))
+    of_label = [np.unique(group[codes == code]) for code in range(codes.max() + 1)]
+    draws = np.random.default_rng(seed)
+    right, asked = np.zeros(len(x)), np.zeros(len(x))
+    for _ in range(episodes):
+        known = np.concatenate(
+            [draws.permutation(own)[: min(shots, len(own) - 1)] for own in of_label]
+        )
+        support = np.isin(group, known)
+        member = (codes[support, None] == np.arange(len(of_label))).astype(np.float64)
+        centroids = unit_length(member.T @ unit[support])
+        similarity = unit[~support] @ centroids.T
+        similarity[:, member.sum(axis=0) == 0] = -np.inf
+        right[~support] += similarity.argmax(axis=1) == codes[~support]
+        asked[~support] += 1
+    return np.where(asked > 0, right / np.maximum(asked, 1), np.nan)
+
+
+def _codes(labels: ArrayLike) -> NDArray[np.intp]:
+    codes: NDArray[np.intp] = np.unique(np.asarray(labels), return_inverse=True)[1]
+    return codes
+
+
+def _groups(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
+    group = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if len(np.unique(group)) < 2:
+        raise CollectionError(
+            f"{number} specimens of one group cannot be split into some to learn from and some to "
+            "judge by; at least 2 groups were expected. Choose another column for the groups."
+        )
+    return group

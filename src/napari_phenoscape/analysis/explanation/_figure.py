@@ -1,0 +1,99 @@
+"""Figure: spectra of the clusters, what sets them apart, and what the net looks at, as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.embeddings import NOISE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from napari_phenoscape.analysis.explanation._explain import Explanation
+
+_MM = 1 / 25.4
+_WIDTH, _PANEL = 160 * _MM, 52 * _MM
+_INK, _FAINT = "#222222", "#707070"
+
+#: So many bands have a dot each, and their names below when they have no wavelengths.
+FEW = 24
+
+
+def explanation_figure(found: Explanation, path: Path) -> None:
+    """Panels one below the other, in the clusters' colours, over nm (or by band).
+
+    Mean reflectance ± standard deviation over the specimens, Hedges' g against all other
+    specimens, and the margin lost by occlusion ± standard deviation, if it was measured.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written; a file that was there stays.
+    """
+    from matplotlib.figure import Figure
+
+    rows = 2 if found.occlusion is None else 3
+    figure = Figure(figsize=(_WIDTH, rows * _PANEL), layout="constrained")
+    panels = figure.subplots(rows, 1, sharex=True)
+    _draw_spectra(panels[0], found)
+    _draw_effect(panels[1], found)
+    if found.occlusion is not None:
+        _draw_lost(panels[2], found)
+    for axes in panels:
+        axes.tick_params(labelsize=7, colors=_FAINT)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    bands, nm = found.spectra.bands, found.spectra.wavelengths_nm
+    panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=_INK)
+    if nm is None and len(bands) <= FEW:
+        names = [band.name for band in bands]
+        panels[-1].set_xticks(range(len(bands)), names, rotation=45 if len(bands) > 8 else 0)
+    with atomic(path.absolute()) as temporary:
+        figure.savefig(temporary, format="png", dpi=200)
+
+
+def _draw_spectra(axes: Axes, found: Explanation) -> None:
+    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
+    sizes = [int((found.likeness.labels == number).sum()) for number in found.numbers]
+    for number, one, size in zip(found.numbers, found.moments, sizes, strict=True):
+        colour, sd = found.clusters.colours[number], np.nan_to_num(one.sd)
+        name = f"{found.clusters.names[number]} ({size})"
+        axes.fill_between(
+            x[order], (one.mean - sd)[order], (one.mean + sd)[order], color=colour, alpha=0.2, lw=0
+        )
+        axes.plot(x[order], one.mean[order], label=name, **_line(colour, len(x)))
+    axes.set_ylabel("reflectance ± sd", size=8, color=_INK)
+    legend = axes.legend(
+        fontsize=7, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1)
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _draw_effect(axes: Axes, found: Explanation) -> None:
+    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
+    axes.axhline(0, color=_FAINT, linewidth=0.5)
+    for number in found.nearest:
+        g = found.effect(number)[order]
+        axes.plot(x[order], g, **_line(found.clusters.colours[number], len(x)))
+    axes.set_ylabel("difference to all others\n(Hedges' g)", size=8, color=_INK)
+
+
+def _draw_lost(axes: Axes, found: Explanation) -> None:
+    assert found.occlusion is not None  # or this is not drawn
+    axes.axhline(0, color=_FAINT, linewidth=0.5)
+    x = [float(found.spectra.x[list(w.bands)].mean()) for w in found.occlusion.windows]
+    for number, lost in zip(found.numbers, found.lost, strict=True):
+        if number != NOISE:
+            colour, sd = found.clusters.colours[number], np.nan_to_num(lost.sd)
+            axes.fill_between(x, lost.mean - sd, lost.mean + sd, color=colour, alpha=0.2, lw=0)
+            axes.plot(x, lost.mean, **_line(colour, len(x)))
+    axes.set_ylabel("cosine margin lost\nwhen hidden ± sd", size=8, color=_INK)
+
+
+def _line(colour: str, points: int) -> dict[str, Any]:
+    return {"color": colour, "linewidth": 1.2, "marker": "o" if points <= FEW else "", "ms": 3}

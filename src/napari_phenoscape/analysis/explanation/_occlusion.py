@@ -1,0 +1,200 @@
+"""Occlusion: which bands a net needs to see that a specimen is of its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.analysis.explanation._likeness import centroids
+from napari_phenoscape.analysis.explanation._spectra import bands_there
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.embeddings import (
+    NOISE,
+    Embeddings,
+    Restored,
+    batches,
+    check_specimens,
+    unit_length,
+    whole_views,
+)
+from napari_phenoscape.errors import CheckpointError
+from napari_phenoscape.events import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_phenoscape.views import Augmenter
+
+#: So many bands are occluded one by one, more of them in windows.
+SINGLE = 16
+
+#: Width of a window in nm: of the order of a broad pigment's slope, not of a single camera band.
+WINDOW_NM = 25.0
+
+#: Least cosine between an embedding as it was kept and as it is made anew, on another device too.
+SAME = 0.98
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bands that are occluded together.
+
+    Parameters
+    ----------
+    name
+        e.g. ``"UV_B"``, ``"350-375 nm"``.
+    bands
+        Their positions among the bands of the crops.
+    """
+
+    name: str
+    bands: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Occlusion:
+    """What each of N specimens loses when bands are occluded.
+
+    Parameters
+    ----------
+    windows
+        W of them.
+    margin : (N,)
+        Cosine similarity to the centroid of the own cluster minus that to the most similar other
+        one, with all bands seen; NaN for noise.
+    lost : (N, W)
+        How much less it is without the bands of a window; NaN where it has none of them.
+    """
+
+    windows: tuple[Window, ...]
+    margin: NDArray[np.float64]
+    lost: NDArray[np.float64]
+
+
+def windows_of(
+    bands: Sequence[Band], positions: Sequence[int], width_nm: float = WINDOW_NM
+) -> tuple[Window, ...]:
+    """Bands one by one; more than 16 with wavelengths in windows of equal width, by wavelength.
+
+    Parameters
+    ----------
+    bands
+        All of them.
+    positions
+        Those that are occluded.
+    width_nm
+        About; the windows divide the whole range evenly.
+    """
+    known = ((i, bands[i].wavelength_nm) for i in positions)
+    centres = {i: centre for i, centre in known if centre is not None}
+    if len(centres) <= SINGLE:
+        return tuple(Window(bands[i].name, (i,)) for i in positions)
+    inside, nm = np.array(list(centres)), np.array(list(centres.values()))
+    low, high = float(nm.min()), float(nm.max())
+    count = max(1, round((high - low) / width_nm))
+    edges = np.linspace(low, high, count + 1)
+    which = np.searchsorted(edges, nm, side="right").clip(1, count) - 1
+    found = [
+        Window(f"{edges[w]:.0f}-{edges[w + 1]:.0f} nm", tuple(inside[which == w].tolist()))
+        for w in np.unique(which).tolist()
+    ]
+    return (*found, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
+
+
+def occlude(
+    net: Restored, embeddings: Embeddings, labels: NDArray[np.int64], width_nm: float = WINDOW_NM
+) -> Generator[Progress, None, Occlusion]:
+    """Embed the specimens again with some of their bands hidden, a window at a time [1]_.
+
+    A hidden band has everywhere the collection's mean, which the net standardises to zero; what
+    is around a specimen has it in any case.
+
+    Parameters
+    ----------
+    net
+        The run that made the embeddings, with the same N specimens.
+    embeddings
+        Of one space; only its bands are occluded.
+    labels : (N,)
+        Clusters of these embeddings.
+
+    Raises
+    ------
+    CheckpointError
+        The net gives other embeddings.
+    CollectionError
+        The net has other specimens.
+
+    References
+    ----------
+    .. [1] Zeiler & Fergus 2014, Visualizing and understanding convolutional networks, section 4.2;
+       there squares of a picture are hidden, here bands. https://arxiv.org/abs/1311.2901
+    """
+    crops, space = net.crops, embeddings.space
+    check_specimens(embeddings, crops.ids)
+    positions = crops.modalities.get(space, np.arange(len(crops.bands))).tolist()
+    windows = windows_of(crops.bands, positions, width_nm)
+    numbers = np.unique(labels[labels != NOISE])
+    centres = unit_length(centroids(embeddings.x, labels, numbers.tolist()))
+    whole = whole_views(net)
+    margin, lost = np.empty(len(labels)), np.empty((len(labels), len(windows)))
+    done, total = 0, len(labels) * len(windows)
+    for batch in batches(crops):
+        image, own = net.images(whole, batch), labels[batch][:, None] == numbers
+        h = _without((), image, whole, net, batch)[space]
+        _check_same(h, embeddings.x[batch])
+        margin[batch] = _margin(h, centres, own)
+        for w, window in enumerate(windows):
+            h = _without(window.bands, image, whole, net, batch)[space]
+            lost[batch, w] = margin[batch] - _margin(h, centres, own)
+            done += len(batch)
+            yield Progress("occluding bands", done, total)
+    there = bands_there(crops)
+    for w, window in enumerate(windows):
+        lost[~there[:, list(window.bands)].any(axis=1), w] = np.nan
+    return Occlusion(windows, margin, lost)
+
+
+def _without(
+    bands: Sequence[int],
+    image: torch.Tensor,
+    whole: Augmenter,
+    net: Restored,
+    batch: NDArray[np.int64],
+) -> dict[str, NDArray[np.float64]]:
+    """Features by space of (n, C, h, w) images some of whose bands are hidden meanwhile."""
+    import torch
+
+    hidden = list(bands)
+    with torch.inference_mode():
+        kept = image[:, hidden]
+        image[:, hidden] = whole.fill[:, hidden]
+        found = net.features(image, batch).h
+        image[:, hidden] = kept
+    return {space: h.double().cpu().numpy() for space, h in found.items()}
+
+
+def _margin(
+    h: NDArray[np.float64], centres: NDArray[np.float64], own: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(n,) of features in a space: own cluster over the best of the others, in cosine."""
+    to = unit_length(h) @ centres.T
+    mine, others = np.where(own, to, np.nan), np.where(own, -np.inf, to).max(axis=1)
+    there = own.any(axis=1)
+    found = np.full(len(h), np.nan)
+    found[there] = np.nanmax(mine[there], axis=1) - others[there]
+    return found
+
+
+def _check_same(h: NDArray[np.float64], kept: NDArray[np.float32]) -> None:
+    alike = (unit_length(h) * unit_length(kept)).sum(axis=1)
+    if alike.min() < SAME:
+        raise CheckpointError(
+            f"The run's net gives other embeddings than those that were clustered (cosine "
+            f"{alike.min():.2f}, above {SAME} was expected): the run was trained on, or they are "
+            "of the untrained net. Embed and cluster again."
+        )

@@ -1,0 +1,288 @@
+"""Verbs on cubes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from napari_phenoscape.cli._console import command, listen, out
+from napari_phenoscape.cubes import Interpretation, Modality
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.events import Notice, Step
+
+if TYPE_CHECKING:
+    from napari_phenoscape.spectra import Eye, Illuminant
+
+Names = Annotated[
+    str,
+    typer.Option(
+        help="what the planes are, in the order of the file, e.g. R,G,B,UV_B,UV_R,mask; '-' = none"
+    ),
+]
+Wavelengths = Annotated[
+    str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
+]
+FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
+Vision = Annotated[
+    str,
+    typer.Option(
+        help="what an eye catches: human, bird-uv, bird-v, honeybee, or a CSV of sensitivities, "
+        "pigments, or a camera's model"
+    ),
+]
+Light = Annotated[
+    str,
+    typer.Option(
+        "--illuminant", help="of --vision: d65 (default), equal-energy, equal-quanta, or a CSV"
+    ),
+]
+
+
+@command
+def info(
+    path: Annotated[Path, typer.Argument(help="a cube, a run directory, or prepared crops")],
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+) -> None:
+    """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
+    from napari_phenoscape.cubes import doubts, open_cube
+    from napari_phenoscape.specimens import MANIFEST, store_words
+    from napari_phenoscape.training import EXPERIMENT, read_events, read_experiment
+
+    if (path / MANIFEST).is_file():
+        out.print(escape(store_words(path)), soft_wrap=True)
+        return
+    if (path / EXPERIMENT).is_file():
+        experiment = read_experiment(path)
+        events = read_events(path)
+        steps = [event for event in events if isinstance(event, Step)]
+        out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
+        for sentence in dict.fromkeys(e.message for e in events if isinstance(e, Notice)):
+            out.print(escape(sentence), soft_wrap=True)
+        if steps:
+            out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
+        out.print(escape(experiment.to_yaml()))
+        return
+    cube = open_cube(path, _read_as(names, wavelengths, full_scale))
+    bands, rows, columns = cube.shape
+    out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
+    if (centres := cube.wavelengths_nm) is not None:
+        out.print(f"{centres.min():.2f} to {centres.max():.2f} nm")
+    else:
+        out.print(escape("bands: " + ", ".join(band.name for band in cube.bands)))
+    if cube.mask is not None:
+        out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
+    for sentence in cube.provenance:
+        out.print(escape(f"assumed: {sentence}"))
+    for sentence in doubts(cube):
+        out.print(f"[bold yellow]warning:[/] {escape(sentence)}")
+
+
+@command
+def convert(
+    cube: Annotated[Path, typer.Argument(help="a cube")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
+    ],
+    modality: Annotated[
+        str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
+    ] = "all",
+    rows: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
+    columns: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
+    bin_bands: Annotated[int, typer.Option(help="mean of so many neighbouring bands", min=1)] = 1,
+    bin_pixels: Annotated[int, typer.Option(help="mean of squares of so many", min=1)] = 1,
+    reflectance: Annotated[
+        bool, typer.Option("--reflectance", help="write reflectance, not the file's numbers")
+    ] = False,
+    white: Annotated[
+        Path | None, typer.Option(help="cube of a white reference, to calibrate with")
+    ] = None,
+    dark: Annotated[Path | None, typer.Option(help="cube of a dark reference")] = None,
+    white_region: Annotated[
+        str,
+        typer.Option(
+            help="instead of --white, where CUBE shows it: ROW:ROW,COLUMN:COLUMN, or a label image,"
+            " with ,NUMBER for one of its regions"
+        ),
+    ] = "",
+    dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
+    panel: Annotated[float, typer.Option(help="reflectance of the white reference, 0-1")] = 1.0,
+    smooth: Annotated[
+        int, typer.Option(help="bands in the window of a Savitzky-Golay filter", min=0)
+    ] = 0,
+    continuum: Annotated[
+        bool, typer.Option("--continuum", help="divide spectra by their continuum")
+    ] = False,
+    index: Annotated[
+        str, typer.Option(help="one band by a formula, e.g. '(R800 - R670) / (R800 + R670)'")
+    ] = "",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+    angle: Annotated[
+        str,
+        typer.Option(
+            help="spectral angle in radians to the pixel ROW,COLUMN, or to each spectrum of a CSV"
+        ),
+    ] = "",
+    vision: Vision = "",
+    light: Light = "",
+) -> None:
+    """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
+    from napari_phenoscape.spectra import (
+        Angles,
+        Catches,
+        Index,
+        Measure,
+        Part,
+        References,
+        convert as verb,
+    )
+
+    for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
+        if file is not None and region:
+            raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
+    bright, shade = white or white_region, dark or dark_region
+    if shade and not bright:
+        raise OptionError("A dark reference was given without a white one; both are needed.")
+    part = Part(
+        _bands(modality),
+        _range("--rows", rows),
+        _range("--columns", columns),
+        bin_bands=bin_bands,
+        bin_pixels=bin_pixels,
+        reflectance=reflectance,
+        smooth=smooth,
+        continuum=continuum,
+    )
+    eye, shining = _sight(vision, light)
+    measures: list[Measure] = []
+    if index:
+        measures.append(Index(index))
+    if angle:
+        measures.append(Angles(_pixel(angle) or Path(angle)))
+    if eye is not None:
+        measures.append(Catches(eye, shining))
+    if len(measures) > 1:
+        raise OptionError(
+            "More than one of --index, --angle and --vision was given; choose one of them."
+        )
+    written = listen(
+        verb(
+            cube,
+            output,
+            part,
+            references=References(bright, shade or None, panel) if bright else None,
+            measure=measures[0] if measures else None,
+            read_as=_read_as(names, wavelengths, full_scale),
+        )
+    )
+    for path in written:
+        out.print(f"wrote {path}", soft_wrap=True)
+
+
+@command
+def spectra(
+    cubes: Annotated[list[Path], typer.Argument(help="one cube or several")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV")] = Path("spectra.csv"),
+    regions: Annotated[
+        Path | None, typer.Option(help="label image: a spectrum for each number in it")
+    ] = None,
+    pixel: Annotated[
+        list[str], typer.Option(help="ROW,COLUMN, from 0; repeatable; instead of regions")
+    ] = [],  # noqa: B006
+    mean: Annotated[
+        bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
+    ] = False,
+    vision: Vision = "",
+    light: Light = "",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+) -> None:
+    """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
+    from napari_phenoscape.spectra import spectra as verb
+
+    pixels = []
+    for text in pixel:
+        place = _pixel(text)
+        if place is None:
+            raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
+        pixels.append(place)
+    read_as = _read_as(names, wavelengths, full_scale)
+    eye, shining = _sight(vision, light)
+    written = verb(
+        cubes, output, regions, pixels, mean=mean, read_as=read_as, eye=eye, light=shining
+    )
+    for path in listen(written):
+        out.print(f"wrote {path}", soft_wrap=True)
+
+
+@command
+def picture(
+    cube: Annotated[Path, typer.Argument(help="a cube")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG")] = Path("picture.png"),
+    show: Annotated[
+        str,
+        typer.Option(
+            help="'colours', 'true colour', 'colour infrared', 'UV false colour', "
+            "'UV yellow-blue', 'principal components'; a band by name or nm; or three, "
+            "e.g. 640,550,460"
+        ),
+    ] = "colours",
+    names: Names = "",
+    wavelengths: Wavelengths = "",
+    full_scale: FullScale = None,
+) -> None:
+    """Write a cube as a picture for the eye."""
+    from napari_phenoscape.spectra import write_picture
+
+    read_as = _read_as(names, wavelengths, full_scale)
+    out.print(f"picture in {listen(write_picture(cube, output, show, read_as))}", soft_wrap=True)
+
+
+def _bands(text: str) -> Modality | str:
+    """A modality by name, or the bands of a range such as ``400-700``."""
+    if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
+        return Modality(name=text, range_nm=(float(match[1]), float(match[2])))
+    return text
+
+
+def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpretation:
+    return Interpretation.parse(
+        {
+            "names": [name.strip() for name in names.split(",") if name.strip()],
+            "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
+            "full_scale": full_scale,
+        },
+        "--names, --wavelengths, --full-scale:",
+    )
+
+
+def _sight(vision: str, light: str) -> tuple[Eye | None, Illuminant | None]:
+    """The eye of ``--vision``, and the light of ``--illuminant``."""
+    from napari_phenoscape.spectra import illuminant, read_eye
+
+    if light and not vision:
+        raise OptionError(
+            f"--illuminant {light} was given without --vision, the eye that sees it; give both."
+        )
+    return read_eye(vision) if vision else None, illuminant(light) if light else None
+
+
+def _pixel(text: str) -> tuple[int, int] | None:
+    """Row and column of ``ROW,COLUMN``, None when it says something else."""
+    match = re.fullmatch(r"(\d+),(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _range(name: str, text: str) -> slice:
+    match = re.fullmatch(r"(\d*):(\d*)", text)
+    if match is None:
+        raise OptionError(f"{name} {text}: 'FIRST:END' was expected, e.g. 0:100 or 50:.")
+    return slice(*(int(end) if end else None for end in match.groups()))

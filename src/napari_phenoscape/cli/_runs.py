@@ -1,0 +1,251 @@
+"""Verbs on experiments and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from napari_phenoscape.cli._console import Run, command, listen, out, print_events
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.training import Experiment
+
+Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
+]
+
+Devices = Annotated[
+    int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
+]
+Nodes = Annotated[int | None, typer.Option(min=1, help="in place of runtime.nodes")]
+
+
+@command
+def samples(
+    directory: Annotated[Path, typer.Argument(help="a new or empty folder")],
+    seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 0,
+) -> None:
+    """Draw specimens with a known answer, with experiment files that train on them."""
+    from napari_phenoscape.samples import write_samples
+
+    out.print(f"samples in {listen(write_samples(directory, seed=seed))}")
+
+
+@command
+def preview(
+    experiment: Yaml,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG")] = Path("views.png"),
+    specimen: Annotated[int, typer.Option(help="its number, from 0")] = 0,
+    seed: Annotated[int | None, typer.Option(help="instead of the experiment's")] = None,
+    step: Annotated[int, typer.Option(help="the training step whose views are wanted")] = 0,
+    only: Annotated[str, typer.Option(help="one augmentation alone, in every view")] = "",
+    show: Annotated[
+        str, typer.Option(help="'colours', 'UV false colour', or the name of a band")
+    ] = "colours",
+    change: Set = [],  # noqa: B006
+) -> None:
+    """Write a sheet of augmented views of one specimen."""
+    from napari_phenoscape.training import preview as verb
+
+    asked = _experiment(experiment, change)
+    path = listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
+    out.print(f"views in {path}")
+
+
+@command
+def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
+    """Read and scale the specimens and keep them on disk, where training finds them."""
+    from napari_phenoscape.specimens import store_words
+    from napari_phenoscape.training import specimens_of
+
+    _, crops = listen(specimens_of(_experiment(experiment, change), keep=True))
+    assert crops.folder is not None  # as was asked
+    out.print(escape(store_words(crops.folder)), soft_wrap=True)
+
+
+@command
+def train(
+    experiment: Annotated[Path, typer.Argument(help="experiment.yaml, or a run to go on with")],
+    change: Set = [],  # noqa: B006
+    devices: Devices = None,
+    nodes: Nodes = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
+    ] = False,
+) -> None:
+    """Train SimCLR; a run directory instead of a file goes on where it ended."""
+    from napari_phenoscape.training import EXPERIMENT, read_experiment, train as verb
+
+    run = experiment if experiment.is_dir() else None
+    if run is not None:
+        read_experiment(run)  # or it is no run
+    path = experiment / EXPERIMENT if run else experiment
+    working = verb(_experiment(path, [*change, *_places(devices, nodes)]), run)
+    if events:
+        print_events(working)
+    else:
+        out.print(f"run {listen(working)}", soft_wrap=True)
+
+
+@command
+def slurm(
+    experiment: Yaml,
+    change: Set = [],  # noqa: B006
+    devices: Devices = None,
+    nodes: Nodes = None,
+    time: Annotated[str, typer.Option(help="longest time of a job, days-hours:min:s")] = "24:00:00",
+    more: Annotated[
+        list[str],
+        typer.Option("--sbatch", help="any option of sbatch, e.g. --sbatch=--partition=gpu"),
+    ] = [],  # noqa: B006
+) -> None:
+    """Make a run and write the batch script that trains it on a Slurm cluster."""
+    from napari_phenoscape.training import write_batch_script
+
+    given = _experiment(experiment, [*change, *_places(devices, nodes)])
+    out.print(f"sbatch {write_batch_script(given, time, more)}", soft_wrap=True)
+
+
+@command
+def embed(
+    run: Run,
+    collection: Annotated[
+        Path | None, typer.Option(help="experiment.yaml with other specimens")
+    ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="the control: weights before training")
+    ] = False,
+) -> None:
+    """Embed the specimens with a trained run; Parquet and CSV into the run."""
+    from napari_phenoscape.embeddings import embed as verb
+
+    source = Experiment.read(collection).collection if collection else None
+    for space, embeddings in listen(verb(run, source, untrained=untrained)).items():
+        number, dimensions = embeddings.x.shape
+        out.print(f"{space}: {number} specimens, {dimensions} numbers each")
+
+
+@command
+def export(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="a new folder; RUN/encoder when not given")
+    ] = None,
+) -> None:
+    """Write the trained encoder by itself, for Python and for any program with torch."""
+    from napari_phenoscape.embeddings import export as verb
+
+    out.print(f"encoder in {listen(verb(run, output or run / 'encoder'))}", soft_wrap=True)
+
+
+@command
+def cluster(
+    run: Run,
+    method: Annotated[str, typer.Option(help="kmeans or hdbscan")] = "kmeans",
+    clusters: Annotated[int, typer.Option(help="how many, for kmeans", min=2)] = 4,
+    min_size: Annotated[int, typer.Option(help="of a cluster, for hdbscan", min=2)] = 5,
+    chart: Annotated[str, typer.Option("--map", help="of the figure: pca, umap or tsne")] = "pca",
+    space: Annotated[str, typer.Option(help="a modality, or joint")] = "",
+    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+) -> None:
+    """Cluster the embeddings of a run; a table and a figure into the run."""
+    from napari_phenoscape.analysis import cluster_run
+    from napari_phenoscape.embeddings import (
+        HDBSCAN,
+        PCA,
+        TSNE,
+        UMAP,
+        AnyClustering,
+        AnyReduction,
+        KMeans,
+    )
+
+    methods: dict[str, AnyClustering] = {
+        "kmeans": KMeans(clusters=clusters),
+        "hdbscan": HDBSCAN(min_size=min_size),
+    }
+    charts: dict[str, AnyReduction] = {"pca": PCA(), "umap": UMAP(), "tsne": TSNE()}
+    for given, known in ((method, methods), (chart, charts)):
+        if given not in known:
+            raise OptionError(f"'{given}' is unknown; choose from {', '.join(known)}.")
+    found = listen(
+        cluster_run(run, methods[method], charts[chart], space=space, untrained=untrained)
+    )
+    for number, name in found.names.items():
+        out.print(f"{name}: {int((found.labels == number).sum())} specimens")
+
+
+@command
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="runs of the same specimens")],
+    label: Annotated[str, typer.Option(help="metadata column to compare with")] = "",
+    within: Annotated[str, typer.Option(help="compare inside each level of this column")] = "",
+    groups: Annotated[
+        str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
+    ] = "",
+) -> None:
+    """Compare embeddings with a label, beside the controls; a table and a figure into the run."""
+    from rich.table import Table
+
+    from napari_phenoscape.analysis import evaluate as verb
+
+    found = listen(verb(runs, label, within=within, groups=groups))
+    table = Table("measure")
+    for column in ("embedding", "value", "95 % interval"):
+        table.add_column(column, no_wrap=True)
+    for measure in dict.fromkeys(name for worth in found for name in worth.scores):
+        measured = [(worth.embedding, worth.scores.get(measure)) for worth in found]
+        first = measure
+        for embedding, score in measured:
+            if score is not None:
+                table.add_row(first, embedding, *score.words())
+                first = ""
+        table.add_section()
+    out.print(table)
+
+
+@command
+def demo(
+    directory: Annotated[Path, typer.Argument(help="a folder for all of it")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="of weights and views")] = 0,
+    steps: Annotated[int, typer.Option(help="of each training", min=1)] = 120,
+    viewer: Annotated[bool, typer.Option(help="open the result in napari")] = True,
+) -> None:
+    """Samples, training, embedding and clusters, with and without UV, in one go."""
+    from napari_phenoscape.samples import demo as verb, has_display, show
+
+    result = listen(verb(directory, seed=seed, steps=steps))
+    out.print(result.table)
+    out.print(f"figure {result.figure}", soft_wrap=True)
+    if viewer and has_display():
+        show(result.runs["RGB + UV"])
+
+
+def _experiment(path: Path, change: list[str]) -> Experiment:
+    experiment = Experiment.read(path)
+    if not change:
+        return experiment
+    given = experiment.model_dump(mode="json")
+    for text in change:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--set {text}: 'name=value' was expected, e.g. schedule.steps=500.")
+        *parents, last = name.split(".")
+        inner: Any = given
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
+        inner[last] = yaml.safe_load(value)
+    return Experiment.parse(given, "--set").anchored(Path.cwd())
+
+
+def _places(devices: int | None, nodes: int | None) -> list[str]:
+    """``--devices`` and ``--nodes`` as ``--set`` would say them."""
+    given = {"devices": devices, "nodes": nodes}
+    return [f"runtime.{name}={number}" for name, number in given.items() if number]

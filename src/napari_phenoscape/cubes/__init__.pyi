@@ -1,0 +1,35 @@
+from ._arrays import FileArray as FileArray, full_scale as full_scale
+from ._cube import (
+    BUILT_IN_MODALITIES as BUILT_IN_MODALITIES,
+    NEAREST_NM as NEAREST_NM,
+    REGION_ENDS_NM as REGION_ENDS_NM,
+    RGB_NM as RGB_NM,
+    VISUAL_SYSTEMS as VISUAL_SYSTEMS,
+    Band as Band,
+    BandArray as BandArray,
+    Cube as Cube,
+    Modality as Modality,
+    Region as Region,
+    as_modality as as_modality,
+    describe as describe,
+    nearest_band as nearest_band,
+    spectral_region as spectral_region,
+)
+from ._derived import (
+    BlockArray as BlockArray,
+    binned as binned,
+    cropped as cropped,
+    in_reflectance as in_reflectance,
+)
+from ._interpretation import Interpretation as Interpretation
+from ._labels import natural as natural
+from ._mapping import Mapping as Mapping, reading as reading
+from ._open import (
+    doubts as doubts,
+    files_of as files_of,
+    open_cube as open_cube,
+    read_mask as read_mask,
+    recognise as recognise,
+)
+from ._write import write_cube as write_cube
+from .readers._zarr_store import is_store as is_store

@@ -1,0 +1,242 @@
+"""Derived cubes: parts of a cube, and coarser ones, computed block by block when they are read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.errors import CubeError
+
+
+class BlockArray(ABC):
+    """(C, H, W) numbers that are computed when they are indexed.
+
+    Parameters
+    ----------
+    shape
+        C, H, W.
+    dtype
+        Of the numbers.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+        self.shape: tuple[int, ...] = shape
+        self.dtype = dtype
+        self.ndim = 3
+
+    @abstractmethod
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        """(bands, rows, columns) numbers; slices have whole, positive ends and steps."""
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        first, rows, columns = _three(index)
+        bands = np.atleast_1d(np.arange(self.shape[0])[first])
+        (down, drop_row), (across, drop_column) = (
+            _run(part, side) for part, side in zip((rows, columns), self.shape[1:], strict=True)
+        )
+        numbers = self.block(bands, down, across)
+        dropped = (0 if np.ndim(np.arange(self.shape[0])[first]) == 0 else slice(None),)
+        return numbers[(*dropped, drop_row, drop_column)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[...].astype(dtype or self.dtype, copy=False)
+
+
+class _Window(BlockArray):
+    """Some bands, rows and columns of an array, in its own numbers."""
+
+    def __init__(self, cube: Cube, bands: NDArray[np.intp], rows: slice, columns: slice) -> None:
+        shape = len(bands), rows.stop - rows.start, columns.stop - columns.start
+        super().__init__(shape, cube.array.dtype)
+        self._array, self._bands = cube.array, bands
+        self._corner = rows.start, columns.start
+
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        row, column = self._corner
+        chosen: Any = self._bands[bands]
+        if len(chosen) and (np.diff(chosen) == 1).all():  # a slice reads in one go
+            chosen = slice(int(chosen[0]), int(chosen[-1]) + 1)
+        down = slice(rows.start + row, rows.stop + row, rows.step)
+        across = slice(columns.start + column, columns.stop + column, columns.step)
+        return np.asarray(self._array[chosen, down, across])
+
+
+class _Reflectance(BlockArray):
+    """Reflectance in float32, NaN where nothing was measured."""
+
+    def __init__(self, cube: Cube) -> None:
+        super().__init__(cube.shape, np.dtype(np.float32))
+        self._cube = cube
+
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        return self._cube.reflectance(bands, rows, columns)
+
+
+class _Binned(BlockArray):
+    """Mean reflectance over so many neighbouring bands, rows and columns."""
+
+    def __init__(self, cube: Cube, bands: int, pixels: int) -> None:
+        depth, rows, columns = cube.shape
+        super().__init__(
+            (-(-depth // bands), -(-rows // pixels), -(-columns // pixels)), np.dtype(np.float32)
+        )
+        self._cube, self._per, self._pixels = cube, bands, pixels
+
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        if rows.step > 1 or columns.step > 1:
+            # no more than a line of the finer cube at a time
+            lines = [
+                self.block(bands, slice(row, row + 1, 1), slice(columns.start, columns.stop, 1))
+                for row in range(rows.start, rows.stop, rows.step)
+            ]
+            return np.concatenate(lines, axis=1)[:, :, :: columns.step]
+        depth, height, width = self._cube.shape
+        size = self._pixels
+        down = slice(rows.start * size, min(rows.stop * size, height))
+        across = slice(columns.start * size, min(columns.stop * size, width))
+        found = np.empty(
+            (len(bands), rows.stop - rows.start, columns.stop - columns.start), np.float32
+        )
+        for place, band in enumerate(bands):
+            of_band = np.arange(band * self._per, min((band + 1) * self._per, depth))
+            values = self._cube.reflectance(of_band, down, across)
+            measured = np.isfinite(values)
+            total = _sums(np.where(measured, values, 0).sum(axis=0), size)
+            count = _sums(measured.sum(axis=0), size)
+            with np.errstate(invalid="ignore"):
+                found[place] = total / count
+        return found
+
+
+def cropped(
+    cube: Cube, bands: Sequence[int] | NDArray[np.intp], rows: slice, columns: slice
+) -> Cube:
+    """Some bands, rows and columns of a cube, in the file's own numbers.
+
+    Parameters
+    ----------
+    bands
+        Band indices in the order wanted.
+    rows, columns
+        Half-open ranges of pixels; None at an end is the cube's.
+
+    Raises
+    ------
+    CubeError
+        The range lies outside of the cube.
+    """
+    index = np.asarray(bands, dtype=np.intp)
+    down, across = (
+        _inside(part, side, name, cube)
+        for part, side, name in zip(
+            (rows, columns), cube.shape[1:], ("rows", "columns"), strict=True
+        )
+    )
+    gain, offset = (part[index] if part.ndim else part for part in (cube.gain, cube.offset))
+    shown = {int(old): new for new, old in enumerate(index)}
+    proposed = tuple(shown[band] for band in cube.rgb_bands or () if band in shown)
+    return replace(
+        cube,
+        array=_Window(cube, index, down, across),
+        bands=tuple(cube.bands[i] for i in index),
+        gain=gain,
+        offset=offset,
+        mask=None if cube.mask is None else cube.mask[down, across],
+        rgb_bands=(proposed[0], proposed[1], proposed[2]) if len(proposed) == 3 else None,
+    )
+
+
+def in_reflectance(cube: Cube) -> Cube:
+    """The cube with numbers that are reflectance, float32, NaN where nothing was measured."""
+    return _of_reflectance(cube, _Reflectance(cube))
+
+
+def binned(cube: Cube, bands: int = 1, pixels: int = 1) -> Cube:
+    """Mean reflectance over so many neighbouring bands, and squares of so many pixels a side.
+
+    What was not measured takes no part. A bin at the end may have fewer. A new band has the mean
+    wavelength of its members, and is bad when all of them are; the mask holds a pixel of which
+    half is specimen.
+    """
+    array = _Binned(cube, bands, pixels)
+    members = [cube.bands[i : i + bands] for i in range(0, cube.shape[0], bands)]
+    mask = cube.mask
+    if mask is not None and pixels > 1:
+        mask = (
+            _sums(mask.astype(np.float32), pixels) / _sums(np.ones(mask.shape, np.float32), pixels)
+            >= 0.5
+        )
+    own = tuple(each[0] if len(each) == 1 else _mean_band(each) for each in members)
+    return replace(
+        _of_reflectance(cube, array),
+        bands=own,
+        mask=mask,
+        rgb_bands=cube.rgb_bands and tuple(band // bands for band in cube.rgb_bands),  # type: ignore[arg-type]
+    )
+
+
+def _of_reflectance(cube: Cube, array: BlockArray) -> Cube:
+    return replace(
+        cube,
+        array=array,
+        gain=np.ones((), np.float32),
+        offset=np.zeros((), np.float32),
+        ignore_value=None,
+    )
+
+
+def _mean_band(members: Sequence[Band]) -> Band:
+    centres = [band.wavelength_nm for band in members if band.wavelength_nm is not None]
+    bad = all(band.bad for band in members)
+    if len(centres) < len(members):
+        return Band(f"{members[0].name} to {members[-1].name}", bad=bad)
+    centre = sum(centres) / len(centres)
+    return Band(f"{centre:.7g} nm", centre, bad=bad)
+
+
+def _sums(plane: NDArray[Any], size: int) -> NDArray[Any]:
+    """Sums over squares of ``size`` pixels a side."""
+    rows, columns = (np.arange(0, side, size) for side in plane.shape)
+    summed: NDArray[Any] = np.add.reduceat(np.add.reduceat(plane, rows, axis=0), columns, axis=1)
+    return summed
+
+
+def _inside(part: slice, side: int, name: str, cube: Cube) -> slice:
+    start = 0 if part.start is None else part.start
+    stop = side if part.stop is None else part.stop
+    if not 0 <= start < stop <= side:
+        raise CubeError(
+            f"'{cube.path.name}' has {side} {name}; {start}:{stop} is not a range of them. Give "
+            f"two whole numbers from 0 to {side}, the lower one first."
+        )
+    return slice(start, stop)
+
+
+def _three(index: Any) -> tuple[Any, Any, Any]:
+    """An index of each of the three axes."""
+    given = list(index) if isinstance(index, tuple) else [index]
+    if any(part is Ellipsis for part in given):
+        place = next(i for i, part in enumerate(given) if part is Ellipsis)
+        given[place : place + 1] = [slice(None)] * (4 - len(given))
+    given += [slice(None)] * (3 - len(given))
+    return given[0], given[1], given[2]
+
+
+def _run(part: Any, side: int) -> tuple[slice, Any]:
+    """What to read along an axis of pixels, rising, and how to index what was read."""
+    if isinstance(part, slice):
+        wanted = range(side)[part]
+        if not len(wanted):
+            return slice(0, 0, 1), slice(None)
+        low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+        return slice(low, high + 1, abs(wanted.step)), slice(
+            None, None, -1 if wanted.step < 0 else 1
+        )
+    place = range(side)[int(part)]
+    return slice(place, place + 1, 1), 0

@@ -1,0 +1,143 @@
+"""Interpretation: what the planes of a file are, said by the user instead of by the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from napari_phenoscape.cubes._arrays import Planes, unique
+from napari_phenoscape.cubes._cube import Band, Cube, spectral_region
+from napari_phenoscape.cubes._labels import MASK, band_of_label
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.option import Option
+
+#: The name of a plane that is left out.
+LEFT_OUT = "-"
+
+#: Words of the assumptions that are void once the user has said it.
+_OF_SCALE = ("scale is given", "taken as reflectance", "per cent of reflectance")
+_OF_WAVELENGTHS = ("wavelength", "Wavelength")
+
+
+class Interpretation(Option):
+    """What the planes of a file are, where it does not say so or says it wrongly."""
+
+    names: tuple[str, ...] = Field(
+        (),
+        description="one for each plane, in the order of the file: R, G, B, UV_R, '550 nm' or any "
+        "other name of a band, 'mask', or '-' for a plane to leave out",
+    )
+    wavelengths_nm: tuple[float, ...] = Field(
+        (),
+        description="centre of each band in nm, or the first and the last of evenly spaced ones",
+    )
+    full_scale: float | None = Field(
+        None, gt=0, description="the number that stands for reflectance 1, e.g. 4095 of 12 bits"
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _one_mask_beside_bands(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        masks = [name for name in names if band_of_label(name) == MASK]
+        bands = [name for name in names if name != LEFT_OUT and name not in masks]
+        if names and (len(masks) > 1 or not bands):
+            raise ValueError(
+                f"{', '.join(names)} name {len(bands)} bands and {len(masks)} masks; at least one "
+                "band and at most one mask were expected."
+            )
+        return names
+
+    @field_validator("wavelengths_nm")
+    @classmethod
+    def _above_zero(cls, centres: tuple[float, ...]) -> tuple[float, ...]:
+        if any(centre <= 0 for centre in centres) or len(centres) == 1:
+            raise ValueError("two wavelengths or more, above 0 nm, were expected.")
+        return centres
+
+
+def interpreted(cube: Cube, said: Interpretation) -> Cube:
+    """The cube as the user says that it is.
+
+    Parameters
+    ----------
+    cube
+        Every plane of the file is a band when ``said`` names them.
+
+    Raises
+    ------
+    CubeError
+        The file has another number of planes or bands.
+    """
+    if said.names:
+        cube = _named(cube, said.names)
+    if said.wavelengths_nm:
+        cube = _centred(cube, said.wavelengths_nm, keep_names=bool(said.names))
+    if said.full_scale is not None:
+        cube = replace(
+            _without(cube, _OF_SCALE, f"As stated, {said.full_scale:g} is reflectance 1."),
+            gain=np.array(1 / said.full_scale, np.float32),
+            offset=np.zeros((), np.float32),
+        )
+    return cube
+
+
+def _named(cube: Cube, names: tuple[str, ...]) -> Cube:
+    if len(names) != len(cube.bands):
+        raise CubeError(
+            f"'{cube.path.name}' has {len(cube.bands)} planes and {len(names)} names are given "
+            f"({', '.join(names[:8])}{', ...' if len(names) > 8 else ''}); one for each was "
+            f"expected. Name a plane to leave out '{LEFT_OUT}'."
+        )
+    kept, bands, mask = [], [], cube.mask
+    for plane, (name, old) in enumerate(zip(names, cube.bands, strict=True)):
+        role = band_of_label(name)
+        if role == MASK:
+            mask = np.asarray(cube.array[plane]) > 0
+        elif name != LEFT_OUT:
+            band = role if isinstance(role, Band) else Band(name)
+            # a name says no wavelength, but does not take that of the file away
+            centre = old.wavelength_nm if band.wavelength_nm is None else band.wavelength_nm
+            kept.append(plane)
+            bands.append(Band(band.name, centre, band.region, old.bad))
+    own = unique([band.name for band in bands])
+    gain, offset = (part[kept] if part.ndim else part for part in (cube.gain, cube.offset))
+    has_centres = all(band.wavelength_nm is not None for band in bands)
+    note = f"As stated, the planes are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
+    return replace(
+        _without(cube, _OF_WAVELENGTHS if has_centres else (), note),
+        array=Planes(cube.array, kept),
+        bands=tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True)),
+        gain=gain,
+        offset=offset,
+        mask=mask,
+        rgb_bands=None,
+    )
+
+
+def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
+    count = len(cube.bands)
+    if len(given) not in (2, count):
+        raise CubeError(
+            f"'{cube.path.name}' has {count} bands and {len(given)} wavelengths are given; one for "
+            "each, or the first and the last of evenly spaced ones, were expected."
+        )
+    spaced = np.linspace(given[0], given[-1], count).round(6).tolist()
+    centres = given if len(given) == count else spaced
+    names = unique([f"{centre:.7g} nm" for centre in centres])
+    return replace(
+        _without(
+            cube, _OF_WAVELENGTHS, f"As stated, the bands are {given[0]:g} to {given[-1]:g} nm."
+        ),
+        bands=tuple(
+            Band(band.name if keep_names else name, centre, spectral_region(centre), band.bad)
+            for band, name, centre in zip(cube.bands, names, centres, strict=True)
+        ),
+    )
+
+
+def _without(cube: Cube, words: tuple[str, ...], note: str) -> Cube:
+    """The cube with another sentence instead of the assumptions that it replaces."""
+    kept = [old for old in cube.provenance if not any(word in old for word in words)]
+    return replace(cube, provenance=(*kept, note))

@@ -1,0 +1,295 @@
+"""Writing cubes: ENVI, TIFF and Zarr, row block by row block, whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes._labels import MASK
+from napari_phenoscape.cubes.readers._envi import DATA_TYPES, INTERLEAVES
+from napari_phenoscape.errors import OptionError, RunError
+from napari_phenoscape.events import Progress
+
+ENVI_ENDINGS, TIFF_ENDINGS, ZARR = (".bil", ".bip", ".bsq"), (".tif", ".tiff"), ".zarr"
+
+#: Largest block that is in memory at a time, in numbers.
+BLOCK = 16 << 20
+
+#: Bytes of a block of Zarr, uncompressed, and its smallest side in pixels.
+ZARR_BLOCK, ZARR_SIDE = 512 << 10, 64
+
+#: Types that neither ENVI nor TIFF keeps, and the smallest that both do and that hold the same.
+_WIDER = {"b1": "u1", "i1": "i2", "f2": "f4"}
+
+_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+
+
+def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
+    """Write a cube; `open_cube` reads the same numbers, bands, scale and mask back.
+
+    Parameters
+    ----------
+    cube
+        Its numbers are written as they are, in their own type.
+    path
+        The ending chooses the format: ``.bil``, ``.bip``, ``.bsq`` (ENVI, with ``.hdr`` beside;
+        a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
+        wavelengths as GDAL's metadata, the mask as the last plane), ``.zarr`` (version 3, with
+        the arrays ``cube``, ``wavelength`` and ``mask``).
+
+    Returns
+    -------
+    The files that were written.
+
+    Raises
+    ------
+    OptionError
+        Another ending, or zarr is not installed.
+    RunError
+        A file is there already, or the disk refuses.
+    """
+    ending = path.suffix.lower()
+    if ending not in (*ENVI_ENDINGS, *TIFF_ENDINGS, ZARR):
+        raise OptionError(
+            f"'{path.name}' names no format that cubes are written in; end it with "
+            f"{', '.join(ENVI_ENDINGS)} (ENVI), {TIFF_ENDINGS[0]} (TIFF) or {ZARR}."
+        )
+    if ending == ZARR:
+        _refuse_existing(path)
+        with atomic(path) as temporary:
+            yield from _write_zarr(cube, temporary)
+        return [path]
+    if ending in TIFF_ENDINGS:
+        _refuse_existing(path)
+        with atomic(path) as temporary:
+            yield from _write_tiff(cube, temporary)
+        return [path]
+    header = path.with_name(path.name + ".hdr")
+    mask = path.with_name(f"{path.stem}_mask.png")
+    written = [path, header] + ([mask] if cube.mask is not None else [])
+    for file in written:
+        _refuse_existing(file)
+    with atomic(path) as temporary:
+        yield from _write_planes(cube, temporary, ending[1:])
+    if cube.mask is not None:
+        with atomic(mask) as temporary:
+            Image.fromarray(cube.mask.astype(np.uint8) * 255).save(temporary, format="PNG")
+    with atomic(header) as temporary:
+        temporary.write_text(_envi_header(cube, ending[1:]), "utf-8")
+    return written
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise RunError(
+            f"'{path}' is there already and is not overwritten; name another file, or move it away."
+        )
+
+
+def _dtype(cube: Cube) -> np.dtype[Any]:
+    kind = cube.array.dtype.str[1:]
+    return np.dtype("<" + _WIDER.get(kind, kind))
+
+
+def zarr_block(shape: tuple[int, int, int], itemsize: int) -> tuple[int, int, int]:
+    """C, H, W of the blocks in which Zarr keeps a cube.
+
+    64 pixels a side and as many bands as half a megabyte holds: a band touches an eighth of a
+    cube of 408 bands, and a crop little more than itself. Of few bands, more pixels.
+    """
+    bands, side = shape[0], ZARR_SIDE
+    bands = max(1, min(bands, ZARR_BLOCK // (side**2 * itemsize)))
+    while bands == shape[0] and bands * (2 * side) ** 2 * itemsize <= ZARR_BLOCK:
+        side *= 2
+    return bands, min(side, shape[1]), min(side, shape[2])
+
+
+def _row_blocks(cube: Cube) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """(C, rows, W) numbers from top to bottom."""
+    bands, rows, columns = cube.shape
+    at_once = max(1, BLOCK // (bands * columns))
+    for start in range(0, rows, at_once):
+        part = slice(start, min(start + at_once, rows))
+        yield part, np.asarray(cube.array[:, part, :])
+
+
+def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress, None, None]:
+    dtype, (bands, rows, _) = _dtype(cube), cube.shape
+    order = [{"C": 0, "H": 1, "W": 2}[axis] for axis in INTERLEAVES[interleave][0]]
+    with path.open("wb") as file:
+        if interleave == "bsq":
+            for band in range(bands):
+                file.write(np.ascontiguousarray(cube.array[band], dtype).data)
+                yield Progress("writing bands", band + 1, bands)
+            return
+        for part, block in _row_blocks(cube):
+            file.write(np.ascontiguousarray(block.transpose(order), dtype).data)
+            yield Progress("writing rows", part.stop, rows)
+
+
+def _envi_header(cube: Cube, interleave: str) -> str:
+    bands, rows, columns = cube.shape
+    codes = {name: code for code, name in DATA_TYPES.items()}
+    gain, offset = (np.broadcast_to(part, bands) for part in (cube.gain, cube.offset))
+    lines = [
+        "ENVI",
+        f"samples = {columns}",
+        f"lines = {rows}",
+        f"bands = {bands}",
+        "header offset = 0",
+        "file type = ENVI Standard",
+        f"data type = {codes[_dtype(cube).str[1:]]}",
+        f"interleave = {interleave}",
+        "byte order = 0",
+        f"data reflectance gain values = {_braced(gain)}",
+        f"data reflectance offset values = {_braced(offset)}",
+    ]
+    # a brace or comma in a name would end it
+    names = [re.sub(r"[{},\s]+", " ", band.name).strip() for band in cube.bands]
+    lines.append(f"band names = {{{', '.join(names)}}}")
+    centres = [band.wavelength_nm for band in cube.bands]
+    if all(centre is not None for centre in centres):
+        lines += ["wavelength units = Nanometers", f"wavelength = {_braced(centres)}"]
+    if any(band.bad for band in cube.bands):
+        lines.append(f"bbl = {_braced([int(not band.bad) for band in cube.bands])}")
+    if cube.ignore_value is not None:
+        lines.append(f"data ignore value = {cube.ignore_value!r}")
+    if cube.rgb_bands is not None:
+        lines.append(f"default bands = {_braced([band + 1 for band in cube.rgb_bands])}")
+    return "\n".join(lines) + "\n"
+
+
+def _braced(numbers: Any) -> str:
+    return "{" + ", ".join(_exact(number) for number in numbers) + "}"
+
+
+def _exact(number: Any) -> str:
+    """The shortest decimal that reads back as the same number, whatever NumPy is set to print."""
+    if isinstance(number, np.floating):
+        return np.format_float_positional(number, unique=True, trim="0")
+    return str(number)
+
+
+def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
+    dtype, (bands, rows, columns) = _dtype(cube), cube.shape
+    planes = bands + (cube.mask is not None)
+    tags = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube), True)]
+    if cube.ignore_value is not None:
+        tags.append((_GDAL_NODATA, "s", 0, repr(cube.ignore_value), True))
+    size = planes * rows * columns * dtype.itemsize
+    with tifffile.TiffWriter(path, bigtiff=size > 2**31) as tif:
+        place = tif.write(
+            None,
+            shape=(planes, rows, columns),
+            dtype=dtype,
+            photometric="minisblack",
+            planarconfig="separate",
+            metadata=None,
+            extratags=tags,
+            returnoffset=True,
+        )
+    assert place is not None  # asked for by returnoffset
+    with path.open("rb+") as file:
+        file.seek(place[0])
+        for band in range(bands):
+            file.write(np.ascontiguousarray(cube.array[band], dtype).data)
+            yield Progress("writing bands", band + 1, bands)
+        if cube.mask is not None:
+            file.write(cube.mask.astype(dtype).data)
+
+
+def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
+    try:
+        import zarr
+    except ImportError:
+        raise OptionError(
+            f"'{path.suffix}' needs zarr: pip install \"napari-phenoscape[formats]\", or write "
+            f"{TIFF_ENDINGS[0]}."
+        ) from None
+    store = zarr.create_group(path, zarr_format=3)
+    array = store.create_array(
+        "cube",
+        shape=cube.shape,
+        dtype=cube.array.dtype.newbyteorder("="),
+        chunks=zarr_block(cube.shape, cube.array.dtype.itemsize),
+        dimension_names=("band", "y", "x"),
+        attributes=_zarr_attributes(cube),
+        # a block that is not there would be one that was lost
+        config={"write_empty_chunks": True},
+    )
+    centres = [band.wavelength_nm for band in cube.bands]
+    if any(centre is not None for centre in centres):
+        numbers = np.array([np.nan if centre is None else centre for centre in centres])
+        store.create_array(
+            "wavelength", data=numbers, dimension_names=("band",), attributes={"units": "nm"},
+            config={"write_empty_chunks": True},
+        )  # fmt: skip
+    if cube.mask is not None:
+        store.create_array(
+            "mask", data=cube.mask, dimension_names=("y", "x"),
+            config={"write_empty_chunks": True},
+        )  # fmt: skip
+    (bands, rows, columns), (_, high, wide) = cube.shape, array.chunks
+    across = max(1, BLOCK // (bands * high * wide)) * wide
+    for top in range(0, rows, high):
+        for left in range(0, columns, across):
+            part = slice(top, top + high), slice(left, left + across)
+            array[:, *part] = np.asarray(cube.array[:, *part])
+        yield Progress("writing rows", min(top + high, rows), rows)
+
+
+def _zarr_attributes(cube: Cube) -> dict[str, Any]:
+    """Scale and "not measured" as NetCDF names them; names and flags of the bands."""
+    said: dict[str, Any] = {
+        # a float32 is a float64 too, and a float64 is printed exactly
+        "scale_factor": cube.gain.astype(float).tolist(),
+        "add_offset": cube.offset.astype(float).tolist(),
+        "band_names": [band.name for band in cube.bands],
+        "regions": [band.region for band in cube.bands],
+        "bad_bands": [i for i, band in enumerate(cube.bands) if band.bad],
+    }
+    if cube.ignore_value is not None:
+        said["missing_value"] = cube.ignore_value
+    if cube.rgb_bands is not None:
+        said["rgb_bands"] = list(cube.rgb_bands)
+    return said
+
+
+def _gdal_metadata(cube: Cube) -> str:
+    """XML of names, wavelengths (nm), scale and bad bands, each with the number of its plane."""
+    items: list[str] = []
+
+    def item(name: str, plane: int, value: object, role: str = "") -> None:
+        extra = f' role="{role}"' if role else ""
+        text = escape(_exact(value))
+        items.append(f'<Item name="{name}" sample="{plane}"{extra}>{text}</Item>')
+
+    gain, offset = (np.broadcast_to(part, cube.shape[0]) for part in (cube.gain, cube.offset))
+    with_centres = any(band.wavelength_nm is not None for band in cube.bands)
+    for plane, band in enumerate(cube.bands):
+        item("DESCRIPTION", plane, band.name, "description")
+        item("SCALE", plane, _exact(gain[plane]), "scale")
+        item("OFFSET", plane, _exact(offset[plane]), "offset")
+        if with_centres:
+            item("WAVELENGTH", plane, "nan" if band.wavelength_nm is None else band.wavelength_nm)
+            item("WAVELENGTH_UNITS", plane, "Nanometers")
+        if band.bad:
+            item("BAD_BAND", plane, 1)
+    if cube.mask is not None:
+        plane = cube.shape[0]
+        item("DESCRIPTION", plane, MASK, "description")
+        item("SCALE", plane, 1, "scale")
+        item("OFFSET", plane, 0, "offset")
+        if with_centres:
+            item("WAVELENGTH", plane, "nan")
+    return f"<GDALMetadata>{''.join(items)}</GDALMetadata>"

@@ -1,0 +1,1 @@
+"""Readers: one for each format, found by what is in the file."""

@@ -1,0 +1,52 @@
+"""The bands that an ENVI header describes: centres, names, flags."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from napari_phenoscape.cubes._arrays import unique
+from napari_phenoscape.cubes._cube import Band
+from napari_phenoscape.cubes._labels import bands_of_labels
+from napari_phenoscape.cubes._wavelengths import centres_in_nm
+from napari_phenoscape.cubes.readers._envi_header import Header
+
+
+def envi_bands(header: Header, count: int, notes: list[str]) -> tuple[Band, ...]:
+    """The bands in the order of the file; what is assumed or left out is added to ``notes``."""
+    centres, units = _wavelengths(header, count, notes)
+    good = header.numbers("bbl")
+    if good is None or len(good) not in (0, count):
+        notes.append("The list of bad bands, 'bbl', does not fit to the bands and is not used.")
+        good = ()
+    bad = [flag == 0 for flag in good] if good else [False] * count
+    names = header.words("band names")
+    if names and (len(names) != count or not all(names)):
+        notes.append(f"{len(names)} band names are given for {count} bands and are not used.")
+        names = ()
+    roles = bands_of_labels(names) if units != "nm" else None
+    if roles and all(isinstance(role, Band) for role in roles):
+        return tuple(
+            dataclasses.replace(role, bad=flag)
+            for role, flag in zip(roles, bad, strict=True)
+            if isinstance(role, Band)
+        )
+    if not names and centres:
+        names = tuple(f"{centre:.7g} {units}".strip() for centre in centres)
+    names = tuple(unique(list(names or (f"band {i + 1}" for i in range(count)))))
+    nm = centres if units == "nm" else (None,) * count
+    return tuple(
+        Band(name, centre, bad=flag) for name, centre, flag in zip(names, nm, bad, strict=True)
+    )
+
+
+def _wavelengths(header: Header, count: int, notes: list[str]) -> tuple[tuple[float, ...], str]:
+    """Band centres and ``"nm"``, or other numbers that name the bands and their unit."""
+    centres = header.numbers("wavelength")
+    if centres is None or len(centres) not in (0, count):
+        given = "not all numbers" if centres is None else f"{len(centres)} for {count} bands"
+        notes.append(f"The wavelengths are {given}; they are not used.")
+        return (), ""
+    if not centres:
+        notes.append("No wavelengths are given.")
+        return (), ""
+    return centres_in_nm(centres, header.text("wavelength units"), notes)

@@ -1,0 +1,176 @@
+"""Export: a trained encoder by itself, for other programs; its stem and standardisation inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import yaml
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.embeddings._curves import curves_figure
+from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.specimens import together
+from napari_phenoscape.training import (
+    Experiment,
+    build_model,
+    last_checkpoint,
+    load_weights,
+    read_experiment,
+    read_state,
+)
+
+if TYPE_CHECKING:
+    from napari_phenoscape.training import BandEncoder, SimCLR
+
+#: What an exported folder holds.
+DESCRIPTION, WEIGHTS, PROGRAM = "encoder.yaml", "encoder.safetensors", "encoder.pt2"
+
+#: What it holds of a net with response curves.
+CURVES = "response_curves"
+
+
+def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
+    """Write the encoder of a run's newest checkpoint into a new folder.
+
+    It takes (N, C, h, w) float32 reflectance, the C bands that ``encoder.yaml`` lists, of
+    specimens cropped to their mask, their background filled with ``mean``; it gives (N, D)
+    features by space: each modality, and ``joint`` if several. These are the rows of `embed`.
+
+    - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
+    - ``encoder.safetensors``: the weights, for `load_encoder`;
+    - ``encoder.pt2``: the whole computation, for any program with torch and without this package;
+    - ``response_curves.csv`` and ``.png``: the sensitivities over nm, if the stem has any.
+
+    Parameters
+    ----------
+    run
+        A run directory.
+    folder
+        A folder that is not there yet.
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    RunError
+        The folder is there, or cannot be written.
+    CheckpointError
+        The run has no checkpoint.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from napari_phenoscape.training import BandEncoder
+
+    if folder.exists():
+        raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
+    experiment = read_experiment(run)
+    checkpoint = last_checkpoint(run)
+    statistics = read_state(checkpoint).statistics
+    net = build_model(experiment, statistics, pretrained=False)
+    load_weights(checkpoint, net, averaged=True)
+    bands, positions = together({name: of.bands for name, of in statistics.items()})
+    places = {name: index.tolist() for name, index in positions.items()}
+    mean = dict(pair for of in statistics.values() for pair in zip(of.bands, of.mean, strict=True))
+    encoder = BandEncoder(net, places).eval()
+    description = {
+        "bands": [dataclasses.asdict(band) for band in bands],
+        "mean": [mean[band] for band in bands],
+        "image_size": experiment.image_size,
+        "modalities": places,
+        "spaces": list(net.spaces),
+        "experiment": experiment.model_dump(mode="json"),
+    }
+    yield Progress("exporting the encoder", 0, 1)
+    side = experiment.image_size
+    example = torch.zeros(2, len(bands), side, side)
+    program = torch.export.export(
+        encoder, (example,), dynamic_shapes=({0: torch.export.Dim("N")},), strict=False
+    )
+    with atomic(folder) as temporary:
+        temporary.mkdir()
+        text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
+        (temporary / DESCRIPTION).write_text(text, "utf-8")
+        save_file(
+            {name: tensor.contiguous().clone() for name, tensor in encoder.state_dict().items()},
+            temporary / WEIGHTS,
+        )
+        torch.export.save(program, temporary / PROGRAM)
+        _write_curves(net, temporary)
+    yield Progress("exporting the encoder", 1, 1)
+    yield Saved(folder)
+    return folder
+
+
+def _write_curves(net: SimCLR, folder: Path) -> None:
+    """A column for each curve of each modality, and a panel for each modality."""
+    from napari_phenoscape.nets import ResponseCurves
+
+    stems = {name: encoder.stem for name, encoder in zip(net.modalities, net.encoders, strict=True)}
+    curves = {
+        name: stem.curves() for name, stem in stems.items() if isinstance(stem, ResponseCurves)
+    }
+    if curves:
+        nm = next(iter(curves.values()))[0]
+        columns = {
+            f"{name} {number}": curve
+            for name, (_, values) in curves.items()
+            for number, curve in enumerate(values, start=1)
+        }
+        pd.DataFrame({"nm": nm, **columns}).to_csv(folder / f"{CURVES}.csv", index=False)
+        shown = {name: values for name, (_, values) in curves.items()}
+        curves_figure(nm, shown, folder / f"{CURVES}.png")
+
+
+def load_encoder(folder: Path | str) -> BandEncoder:
+    """The encoder that `export` wrote, ready to embed.
+
+    Returns
+    -------
+    A torch module: (N, C, h, w) reflectance -> (N, D) features by space.
+
+    Raises
+    ------
+    MissingFileError, CheckpointError
+        The folder is no export, or is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from napari_phenoscape.training import BandEncoder, SimCLR
+
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise MissingFileError(
+            f"There is no '{DESCRIPTION}' in '{folder}'. Name a folder that `phenoscape export` "
+            "has written."
+        )
+    try:
+        given = yaml.safe_load((folder / DESCRIPTION).read_text("utf-8"))
+        experiment = Experiment.parse(given["experiment"], str(folder / DESCRIPTION))
+        blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
+        bands = [Band(**band) for band in given["bands"]]
+        places = given["modalities"]
+        net = SimCLR(
+            experiment.model_copy(update={"encoder": blank}),
+            bands={name: [bands[i] for i in index] for name, index in places.items()},
+            # the exported weights hold these
+            mean={name: [0.0] * len(index) for name, index in places.items()},
+            std={name: [1.0] * len(index) for name, index in places.items()},
+        )
+        encoder = BandEncoder(net, places)
+        encoder.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"'{folder}' is no whole export of an encoder ({reason}). Export it again."
+        ) from None
+    return encoder.eval()

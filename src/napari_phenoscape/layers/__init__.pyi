@@ -1,0 +1,11 @@
+from ._cubes import (
+    cube_layers as cube_layers,
+    derived_layer as derived_layer,
+    get_reader as get_reader,
+    picture_layer as picture_layer,
+    plane_layer as plane_layer,
+)
+from ._maps import points_layer as points_layer, sheet_layer as sheet_layer
+from ._samples import open_drawer as open_drawer, open_specimen as open_specimen
+from ._save import write_layer as write_layer
+from ._views import view_layers as view_layers

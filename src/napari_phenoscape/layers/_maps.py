@@ -1,0 +1,80 @@
+"""Clusters on pictures: the contact sheet, and a coloured frame on each specimen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.embeddings import Clusters, labels_of
+
+if TYPE_CHECKING:
+    from napari_phenoscape.embeddings import ContactSheet, Embeddings
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def sheet_layer(sheet: ContactSheet) -> LayerData:
+    """The contact sheet as an RGB image layer."""
+    kwargs = {
+        "name": "contact sheet",
+        "rgb": True,
+        "metadata": {"phenoscape": {"role": "contact sheet"}},
+    }
+    return sheet.image, kwargs, "image"
+
+
+def points_layer(
+    centres: NDArray[np.float64],
+    embeddings: Embeddings,
+    clusters: Clusters,
+    *,
+    size: float | Sequence[float],
+) -> LayerData:
+    """A square frame in the cluster's colour around every specimen.
+
+    Parameters
+    ----------
+    centres : (N, 2)
+        Row and column of each row of ``embeddings`` on the picture.
+    size : () or (N,)
+        Side of the frames (of their middle line) in pixels; on a contact sheet its ``frame``.
+
+    Returns
+    -------
+    Points layer; its features are the table of the embeddings and ``cluster``, the name.
+
+    Raises
+    ------
+    CollectionError
+        An embedding has no cluster.
+    """
+    labels = labels_of(embeddings.table["specimen"].tolist(), clusters)
+    frames = {number: _rgba(colour) for number, colour in clusters.colours.items()}
+    kwargs = {
+        "name": f"clusters ({embeddings.space})",
+        "features": embeddings.table.assign(cluster=[clusters.names[n] for n in labels]),
+        "size": size,
+        "symbol": "square",
+        # arrays, not a feature and a colormap: colours stay, and any number of points is fast
+        "face_color": np.zeros((len(labels), 4), np.float32),
+        "border_color": np.array([frames[n] for n in labels], np.float32).reshape(-1, 4),
+        "border_width": 0.05,
+        "border_width_is_relative": True,
+        "metadata": {
+            "phenoscape": {
+                "role": "clusters",
+                "space": embeddings.space,
+                "method": clusters.method.model_dump(mode="json"),
+                "seed": clusters.seed,
+            }
+        },
+    }
+    return np.asarray(centres, np.float64), kwargs, "points"
+
+
+def _rgba(colour: str) -> tuple[float, float, float, float]:
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red / 255, green / 255, blue / 255, 1.0

@@ -1,0 +1,17 @@
+from ._contrastive import (
+    agreement as agreement,
+    contrast as contrast,
+    cross_modal as cross_modal,
+    nt_xent as nt_xent,
+    spread as spread,
+)
+from ._losses import (
+    AnyLoss as AnyLoss,
+    CrossModal as CrossModal,
+    LocalPatches as LocalPatches,
+    Loss as Loss,
+    NTXent as NTXent,
+    Projected as Projected,
+    total_loss as total_loss,
+)
+from ._patches import Matches as Matches, matches as matches

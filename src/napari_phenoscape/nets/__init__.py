@@ -1,0 +1,5 @@
+"""Nets: from the bands of a modality to D features."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,14 @@
+from .collection._collect import AnySource as AnySource, collect as collect
+from .collection._drawer import Drawer as Drawer
+from .collection._folder import Folder as Folder
+from .collection._specimens import (
+    Collection as Collection,
+    Skipped as Skipped,
+    Specimen as Specimen,
+)
+from .crops._crops import Crops as Crops
+from .crops._disk import MANIFEST as MANIFEST, store_words as store_words
+from .crops._layout import together as together
+from .crops._preparation import Preparation as Preparation
+from .crops._prepare import prepare as prepare
+from .crops._statistics import BandStatistics as BandStatistics

@@ -1,0 +1,1 @@
+"""Collections: the table of specimens that a folder of pictures or a drawer holds."""

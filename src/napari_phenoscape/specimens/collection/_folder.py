@@ -1,0 +1,243 @@
+"""Folder: one specimen in every picture or cube of a folder."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, open_cube, read_mask
+from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
+from napari_phenoscape.events import Progress
+from napari_phenoscape.option import Option
+from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex, read_table
+from napari_phenoscape.specimens.collection._specimens import (
+    Box,
+    Collection,
+    Skipped,
+    Specimen,
+    assumptions,
+    box_around,
+)
+
+
+class Folder(Option):
+    """A folder of pictures or cubes, one specimen in each."""
+
+    kind: Literal["folder"] = "folder"
+    path: Path = Field(description="the folder")
+    pattern: str = Field(
+        "**/*", description="which files, e.g. '*.bmp'; '**/' = in folders inside it too"
+    )
+    mask: str | None = Field(
+        None,
+        description="the file that holds a picture's mask, seen from the picture, e.g. "
+        "'{stem}.png' or 'masks/{stem}_mask.tif'; such files are no specimens",
+    )
+    metadata: Path | None = Field(
+        None, description="CSV with one row per file; metadata.csv in the folder when there is one"
+    )
+    name_pattern: str | None = Field(
+        None,
+        description="labels that the file names spell, e.g. '{genus}_{species}_{id}_{sex}_{view}'",
+    )
+    read_as: Interpretation = Field(
+        Interpretation(), description="what the planes of the files are, where they do not say it"
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_stays_inside(cls, pattern: str) -> str:
+        parts = PurePosixPath(pattern).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            raise ValueError(
+                f"'{pattern}' is no pattern for files inside the folder; give e.g. '*.png' or "
+                "'**/*'."
+            )
+        if any("**" in part and part != "**" for part in parts):
+            raise ValueError(f"'**' stands for whole folders: write '**/*.png', not '{pattern}'.")
+        return pattern
+
+    @field_validator("mask")
+    @classmethod
+    def _mask_has_stem_alone(cls, mask: str | None) -> str | None:
+        if mask is not None and {name for _, name, _, _ in string.Formatter().parse(mask)} - {
+            None
+        } != {"stem"}:
+            raise ValueError(
+                f"'{mask}' does not say which mask belongs to which picture; put {{stem}} where "
+                "the picture's name without its ending stands, e.g. '{stem}.png'."
+            )
+        return mask
+
+    @field_validator("name_pattern")
+    @classmethod
+    def _name_pattern_has_fields(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            name_regex(pattern)
+        return pattern
+
+    def labels(self, cube: Cube) -> NDArray[Any] | None:
+        """(H, W) above 0 on the specimen; None when nothing outlines it."""
+        path = self.outline(cube.path)
+        if path is None:
+            return cube.mask
+        if not path.is_file() or path == cube.path:
+            raise MissingFileError(
+                f"There is no mask '{self._mask_name(cube.path)}' beside it, which the mask "
+                f"pattern '{self.mask}' asks for."
+            )
+        labels = read_mask(path)
+        if labels.shape != cube.shape[1:]:
+            raise CollectionError(
+                f"Its mask '{path.name}' is {labels.shape[0]} × {labels.shape[1]} pixels, the "
+                f"picture {cube.shape[1]} × {cube.shape[2]}; the same size was expected."
+            )
+        return labels
+
+    def collect(self) -> Generator[Progress, None, Collection]:
+        """Find the specimens; see `napari_phenoscape.specimens.collection._collect.collect`."""
+        root = self.path.absolute()
+        table_path = self._table_path(root)
+        table = None if table_path is None else read_table(table_path)
+        files = self._files(root, table_path)
+        found: dict[str, Specimen] = {}
+        skipped: list[Skipped] = []
+        fields: dict[str, dict[str, str]] = {}
+        provenances: list[tuple[str, ...]] = []
+        for done, path in enumerate(files, 1):
+            try:
+                cube = open_cube(path, self.read_as)
+                name = cube.path.relative_to(root).as_posix()
+                if name not in found:  # a header and its data file are one cube
+                    fields[name] = self._spelt(cube.path)
+                    found[name] = Specimen(name, cube.path, self._box(cube))
+                    provenances.append(cube.provenance)
+            except (PhenoscapeError, OSError) as error:
+                skipped.append(Skipped(path, str(error)))
+            yield Progress("finding specimens", done, len(files))
+        ids = sorted(found, key=natural)
+        if not ids:
+            raise CollectionError(
+                f"None of the {len(files)} files in '{self.path}' that match '{self.pattern}' is a "
+                f"specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
+            )
+        metadata = pd.DataFrame(index=range(len(ids)))
+        if table is not None and table_path is not None:
+            metadata, notes = join_by_file(table, table_path, ids)
+            skipped += notes
+        for column in self._fields():
+            if column in metadata:
+                raise CollectionError(
+                    f"'{column}' is both a column of the metadata and a field of the name pattern "
+                    f"'{self.name_pattern}'; rename one of them."
+                )
+            metadata[column] = [fields[name][column] for name in ids]
+        parents = [PurePosixPath(name).parent.as_posix() for name in ids]
+        if "folder" not in metadata and set(parents) != {"."}:
+            metadata["folder"] = parents
+        metadata.index = pd.Index(ids, name="specimen")
+        return Collection(
+            self,
+            tuple(found[name] for name in ids),
+            metadata,
+            tuple(skipped),
+            assumptions(provenances),
+        )
+
+    def _files(self, root: Path, table: Path | None) -> list[Path]:
+        """Files that may be specimens: no hidden ones, none of a run, no masks, not the table."""
+        if root.is_file():
+            raise CollectionError(
+                f"'{self.path}' is a file and a folder was expected; many specimens in one cube "
+                "are collected as a drawer (kind: drawer)."
+            )
+        if not root.is_dir():
+            raise MissingFileError(f"There is no folder at '{self.path}'. Correct its path.")
+
+        @cache
+        def belongs(folder: Path) -> bool:
+            if folder == root:
+                return True
+            is_run = (folder / "experiment.yaml").is_file() and (folder / "events.jsonl").is_file()
+            is_outside = not is_run and not is_store(folder) and not folder.name.startswith(".")
+            return is_outside and belongs(folder.parent)
+
+        def matching(pattern: str) -> list[Path]:
+            return [
+                path
+                for path in root.glob(pattern)
+                # a Zarr store is a folder, and one cube
+                if (path.is_file() or is_store(path))
+                and not path.name.startswith(".")
+                and belongs(path.parent)
+            ]
+
+        files = sorted(
+            (path for path in matching(self.pattern) if path != table),
+            key=lambda path: natural(path.relative_to(root).as_posix()),
+        )
+        if not files:
+            endings = Counter(path.suffix or "no ending" for path in matching("**/*"))
+            there = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+            raise CollectionError(
+                f"No file in '{self.path}' matches '{self.pattern}'; "
+                + (f"it holds {there}. Correct the pattern." if there else "it holds no files.")
+            )
+        masks = {self.outline(path) for path in files if self.outline(path) != path}
+        return [path for path in files if path not in masks]
+
+    def _box(self, cube: Cube) -> Box:
+        labels = self.labels(cube)
+        height, width = cube.shape[1:]
+        if labels is None:
+            return 0, height, 0, width
+        mask = labels > 0
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            path = self.outline(cube.path)
+            raise CollectionError(
+                f"Its mask{f' {path.name!r}' if path else ''} is empty: no pixel is above 0."
+            )
+        return box_around(
+            slice(int(rows[0]), int(rows[-1]) + 1),
+            slice(int(columns[0]), int(columns[-1]) + 1),
+            (height, width),
+        )
+
+    def _mask_name(self, path: Path) -> str | None:
+        return None if self.mask is None else self.mask.format(stem=path.stem)
+
+    def outline(self, path: Path) -> Path | None:
+        """The mask file of a cube."""
+        name = self._mask_name(path)
+        return None if name is None else path.parent / name
+
+    def _table_path(self, root: Path) -> Path | None:
+        if self.metadata is not None:
+            return self.metadata.absolute()
+        default = root / "metadata.csv"
+        return default if default.is_file() else None
+
+    def _fields(self) -> tuple[str, ...]:
+        return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)
+
+    def _spelt(self, path: Path) -> dict[str, str]:
+        """Labels that the file's name spells."""
+        if self.name_pattern is None:
+            return {}
+        match = name_regex(self.name_pattern).fullmatch(path.stem)
+        if match is None:
+            raise CollectionError(
+                f"Its name does not have the form '{self.name_pattern}'; rename it, or change "
+                "the name pattern."
+            )
+        return match.groupdict()

@@ -1,0 +1,152 @@
+"""Metadata: rows of a CSV joined to specimens, and labels spelt in file names."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.specimens.collection._specimens import Skipped
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV with commas, semicolons or tabs; columns without a name are left out."""
+    try:
+        header = path.read_text("utf-8-sig").partition("\n")[0]
+        separator = max(",;\t", key=header.count)
+        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(
+            f"There is no metadata file at '{path}'. Correct 'metadata', or leave it out."
+        ) from None
+    except UnicodeDecodeError:
+        raise CollectionError(
+            f"'{path.name}' is not UTF-8 text; save the table as 'CSV UTF-8'."
+        ) from None
+    except ValueError as error:
+        detail = " ".join(str(error).split()).rstrip(".")
+        raise CollectionError(
+            f"'{path.name}' is not a table ({detail}); a CSV with one row per specimen and a "
+            "header line was expected."
+        ) from None
+    return table.loc[:, [not re.fullmatch(r"Unnamed: \d+", str(name)) for name in table]]
+
+
+def join_by_file(
+    table: pd.DataFrame, path: Path, ids: Sequence[str]
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Rows of a table for files.
+
+    The column that names the files is the one in which most of them are found: by relative
+    path, else by file name, else by stem, else by the number that the stem is (7 = ``007``).
+
+    Parameters
+    ----------
+    table, path
+        The table and where it was read.
+    ids
+        N relative paths, ``/`` between folders.
+
+    Returns
+    -------
+    N rows without the column that named the files; and notes on rows and files left over.
+    """
+    files = [PurePosixPath(name) for name in ids]
+    ways = (
+        list(ids),
+        [file.name for file in files],
+        [file.stem for file in files],
+        [str(int(file.stem)) if re.fullmatch("[0-9]+", file.stem) else "" for file in files],
+    )
+    choices = [(column, keys) for keys in ways for column in table]
+    found = [len(set(_keys(table[column])).intersection(keys) - {""}) for column, keys in choices]
+    if not any(found):
+        raise CollectionError(
+            f"'{path.name}' names none of the {len(ids)} files (e.g. '{ids[0]}'); its columns are "
+            f"{', '.join(map(str, table.columns)) or 'none'}. Give it a column of relative paths, "
+            "file names or stems, or name another table."
+        )
+    column, keys = choices[found.index(max(found))]
+    for (other, same_way), count in zip(choices, found, strict=True):
+        if count == max(found) and same_way is keys and _keys(table[other]) != _keys(table[column]):
+            raise CollectionError(
+                f"The columns '{column}' and '{other}' of '{path.name}' could both name the files; "
+                "give it one column of file names."
+            )
+    named = set(_keys(table[column]))
+    for key, count in Counter(keys).items():
+        if count > 1 and key in named - {""}:
+            raise CollectionError(
+                f"'{key}' in column '{column}' of '{path.name}' names {count} files, e.g. "
+                f"'{ids[keys.index(key)]}'; name each by its relative path."
+            )
+    return join(table, path, str(column), keys)
+
+
+def join(
+    table: pd.DataFrame, path: Path, column: str, keys: Sequence[str]
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Rows whose ``column`` holds the N keys, in their order; and notes on what is left over."""
+    rows = table.drop(columns=column).set_axis(_keys(table[column]), axis="index")
+    for key, count in rows.index.value_counts().items():
+        if count > 1 and key in keys:
+            raise CollectionError(
+                f"'{key}' stands in {count} rows of '{path.name}' (column '{column}'); one row "
+                "per specimen was expected."
+            )
+    left = [key for key in rows.index if key not in set(keys)]
+    bare = [key for key in keys if key not in rows.index]
+    notes = []
+    if left:
+        notes.append(
+            f"{len(left)} of its {len(rows)} rows have no specimen here, e.g. '{left[0]}'."
+        )
+    if bare:
+        notes.append(f"{len(bare)} of {len(keys)} specimens have no row in it, e.g. '{bare[0]}'.")
+    rows = rows[~rows.index.duplicated()]
+    return rows.reindex(list(keys)), [Skipped(path, note) for note in notes]
+
+
+def name_regex(pattern: str) -> re.Pattern[str]:
+    """What a name pattern such as ``{genus}_{species}_{id}`` matches, one group per field.
+
+    A field holds one character or more, none of which is used between the fields.
+
+    Raises
+    ------
+    ValueError
+        It has no field, one twice, or one that is not a word.
+    """
+    parts = list(string.Formatter().parse(pattern))
+    names = [name for _, name, _, _ in parts if name is not None]
+    if not names or len(set(names)) < len(names) or not all(map(str.isidentifier, names)):
+        raise ValueError(
+            f"'{pattern}' does not name distinct fields in braces; write it as e.g. "
+            "'{genus}_{species}_{id}'."
+        )
+    between = "".join(text for text, *_ in parts)
+    field = f"[^{re.escape(between)}]+" if between else ".+"
+    return re.compile(
+        "".join(
+            re.escape(text) + (f"(?P<{name}>{field})" if name is not None else "")
+            for text, name, _, _ in parts
+        )
+    )
+
+
+def _keys(values: pd.Series[Any]) -> list[str]:
+    """As text: whole numbers without ``.0``, ``/`` between folders, nothing where missing."""
+    return [
+        ""
+        if pd.isna(value)
+        else str(int(value))
+        if isinstance(value, float) and value.is_integer()
+        else str(value).strip().replace("\\", "/")
+        for value in values
+    ]

@@ -1,0 +1,140 @@
+"""Specimen and Collection: what there is to compare, and where its pixels are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Cube, files_of, open_cube
+
+if TYPE_CHECKING:
+    from napari_phenoscape.specimens.collection._collect import AnySource
+
+#: Pixels kept around a specimen, so that its outline does not touch the edge of its crop.
+MARGIN = 2
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that is not in the collection, or lacks something there.
+
+    Parameters
+    ----------
+    path
+        The file.
+    reason
+        What is wrong with it, a sentence.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """One thing to embed.
+
+    Parameters
+    ----------
+    id
+        Unique in its collection: the path relative to the folder, or file name and region
+        (``drawer.bil#3``).
+    path
+        The cube that shows it, absolute.
+    box
+        ``(row0, row1, column0, column1)`` in pixels, half open: its mask and a margin of 2 px, or
+        the whole image when nothing outlines it.
+    region
+        Its number among the labels of its cube; None = all that the mask of the cube shows.
+    """
+
+    id: str
+    path: Path
+    box: Box
+    region: int | None = None
+
+    def mask(self, labels: NDArray[Any] | None) -> NDArray[np.bool_]:
+        """(h, w) True on the specimen, inside its box.
+
+        Parameters
+        ----------
+        labels : (H, W) or None
+            What `Collection.cubes` gives with the cube.
+        """
+        row0, row1, column0, column1 = self.box
+        if labels is None:
+            return np.ones((row1 - row0, column1 - column0), dtype=np.bool_)
+        inside = labels[row0:row1, column0:column1]
+        return np.asarray(inside > 0 if self.region is None else inside == self.region)
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Specimens with metadata.
+
+    Parameters
+    ----------
+    source
+        Where they come from.
+    specimens
+        N specimens in natural order.
+    metadata
+        N rows in the same order, index ``specimen`` = id; empty where nothing is known.
+    skipped
+        What was left out, and what is missing.
+    assumed
+        What was assumed about the files since they do not say it, one sentence each, with how
+        many files it is of.
+    """
+
+    source: AnySource
+    specimens: tuple[Specimen, ...]
+    metadata: pd.DataFrame
+    skipped: tuple[Skipped, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    def cubes(self) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
+        """Each cube, opened once: the cube, its (H, W) labels, the numbers of its specimens."""
+        numbers = range(len(self.specimens))
+        for path, group in groupby(numbers, lambda number: self.specimens[number].path):
+            cube = open_cube(path, self.source.read_as)
+            yield cube, self.source.labels(cube), tuple(group)
+
+    def files(self) -> Iterator[Path]:
+        """Every file that says what the specimens look like: cubes, headers, masks; not metadata.
+
+        A mask of many cubes is named for each.
+        """
+        for path in dict.fromkeys(specimen.path for specimen in self.specimens):
+            yield from files_of(path)
+            if (outline := self.source.outline(path)) is not None:
+                yield outline
+
+
+def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The sentences of the provenances of some cubes, each once, the commonest first."""
+    count = Counter(sentence for provenance in cubes for sentence in dict.fromkeys(provenance))
+    return tuple(
+        sentence if times == len(cubes) else f"{sentence} ({times} of {len(cubes)} files)"
+        for sentence, times in count.most_common()
+    )
+
+
+def box_around(rows: slice, columns: slice, shape: tuple[int, int]) -> Box:
+    """A range of pixels with the margin around it, inside an image of ``shape``."""
+    return (
+        max(rows.start - MARGIN, 0),
+        min(rows.stop + MARGIN, shape[0]),
+        max(columns.start - MARGIN, 0),
+        min(columns.stop + MARGIN, shape[1]),
+    )

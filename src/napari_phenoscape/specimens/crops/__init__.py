@@ -1,0 +1,1 @@
+"""Crops: every specimen as a square of reflectance, in memory or on disk."""

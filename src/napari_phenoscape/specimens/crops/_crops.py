@@ -1,0 +1,102 @@
+"""Crops: every specimen of a collection as a square of reflectance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.specimens.crops._mapped import OnDisk
+from napari_phenoscape.specimens.crops._statistics import BandStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Every specimen, its longest side scaled to S pixels, in the middle of a square.
+
+    Parameters
+    ----------
+    images : (N, C, S, S) float32
+        Reflectance. Around the specimen's box, and where nothing was measured, the band's mean; so
+        too in the bands of a modality that the specimen does not have.
+    masks : (N, 1, S, S) bool
+        True on the specimen.
+    ids
+        N specimen ids.
+    bands
+        C bands: those of all modalities, each once.
+    modalities
+        Name of a modality → (n,) positions of its bands in C.
+    present
+        Name of a modality → (N,) bool, True where the specimen has its bands.
+    mean, std : (C,) float32
+        Over the pixels under the mask of all crops, so that a specimen weighs the same however
+        many pixels its photograph had. A band that is constant there has std 1. Of crops for a
+        trained run: over those that it was trained on.
+    """
+
+    images: NDArray[np.float32] | OnDisk
+    masks: NDArray[np.bool_] | OnDisk
+    ids: tuple[str, ...]
+    bands: tuple[Band, ...]
+    modalities: dict[str, NDArray[np.intp]]
+    present: dict[str, NDArray[np.bool_]]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    def expect(self, numbers: NDArray[np.int64]) -> None:
+        """Have specimens that are needed soon fetched from the disk, if they lie there."""
+        if isinstance(self.images, OnDisk):
+            self.images.expect(numbers)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they are kept; None when they are in memory."""
+        return self.images.path.parent if isinstance(self.images, OnDisk) else None
+
+    @property
+    def statistics(self) -> dict[str, BandStatistics]:
+        """Name of a modality → its bands, their mean and standard deviation."""
+        return {
+            name: BandStatistics(
+                tuple(self.bands[i] for i in index),
+                tuple(self.mean[index].tolist()),
+                tuple(self.std[index].tolist()),
+            )
+            for name, index in self.modalities.items()
+        }
+
+    def standardised_as(self, known: Mapping[str, BandStatistics]) -> Crops:
+        """The same crops with the mean and standard deviation that a run knows of its modalities.
+
+        In bands without wavelengths that it does not know, they stay.
+        """
+        mean, std = self.mean.copy(), self.std.copy()
+        for name, own in self.statistics.items():
+            there = known[name].at(own.bands) if name in known else None
+            if there is not None:
+                mean[self.modalities[name]], std[self.modalities[name]] = there.mean, there.std
+        return replace(self, mean=mean, std=std)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(C,) True for the bands that any specimen has."""
+        found = np.zeros(len(self.bands), dtype=np.bool_)
+        for name, index in self.modalities.items():
+            found[index] |= self.present[name].any()
+        return found
+
+    @property
+    def lacking(self) -> str:
+        """How many specimens lack which modality, in sentences; empty when none does."""
+        absent = {name: np.flatnonzero(~there) for name, there in self.present.items()}
+        return " ".join(
+            f"Without the modality '{name}': {len(numbers)} of {len(self.ids)} specimens, e.g. "
+            f"'{self.ids[numbers[0]]}'."
+            for name, numbers in absent.items()
+            if len(numbers)
+        )

@@ -1,0 +1,186 @@
+"""Disk: prepared crops in a folder named by the key of all that they were made of.
+
+A folder holds ``images.npy`` (N, C, S, S), ``masks.npy`` (N, 1, S, S) and ``manifest.json``. One
+specimen lies in one piece. No pickle; ``numpy.load`` reads the arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Band, Modality
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens.collection._specimens import Collection
+from napari_phenoscape.specimens.crops._crops import Crops
+from napari_phenoscape.specimens.crops._mapped import OnDisk
+from napari_phenoscape.specimens.crops._preparation import Preparation
+from napari_phenoscape.specimens.crops._statistics import BandStatistics
+
+IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
+
+#: Raised when the same sources and settings give other numbers than before.
+VERSION = 1
+
+
+class Writer:
+    """Writes the arrays of a folder, one specimen after the other.
+
+    Plain writes, not a mapping: on a full disk a write fails in words, and a mapping ends the
+    process.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int, int], dtype: np.dtype[Any]):
+        self.folder = folder
+        self._shape, self._dtype = shape, dtype
+        folder.mkdir()
+        self._images = self._begun(IMAGES, shape, dtype)
+        self._masks = self._begun(MASKS, (shape[0], 1, *shape[2:]), np.dtype(np.bool_))
+        self._start = self._images.tell()
+
+    def _begun(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
+        file = (self.folder / name).open("wb+")
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
+        return file
+
+    def add(self, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Write the next specimen: (C, S, S) and (1, S, S)."""
+        self._images.write(image.astype(self._dtype).tobytes())
+        self._masks.write(mask.tobytes())
+
+    def fill(self, number: int, mean: NDArray[np.float32]) -> None:
+        """Put the (C,) mean where a specimen was not measured."""
+        bytes_each = int(np.prod(self._shape[1:])) * self._dtype.itemsize
+        self._images.seek(self._start + number * bytes_each)
+        image = np.frombuffer(self._images.read(bytes_each), self._dtype).reshape(self._shape[1:])
+        unknown = np.isnan(image)
+        if unknown.any():
+            self._images.seek(self._start + number * bytes_each)
+            filled = np.where(unknown, mean[:, None, None], image)
+            self._images.write(filled.astype(self._dtype).tobytes())
+
+    def close(self) -> None:
+        """Everything is with the system."""
+        self._images.close()
+        self._masks.close()
+
+
+def key_of(
+    collection: Collection,
+    modalities: Sequence[Modality],
+    size: int,
+    preparation: Preparation,
+    known: Mapping[str, BandStatistics],
+) -> str:
+    """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
+    # a file that is not there is missed by who reads it, in words
+    eyes = [each.eye for each in modalities if each.eye is not None and each.eye.exists()]
+    settings = {
+        "version": [VERSION, version("napari-phenoscape")],
+        "modalities": [modality.model_dump(mode="json") for modality in modalities],
+        "size": size,
+        "read_as": collection.source.read_as.model_dump(mode="json"),
+        "known": {name: asdict(statistics) for name, statistics in known.items()},
+        "bin_bands": preparation.bin_bands,
+        "precision": preparation.precision,
+        "specimens": [
+            [specimen.id, str(specimen.path), specimen.box, specimen.region]
+            for specimen in collection.specimens
+        ],
+        "files": [stamp for path in [*collection.files(), *eyes] for stamp in _stamps(path)],
+    }
+    return _checksum(settings)[:16]
+
+
+def _stamps(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Path, bytes and time of change in ns of a file, or of all files in a folder."""
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if not file.is_dir():
+            status = file.stat()
+            yield str(file), status.st_size, status.st_mtime_ns
+
+
+def write_manifest(folder: Path, crops: Crops, key: str) -> None:
+    """Say what the arrays in a folder are, and how to know them again."""
+    contents = {
+        "key": key,
+        "ids": crops.ids,
+        "bands": [asdict(band) for band in crops.bands],
+        "modalities": {name: index.tolist() for name, index in crops.modalities.items()},
+        "present": {name: there.tolist() for name, there in crops.present.items()},
+        "mean": crops.mean.tolist(),
+        "std": crops.std.tolist(),
+        "files": {name: _state(folder / name) for name in (IMAGES, MASKS)},
+    }
+    manifest = {"checksum": _checksum(contents), "contents": contents}
+    (folder / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+
+
+def read_store(folder: Path) -> Crops:
+    """The crops in a folder, as they were written.
+
+    Raises
+    ------
+    CollectionError
+        Something in the folder is not as it was written.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        contents = manifest["contents"]
+        if manifest["checksum"] != _checksum(contents):
+            raise ValueError(f"{MANIFEST} was altered")
+        if contents["key"] != folder.name:
+            raise ValueError(f"they belong into a folder called '{contents['key']}'")
+        for name, (size, changed_ns) in contents["files"].items():
+            now = _state(folder / name)
+            if now[0] != size:
+                raise ValueError(f"{name} has {now[0]} bytes, not {size}")
+            if now[1] != changed_ns:
+                raise ValueError(f"{name} was altered after it was written")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CollectionError(
+            f"The prepared crops in '{folder}' are damaged: {reason}; they must be prepared again."
+        ) from None
+    return Crops(
+        OnDisk(folder / IMAGES, np.float32),
+        OnDisk(folder / MASKS, np.bool_),
+        tuple(contents["ids"]),
+        tuple(Band(**band) for band in contents["bands"]),
+        {name: np.array(index, np.intp) for name, index in contents["modalities"].items()},
+        {name: np.array(there, np.bool_) for name, there in contents["present"].items()},
+        np.array(contents["mean"], np.float32),
+        np.array(contents["std"], np.float32),
+    )
+
+
+def store_words(folder: Path) -> str:
+    """What a folder of prepared crops holds, in two lines."""
+    crops = read_store(folder)
+    number, bands, side, _ = crops.images.shape
+    numbers = OnDisk(folder / IMAGES, np.float32).stored
+    room = sum(file.stat().st_size for file in folder.iterdir())
+    having = ", ".join(f"{name} {there.sum()}" for name, there in crops.present.items())
+    return (
+        f"{number} specimens, {bands} bands ({crops.bands[0].name} to {crops.bands[-1].name}), "
+        f"{side} × {side} pixels, {numbers}, {room / 1e6:.1f} MB in {folder}\n"
+        f"specimens with each modality: {having}"
+    )
+
+
+def _state(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _checksum(contents: Any) -> str:
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Layout: which bands the crops have, and where each cube keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Band, Cube, Modality, describe
+from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.specimens.crops._statistics import BandStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which bands the crops have, and the cube that each modality was found in first."""
+
+    bands: tuple[Band, ...]
+    positions: dict[str, NDArray[np.intp]]
+    examples: dict[str, Cube]
+
+    def found(
+        self, cube: Cube, modalities: Sequence[Modality]
+    ) -> tuple[dict[int, int], frozenset[str]]:
+        """Position among the C bands → index in the cube; names of the modalities that it has."""
+        place: dict[int, int] = {}
+        seen = [modality for modality in modalities if modality.seen_by(cube)]
+        if not seen:
+            names = [modality.name for modality in modalities]
+            if len(names) == 1:
+                modalities[0].indices(cube)  # says what is missing
+            raise BandMismatchError(
+                f"{describe(cube)} has the bands of none of the modalities {', '.join(names)}. "
+                "Leave it out by the collection's 'pattern', or choose a modality for it."
+            )
+        for modality in seen:
+            index = modality.indices(cube)
+            own = tuple(cube.bands[i] for i in index)
+            expected = tuple(self.bands[i] for i in self.positions[modality.name])
+            if own != expected:
+                raise BandMismatchError(
+                    _difference(cube, own, self.examples[modality.name], expected)
+                )
+            place |= dict(zip(self.positions[modality.name].tolist(), index.tolist(), strict=True))
+        return place, frozenset(modality.name for modality in seen)
+
+
+def layout_of(
+    modalities: Sequence[Modality],
+    cubes: Iterable[Cube],
+    known: Mapping[str, BandStatistics],
+) -> Layout:
+    """Bands of all modalities, each once, as the first cube that has a modality says.
+
+    ``known`` says them of modalities that no cube need have.
+
+    Raises
+    ------
+    BandMismatchError
+        No cube has the bands of one of the others.
+    """
+    examples: dict[str, Cube] = {}
+    for cube in cubes:
+        examples = {m.name: cube for m in modalities if m.seen_by(cube)} | examples
+        if len(examples) == len(modalities):
+            break
+    chosen = {}
+    for modality in modalities:
+        if modality.name in known and modality.name not in examples:
+            chosen[modality.name] = list(known[modality.name].bands)
+            continue
+        # where no cube has its bands, the last one says what is missing
+        example = examples.get(modality.name, cube)
+        chosen[modality.name] = [example.bands[i] for i in modality.indices(example)]
+    return Layout(*together(chosen), examples)
+
+
+def together(
+    chosen: Mapping[str, Sequence[Band]],
+) -> tuple[tuple[Band, ...], dict[str, NDArray[np.intp]]]:
+    """Bands of all modalities, each once, and the positions of each modality's among them."""
+    bands = tuple(dict.fromkeys(band for own in chosen.values() for band in own))
+    positions = {
+        name: np.array([bands.index(band) for band in own], dtype=np.intp)
+        for name, own in chosen.items()
+    }
+    return bands, positions
+
+
+def _difference(
+    cube: Cube, bands: tuple[Band, ...], first: Cube, expected: tuple[Band, ...]
+) -> str:
+    def words(given: tuple[Band, ...]) -> str:
+        return f"{len(given)} bands, {given[0].name} to {given[-1].name}"
+
+    return (
+        f"'{cube.path.name}' has other bands ({words(bands)}) than '{first.path.name}' "
+        f"({words(expected)}); all cubes of a collection must agree. Choose a modality that they "
+        "share, several of which one may be lacking as a whole (e.g. rgb and uv), or collect them "
+        "apart."
+    )

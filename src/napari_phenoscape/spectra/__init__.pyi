@@ -1,0 +1,70 @@
+from ._angle import spectral_angle as spectral_angle
+from ._blocks import planes_of as planes_of
+from ._calibration import calibrated as calibrated, region_reference as region_reference
+from ._components import Components as Components, principal_components as principal_components
+from ._composites import (
+    composite as composite,
+    false_colour as false_colour,
+    false_colour_bands as false_colour_bands,
+    infrared_bands as infrared_bands,
+    rgb_bands as rgb_bands,
+    rgb_composite as rgb_composite,
+    yellow_blue_bands as yellow_blue_bands,
+)
+from ._continuum import without_continuum as without_continuum
+from ._convert import (
+    Angles as Angles,
+    Catches as Catches,
+    Index as Index,
+    Measure as Measure,
+    Part as Part,
+    References as References,
+    convert as convert,
+)
+from ._index import band_index as band_index
+from ._picture_file import write_picture as write_picture
+from ._pictures import (
+    COLOURS as COLOURS,
+    COMPONENTS as COMPONENTS,
+    FALSE_COLOUR as FALSE_COLOUR,
+    INFRARED as INFRARED,
+    TRUE_COLOUR as TRUE_COLOUR,
+    YELLOW_BLUE as YELLOW_BLUE,
+    named_bands as named_bands,
+    picture as picture,
+    shown_bands as shown_bands,
+    ways as ways,
+)
+from ._regions import mean_spectrum as mean_spectrum
+from ._smoothing import smoothed as smoothed
+from ._spectra import (
+    Spectrum as Spectrum,
+    angles_to as angles_to,
+    mean_of as mean_of,
+    pixel_spectrum as pixel_spectrum,
+    region_spectrum as region_spectrum,
+    spectra as spectra,
+    write_spectra as write_spectra,
+)
+from .vision._camera import CameraModel as CameraModel, read_camera_model as read_camera_model
+from .vision._catch import (
+    Eye as Eye,
+    catch_weights as catch_weights,
+    cone_catch as cone_catch,
+    read_eye as read_eye,
+)
+from .vision._colours import colours_table as colours_table
+from .vision._curves import standard_table as standard_table
+from .vision._illuminant import (
+    ILLUMINANTS as ILLUMINANTS,
+    Illuminant as Illuminant,
+    illuminant as illuminant,
+)
+from .vision._srgb import true_colour as true_colour
+from .vision._systems import VisualSystem as VisualSystem, built_in_system as built_in_system
+from .vision._tetrahedron import (
+    Tetrahedral as Tetrahedral,
+    relative_catches as relative_catches,
+    tetrahedral as tetrahedral,
+)
+from .vision._widened import widened as widened

@@ -1,0 +1,132 @@
+"""Calibration: reflectance from a white and a dark reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import BlockArray, Cube
+from napari_phenoscape.errors import CubeError, OptionError
+from napari_phenoscape.spectra._blocks import BLOCK, as_reflectance
+
+
+class _Calibrated(BlockArray):
+    """(numbers - dark) / (white - dark), with references of (C, W)."""
+
+    def __init__(self, cube: Cube, gain: NDArray[np.float64], dark: NDArray[np.float64]) -> None:
+        super().__init__(cube.shape, np.dtype(np.float32))
+        self._numbers = _in_numbers(cube)
+        self._gain, self._dark = gain.astype(np.float32), dark.astype(np.float32)
+
+    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        dark, gain = (part[bands][:, None, columns] for part in (self._dark, self._gain))
+        found = self._numbers.reflectance(bands, rows, columns)
+        found -= dark
+        found *= gain
+        return found
+
+
+def calibrated(cube: Cube, white: Cube, dark: Cube | None = None, panel: float = 1.0) -> Cube:
+    """Reflectance from a white and a dark reference: panel * (raw - dark) / (white - dark).
+
+    The references are averaged over their rows and keep their columns, along which the light and
+    the detector of a line camera vary; one of another width is averaged over its columns too.
+    Numbers are the files' own, whatever scale they state.
+
+    Parameters
+    ----------
+    white
+        The same bands, of a white panel: a cube, or a region of one (`region_reference`).
+    dark
+        The same with the shutter closed; none: 0.
+    panel
+        Reflectance of the panel, 0-1.
+
+    Raises
+    ------
+    CubeError
+        A reference has other bands, or the white one is nowhere brighter than the dark one.
+    """
+    if not 0 < panel <= 1:
+        raise OptionError(
+            f"The panel's reflectance is {panel:g}; above 0 and up to 1 was expected."
+        )
+    light, shade = _reference(cube, white), np.zeros((cube.shape[0], cube.shape[2]))
+    if dark is not None:
+        shade = _reference(cube, dark)
+    brighter = light > shade
+    if not brighter.any():
+        raise CubeError(
+            f"The white reference '{white.path.name}' is nowhere brighter than the dark one. Were "
+            "they exchanged?"
+        )
+    gain = np.where(brighter, panel / np.where(brighter, light - shade, 1), np.nan)
+    return as_reflectance(cube, _Calibrated(cube, gain, shade))
+
+
+def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
+    """Mean numbers of a region as a reference (C, 1, W), or (C, 1, 1).
+
+    A region that marks something in every column keeps the columns, as a strip of white across
+    the picture of a line camera must; any other is averaged over them.
+
+    Parameters
+    ----------
+    region : (H, W)
+        True on the white panel, or on what is dark.
+
+    Raises
+    ------
+    CubeError
+        The region has another size, or marks no pixel.
+    """
+    if region.shape != cube.shape[1:]:
+        raise CubeError(
+            f"The reference region has {region.shape} pixels, '{cube.path.name}' "
+            f"{cube.shape[1:]}; the same size was expected. Draw it on the cube itself."
+        )
+    rows = np.flatnonzero(region.any(axis=1))
+    if not rows.size:
+        raise CubeError(
+            f"The reference region on '{cube.path.name}' marks no pixel. Draw it on the panel."
+        )
+    raw = _in_numbers(cube)
+    total, count = (np.zeros((cube.shape[0], cube.shape[2])) for _ in range(2))
+    at_once = max(1, BLOCK // total.size)
+    for start in range(int(rows[0]), int(rows[-1]) + 1, at_once):
+        down = slice(start, min(start + at_once, int(rows[-1]) + 1))
+        numbers = raw.reflectance(rows=down)
+        inside = region[down] & np.isfinite(numbers)
+        total += np.where(inside, numbers, 0).sum(axis=1, dtype=np.float64)
+        count += inside.sum(axis=1)
+    if not region.any(axis=0).all():
+        total, count = (part.sum(axis=1, keepdims=True) for part in (total, count))
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return replace(raw, array=mean[:, None], mask=None, ignore_value=None)
+
+
+def _reference(cube: Cube, reference: Cube) -> NDArray[np.float64]:
+    """(C, W) mean over the rows of a reference."""
+    if reference.shape[0] != cube.shape[0] or (
+        reference.wavelengths_nm is not None
+        and cube.wavelengths_nm is not None
+        and not np.allclose(reference.wavelengths_nm, cube.wavelengths_nm, atol=0.01)
+    ):
+        raise CubeError(
+            f"The reference '{reference.path.name}' has {reference.shape[0]} bands, "
+            f"'{cube.path.name}' {cube.shape[0]}; the same bands were expected. Record it with the "
+            "same settings."
+        )
+    whole = np.ones(reference.shape[1:], dtype=bool)
+    mean: NDArray[np.float64] = region_reference(reference, whole).array[:, 0]
+    if mean.shape[1] != cube.shape[2]:
+        mean = np.broadcast_to(mean.mean(1, keepdims=True), (len(mean), cube.shape[2]))
+    return mean
+
+
+def _in_numbers(cube: Cube) -> Cube:
+    """The cube with the file's own numbers as its reflectance."""
+    return replace(cube, gain=np.ones((), np.float32), offset=np.zeros((), np.float32))

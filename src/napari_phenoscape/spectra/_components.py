@@ -1,0 +1,128 @@
+"""Principal components of a cube's spectra, from some of its pixels, shown in all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Cube
+from napari_phenoscape.errors import BandMismatchError, CubeError
+from napari_phenoscape.spectra._composites import BLOCK, STRETCH
+
+#: Pixels at most that the components are computed from.
+SAMPLE = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The first principal components of spectra.
+
+    Parameters
+    ----------
+    bands : (n,)
+        Indices of the bands that take part.
+    mean : (n,)
+        Mean reflectance of these bands.
+    axes : (3, n)
+        Unit vectors; the component of a spectrum is ``axes @ (spectrum - mean)``. The largest
+        number of each is positive, so that the same cube gives the same picture.
+    share : (3,)
+        Of the variance, 0-1.
+    limits : (3, 2)
+        Percentiles 1 and 99 of each component.
+    """
+
+    bands: NDArray[np.intp]
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    share: NDArray[np.float64]
+    limits: NDArray[np.float64]
+
+
+def principal_components(cube: Cube) -> Components:
+    """First three principal components of the reflectance, from at most 20 000 pixels.
+
+    The pixels lie on a grid over the mask (or all of the cube). Bands that the file flags, that
+    are unmeasured in half of them, take no part, nor do pixels with an unmeasured band.
+
+    Raises
+    ------
+    BandMismatchError
+        Fewer than three bands.
+    CubeError
+        Fewer than four pixels were measured.
+    """
+    spectra, bands = _sample(cube)
+    mean = spectra.mean(1)
+    values, vectors = np.linalg.eigh(np.cov(spectra))
+    order = np.argsort(values)[::-1][:3]
+    axes = vectors[:, order].T
+    largest = np.abs(axes).argmax(1)
+    axes = axes * np.where(axes[np.arange(3), largest] < 0, -1, 1)[:, None]
+    total = max(float(values.sum()), np.finfo(float).tiny)
+    limits = np.percentile(axes @ (spectra - mean[:, None]), STRETCH, axis=1).T
+    return Components(bands, mean, axes, values[order].clip(0) / total, limits)
+
+
+def components_picture(cube: Cube, components: Components, step: int = 1) -> NDArray[np.uint8]:
+    """(H', W', 3) picture of the three components as red, green and blue, each stretched alone.
+
+    Parameters
+    ----------
+    step
+        Every so many rows and columns.
+    """
+    rows, columns = cube.shape[1:]
+    picture = np.zeros((len(range(0, rows, step)), len(range(0, columns, step)), 3), np.uint8)
+    across = slice(None, None, step)
+    width = np.ptp(components.limits, axis=1)
+    scale = np.divide(255, width, out=np.zeros(3), where=width > 0)
+    weights = (components.axes * scale[:, None]).astype(np.float32)
+    # what stands for black, with the mean: one product and one sum per pixel
+    shift = (components.axes @ components.mean + components.limits[:, 0]) * scale
+    at_once = max(1, BLOCK // (len(components.bands) * picture.shape[1]))
+    for start in range(0, len(picture), at_once):
+        block = picture[start : start + at_once]
+        down = slice(start * step, (start + len(block) - 1) * step + 1, step)
+        spectra = cube.reflectance(_slice_of(components.bands), down, across)
+        score = np.tensordot(weights, spectra, 1) - shift[:, None, None].astype(np.float32)
+        block[:] = np.moveaxis(np.nan_to_num(score).round().clip(0, 255), 0, -1)
+    return picture
+
+
+def _sample(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """(n, pixels) reflectance, and the n bands."""
+    good = np.array([i for i, band in enumerate(cube.bands) if not band.bad], dtype=np.intp)
+    rows, columns = slice(0, cube.shape[1]), slice(0, cube.shape[2])
+    if cube.mask is not None and cube.mask.any():
+        down, along = (np.flatnonzero(cube.mask.any(axis=axis)) for axis in (1, 0))
+        rows, columns = (slice(int(on[0]), int(on[-1]) + 1) for on in (down, along))
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    step = max(1, round((area / SAMPLE) ** 0.5))
+    rows, columns = (slice(part.start, part.stop, step) for part in (rows, columns))
+    values = cube.reflectance(_slice_of(good), rows, columns).astype(np.float64)
+    values = values.reshape(len(good), -1)
+    if cube.mask is not None and (inside := cube.mask[rows, columns].ravel()).any():
+        values = values[:, inside]
+    known = np.isfinite(values)
+    usable = known.mean(1) > 0.5
+    if usable.sum() < 3:
+        raise BandMismatchError(
+            f"Of '{cube.path.name}', {usable.sum()} of {len(cube.bands)} bands can be used; "
+            "principal components need three. Choose another picture."
+        )
+    values = values[usable][:, known[usable].all(0)]
+    if values.shape[1] < 4:
+        raise CubeError(
+            f"Of '{cube.path.name}', {values.shape[1]} of {known.shape[1]} pixels were measured in "
+            "every band; principal components need four. Choose another picture."
+        )
+    return values, good[usable]
+
+
+def _slice_of(bands: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """The same bands as a slice, which reads in one go, where they are one."""
+    whole = len(bands) > 0 and bands[-1] - bands[0] + 1 == len(bands)
+    return slice(int(bands[0]), int(bands[-1]) + 1) if whole else bands

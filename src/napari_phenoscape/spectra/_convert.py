@@ -1,0 +1,228 @@
+"""Convert: a cube, or a part of it, to another file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import (
+    Cube,
+    Interpretation,
+    Modality,
+    as_modality,
+    binned,
+    cropped,
+    in_reflectance,
+    open_cube,
+    read_mask,
+    write_cube,
+)
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.events import Event, Notice
+from napari_phenoscape.spectra._calibration import calibrated, region_reference
+from napari_phenoscape.spectra._continuum import without_continuum
+from napari_phenoscape.spectra._index import band_index
+from napari_phenoscape.spectra._smoothing import smoothed
+from napari_phenoscape.spectra._spectra import angles_to, pixel_spectrum, read_spectra
+from napari_phenoscape.spectra.vision._catch import Eye, cone_catch
+from napari_phenoscape.spectra.vision._illuminant import Illuminant
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some bands, rows and columns of a cube, and what is done to their spectra.
+
+    The numbers stay those of the file, exactly, with their scale; binned ones are reflectance.
+
+    Parameters
+    ----------
+    modality
+        Which bands.
+    rows, columns
+        Half-open ranges of pixels.
+    bin_bands, bin_pixels
+        Mean over so many neighbouring bands, and squares of so many pixels a side.
+    reflectance
+        Reflectance (float32) instead of the file's numbers.
+    smooth
+        Bands in the window of a Savitzky-Golay filter; 0 = none.
+    continuum
+        Divide every spectrum by its continuum.
+    """
+
+    modality: Modality | str = "all"
+    rows: slice = field(default_factory=lambda: slice(None))
+    columns: slice = field(default_factory=lambda: slice(None))
+    bin_bands: int = 1
+    bin_pixels: int = 1
+    reflectance: bool = False
+    smooth: int = 0
+    continuum: bool = False
+
+    def of(self, cube: Cube) -> Cube:
+        """This part of a cube, computed where it is indexed."""
+        bands = as_modality(self.modality).indices(cube)
+        made = cropped(cube, bands, self.rows, self.columns)
+        if self.bin_bands > 1 or self.bin_pixels > 1:
+            made = binned(made, self.bin_bands, self.bin_pixels)
+        elif self.reflectance:
+            made = in_reflectance(made)
+        if self.smooth:
+            made = smoothed(made, self.smooth)
+        return without_continuum(made) if self.continuum else made
+
+
+@dataclass(frozen=True)
+class References:
+    """What a cube is calibrated with (`calibrated`), before anything else.
+
+    Parameters
+    ----------
+    white, dark
+        Each the path of a cube, or a region of the cube itself in words (`region_of`).
+    panel
+        Reflectance of the white one.
+    """
+
+    white: Path | str
+    dark: Path | str | None = None
+    panel: float = 1.0
+
+
+@dataclass(frozen=True)
+class Index:
+    """One band, made by a formula (`band_index`)."""
+
+    formula: str
+
+
+@dataclass(frozen=True)
+class Angles:
+    """Spectral angles in radians (`spectral_angle`).
+
+    Parameters
+    ----------
+    to
+        A pixel (row and column in the whole cube), whose spectrum is processed likewise, or a CSV
+        of spectra, each of which gives a band.
+    """
+
+    to: tuple[int, int] | Path
+
+
+@dataclass(frozen=True)
+class Catches:
+    """What the receptors of an eye catch, in a light (`cone_catch`)."""
+
+    eye: Eye
+    light: Illuminant | None = None
+
+
+#: What is computed of a part of a cube and written instead of it.
+Measure = Index | Angles | Catches
+
+
+def convert(
+    path: Path,
+    output: Path,
+    part: Part = Part(),
+    *,
+    references: References | None = None,
+    measure: Measure | None = None,
+    read_as: Interpretation | None = None,
+) -> Generator[Event, None, list[Path]]:
+    """Write a cube, a part of it, or what is computed from that, to another file.
+
+    The cube is read and written in blocks and is never in memory as a whole.
+
+    Parameters
+    ----------
+    path
+        A cube.
+    output
+        A file that is not there yet; its ending is the format (`write_cube`).
+    part
+        What of it.
+    references
+        What it is calibrated with; None: not at all.
+    measure
+        What is written instead.
+    read_as
+        What the planes of the cube, and of the references, are, where their files do not say it
+        or say it wrongly.
+
+    Returns
+    -------
+    The files that were written.
+
+    Raises
+    ------
+    PhenoscapeError
+        The cube cannot be opened, lacks the bands, or the output cannot be written.
+    """
+    cube = open_cube(path, read_as)
+    if references is not None:
+        white, dark = references.white, references.dark
+        shade = None if dark is None else _reference(cube, dark, read_as)
+        cube = calibrated(cube, _reference(cube, white, read_as), shade, references.panel)
+    written = part.of(cube)
+    match measure:
+        case Index(formula):
+            written = band_index(written, formula)
+        case Angles(Path() as table):
+            written = angles_to(written, read_spectra(table))
+        case Angles((row, column)):
+            here = slice(row, row + 1), slice(column, column + 1)
+            pixel = replace(part, rows=here[0], columns=here[1], bin_pixels=1).of(cube)
+            name = f"{path.stem} ({row}, {column})"
+            written = angles_to(written, [replace(pixel_spectrum(pixel, 0, 0), name=name)])
+        case Catches(eye, light):
+            seen = cone_catch(written, eye, light)
+            for sentence in seen.provenance[len(written.provenance) :]:
+                yield Notice(sentence)
+            written = seen
+    return (yield from write_cube(written, output))
+
+
+def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
+    """(H, W) True in a region of a cube that is given in words.
+
+    Parameters
+    ----------
+    words
+        ``ROW:ROW,COLUMN:COLUMN``, the ends left out; or a label image, of which every number
+        above 0 belongs to the region, or with ``,NUMBER`` behind its name that one.
+
+    Raises
+    ------
+    CubeError
+        A range lies outside of the cube.
+    PhenoscapeError
+        The label image cannot be read.
+    """
+    rows, columns = cube.shape[1:]
+    region = np.zeros((rows, columns), dtype=bool)
+    if box := re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", words):
+        low, high, left, right = (int(end) if end else None for end in box.groups())
+        region[slice(low, high), slice(left, right)] = True
+        if not region.any() or (high or 0) > rows or (right or 0) > columns:
+            raise CubeError(
+                f"'{cube.path.name}' has {rows} rows and {columns} columns; {words} is not a part "
+                "of them. Give ROW:ROW,COLUMN:COLUMN from 0, the lower one first."
+            )
+        return region
+    image = re.fullmatch(r"(.+?)(?:,(\d+))?", words)
+    assert image is not None  # matches everything
+    numbers = read_mask(Path(image[1]))
+    return numbers == int(image[2]) if image[2] else numbers > 0
+
+
+def _reference(cube: Cube, given: Path | str, read_as: Interpretation | None) -> Cube:
+    if isinstance(given, Path):
+        return open_cube(given, read_as)
+    return region_reference(cube, region_of(given, cube))

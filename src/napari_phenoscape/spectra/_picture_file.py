@@ -1,0 +1,43 @@
+"""Picture: a cube as the eye, or another way of looking, sees it, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from PIL import Image
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import Interpretation, open_cube
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.spectra._pictures import COLOURS, picture
+
+
+def write_picture(
+    path: Path, output: Path, show: str = COLOURS, read_as: Interpretation | None = None
+) -> Generator[Event, None, Path]:
+    """Write a picture of a cube as PNG.
+
+    Parameters
+    ----------
+    path
+        A cube.
+    output
+        The PNG; one that is there is replaced.
+    show
+        A way to look at it (`spectral.shown_bands`).
+    read_as
+        What its planes are, where the file does not say it or says it wrongly.
+
+    Raises
+    ------
+    PhenoscapeError
+        The cube cannot be opened or shown so, or the disk refuses.
+    """
+    cube = open_cube(path, read_as)
+    yield Progress("making the picture", 0, 1)
+    made = Image.fromarray(picture(cube, show))
+    with atomic(output.absolute()) as temporary:
+        made.save(temporary, format="PNG")
+    yield Saved(output)
+    return output

@@ -1,0 +1,123 @@
+"""Pictures by name: every way in which a cube can be looked at in colour."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Cube, nearest_band
+from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.spectra._components import components_picture, principal_components
+from napari_phenoscape.spectra._composites import (
+    composite,
+    false_colour_bands,
+    infrared_bands,
+    rgb_bands,
+    stretch,
+    yellow_blue_bands,
+)
+from napari_phenoscape.spectra.vision._srgb import true_colour
+
+#: Names of pictures.
+COLOURS = "colours"
+TRUE_COLOUR = "true colour"
+INFRARED = "colour infrared"
+FALSE_COLOUR = "UV false colour"
+YELLOW_BLUE = "UV yellow-blue"
+COMPONENTS = "principal components"
+
+
+def named_bands(cube: Cube) -> dict[str, tuple[int, int, int]]:
+    """The pictures of three bands that have a name, and these bands; those that the cube allows."""
+    ways = {COLOURS: rgb_bands(cube)}
+    for name, rule in (
+        (INFRARED, infrared_bands),
+        (FALSE_COLOUR, false_colour_bands),
+        (YELLOW_BLUE, yellow_blue_bands),
+    ):
+        with suppress(BandMismatchError):  # no such light in this cube
+            ways[name] = rule(cube)
+    return ways
+
+
+def ways(cube: Cube) -> tuple[str, ...]:
+    """Names of the pictures that the cube allows, `COLOURS` first."""
+    first, *others = named_bands(cube)
+    daylight = []
+    with suppress(BandMismatchError):  # the visible light has gaps
+        true_colour(replace(cube, array=np.zeros((len(cube.bands), 1, 1))))
+        daylight.append(TRUE_COLOUR)
+    more = [COMPONENTS] if sum(not band.bad for band in cube.bands) >= 3 else []
+    return (first, *daylight, *others, *more)
+
+
+def shown_bands(cube: Cube, show: str) -> tuple[int, int, int] | None:
+    """Indices shown as red, green and blue, None when a picture is of all the bands.
+
+    Parameters
+    ----------
+    show
+        One of `ways`; a band (its name, or a wavelength in nm within 15 nm of it), in grey; or
+        three bands with commas between, for red, green and blue.
+
+    Raises
+    ------
+    OptionError
+        The cube allows no such picture.
+    """
+    named = named_bands(cube)
+    if show in named:
+        return named[show]
+    if show in ways(cube):
+        return None
+    found = [_band(cube, word) for word in (show, *show.split(","))]
+    if found[0] is not None:
+        return found[0], found[0], found[0]
+    match found[1:]:
+        case [int(red), int(green), int(blue)]:
+            return red, green, blue
+    raise OptionError(
+        f"'{cube.path.name}' has no picture '{show}'; choose from {', '.join(ways(cube))}, or name "
+        "a band, or three of them such as 640,550,460 (nm)."
+    )
+
+
+def picture(cube: Cube, show: str, step: int = 1) -> NDArray[np.uint8]:
+    """(H', W', 3) picture of a cube.
+
+    `TRUE_COLOUR` is as bright as the other pictures: white is percentile 99 of the visible bands;
+    black stays black.
+
+    Parameters
+    ----------
+    show
+        As in `shown_bands`.
+    step
+        Every so many rows and columns.
+
+    Raises
+    ------
+    OptionError
+        The cube allows no such picture.
+    """
+    bands = shown_bands(cube, show)
+    if bands is not None:
+        return composite(cube, bands, step)
+    if show == TRUE_COLOUR:
+        brightest = stretch(cube, np.array(rgb_bands(cube)))[1]
+        return true_colour(cube, step, white=max(brightest, 1e-6))
+    return components_picture(cube, principal_components(cube), step)
+
+
+def _band(cube: Cube, word: str) -> int | None:
+    """A band by its name or wavelength."""
+    word = word.strip()
+    names = [band.name for band in cube.bands]
+    if word in names:
+        return names.index(word)
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)(?: ?nm)?", word)
+    return nearest_band(cube, float(number[1])) if number else None

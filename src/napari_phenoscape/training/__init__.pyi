@@ -1,0 +1,28 @@
+from ._build import augmenter as augmenter, build_model as build_model
+from ._checkpoint import (
+    last_checkpoint as last_checkpoint,
+    load_weights as load_weights,
+    read_state as read_state,
+)
+from ._experiment import Experiment as Experiment, Schedule as Schedule
+from ._loop import train as train
+from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR
+from ._preview import (
+    SHEET as SHEET,
+    preview as preview,
+    views_of as views_of,
+    with_only as with_only,
+)
+from ._run import (
+    EXPERIMENT as EXPERIMENT,
+    read_events as read_events,
+    read_experiment as read_experiment,
+)
+from ._specimens import (
+    crops_of as crops_of,
+    specimens_for as specimens_for,
+    specimens_of as specimens_of,
+)
+from ._viewing import present as present
+from .parallel._runtime import fabric as fabric, rank as rank
+from .parallel._slurm import write_batch_script as write_batch_script

@@ -1,0 +1,257 @@
+"""Checkpoints: weights and optimiser in safetensors, the rest in JSON; no pickle, never half."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.errors import CheckpointError
+from napari_phenoscape.specimens import BandStatistics
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+    from napari_phenoscape.training._model import SimCLR
+
+WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+
+#: The moving average of the weights, where the schedule asks for one.
+AVERAGE = "average.safetensors"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds beside tensors.
+
+    Parameters
+    ----------
+    step
+        Optimiser steps done.
+    statistics
+        Bands of each modality, in the order of the encoder's input, and what they are standardised
+        and filled by.
+    """
+
+    step: int
+    statistics: dict[str, BandStatistics]
+
+
+def save_checkpoint(
+    run: Path,
+    state: State,
+    net: nn.Module,
+    optimizer: optim.Optimizer,
+    average: nn.Module | None = None,
+) -> Path:
+    """Write ``checkpoints/step-00000200`` of a run whole or not at all, then drop the one before.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written; the checkpoint before is kept.
+    """
+    from safetensors.torch import save
+
+    folder = run / "checkpoints"
+    path = folder / f"step-{state.step:08d}"
+    older = [other for other in checkpoints(run) if other != path]
+    with atomic(path) as temporary:
+        temporary.mkdir()
+        (temporary / WEIGHTS).write_bytes(save(_contiguous(net.state_dict())))
+        if average is not None:
+            (temporary / AVERAGE).write_bytes(save(_contiguous(average.state_dict())))
+        (temporary / OPTIMIZER).write_bytes(save(_flat(optimizer.state_dict()["state"])))
+        (temporary / STATE).write_text(json.dumps(dataclasses.asdict(state), indent=1), "utf-8")
+    for other in older:
+        shutil.rmtree(other)
+    return path
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted((run / "checkpoints").glob("step-????????"))
+
+
+def tidy(run: Path) -> None:
+    """Remove what a program that was killed left: parts, and checkpoints before the last one."""
+    for part in (run / "checkpoints").glob(".*.part"):
+        shutil.rmtree(part)
+    for part in run.glob(".experiment.yaml.*.part"):
+        part.unlink()
+    for older in checkpoints(run)[:-1]:
+        shutil.rmtree(older)
+
+
+def last_checkpoint(run: Path) -> Path:
+    """The newest checkpoint of a run."""
+    found = checkpoints(run)
+    if not found:
+        raise CheckpointError(
+            f"'{run}' holds no checkpoint ('checkpoints/step-...' was expected). "
+            "Train first, or name another run."
+        )
+    return found[-1]
+
+
+def read_state(checkpoint: Path) -> State:
+    """Step, bands and their statistics of a checkpoint."""
+    try:
+        fields = json.loads((checkpoint / STATE).read_text("utf-8"))
+        statistics = {
+            name: BandStatistics(
+                tuple(Band(**band) for band in of["bands"]),
+                tuple(map(float, of["mean"])),
+                tuple(map(float, of["std"])),
+            )
+            for name, of in fields["statistics"].items()
+        }
+        return State(fields["step"], statistics)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
+            "the run is damaged, or made by an earlier version: restore it from a copy, or train "
+            "again."
+        ) from None
+
+
+def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) -> None:
+    """Put the weights of a checkpoint into ``net``, which must be of the same experiment.
+
+    Parameters
+    ----------
+    checkpoint, net
+        Where from, and where to.
+    averaged
+        Their moving average, where there is one.
+    """
+    average = checkpoint / AVERAGE
+    tensors = _read(average if averaged and average.is_file() else checkpoint / WEIGHTS)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"The weights in '{checkpoint}' do not fit the run's experiment.yaml ({reason}); "
+            "was the file edited, or the run made by an earlier version? Restore it or train again."
+        ) from None
+
+
+def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) -> None:
+    """Start the encoders of ``net`` from those of a run's newest checkpoint.
+
+    Each modality takes the encoder of the same name, or the only one there is. The mean and the
+    spread of the bands stay those of the collection that ``net`` is for.
+
+    Parameters
+    ----------
+    run
+        Where from.
+    net, mine
+        Where to, and the bands of its modalities.
+
+    Raises
+    ------
+    CheckpointError
+        There is none of that name, or it is for other bands, or another backbone or stem, or they
+        share other things.
+    """
+    from napari_phenoscape.training._run import read_experiment
+
+    checkpoint = last_checkpoint(run)
+    bands = {name: of.bands for name, of in read_state(checkpoint).statistics.items()}
+    ours, theirs = net.encoders.sharing, read_experiment(run).encoder.sharing
+    apart = theirs == "separate" and len(bands) > 1
+    if (ours == "trunk") != (theirs == "trunk") or (ours == "shared" and apart):
+        raise CheckpointError(
+            f"The encoders of '{run}' are for sharing '{theirs}', not '{ours}'. Set "
+            f"encoder.sharing to '{theirs}', or start from another."
+        )
+    average = checkpoint / AVERAGE
+    tensors = _read(average if average.is_file() else checkpoint / WEIGHTS)
+    names = list(bands)
+    for name, encoder in zip(net.modalities, net.encoders, strict=True):
+        if name not in names and len(names) > 1:
+            raise CheckpointError(
+                f"'{run}' has the modalities {', '.join(names)} and no '{name}' to start from. "
+                "Name one of these, or a run of one modality."
+            )
+        source = names.index(name) if name in names else 0
+        prefix = f"encoders.{source}."
+        given = {
+            key.removeprefix(prefix): tensor
+            for key, tensor in tensors.items()
+            if key.startswith(prefix)
+        }
+        own = encoder.state_dict()
+        learned = {key for key, _ in encoder.named_parameters()}
+        taken = {key: given[key] for key in own if key in given}
+        for key in own:
+            if key.startswith("stem.") and key not in learned:
+                taken[key] = own[key]
+        # the planes of a convolution are the bands; those of response curves are not
+        before = bands[names[source]]
+        other = "stem.coefficients" not in own and mine[name] != before
+        try:
+            if other:
+                raise RuntimeError(
+                    f"it is for {len(before)} bands, {before[0].name} to {before[-1].name}"
+                )
+            encoder.load_state_dict(taken)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"The encoder '{names[source]}' of '{run}' does not fit '{name}' ({reason}). "
+                "Choose the backbone, stem and bands of that run, or start from another."
+            ) from None
+
+
+def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
+    """Put the optimiser's moments of a checkpoint into ``optimizer``."""
+    import torch
+
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _read(checkpoint / OPTIMIZER).items():
+        index, name = key.split(".", 1)
+        # laid out as the weight: a fused step takes both as they lie in the memory
+        weight = weights[int(index)]
+        kept = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        state.setdefault(int(index), {})[name] = kept
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"'{path}' cannot be read as safetensors ({error}); "
+            "the run is damaged: restore it from a copy, or train again."
+        ) from None
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # copies, for what modalities share stands under the name of each
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _flat(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
+    return _contiguous(
+        {
+            f"{index}.{name}": tensor
+            for index, slots in state.items()
+            for name, tensor in slots.items()
+        }
+    )

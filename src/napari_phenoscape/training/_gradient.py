@@ -1,0 +1,229 @@
+"""Gradient: from the specimens of a batch to its loss and the gradient of every weight.
+
+With gradient caching [1]_ only a few specimens are in memory at a time, and the gradient is that
+of the whole batch: a first pass keeps features alone; the loss of all of them gives the gradient
+of each feature; a second pass over the same views takes it to the weights of the encoders.
+
+References
+----------
+.. [1] Gao et al. 2021, Scaling deep contrastive learning batch size under memory limited setup
+   (GradCache). https://arxiv.org/abs/2101.06983
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from napari_phenoscape import _distributed as ranks
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.losses import Projected, total_loss
+from napari_phenoscape.specimens import Crops
+from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._health import check_finite
+from napari_phenoscape.training._model import SimCLR
+from napari_phenoscape.training._viewing import Viewing, present
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Objective(NamedTuple):
+    """What a batch says.
+
+    Parameters
+    ----------
+    loss : ()
+        In nats.
+    terms
+        Each before its weight.
+    batch
+        What they were computed from.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    batch: Projected
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """Adds the gradient of a batch's loss to the ``grad`` of every weight, the same on all ranks.
+
+    Parameters
+    ----------
+    experiment
+        Its losses, and how many specimens may be in memory at a time.
+    crops
+        The specimens.
+    known : (N,) each
+        What the losses know of them.
+    viewing
+        Makes the views.
+    net
+        Without what Fabric wraps it in.
+    model
+        The same within.
+    home
+        Where they are.
+    """
+
+    experiment: Experiment
+    crops: Crops
+    known: dict[str, NDArray[np.int64]]
+    viewing: Viewing
+    net: SimCLR
+    model: Any
+    home: Fabric
+
+    def __call__(self, batch: NDArray[np.int64], step: int) -> Objective:
+        """The loss of (N,) specimens at a step (from 0), after its gradient is known.
+
+        Raises
+        ------
+        TrainingError
+            The loss is not a number.
+        """
+        mine, chunk = ranks.share(batch), self.experiment.runtime.chunk
+        if 0 < chunk < len(mine):
+            return self._cached(batch, np.split(mine, range(chunk, len(mine), chunk)), step)
+        images, mixed, matches, there = self.viewing(mine, step)
+        seen = self.model(images, mixed, None if matches is None else matches.cell, there)
+        place = None if matches is None else matches.place
+        return self._backward(batch, seen.z, seen.patches, seen.cross, place, step)
+
+    def _backward(
+        self,
+        batch: NDArray[np.int64],
+        z: dict[str, Tensor],
+        patches: dict[str, Tensor],
+        cross: dict[str, Tensor],
+        place: Tensor | None,
+        step: int,
+    ) -> Objective:
+        """Loss of the rows of all ranks, and its gradient as far as autograd knows the way."""
+        projected = Projected(
+            {name: ranks.gathered(rows) for name, rows in z.items()},
+            {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
+            {name: ranks.gathered(rows) for name, rows in patches.items()},
+            None if place is None else ranks.gathered(place),
+            present(self.crops, batch, self.home.device),
+            {name: ranks.gathered(rows) for name, rows in cross.items()},
+        )
+        loss, terms = total_loss(self.experiment.losses, projected)
+        check_finite(loss, projected, batch, self.crops, step)
+        self.home.backward(loss)
+        return Objective(loss, terms, projected)
+
+    def _cached(
+        self, batch: NDArray[np.int64], chunks: Sequence[NDArray[np.int64]], step: int
+    ) -> Objective:
+        """The same, with the features of one of the ``chunks`` of this rank at a time."""
+        device = self.home.device
+        states, kept, places = [], [], []
+        for chunk in chunks:
+            states.append(_random_state(device))
+            with torch.no_grad():
+                rows, place = self._features(chunk, step)
+            kept.append(rows)
+            places.append(place)
+        whole = {key: _joined([rows[key] for rows in kept]).requires_grad_() for key in kept[0]}
+        kept.clear()
+        with self.home.autocast():
+            there = self.viewing.present(np.concatenate(chunks))
+            projections = self.net.project(*_apart(whole), there)
+        place = None if places[0] is None else _joined([p for p in places if p is not None])
+        objective = self._backward(batch, *projections, place, step)
+        start = 0
+        for chunk, state in zip(chunks, states, strict=True):
+            _set_random_state(device, state)
+            rows, _ = self._features(chunk, step)
+            stop = start + len(chunk)
+            # a space that no loss looks at has no gradient; frozen encoders give none
+            slopes = {
+                key: _part(slope, start, stop)
+                for key, each in whole.items()
+                if (slope := each.grad) is not None and rows[key].requires_grad
+            }
+            if slopes:
+                # already scaled for half precision, as the loss was
+                torch.autograd.backward([rows[key] for key in slopes], list(slopes.values()))
+            start = stop
+        ranks.average_gradients(self.net)
+        return objective
+
+    def _features(
+        self, chunk: NDArray[np.int64], step: int
+    ) -> tuple[dict[tuple[str, str], Tensor], Tensor | None]:
+        """What the heads take of (n,) specimens, (2n, ...) each, and where the cells lie."""
+        images, mixed, matches, there = self.viewing(chunk, step)
+        cell = None if matches is None else matches.cell
+        with self.home.autocast():
+            h, cells = self.net.features(images, mixed, cell, there)
+        rows = {("h", name): each for name, each in h.items()}
+        rows |= {("cells", name): each for name, each in cells.items()}
+        return rows, None if matches is None else matches.place
+
+
+def check_caching(experiment: Experiment, net: SimCLR) -> None:
+    """Refuse gradient caching where the features of an image depend on the images beside it.
+
+    The norms of the projection heads see the whole batch and may stay; so may those of frozen
+    encoders, which do not look at the batch.
+
+    Raises
+    ------
+    OptionError
+        The encoders have BatchNorm.
+    """
+    norms = sum(isinstance(module, _BatchNorm) for module in net.encoders.modules())
+    if experiment.runtime.chunk and norms and not net.frozen:
+        raise OptionError(
+            f"runtime.chunk (gradient caching) needs a backbone to which every image is alone; "
+            f"'{experiment.encoder.backbone}' has BatchNorm in {norms} places. Choose one with "
+            "LayerNorm or GroupNorm, e.g. convnext_tiny, swin_t, vit_b_16 or timm:resnet50_gn, "
+            "freeze the encoders (encoder.rate: 0), or set runtime.chunk to 0."
+        )
+
+
+def _apart(
+    rows: dict[tuple[str, str], Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Features and cells, by name."""
+    h = {name: each for (what, name), each in rows.items() if what == "h"}
+    return h, {name: each for (what, name), each in rows.items() if what == "cells"}
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """(2n, ...) rows of all chunks, from the (2c, ...) of each: first all first views."""
+    return torch.cat([part.view(2, -1, *part.shape[1:]) for part in parts], dim=1).flatten(0, 1)
+
+
+def _part(rows: Tensor, start: int, stop: int) -> Tensor:
+    """(2c, ...) rows of the specimens from start to stop, of (2n, ...)."""
+    return rows.view(2, -1, *rows.shape[1:])[:, start:stop].flatten(0, 1)
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the CPU, and of an accelerator."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return states
+
+
+def _set_random_state(device: torch.device, states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])

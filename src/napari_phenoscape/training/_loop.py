@@ -1,0 +1,322 @@
+"""Training: SimCLR [1]_ as a generator of events.
+
+References
+----------
+.. [1] Chen et al. 2020, A simple framework for contrastive learning of visual representations.
+   https://arxiv.org/abs/2002.05709
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
+from napari_phenoscape.specimens import Collection, Crops
+from napari_phenoscape.training._build import augmenter, build_model
+from napari_phenoscape.training._checkpoint import (
+    State,
+    checkpoints,
+    load_optimizer,
+    load_weights,
+    read_state,
+    save_checkpoint,
+    tidy,
+)
+from napari_phenoscape.training._experiment import Experiment, Schedule
+from napari_phenoscape.training._recipe import (
+    average_of,
+    batch_of_step,
+    learning_rate,
+    optimizer_of,
+)
+from napari_phenoscape.training._run import (
+    log_event,
+    mend_events,
+    new_run,
+    read_experiment,
+    write_experiment,
+)
+from napari_phenoscape.training._specimens import specimens_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from napari_phenoscape.training._model import SimCLR
+
+#: Steps between two looks at the health of the projections.
+HEALTH_EVERY = 25
+
+
+def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
+    """Train SimCLR; closing the generator stops it after the running batch and saves.
+
+    Parameters
+    ----------
+    experiment
+        What to train.
+    run
+        None: a new run directory under ``experiment.runs``. Else the run to go on with; on CPU the
+        numbers are then those of a run that was never interrupted, bit for bit.
+
+    Yields
+    ------
+    Event
+        Also appended to the run's ``events.jsonl``.
+
+    Returns
+    -------
+    The run directory.
+
+    Raises
+    ------
+    PhenoscapeError
+        What is wrong and the way out. A run that was started keeps its newest checkpoint.
+    """
+    from napari_phenoscape.training.parallel._launch import launch
+    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric, world
+
+    if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
+        return (yield from launch(experiment, run))
+    if run is not None:
+        _check_same(experiment, read_experiment(run), run)
+    found = checkpoints(run) if run is not None else []
+    statistics = read_state(found[-1]).statistics if found else {}
+    collection, crops = yield from specimens_of(experiment, known=statistics)
+    _check_batch(experiment.schedule, crops)
+    experiment = _in_steps(experiment, crops)
+    known = _known(experiment, collection)
+    # all that can be refused is refused before a directory is made
+    from napari_phenoscape.training._gradient import check_caching
+
+    net = build_model(experiment, crops.statistics, pretrained=not found)
+    check_caching(experiment, net)
+    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
+    home = fabric(experiment.runtime, heads=len(heads))
+    _check_ranks(experiment.schedule, home.world_size)
+    backbones = [encoder.backbone for encoder in net.encoders]
+    compile_encoders(experiment.runtime, backbones, home)
+    run = _run_of_all(experiment, run, home)
+    if crops.lacking and home.is_global_zero:  # was heard before there was a run
+        log_event(run, Notice(crops.lacking))
+    steps = _steps(experiment, crops, known, run, home, net)
+    try:
+        for event in steps:
+            if home.is_global_zero:
+                log_event(run, event)
+            yield event
+    finally:
+        steps.close()
+    return run
+
+
+def _run_of_all(experiment: Experiment, run: Path | None, home: Fabric) -> Path:
+    """The run directory, which rank 0 makes, or brings up to date."""
+    if home.is_global_zero:
+        if run is None:
+            run = new_run(experiment)
+        else:
+            tidy(run)
+            mend_events(run)
+            write_experiment(run, experiment)
+    shared: Path = home.broadcast(run)  # type: ignore[assignment]
+    return shared
+
+
+def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
+    """The experiment with its epochs counted in steps."""
+    schedule = experiment.schedule
+    if not schedule.epochs:
+        return experiment
+    steps = schedule.epochs * (len(crops.ids) // schedule.batch_size)
+    return experiment.model_copy(update={"schedule": schedule.model_copy(update={"steps": steps})})
+
+
+def _known(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
+    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
+
+    Raises
+    ------
+    OptionError
+        There is no such column, or it is empty.
+    """
+    metadata = collection.metadata
+    known = {}
+    for column in {name for loss in experiment.losses for name in loss.columns}:
+        if column not in metadata or metadata[column].isna().all():
+            raise OptionError(
+                f"A loss names the metadata column '{column}', which the specimens do not have "
+                f"(they have {', '.join(metadata.columns) or 'none'}). Name one of these, or leave "
+                "'positives' and 'ignore' empty."
+            )
+        codes = metadata[column].astype("category").cat.codes
+        known[column] = np.asarray(codes, dtype=np.int64)
+    return known
+
+
+def _steps(
+    experiment: Experiment,
+    crops: Crops,
+    known: dict[str, NDArray[np.int64]],
+    run: Path,
+    home: Fabric,
+    net: SimCLR,
+) -> Generator[Event, None, None]:
+    """Events of the optimisation itself."""
+    import torch
+
+    from napari_phenoscape._distributed import (
+        any_rank,
+        number,
+        others,
+        share as of_this_rank,
+        synced,
+    )
+    from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.training._gradient import Gradient
+    from napari_phenoscape.training._health import advice, health
+    from napari_phenoscape.training._viewing import Viewing
+
+    schedule, seed = experiment.schedule, experiment.seed
+    synced(net, home.device).to(memory_format=torch.channels_last)
+    optimizer = optimizer_of(net, schedule, experiment.encoder.rate)
+    step = 0
+    if found := checkpoints(run):
+        step = read_state(found[-1]).step
+        load_weights(found[-1], net)
+    average = average_of(net, schedule, found[-1] if found else None)
+    model, optimizer = home.setup(net, optimizer)
+    if found:
+        load_optimizer(found[-1], optimizer)
+    saved = step if found else -1
+
+    def save() -> Iterator[Saved]:
+        nonlocal saved
+        if home.is_global_zero and saved != step:
+            state = State(step, crops.statistics)
+            path = save_checkpoint(run, state, net, optimizer, average and average.module)
+            saved = step
+            yield Saved(path)
+
+    viewing = Viewing(crops, augmenter(experiment, crops), net, seed, home.device)
+    gradient = Gradient(experiment, crops, known, viewing, net, model, home)
+    share = schedule.batch_size // number()
+    seconds: deque[float] = deque(maxlen=20)
+    recent: deque[float] = deque(maxlen=HEALTH_EVERY)
+    model.train()
+    try:
+        yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
+        # asked after the last step too: every rank asks equally often
+        while not any_rank(False, home.device) and step < schedule.steps:
+            start = time.perf_counter()
+            # dropout and stochastic depth become a function of (seed, step): exact resume
+            torch.manual_seed(hash((seed, step)) & 0x7FFF_FFFF)
+            rate = learning_rate(schedule, step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["share"]
+            batch, upcoming = (
+                batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
+                for each in (step, step + 1)
+            )
+            crops.expect(of_this_rank(upcoming))
+            with advice(experiment, share), others():
+                loss, terms, seen = gradient(batch, step)
+                if schedule.clip:
+                    home.clip_gradients(model, optimizer, max_norm=schedule.clip)
+                optimizer.step()
+                optimizer.zero_grad()
+                if average is not None:
+                    average.update_parameters(net)
+            step += 1
+            seconds.append(time.perf_counter() - start)
+            recent.append(float(loss.detach()))
+            joint = seen.z[net.space].detach()[seen.there(net.space)]
+            yield Step(
+                step,
+                schedule.steps,
+                recent[-1],
+                agreement(joint),
+                rate,
+                schedule.batch_size / seconds[-1],
+                (schedule.steps - step) * median(seconds),
+                {name: float(term.detach()) for name, term in terms.items()},
+            )
+            if step % HEALTH_EVERY == 0:
+                alike = dataclasses.replace(
+                    seen,
+                    z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
+                    patches={name: torch.ones_like(rows) for name, rows in seen.patches.items()},
+                    cross={name: torch.ones_like(rows) for name, rows in seen.cross.items()},
+                )
+                nothing, _ = total_loss(experiment.losses, alike)
+                yield health(step, spread(joint), median(recent), float(nothing))
+            if step % schedule.checkpoint_every == 0:
+                yield from save()
+    except GeneratorExit:
+        # stopped: the other ranks are told, and everything learned so far is kept
+        any_rank(True, home.device)
+        last: list[Event] = [*save(), Finished(run, stopped=True)]
+        for event in last if home.is_global_zero else []:
+            log_event(run, event)
+        raise
+    end = Finished(run, stopped=step < schedule.steps)
+    try:
+        yield from save()
+    except GeneratorExit:
+        # stopped between the last two words, as when another rank has heard the stop first
+        if home.is_global_zero:
+            log_event(run, end)
+        raise
+    yield end
+
+
+def _check_batch(schedule: Schedule, crops: Crops) -> None:
+    if schedule.batch_size > len(crops.ids):
+        raise CollectionError(
+            f"A batch of {schedule.batch_size} is larger than the collection of "
+            f"{len(crops.ids)} specimens. Set schedule.batch_size to {len(crops.ids)} or less, "
+            "or collect more specimens."
+        )
+
+
+def _check_ranks(schedule: Schedule, ranks: int) -> None:
+    if schedule.batch_size % ranks:
+        below = max(schedule.batch_size // ranks, 1) * ranks
+        raise OptionError(
+            f"A batch of {schedule.batch_size} cannot be shared equally by {ranks} devices. "
+            f"Set schedule.batch_size to a multiple of them, e.g. {below}."
+        )
+
+
+def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
+    """Everything but the number of steps, and where to compute and keep, must be as it was."""
+    for name in type(experiment).model_fields:
+        if name in ("schedule", "runtime", "runs", "name", "preparation"):
+            continue
+        if getattr(experiment, name) != getattr(before, name):
+            raise OptionError(
+                f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
+                f"experiment. Resume it with its own experiment.yaml, or start a new run."
+            )
+    for part, name in (
+        ("schedule", "batch_size"),
+        ("schedule", "optimizer"),
+        ("schedule", "average"),
+        ("preparation", "bin_bands"),
+        ("preparation", "precision"),
+    ):
+        ours, theirs = (getattr(getattr(each, part), name) for each in (experiment, before))
+        if ours != theirs:
+            raise OptionError(
+                f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "
+                "own, or start a new run."
+            )

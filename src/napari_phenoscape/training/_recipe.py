@@ -1,0 +1,85 @@
+"""Recipe: which specimens in which step, how fast, by which optimiser, and the average."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.training._checkpoint import load_weights
+from napari_phenoscape.training._experiment import Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor, optim
+    from torch.optim.swa_utils import AveragedModel
+
+    from napari_phenoscape.training._model import SimCLR
+
+
+def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDArray[np.int64]:
+    """(batch_size,) specimen numbers of a step (from 0), none twice.
+
+    Each epoch is a new order of all specimens, a pure function of seed and epoch; what is left
+    over at its end (fewer than a batch) sits out.
+    """
+    epoch, position = divmod(step, specimens // batch_size)
+    order = np.random.default_rng((seed, epoch)).permutation(specimens)
+    return order[position * batch_size : (position + 1) * batch_size]
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (SGDR, eq. 5)."""
+    warm = max(1, round(schedule.warmup * schedule.steps))
+    if step < warm:
+        return schedule.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, schedule.steps - warm)
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def optimizer_of(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimizer:
+    """Norms, biases (fewer than two axes) and response curves do not decay.
+
+    The encoders get ``rate`` of the learning rate.
+    """
+    from torch import optim
+
+    from napari_phenoscape.training._optimizers import LARS
+
+    parts: dict[tuple[bool, float], list[Tensor]] = {}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            kept = parameter.ndim <= 1 or name.endswith("stem.coefficients")
+            share = rate if name.startswith("encoders.") else 1.0
+            parts.setdefault((kept, share), []).append(parameter)
+    groups = [
+        {"params": parts[kept, share], "share": share}
+        | {"weight_decay": 0.0 if kept else schedule.weight_decay}
+        # in an order of their own: checkpoints number the parameters
+        for kept, share in sorted(parts)
+    ]
+    match schedule.optimizer:
+        case "adamw":
+            # on GPUs a fused step cannot be clipped in half precision
+            fused = next(net.parameters()).device.type == "cpu"
+            return optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
+        case "sgd":
+            return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
+        case "lars":
+            return LARS(groups, lr=schedule.learning_rate)
+
+
+def average_of(net: SimCLR, schedule: Schedule, checkpoint: Path | None) -> AveragedModel | None:
+    """The moving average of the weights, as it was at the checkpoint."""
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    if not schedule.average:
+        return None
+    update = get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
+    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
+    if checkpoint is not None:
+        load_weights(checkpoint, average.module, averaged=True)
+        average.n_averaged.fill_(1)  # the next update averages instead of copying
+    return average

@@ -1,0 +1,112 @@
+"""Run: the directory that holds all of one training."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from napari_phenoscape.errors import MissingFileError, RunError
+from napari_phenoscape.events import Event, event_from_line, event_line
+from napari_phenoscape.training._experiment import Experiment
+
+EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
+
+#: Seconds after which a run directory in the making was left by a program that was killed.
+STALE_S = 3600.0
+
+
+def new_run(experiment: Experiment) -> Path:
+    """Make the run directory, e.g. ``runs/2026-11-24_uv-moths``, ``..._uv-moths-2``.
+
+    It is there whole, with its ``experiment.yaml``, or not at all.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be written.
+    """
+    folder = experiment.runs.absolute()
+    stem = f"{datetime.date.today():%Y-%m-%d}_{experiment.name}"
+    part = folder / f".{stem}.{secrets.token_hex(4)}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f".*_{experiment.name}.*.part"):
+            if time.time() - old.stat().st_mtime > STALE_S:
+                shutil.rmtree(old)
+        (part / CHECKPOINTS).mkdir(parents=True)
+        write_experiment(part, experiment)
+        number = 1
+        while True:
+            run = folder / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                # refused where a run is already: two that begin together get a name each
+                return part.rename(run)
+            except OSError:
+                if not run.exists():
+                    raise
+                number += 1
+    except OSError as error:
+        if isinstance(error, RunError):
+            raise
+        if folder.is_file():
+            raise RunError(
+                f"'{folder}' is a file, so no run directory fits in it; name another "
+                "folder as 'runs'."
+            ) from None
+        raise _cannot_write(folder / stem, error) from None
+    finally:
+        if part.exists():
+            shutil.rmtree(part)
+
+
+def write_experiment(run: Path, experiment: Experiment) -> None:
+    """Write ``experiment.yaml`` with absolute paths, so that it runs from anywhere."""
+    from napari_phenoscape._atomic import atomic
+
+    with atomic(run / EXPERIMENT) as temporary:
+        temporary.write_text(experiment.anchored(Path.cwd()).to_yaml(), "utf-8")
+
+
+def read_experiment(run: Path) -> Experiment:
+    """The experiment of a run directory."""
+    if not (run / EXPERIMENT).is_file():
+        raise MissingFileError(
+            f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
+            "Name a folder that `phenoscape train` made."
+        )
+    return Experiment.read(run / EXPERIMENT)
+
+
+def log_event(run: Path, event: Event) -> None:
+    """Append one line to ``events.jsonl``."""
+    try:
+        with (run / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(event_line(event) + "\n")
+    except OSError as error:
+        raise _cannot_write(run / EVENTS, error) from None
+
+
+def mend_events(run: Path) -> None:
+    """Remove what a kill left of a last line, so that the next one is a line of its own."""
+    path = run / EVENTS
+    if path.is_file() and not (text := path.read_bytes()).endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
+
+
+def read_events(run: Path) -> list[Event]:
+    """All events of a run, oldest first; a line that a crash cut short is left out."""
+    if not (run / EVENTS).is_file():
+        return []
+    text = (run / EVENTS).read_text("utf-8")
+    return [event_from_line(line) for line in text.split("\n")[:-1] if line.endswith("}")]
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"'{path}' cannot be written ({error.strerror}); make room there or choose another "
+        "folder as 'runs'."
+    )

@@ -1,0 +1,1 @@
+"""Parallel: devices, processes and nodes."""

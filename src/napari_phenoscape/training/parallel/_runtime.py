@@ -1,0 +1,197 @@
+"""Where a run computes: devices, nodes, precision. The one file that knows Lightning Fabric."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.training._experiment import Runtime
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from torch import nn
+
+#: torchrun gives it to the processes that it starts, and so does `launch`.
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
+
+
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
+
+
+def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
+    """Fabric on the device and in the precision that are asked for, joined with the other ranks.
+
+    Parameters
+    ----------
+    runtime
+        The device and the precision; how many devices is known from torchrun or Slurm.
+    heads
+        Projection heads of the net.
+
+    Raises
+    ------
+    OptionError
+        The machine does not have the devices, or they cannot work together.
+    """
+    import torch
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    # Fabric announces the precision on stderr, under our progress bar
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+    present = devices()
+    device = present[0] if runtime.device == "auto" else runtime.device
+    if device not in present:
+        raise OptionError(
+            f"This machine has no device '{device}' that torch can use; it has "
+            f"{', '.join(present)}. Choose one of these, or 'auto'."
+        )
+    if runtime.threads:
+        torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
+    if device == "cpu":
+        _keep_freed_memory()
+    if runtime.precision == "fp16" and device != "cuda":
+        raise OptionError(
+            f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
+            "float32 or bf16."
+        )
+    precision = _PRECISIONS[runtime.precision]
+    here = world()
+    if here is None:
+        return Fabric(accelerator=device, devices=1, precision=precision)
+    _check_devices(device, here[0], torch.cuda.device_count())
+    home = Fabric(
+        accelerator=device,
+        devices=here[0],
+        num_nodes=here[1],
+        precision=precision,
+        # losses may look at some heads only: `cross_modal` alone leaves those of all spaces unused
+        strategy=DDPStrategy(find_unused_parameters=heads > 1),
+        plugins=[
+            TorchElasticEnvironment()
+            if _TORCHRUN in os.environ
+            else SLURMEnvironment(auto_requeue=False)
+        ],
+    )
+    home.launch()
+    # gloo's threads must end before the process does, or it aborts after all is done
+    atexit.register(_leave)
+    return home
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], home: Fabric) -> None:
+    """Let torch compile the encoders when they are first used, if that is asked for.
+
+    The names of their weights, and so the checkpoints, stay as they are.
+
+    Raises
+    ------
+    OptionError
+        It cannot be done here.
+    """
+    if not runtime.compile:
+        return
+    import torch._inductor.config as inductor
+
+    kind = home.device.type
+    compilers = [os.environ.get("CXX"), "cl" if sys.platform == "win32" else "g++", "clang++"]
+    if kind == "mps" or (kind == "cpu" and home.world_size > 1):
+        why = f"does not work on '{kind}'" + (f" in {home.world_size} processes" * (kind == "cpu"))
+    elif not any(name and shutil.which(name) for name in compilers):
+        why = f"needs a C++ compiler ({compilers[1]} or clang++), and none is on the PATH"
+    else:
+        # random numbers as without compiling, which gradient caching and a resumed run repeat
+        inductor.fallback_random = True
+        for encoder in encoders:
+            encoder.compile()
+        return
+    raise OptionError(f"runtime.compile {why}. Set runtime.compile to false.")
+
+
+def world() -> tuple[int, int] | None:
+    """(devices of each node, nodes) of the training that this process is a rank of.
+
+    None when the process was started by neither torchrun nor srun, or by itself.
+    """
+    if _TORCHRUN in os.environ:
+        ranks, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = ranks // here
+    else:
+        # srun's; a batch script without srun has SLURM_NTASKS too, and is one process
+        ranks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
+    if ranks == 1:
+        return None
+    if ranks % nodes:
+        raise OptionError(
+            f"{ranks} processes do not spread evenly over {nodes} nodes; start as many on each, "
+            "e.g. `srun --ntasks-per-node=4`."
+        )
+    return ranks // nodes, nodes
+
+
+def rank() -> int:
+    """Number of this process among those of its training, from 0; 0 is the one that reports."""
+    if world() is None:
+        return 0
+    return int(os.environ["RANK" if _TORCHRUN in os.environ else "SLURM_PROCID"])
+
+
+def _check_devices(device: str, wanted: int, gpus: int) -> None:
+    if device == "mps" or (device == "cuda" and wanted > gpus):
+        found = "one device" if device == "mps" else f"{gpus} of them"
+        raise OptionError(
+            f"runtime.devices asks for {wanted} × '{device}' on this machine, which has {found}. "
+            "Lower runtime.devices, or choose another runtime.device."
+        )
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse the memory of freed tensors instead of giving it back.
+
+    A training step frees and asks for the same large blocks again and again. By default each is
+    mapped anew, and the system clears it page by page: 2.5 times the page faults, and up to twice
+    the time of a step on a machine that is short of memory bandwidth. Other C libraries keep their
+    ways.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        # the numbers are glibc's, malloc.h
+        for parameter, value in (
+            (-8, 1),  # M_ARENA_MAX: what one thread frees, another reuses
+            (-4, 0),  # M_MMAP_MAX: nothing is mapped apart
+            (-1, 2**31 - 1),  # M_TRIM_THRESHOLD: nothing is given back
+        ):
+            mallopt(parameter, value)
+
+
+def devices() -> tuple[str, ...]:
+    """The kinds of device that torch can use here, best first."""
+    import torch
+
+    found = ["cuda"] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return (*found, "cpu")

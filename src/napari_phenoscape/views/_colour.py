@@ -1,0 +1,235 @@
+"""Colour: what it means for any bands, and what operations may know of them.
+
+Bands named R, G, B are one colour triplet, UV_R, UV_G, UV_B another. The bands that remain (all of
+them in a spectral cube) are one *spectrum*. Its hue shifts when every feature moves to another
+wavelength. It has a grey in each spectral region, as a camera for that region would see it: the
+luminance of the CIE 1931 observer in visible light, the mean of the bands in UV and in infrared. So
+a cube loses with its colour what its RGB and UV pictures would lose, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.spectra import standard_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Places = NDArray[np.intp] | slice
+
+#: Values of one picture that are worked on at once where copies of them are made.
+BLOCK_VALUES = 2**18
+
+#: A full turn of hue moves a spectrum by this much: the visible range, 400-700 nm.
+HUE_TURN_NM = 300.0
+
+#: Rec. 601 luma of red, green and blue.
+LUMA = (0.299, 0.587, 0.114)
+
+
+class Grey(NamedTuple):
+    """Bands that share one grey.
+
+    Parameters
+    ----------
+    bands : (n,)
+        Their positions on the C axis; a slice where they are neighbours.
+    weights : (n,)
+        How much of each is in it; their sum is 1.
+    """
+
+    bands: Places
+    weights: NDArray[np.float64]
+
+    def of(self, image: Tensor) -> Tensor:
+        """(N, 1, H, W) grey of (N, C, H, W) pictures."""
+        values = image[:, self.bands]
+        if len(self.weights) > len(LUMA):
+            return (values * values.new_tensor(self.weights).view(-1, 1, 1)).sum(1, keepdim=True)
+        total = values[:, :1] * float(self.weights[0])
+        for band in range(1, len(self.weights)):  # of few, one by one is faster
+            total.add_(values[:, band : band + 1], alpha=float(self.weights[band]))
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Colour:
+    """Bands whose values together are one colour.
+
+    Parameters
+    ----------
+    bands : (n,)
+        Their positions on the C axis; a slice where they are neighbours.
+    greys
+        Of these bands, each of which is in one of them; that of visible light first.
+    wavelengths_nm : (n,) or None
+        Of a spectrum; None for bands that have no hue, and for a triplet.
+    triplet
+        Whether they are red, green and blue, in this order.
+    """
+
+    bands: Places
+    greys: tuple[Grey, ...]
+    wavelengths_nm: NDArray[np.float64] | None
+    triplet: bool
+
+    def turn(self, values: Tensor, turns: NDArray[np.float64]) -> Tensor:
+        """(N, n, H, W) values of its bands, their hue turned by (N,) of the colour circle."""
+        if self.triplet:
+            return turned(values, turns)
+        if self.wavelengths_nm is None:
+            return values
+        return shifted(values, self.wavelengths_nm, turns * HUE_TURN_NM)
+
+
+def turned(values: Tensor, turns: NDArray[np.float64]) -> Tensor:
+    """(N, 3, H, W) reddish, greenish, bluish values, their hue turned by (N,) of the colour circle.
+
+    Kornia's rgb_to_hsv and hsv_to_rgb, with the hue between them turned, at a quarter of the
+    time: its hexagon is walked along without asking on which side one is.
+
+    Source: Smith 1978, Color gamut transform pairs (HSV).
+    """
+    import torch
+
+    high, low = values.amax(1), values.amin(1)
+    chroma = high - low
+    red, green, blue = ((values - low[:, None]) / chroma.clamp_min(1e-12)[:, None]).unbind(1)
+    # 0 to 6: from red by green (2) and blue (4) to red again
+    hue = torch.copysign(2 + red - green - blue, blue - green).add_(3)
+    hue += values.new_tensor(6 * turns).view(-1, 1, 1)
+    found = torch.empty_like(values)
+    for i, place in enumerate((0, 2, 4)):
+        away = hue - place
+        away.sub_((away / 6).round_(), alpha=6).abs_()
+        # a colour is full within 1 of its place, and gone beyond 2
+        torch.addcmul(high, chroma, away.sub_(1).clamp_(0, 1), value=-1, out=found[:, i])
+    return found
+
+
+def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.float64]) -> Tensor:
+    """(N, n, H, W) spectra whose features are moved by (N,) ``nm``; linear, flat at the ends."""
+    import torch
+
+    if len(wavelengths_nm) < 2:
+        return values
+    order = np.argsort(wavelengths_nm, kind="stable")
+    centres = wavelengths_nm[order]
+    moved = []
+    for one, step in zip(values, nm, strict=True):
+        places = np.interp(centres - step, centres, np.arange(len(centres)))
+        below = np.minimum(places.astype(np.intp), len(centres) - 2)
+        share = one.new_tensor(places - below).view(-1, 1, 1)
+        new = one[order[below]] * (1 - share) + one[order[below + 1]] * share
+        moved.append(new[np.argsort(order)])
+    return torch.stack(moved)
+
+
+def blocks(image: Tensor) -> Iterator[Tensor]:
+    """Rows of (N, C, H, W) pictures, few enough for a processor's cache: no copy is a large one."""
+    rows = max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3]))
+    yield from image.split(rows, dim=2)  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What an operation may know of the C bands.
+
+    Parameters
+    ----------
+    colours
+        See `colours`.
+    places : (C,)
+        -1 at the shortest and 1 at the longest wavelength; where a band has none, all are in the
+        order UV, visible, infrared and evenly spaced.
+    wavelengths_nm : (C,) or None
+        None unless every band has one.
+    mean : (C,)
+        Reflectance over the collection.
+    """
+
+    colours: tuple[Colour, ...]
+    places: NDArray[np.float64]
+    wavelengths_nm: NDArray[np.float64] | None
+    mean: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, bands: Sequence[Band], mean: NDArray[np.float32]) -> Scene:
+        """The scene that these bands see."""
+        centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
+        nm = np.array(centres) if len(centres) == len(bands) else None
+        order = np.argsort([_place(band) for band in bands], kind="stable")
+        ranks = np.argsort(order).astype(np.float64)
+        along = ranks if nm is None else nm
+        span = np.ptp(along)
+        places = 2 * (along - along.min()) / span - 1 if span else np.zeros(len(bands))
+        return cls(colours(bands), places, nm, mean)
+
+
+def _place(band: Band) -> float:
+    """A sort key: nm, or the middle of what the band's name says."""
+    if band.wavelength_nm is not None:
+        return band.wavelength_nm
+    known = {name: i for i, name in enumerate(("UV_B", "UV_G", "UV_R", "B", "G", "R"))}
+    return known.get(band.name, len(known))
+
+
+def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
+    """The colour triplets among the bands, and one spectrum of those that remain."""
+    names = [band.name for band in bands]
+    found = []
+    rest = list(range(len(bands)))
+    # no eye weighs the three UV bands
+    for triplet, weights in ((("R", "G", "B"), LUMA), (("UV_R", "UV_G", "UV_B"), (1 / 3,) * 3)):
+        if all(name in names for name in triplet):
+            places = [names.index(name) for name in triplet]
+            rest = [i for i in rest if i not in places]
+            grey = Grey(_neighbours(places), np.array(weights))
+            found.append(Colour(grey.bands, (grey,), None, triplet=True))
+    if rest:
+        centres = [bands[i].wavelength_nm for i in rest]
+        known = np.array([c for c in centres if c is not None])
+        if len(known) < len(rest):
+            alike = Grey(_neighbours(rest), np.full(len(rest), 1 / len(rest)))
+            found.append(Colour(alike.bands, (alike,), None, triplet=False))
+        else:
+            greys = _greys(bands, rest, known)
+            found.append(Colour(_neighbours(rest), greys, known, triplet=False))
+    return tuple(found)
+
+
+def _greys(
+    bands: Sequence[Band], places: list[int], wavelengths_nm: NDArray[np.float64]
+) -> tuple[Grey, ...]:
+    """One grey for each spectral region of these bands, that of visible light first."""
+    regions = [bands[i].region for i in places]
+    found = []
+    for region in sorted(set(regions), key=lambda name: (name != "vis", str(name))):
+        among = [i for i, name in enumerate(regions) if name == region]
+        weights = np.ones(len(among))
+        if region == "vis":
+            _, luminance, _ = standard_table("cie_1931_2_degree").at(wavelengths_nm[among])
+            weights = luminance * _widths(wavelengths_nm[among])
+        found.append(Grey(_neighbours([places[i] for i in among]), weights / weights.sum()))
+    return tuple(found)
+
+
+def _widths(wavelengths_nm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) nm that each band stands for: half the way to its neighbours; never nothing."""
+    order = np.argsort(wavelengths_nm, kind="stable")
+    widths = np.ones(len(order))
+    if len(order) > 1:
+        widths[order] = np.gradient(wavelengths_nm[order]).clip(1e-6)
+    return widths
+
+
+def _neighbours(places: list[int]) -> Places:
+    first, last = places[0], places[-1] + 1
+    return slice(first, last) if places == list(range(first, last)) else np.array(places)

@@ -1,0 +1,236 @@
+"""Filters: what lens and sensor do to the finished view: focus and noise."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from napari_phenoscape.views._operation import (
+    NotNegativeInterval,
+    Operation,
+    PositiveInterval,
+    between,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_phenoscape.views._colour import Scene
+
+
+#: Normal numbers that are drawn from one seed, about: whole bands of a view.
+SEED_VALUES = 2**19
+
+
+class Filter(Operation):
+    """Base: acts on the neighbourhood of each pixel of the view, band by band."""
+
+    #: Does a pixel depend on its neighbours?
+    mixes_pixels: ClassVar[bool] = True
+
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
+    ) -> Tensor | None:
+        """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
+
+        ``unit`` says what `unit` says of these bands, (n,), or, where the bands are mixes of
+        others, (n, n) such that it times n independent numbers is distributed as their mix.
+        Returns what `adjoint` wants to know again.
+        """
+        raise NotImplementedError
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
+        """Turn a gradient to what `apply` made into that to what it took, (N, n, H, W), in place.
+
+        All bands are there. Returns the gradient to the ``unit``, (n, n), where it counts.
+        """
+        raise NotImplementedError
+
+    def unit(self, scene: Scene) -> NDArray[np.float32]:
+        """(C,) reflectance that strength 1 stands for in each band."""
+        return scene.mean
+
+
+class RandomGaussianBlur(Filter):
+    """A picture out of focus (Kornia's RandomGaussianBlur).
+
+    The kernel reaches three times the largest sigma; the border is mirrored.
+
+    Source: Chen et al. 2020, SimCLR, appendix A; kornia.filters.gaussian_blur2d.
+    """
+
+    invariance: ClassVar[str] = "Sharp or slightly out of focus, it is the same specimen."
+    draws: ClassVar[int] = 1
+
+    kind: Literal["RandomGaussianBlur"] = "RandomGaussianBlur"
+    sigma: PositiveInterval = Field(
+        (0.1, 1.0), description="standard deviation in pixels of the view"
+    )
+
+    def sigmas(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) pixels."""
+        return between(u[:, 0], *self.sigma)
+
+    @property
+    def radius(self) -> int:
+        """Pixels of the kernel on each side of its centre."""
+        return math.ceil(3 * self.sigma[1])
+
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+        import torch
+        from torch.nn.functional import pad
+
+        size, heights = view.shape[-1], self._heights(view, u)
+        reach = len(heights) - 1
+        for axis in (3, 2):
+            wide = pad(view, _both(axis, reach), mode="reflect")
+            torch.mul(wide.narrow(axis, reach, size), heights[0], out=view)
+            _add_sides(view, wide, heights, axis)
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+        from torch.nn.functional import pad
+
+        size, heights = slope.shape[-1], self._heights(slope, u)
+        reach = len(heights) - 1
+        for axis in (2, 3):
+            wide = pad(slope, _both(axis, 2 * reach))
+            spread = wide.narrow(axis, reach, size + 2 * reach) * heights[0]
+            _add_sides(spread, wide, heights, axis)
+            slope.copy_(spread.narrow(axis, reach, size))
+            # what fell beside the picture goes to the pixels that stood there, mirrored
+            for beside, onto in ((0, 1), (size + reach, size - 1 - reach)):
+                slope.narrow(axis, onto, reach).add_(spread.narrow(axis, beside, reach).flip(axis))
+
+    def _heights(self, view: Tensor, u: NDArray[np.float64]) -> Tensor:
+        """(reach + 1, N, 1, 1, 1) of the kernel, from its centre outwards."""
+        reach = min(self.radius, view.shape[-1] - 1)
+        # by hand: this runs for every few bands, and Kornia's takes longer than the blur itself
+        heights = np.exp(-0.5 * (np.arange(reach + 1) / self.sigmas(u)[:, None]) ** 2)
+        heights /= heights[:, :1] + 2 * heights[:, 1:].sum(1, keepdims=True)
+        return view.new_tensor(heights.T)[:, :, None, None, None]
+
+
+def _both(axis: int, width: int) -> tuple[int, int, int, int]:
+    """Border on both sides of an axis, as torch's ``pad`` wants it."""
+    return (width, width, 0, 0) if axis == 3 else (0, 0, width, width)
+
+
+def _add_sides(view: Tensor, wide: Tensor, heights: Tensor, axis: int) -> None:
+    """Add to (N, n, H, W) their neighbours, which ``wide`` holds on both sides.
+
+    A sum of shifted pictures stays in the cache, and its bits do not depend on the batch.
+    """
+    reach, size = len(heights) - 1, view.shape[axis]
+    for shift in range(1, reach + 1):
+        pair = wide.narrow(axis, reach - shift, size) + wide.narrow(axis, reach + shift, size)
+        view.addcmul_(pair, heights[shift])
+
+
+class RandomSharpness(Filter):
+    """Edges softened (factor below 1) or enhanced (above 1) (Kornia's RandomSharpness).
+
+    The view is blended with, or drawn away from, a copy smoothed by a 3x3 kernel (5 at the centre,
+    1 around it, over 13); the outermost pixels stay. Nothing is clamped.
+
+    Source: Cubuk et al. 2019, AutoAugment; kornia.enhance.sharpness.
+    """
+
+    invariance: ClassVar[str] = "The camera's sharpening does not matter."
+    draws: ClassVar[int] = 1
+
+    kind: Literal["RandomSharpness"] = "RandomSharpness"
+    sharpness: NotNegativeInterval = Field(
+        (0.5, 1.5), description="0 = smoothed, 1 = unchanged, 2 = as much again"
+    )
+
+    def factors(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) unitless."""
+        return between(u[:, 0], *self.sharpness)
+
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+        inner = view[:, :, 1:-1, 1:-1]
+        own, beside = self._weights(view, u)
+        smooth = _box(view).mul_(beside)
+        inner.mul_(own).add_(smooth)
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+        from torch.nn.functional import pad
+
+        inner = slope[:, :, 1:-1, 1:-1]
+        own, beside = self._weights(slope, u)
+        spread = _box(pad(inner * beside, (2, 2, 2, 2)))
+        inner.mul_(own)
+        slope.add_(spread)
+
+    def _weights(self, view: Tensor, u: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+        """(N, 1, 1, 1) weights of a pixel, and of the sum of the 3x3 around it."""
+        factor = view.new_tensor(self.factors(u)).view(-1, 1, 1, 1)
+        return factor + (1 - factor) * 4 / 13, (1 - factor) / 13
+
+
+def _box(view: Tensor) -> Tensor:
+    """(..., H - 2, W - 2) sums over 3x3 pixels."""
+    rows = view[..., :-2, :] + view[..., 1:-1, :]
+    rows += view[..., 2:, :]
+    sums = rows[..., :-2] + rows[..., 1:-1]
+    sums += rows[..., 2:]
+    return sums
+
+
+class RandomGaussianNoise(Filter):
+    """Independent normal noise at each pixel and band (Kornia's RandomGaussianNoise).
+
+    Its level is relative to the mean of the band over the collection, so it is the same for
+    reflectance as for a camera's raw numbers, and a dark band is not drowned.
+    """
+
+    invariance: ClassVar[str] = "The sensor's noise does not matter."
+    draws: ClassVar[int] = 2
+    mixes_pixels: ClassVar[bool] = False
+
+    kind: Literal["RandomGaussianNoise"] = "RandomGaussianNoise"
+    std: NotNegativeInterval = Field(
+        (0.0, 0.05), description="standard deviation over the band's mean; drawn for each view"
+    )
+
+    def levels(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) standard deviations over the bands' means."""
+        return between(u[:, 0], *self.std)
+
+    def apply(
+        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
+    ) -> Tensor | None:
+        import torch
+
+        mixed, random = unit.ndim == 2, torch.Generator()
+        seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(view.shape[-1])
+        # numbers that are not kept lie in the cache when the next ones overwrite them
+        drawn = torch.empty((len(view) if mixed else 1, *view.shape[1:]))
+        for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
+            numbers = drawn[i if mixed else 0]
+            for band in range(0, len(numbers), step):
+                random.manual_seed(int(seed) + first_band + band)
+                numbers[band : band + step].normal_(0, float(level), generator=random)
+            one = numbers.to(view.device)
+            if mixed:
+                view[i] += (unit @ one.flatten(1)).view(one.shape)
+            else:
+                view[i].addcmul_(one, unit[:, None, None])
+        return drawn.to(view.device) if mixed else None
+
+    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
+        if kept is None:
+            return None
+        import torch
+
+        pairs = zip(slope.flatten(2), kept.flatten(2).mT, strict=True)
+        return torch.stack([one @ numbers for one, numbers in pairs]).sum(0)
+
+
+def bands_of_a_seed(size: int) -> int:
+    """How many bands of a view are drawn from one seed; views are made in multiples of these."""
+    return max(1, SEED_VALUES // size**2)

@@ -1,0 +1,237 @@
+"""Augmenter: two views of many specimens, each sampled from its picture exactly once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_phenoscape.cubes import Band
+from napari_phenoscape.views._augmentations import operations as checked
+from napari_phenoscape.views._colour import Scene
+from napari_phenoscape.views._drawing import Drawing
+from napari_phenoscape.views._filters import Filter
+from napari_phenoscape.views._geometry import RandomThinPlateSpline, composed, shrinkage
+from napari_phenoscape.views._operation import Operation
+from napari_phenoscape.views._order import Learned, Order, chunks_of, in_squares
+from napari_phenoscape.views._photometric import Photometric
+from napari_phenoscape.views._randomness import uniforms
+from napari_phenoscape.views._views import Views
+
+#: Values that are worked on at once, of several specimens or of some bands of one, for each thread:
+#: few enough to stay in its cache, and so many that the time between two operations does not count.
+CHUNK_VALUES = 2**19
+
+
+class Augmenter:
+    """Makes views; a pure function of pictures, seed, step, specimen number and view number.
+
+    Parameters
+    ----------
+    operations
+        Each kind at most once.
+    bands : C
+        Of the pictures.
+    fill : (C,)
+        Reflectance where there is nothing to show: the mean of the collection.
+    size
+        Side of a view in pixels.
+    background
+        ``"remove"``: what lies outside the mask is ``fill``; ``"keep"``: only what lies outside
+        the picture.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        bands: Sequence[Band],
+        fill: NDArray[np.float32],
+        size: int,
+        background: Literal["remove", "keep"],
+    ) -> None:
+        self.operations = checked(operations)  # type: ignore[arg-type]
+        self.size = size
+        self.fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
+        self._scene = Scene.of(bands, np.asarray(fill, np.float32))
+        self._photometric: Sequence[Photometric] = [
+            op for op in self.operations if isinstance(op, Photometric)
+        ]
+        self._bend = next(
+            (o for o in self.operations if isinstance(o, RandomThinPlateSpline)), None
+        )
+        for operation in self._photometric:
+            operation.check(self._scene)
+        self._units: dict[str, Tensor] = {
+            op.kind: torch.as_tensor(op.unit(self._scene))
+            for op in self.operations
+            if isinstance(op, Filter)
+        }
+        self._drawing = Drawing(self.operations, self._scene, size, background)
+
+    @property
+    def commutes(self) -> bool:
+        """Whether bands may be mixed before anything else happens: see ``mix`` of a call."""
+        return all(not op.p or op.is_affine(self._scene) for op in self._photometric)
+
+    def __call__(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        *,
+        seed: int,
+        step: int,
+        specimens: NDArray[np.int64] | Tensor,
+        view: int | tuple[int, ...],
+        mix: Tensor | None = None,
+        rows: NDArray[np.int64] | None = None,
+    ) -> Views:
+        """View number ``view`` of each specimen at a step of the training.
+
+        Parameters
+        ----------
+        images : (N, C, S, S)
+            Reflectance without NaN; not changed. More than N where there are ``rows``.
+        masks : (N, 1, S, S)
+            True on the specimen.
+        specimens : (N,)
+            Their numbers in the collection.
+        view
+            Of several views, all first ones come first, then all second ones.
+        mix : (K, C) or None
+            Weights; the views then show the K planes ``mix @ reflectance``, and only these are
+            warped and filtered. They are the mixes of the views without it, with a gradient to
+            the weights; only the noise is another one, of the same distribution. Needs
+            `commutes`.
+        rows : (N,) or None
+            Which of the ``images`` are those of the specimens, so that none need be copied. None:
+            all.
+        """
+        side, size, device = images.shape[-1], self.size, images.device
+        which = (view,) if isinstance(view, int) else view
+        number, count = len(masks), len(masks) * len(which)
+        draws = self._draws(seed, step, np.asarray(specimens), which)
+        masks = masks.bool()
+        bounds = np.tile(_bounds(masks), (len(which), 1))
+        matrix = composed(self.operations, draws, side, size, bounds)
+        bends = None if self._bend is None else self._bends(draws[self._bend.kind])
+        numbers = np.tile(np.arange(number) if rows is None else rows, len(which))
+        fill, photometric = self.fill.to(device), self._photometric
+        if mix is not None:
+            images, numbers, photometric = self._mixed(images, numbers, masks, draws, mix)
+            fill = (mix @ fill.flatten())[:, None, None][None]
+        views = Views(
+            images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
+            masks.new_empty((count, 1, size, size)),
+            torch.from_numpy(matrix.astype(np.float32)).to(device),
+            None if bends is None else torch.from_numpy(bends.astype(np.float32)).to(device),
+        )
+        factors = self._drawing.warp.factors(matrix, side, bends).to(device)
+        units = self._unit_of(mix, device)
+        order = Order(images, numbers, photometric, masks, draws, factors, fill, units, views)
+        chunks = chunks_of(shrinkage(matrix, size), number, self._together(images))
+        if images.requires_grad and torch.is_grad_enabled():
+            learned = (images, fill, *units.values())
+            image = Learned.apply(self._drawing.draw, self._drawing.back, order, chunks, *learned)
+            return views._replace(image=image)
+        for chunk in chunks:
+            self._drawing.draw(order, chunk)
+        return views
+
+    def _together(self, images: Tensor) -> int:
+        """How many views of (M, C, S, S) pictures are made at once."""
+        if images.device.type != "cpu":
+            return sys.maxsize
+        threads = torch.get_num_threads()
+        values = images.shape[1] * max(images.shape[-1], self.size) ** 2
+        count = CHUNK_VALUES * threads // values
+        # threads share them out when they are sampled
+        return max(1, count - count % threads, count % threads)
+
+    def _draws(
+        self, seed: int, step: int, specimens: NDArray[np.int64], views: tuple[int, ...]
+    ) -> dict[str, NDArray[np.float64]]:
+        """(N, 1 + draws) uniforms of each kind for all views; the first is the switch."""
+        everyone, view = np.tile(specimens, len(views)), np.repeat(views, len(specimens))
+        return {
+            op.kind: uniforms(
+                1 + op.draws, purpose=op.kind, seed=seed, step=step, specimens=everyone, view=view
+            )
+            for op in self.operations
+        }
+
+    def _bends(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 8, 2) of the `RandomThinPlateSpline.bend_basis`, for bends in view pixels."""
+        assert self._bend is not None
+        active = (u[:, 0] < self._bend.p)[:, None, None]
+        return np.where(active, self._bend.weights(u[:, 1:]), 0) * (self.size / 2)
+
+    def _unit_of(self, mix: Tensor | None, device: torch.device) -> dict[str, Tensor]:
+        """The filters' units: see `Filter.apply`."""
+        units = {kind: unit.to(device) for kind, unit in self._units.items()}
+        if mix is None:
+            return units
+        # R'R is the covariance of the mixed noise
+        return {
+            kind: torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
+            for kind, unit in units.items()
+            if kind in self._drawing.noisy
+        }
+
+    def _mixed(
+        self,
+        images: Tensor,
+        numbers: NDArray[np.int64],
+        masks: Tensor,
+        draws: dict[str, NDArray[np.float64]],
+        mix: Tensor,
+    ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
+        """(R, K, S, S) mixes of the pictures, and what `Order` says of them.
+
+        The photometric stage is affine in a pixel's spectrum, so what it does to the unit spectra
+        and to darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b. Where it is
+        but a common factor, the views of a specimen have one mix.
+        """
+        changing = [op for op in self._photometric if op.p and op.changes_pixels]
+        if not changing:
+            seen = np.arange(len(masks))
+            # each by itself, for the bits of a matrix product depend on the batch
+            planes = in_squares(mix @ images[number].flatten(1) for number in numbers[seen])
+            return planes, np.tile(seen, len(numbers) // len(masks)), self._photometric
+        bands, rows = images.shape[1], []
+        # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
+        pixels = images.new_zeros((1, bands, bands + 2, 1))
+        pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
+        specimen = images.new_zeros((1, 1, bands + 2, 1))
+        specimen[:, :, -1] = 1
+        for row, number in enumerate(numbers):
+            picture = images[number].flatten(1)
+            if any(op.sees_specimen for op in changing):
+                mask = masks[row % len(masks)].flatten().float()
+                pixels[0, :, -1, 0] = (picture @ mask) / mask.sum().clamp_min(1)
+            own = {kind: u[row : row + 1] for kind, u in draws.items()}
+            lit, gain = self._drawing.lit(self._photometric, pixels, specimen, own)
+            factor = 1 if gain is None else gain.flatten()
+            if lit is pixels:
+                rows.append((mix * factor) @ picture)
+                continue
+            dark = lit[0, :, bands].clone()
+            weights = mix @ ((lit[0, :, :bands, 0] - dark) * factor)
+            rows.append(torch.addmm(mix @ (dark * factor), weights, picture))
+        return in_squares(rows), np.arange(len(numbers)), ()
+
+
+def _bounds(masks: Tensor) -> NDArray[np.float64]:
+    """(N, 4) x0, y0, x1, y1 of each (1, S, S) mask in pixel edges; the whole where it is empty."""
+    side = masks.shape[-1]
+    bounds = np.empty((len(masks), 4))
+    pixels = masks[:, 0].cpu().numpy()  # faster than torch at this
+    for axis in (0, 1):
+        line = np.asarray(pixels.any(1 + axis))
+        bounds[:, axis] = line.argmax(1)
+        bounds[:, axis + 2] = side - line[:, ::-1].argmax(1)
+    return bounds

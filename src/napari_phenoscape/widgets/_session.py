@@ -1,0 +1,216 @@
+"""Session: what the docks of one viewer share, and what outlives a closed dock."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.events import Event, Started
+from napari_phenoscape.training import Experiment
+from napari_phenoscape.widgets._worker import Task, Verb
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_phenoscape.analysis import Explanation
+    from napari_phenoscape.embeddings import Clusters, Embeddings
+    from napari_phenoscape.specimens import Collection, Crops
+    from napari_phenoscape.widgets._grouping import Grouping, Map
+    from napari_phenoscape.widgets._overlay import Ground
+    from napari_phenoscape.widgets.explain._asking import Facts
+
+
+class Session(QObject):
+    """The state of one viewer's docks; a dock shows it, and shows it again when re-opened.
+
+    Attributes
+    ----------
+    parts
+        Fields of the `Experiment` that is being put together, each from the dock that edits it.
+    collection
+        Specimens of ``parts["collection"]``, or None before they were collected.
+    measured
+        A collection, and small crops of all its bands, for their statistics.
+    training
+        The training task, at work or ended.
+    history
+        Events of the training that is shown, oldest first.
+    run
+        Run directory of that training.
+    embeddings, embedded, untrained
+        By space, the run that they are of, and whether they are those of its control.
+    grouping
+        How they are clustered and mapped.
+    clusters, map, clustered
+        Clusters of one space, the map of the same, and the run that they are of; from before
+        ``embeddings`` until these are clustered.
+    grounds
+        By run: the picture that its specimens are shown on.
+    facts, explanation
+        By run: spectra and thumbnails of its specimens; and why ``clusters`` are clusters.
+    """
+
+    experiment_changed = Signal(str)  #: name of the field, or "" when all of it
+    collection_changed = Signal()
+    training_changed = Signal()
+    embeddings_changed = Signal()
+    clusters_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[str, Any] = {}
+        self.collection: Collection | None = None
+        self.measured: tuple[Collection, Crops] | None = None
+        self._crops: tuple[Any, Crops] | None = None
+        self.training: Task | None = None
+        self.history: list[Event] = []
+        self.run: Path | None = None
+        self.embeddings: dict[str, Embeddings] = {}
+        self.embedded: Path | None = None
+        self.untrained = False
+        self.grouping: Grouping | None = None
+        self.clusters: Clusters | None = None
+        self.map: Map | None = None
+        self.clustered: Path | None = None
+        self.grounds: dict[Path, Ground] = {}
+        self.facts: dict[Path, Facts] = {}
+        self.explanation: Explanation | None = None
+        self._tasks: dict[str, Task] = {}
+        self._scratch: Path | None = None
+        self._scratch_files = 0
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as the docks have it now.
+
+        Raises
+        ------
+        OptionError
+            Something is missing or not allowed.
+        """
+        if "collection" not in self.parts:
+            raise OptionError("No specimens yet: collect them in the Specimens dock.")
+        return Experiment.parse(self.parts)
+
+    def set_part(self, name: str, value: Any) -> None:
+        """Give one field of the experiment its value."""
+        if self.parts.get(name) != value:
+            self.parts[name] = value
+            if name == "collection":
+                self.collection = None
+                self.collection_changed.emit()
+            self.experiment_changed.emit(name)
+
+    def set_experiment(self, experiment: Experiment) -> None:
+        """Take over a whole experiment, e.g. from a YAML file."""
+        source = self.parts.get("collection")
+        self.parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        if source != experiment.collection:
+            self.collection = None
+            self.collection_changed.emit()
+        self.experiment_changed.emit("")
+
+    def set_collection(self, collection: Collection) -> None:
+        """Keep the specimens that were collected, and where they come from."""
+        self.parts["collection"] = collection.source
+        self.collection = collection
+        self._crops = None  # files may have changed since
+        self.collection_changed.emit()
+        self.experiment_changed.emit("collection")
+
+    def set_embeddings(
+        self, run: Path, spaces: dict[str, Embeddings], *, untrained: bool = False
+    ) -> None:
+        """Keep the embeddings of a run, by space, once they are there."""
+        self.embedded, self.embeddings, self.untrained = run, spaces, untrained
+        self.embeddings_changed.emit()
+
+    def crops_for(self, experiment: Experiment) -> Crops | None:
+        """The prepared crops of an experiment, if they are at hand."""
+        if self._crops is not None and self._crops[0] == _crops_key(experiment):
+            return self._crops[1]
+        return None
+
+    def keep_crops(self, experiment: Experiment, crops: Crops) -> None:
+        """Keep the crops of an experiment in place of those before."""
+        self._crops = _crops_key(experiment), crops
+
+    def train(self, verb: Verb) -> Task:
+        """Start a training that goes on when its dock is closed."""
+        self.history = []
+        task = Task("Training SimCLR", verb)
+        task.happened.connect(self._remember)
+        self.training = task
+        self.training_changed.emit()
+        task.start()
+        return task
+
+    def do(
+        self,
+        title: str,
+        verb: Verb,
+        done: Callable[[Any], None] | None = None,
+        torch: bool = True,
+    ) -> Task:
+        """Start a piece of work by its title; one of the same title that still runs is stopped."""
+        before = self._tasks.get(title)
+        if before is not None and before.busy:
+            before.stop()
+        task = self._tasks[title] = Task(title, verb, torch)
+        if done is not None:
+            task.succeeded.connect(done)
+        task.start()
+        return task
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is at work."""
+        tasks = [*self._tasks.values(), self.training]
+        return any(task is not None and task.busy for task in tasks)
+
+    def scratch_file(self, name: str) -> Path:
+        """A file that is not there yet; it is removed with everything when napari ends."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="phenoscape-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        self._scratch_files += 1
+        return self._scratch / f"{self._scratch_files}-{name}"
+
+    def task(self, title: str) -> Task | None:
+        """The latest piece of work of this title."""
+        return self._tasks.get(title)
+
+    def _remember(self, event: Event) -> None:
+        self.history.append(event)
+        if isinstance(event, Started):
+            self.run = event.run
+
+
+def _crops_key(experiment: Experiment) -> tuple[Any, ...]:
+    """What crops depend on."""
+    return (
+        experiment.collection,
+        experiment.modalities,
+        experiment.image_size,
+        experiment.preparation,
+        experiment.runs,
+    )
+
+
+_SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+def session_of(viewer: napari.Viewer) -> Session:
+    """The one session of a viewer."""
+    real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
+    if real not in _SESSIONS:
+        _SESSIONS[real] = Session()
+    return _SESSIONS[real]

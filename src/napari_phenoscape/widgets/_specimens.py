@@ -1,0 +1,264 @@
+"""Specimens: the dock that makes a collection of a folder, a drawer, or open layers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_phenoscape.cubes import as_modality
+from napari_phenoscape.errors import CollectionError, PhenoscapeError
+from napari_phenoscape.events import Event
+from napari_phenoscape.specimens import Collection, Crops, Drawer, collect, prepare
+from napari_phenoscape.training import Experiment
+from napari_phenoscape.widgets._dock import (
+    Dock,
+    count_of,
+    fill_table,
+    plot,
+    short_combo,
+    small_table,
+    stacked,
+)
+from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
+from napari_phenoscape.widgets.form._fold import Fold, heading
+from napari_phenoscape.widgets.form._form import editor_of
+from napari_phenoscape.widgets.form._note import note
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+#: Side in pixels at which bands are measured: a mean over a mask needs no detail.
+MEASURED_PX = 32
+
+#: Rows of the metadata that are shown.
+ROWS = 8
+
+COLLECTING, MEASURING = "Collecting specimens", "Measuring bands"
+
+OWN_MASK = "the file's own mask"
+
+
+class SpecimensDock(Dock):
+    """Where the specimens come from, what they are, and which files are none."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self.form = editor_of(Experiment, "collection")
+        self.form.changed.connect(self._refresh)
+        self.cubes, self.regions = short_combo(), short_combo()
+        self.cubes.setToolTip("An open cube")
+        self.regions.setToolTip("Each region of it is a specimen: the mask, or a layer you drew")
+        self.use_button = self.button(
+            "Use these layers",
+            "Describe these layers above; drawn regions are written as a label image, so that "
+            "the command line can use them too",
+            self._use_layers,
+        )
+        self.from_layers = Fold(
+            "From open layers", stacked(self.cubes, self.regions, self.use_button)
+        )
+        self.collect_button = self.button(
+            "Collect", "Find the specimens and read their metadata", self._collect
+        )
+        self.older = note(tone="warning")
+        self.summary = note()
+        self.bands = plot("wavelength (nm)", "reflectance", 180)
+        self.bands_words = note()
+        self.table = small_table(190)
+        self.table_words = note()
+        self.skipped = small_table(120)
+        self.found = Fold("Found", stacked(self.older, self.summary), opened=True)
+        self.bands_fold = Fold(
+            "Bands: mean ± sd over the specimens", stacked(self.bands, self.bands_words)
+        )
+        self.table_fold = Fold("Metadata", stacked(self.table, self.table_words))
+        self.skipped_fold = Fold("Skipped files", stacked(self.skipped))
+        self.assumed = note()
+        self.assumed_fold = Fold("Assumed about the files", stacked(self.assumed))
+        self.assumed_fold.setToolTip("What the files do not say; 'read as' above can say it")
+        self.folds = (
+            self.found, self.bands_fold, self.table_fold, self.assumed_fold, self.skipped_fold,
+        )  # fmt: skip
+        self.column.addWidget(heading("Where the specimens are"))
+        self.column.addWidget(self.form)
+        self.column.addWidget(self.from_layers)
+        self.column.addWidget(self.collect_button)
+        for fold in self.folds:
+            self.column.addWidget(fold)
+
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            self.listen(event, self._list_layers)
+        self.session.collection_changed.connect(self._show)
+        self.session.experiment_changed.connect(self._take)
+        self._list_layers()
+        self._take("collection")
+        self._show()
+
+    def _take(self, name: str) -> None:
+        source = self.session.parts.get("collection")
+        if name in ("", "collection") and source is not None and self._source() != source:
+            self.form.set(source)
+        self._refresh()
+
+    def _source(self) -> Any:
+        try:
+            return self.form.get()
+        except PhenoscapeError:
+            return None
+
+    def _refresh(self) -> None:
+        task = self.session.task(COLLECTING)
+        busy = task is not None and task.busy
+        try:
+            self.form.get()
+            wrong = ""
+        except PhenoscapeError as error:
+            wrong = str(error)
+        self.allow(self.collect_button, "Specimens are being collected." if busy else wrong)
+        collection = self.session.collection
+        other = collection is not None and self._source() != collection.source
+        self.older.setText(
+            "This was found with other settings than those above; 'Collect' finds anew."
+            if other and not busy
+            else ""
+        )
+        self.allow(
+            self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
+        )
+
+    def _list_layers(self) -> None:
+        for combo, names in (
+            (self.cubes, [layer.name for layer in cube_layers_of(self.viewer)]),
+            (self.regions, [OWN_MASK, *(layer.name for layer in region_layers_of(self.viewer))]),
+        ):
+            chosen = combo.currentText()
+            combo.clear()
+            combo.addItems(names)
+            combo.setCurrentIndex(max(0, combo.findText(chosen)))
+        self._refresh()
+
+    def _use_layers(self) -> None:
+        cube = self.viewer.layers[self.cubes.currentText()]
+        path = Path(cube.metadata["phenoscape"]["path"])
+        try:
+            regions = None
+            if self.regions.currentText() == OWN_MASK:
+                if cube.metadata["phenoscape"]["cube"].mask is None:
+                    raise CollectionError(
+                        f"The file of '{cube.name}' holds no mask. Add a Shapes or a Labels layer, "
+                        "draw on each specimen, and choose that layer here."
+                    )
+            else:
+                drawn = self.viewer.layers[self.regions.currentText()]
+                runs = Path(self.session.parts.get("runs", Path("runs")))
+                regions = write_regions(drawn, cube, runs / f"{path.stem}_regions.tif")
+            self.form.set(Drawer(path=path, regions=regions))
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+        else:
+            self.say("" if regions is None else f"The regions are in '{regions}'.")
+
+    def _collect(self) -> None:
+        source = self._source()
+        task = self.session.do(
+            COLLECTING,
+            lambda: collect(source),
+            self.session.set_collection,
+            torch=False,
+        )
+        self.follow(task)
+        task.state_changed.connect(self._refresh)
+        self._refresh()
+
+    def _show(self) -> None:
+        collection = self.session.collection
+        for fold in self.folds:
+            fold.setVisible(collection is not None)
+        if collection is None:
+            return
+        columns = [str(name) for name in collection.metadata.columns]
+        files = len({specimen.path for specimen in collection.specimens})
+        self.summary.setText(
+            f"{count_of(len(collection.specimens), 'specimen')} in {count_of(files, 'file')} of "
+            f"'{collection.source.path}'; "
+            f"metadata: {', '.join(columns) or 'none'}; "
+            f"{count_of(len(collection.skipped), 'file')} skipped."
+        )
+        head = collection.metadata.head(ROWS)
+        fill_table(
+            self.table,
+            ["specimen", *columns],
+            [
+                [str(index), *map(str, values)]
+                for index, values in zip(head.index, head.to_numpy(), strict=True)
+            ],
+        )
+        rows = len(collection.metadata)
+        self.table_words.setText(f"The first {ROWS} of {rows}." if rows > ROWS else "")
+        self.table_fold.opened = True
+        fill_table(
+            self.skipped,
+            ["file", "why"],
+            [[skipped.path.name, skipped.reason] for skipped in collection.skipped],
+        )
+        self.assumed.setText("\n".join(f"• {sentence}" for sentence in collection.assumed))
+        self.assumed_fold.setVisible(bool(collection.assumed))
+        self.skipped_fold.setVisible(bool(collection.skipped))
+        self.skipped_fold.opened = bool(collection.skipped)
+        self._measure(collection)
+        self._refresh()
+
+    def _measure(self, collection: Collection) -> None:
+        self.bands_fold.setVisible(False)
+        measured = self.session.measured
+        if measured is not None and measured[0] is collection:
+            self._show_bands(measured)
+            return
+
+        # of several modalities a specimen may lack one; of all bands together none
+        chosen = self.session.parts.get("modalities", ())
+        modalities = [as_modality(given) for given in (chosen if len(chosen) > 1 else ["full"])]
+
+        def verb() -> Generator[Event, None, tuple[Collection, Crops]]:
+            crops = yield from prepare(collection, modalities, MEASURED_PX)
+            return collection, crops
+
+        self.follow(self.session.do(MEASURING, verb, self._show_bands, torch=False))
+
+    def _show_bands(self, measured: tuple[Collection, Crops]) -> None:
+        self.session.measured = measured
+        crops = measured[1]
+        centres = [band.wavelength_nm for band in crops.bands]
+        known = all(centre is not None for centre in centres)
+        x = np.array(centres if known else range(len(centres)), dtype=float)
+        order = np.argsort(x)
+        low, high = crops.mean - crops.std, crops.mean + crops.std
+        self.bands.clear()
+        self.bands.setLabel("bottom", "wavelength (nm)" if known else "band")
+        symbol = "o" if len(centres) < 30 else None
+        for edge in (low, high):
+            self.bands.plot(x[order], edge[order], pen={"color": "#4fc3f780", "width": 1})
+        self.bands.plot(
+            x[order],
+            crops.mean[order],
+            pen={"color": "#4fc3f7", "width": 2},
+            symbol=symbol,
+            symbolSize=5,
+        )
+        names = [list(enumerate(band.name for band in crops.bands))]
+        self.bands.getAxis("bottom").setTicks(None if known else names)
+        self.bands_fold.opened = True
+        self.bands_fold.setVisible(True)
+        span = f", {x.min():.0f}-{x.max():.0f} nm" if known else ""
+        words = (
+            f"{len(centres)} bands{span}."
+            if len(centres) > 12
+            else "; ".join(
+                f"{band.name} {mean:.3f} ± {sd:.3f}"
+                for band, mean, sd in zip(crops.bands, crops.mean, crops.std, strict=True)
+            )
+        )
+        self.bands_words.setText(f"{crops.lacking} {words}".strip())

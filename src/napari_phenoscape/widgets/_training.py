@@ -1,0 +1,263 @@
+"""Train: the dock that trains SimCLR and shows how it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFileDialog
+
+from napari_phenoscape.errors import OptionError, PhenoscapeError
+from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
+from napari_phenoscape.training import Experiment
+from napari_phenoscape.widgets._dock import Dock, plot, row, short
+from napari_phenoscape.widgets._experiment_file import ExperimentFile
+from napari_phenoscape.widgets.form._fold import Fold
+from napari_phenoscape.widgets.form._form import Form
+from napari_phenoscape.widgets.form._note import note
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed")
+
+
+class TrainDock(Dock):
+    """Form of the experiment, start, pause, resume, stop, loss curve, time left.
+
+    The training belongs to the session: it goes on when this dock is closed, and a dock that is
+    opened again shows it from its first step.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self._steps: list[int] = []
+        self._losses: list[float] = []
+        self._agreements: list[float] = []
+        self.source = note()
+        self.form = Form(Experiment, hide=ELSEWHERE)
+        self.form.changed.connect(self._store)
+        self.settings = Fold("Settings", self.form, opened=True)
+        self.file = ExperimentFile(self)
+        self.continue_button = self.button(
+            "Continue…", "Go on with a run directory that was stopped", self._continue
+        )
+        self.column.addWidget(self.source)
+        self.column.addLayout(
+            row(self.file.load_button, self.file.save_button, self.continue_button)
+        )
+        self.column.addWidget(self.settings)
+
+        self.stop_button.hide()  # there is one beside Pause
+        self.start_button = self.button("Start", "Train in a new run directory", self._start)
+        self.pause_button = self.button("Pause", "Wait after this step", self._pause)
+        self.stop_button = self.button("Stop", "End after this step and save", self._stop)
+        self.curve = plot("step", "loss (nats)", 185)
+        self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
+        self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
+        self.foot.insertWidget(1, self.curve)
+        self.run_words = note()
+        self.foot.addWidget(self.run_words)
+
+        self.session.experiment_changed.connect(self._take)
+        self.session.collection_changed.connect(self._refresh)
+        self.session.training_changed.connect(self._attach)
+        self._take("")
+        self._attach()
+
+    def _take(self, name: str) -> None:
+        """Show what another dock, or a file, has put into the experiment."""
+        parts = self.session.parts
+        if name == "" and set(parts) == set(Experiment.model_fields):
+            blocked = self.form.blockSignals(True)
+            self.form.set(self.session.experiment)
+            self.form.blockSignals(blocked)
+        elif not name:
+            for field, editor in self.form.editors.items():
+                if field in parts:
+                    editor.set(parts[field])
+        for field in ELSEWHERE:
+            if field in parts:
+                self.form.keep(**{field: parts[field]})
+        self._refresh()
+
+    def _store(self) -> None:
+        if not self.form.error:
+            experiment = self.form.value
+            for name in self.form.editors:
+                self.session.set_part(name, getattr(experiment, name))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        collection = self.session.collection
+        chosen = self.session.parts.get("collection")
+        if chosen is not None:
+            number = "Specimens" if collection is None else f"{len(collection.specimens)} specimens"
+            self.source.setText(f"{number} of '{chosen.path}'. {self._views()}")
+        else:
+            self.source.setText("No specimens yet: collect them in the Specimens dock.")
+        task = self.session.training
+        busy = task is not None and task.busy
+        state = task.state if task is not None else ""
+        idle = "" if busy else "Nothing is being trained."
+        missing = "" if chosen is not None else "Collect specimens first, in the Specimens dock."
+        wrong = missing or (
+            f"The settings do not fit: {self.form.error}" if self.form.error else ""
+        )
+        running = "A training is at work; stop it first."
+        self.allow(self.start_button, running if busy else wrong)
+        self.allow(self.continue_button, running if busy else "")
+        self.allow(self.file.load_button, running if busy else "")
+        self.allow(self.file.save_button, wrong)
+        runtime = self.session.parts.get("runtime")
+        together = runtime is not None and runtime.devices > 1
+        self.allow(
+            self.pause_button,
+            idle
+            or {"pausing": "Waiting for this step to end.", "stopping": "Stopping."}.get(state, "")
+            or ("Several devices cannot wait; stop, and continue later." if together else ""),
+        )
+        self.allow(self.stop_button, idle or ("Stopping." if state == "stopping" else ""))
+        self.pause_button.setText("Resume" if state == "paused" else "Pause")
+        self.form.setEnabled(not busy)
+        self.form.setToolTip(
+            "The settings of the training at work; stop it to change them." if busy else ""
+        )
+
+    def _views(self) -> str:
+        """What is chosen in the dock beside this one, in words."""
+        size, chosen = (
+            self.session.parts.get(name, Experiment.model_fields[name].default)
+            for name in ("image_size", "augmentations")
+        )
+        name = (
+            f"the augmentations '{chosen}'" if isinstance(chosen, str) else "augmentations of mine"
+        )
+        return f"Views of {size} pixels, by {name} (Preview augmentations)."
+
+    def _start(self) -> None:
+        try:
+            experiment = self.session.experiment
+        except OptionError as error:
+            self.say(str(error), error=True)
+            return
+        self._train(experiment, None)
+
+    def _train(self, experiment: Experiment, run: Path | None) -> None:
+        def verb():  # type: ignore[no-untyped-def]
+            from napari_phenoscape.training import train
+
+            return train(experiment, run)
+
+        self.session.train(verb)
+
+    def _continue(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Choose a run directory", "runs")
+        if chosen:
+            self.continue_run(Path(chosen))
+
+    def continue_run(self, run: Path) -> None:
+        """Go on with the training of a run directory."""
+        from napari_phenoscape.training import read_experiment
+
+        try:
+            experiment = read_experiment(run)
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+            return
+        self.session.set_experiment(experiment)
+        self._train(experiment, run)
+
+    def _pause(self) -> None:
+        task = self.session.training
+        if task is not None:
+            if task.state == "paused":
+                task.resume()
+            else:
+                task.pause()
+
+    def _stop(self) -> None:
+        if self.session.training is not None:
+            self.session.training.stop()
+
+    def _attach(self) -> None:
+        """Show the session's training, from its first event."""
+        task = self.session.training
+        for values in (self._steps, self._losses, self._agreements):
+            values.clear()
+        self.run_words.setText("")
+        for event in self.session.history:
+            self._on_training_event(event)
+        if task is not None and not task.busy:
+            self.settings.opened = True
+        self._draw()
+        if task is not None:
+            task.happened.connect(self._on_training_event)
+            task.told.connect(self._draw)
+            task.state_changed.connect(self._on_training_state)
+            self._on_training_state(task.state)
+        self._refresh()
+
+    def _on_training_event(self, event: Event) -> None:
+        match event:
+            case Started(run=run, specimens=specimens, step=step, steps=steps, device=device):
+                self.run_words.setText(f"{device} · {specimens} specimens · {short(run)}")
+                self.progress.setRange(0, steps)
+                self.progress.setValue(step)
+                self.work.show()
+                self.settings.opened = False  # to make room, once the settings were fine
+            case Step():
+                self._steps.append(event.step)
+                self._losses.append(event.loss)
+                self.progress.setRange(0, event.steps)
+                self.progress.setValue(event.step)
+                self.progress.setFormat(f"step {event.step} of {event.steps}, {left(event)}")
+                self.say(
+                    f"loss {event.loss:.3f} · agreement {event.agreement:.0%} · "
+                    f"{event.specimens_per_s:.0f} specimens/s"
+                )
+            case Progress(what=what, done=done, total=total):
+                self.progress.setRange(0, max(total, 1))
+                self.progress.setValue(done)
+                self.progress.setFormat(f"{what}: {done} of {total}")
+                self.work.show()
+            case Health(verdict=verdict) if verdict:
+                self.run_words.setText(verdict)
+            case Saved(path=path):
+                self.run_words.setToolTip(f"Saved {path.name}")
+            case Failed(message=message):
+                self.say(message, error=True)
+            case Finished(path=path):
+                self.run_words.setText(f"Run: {short(path)}")
+
+    def _draw(self) -> None:
+        self._loss_line.setData(self._steps, self._losses)
+        self.curve.setVisible(bool(self._steps))
+
+    def _on_training_state(self, state: str) -> None:
+        here = short(self.session.run) if self.session.run is not None else ""
+        if state in ("done", "stopped", "failed"):
+            self.work.hide()
+        if state == "running":
+            self.say("Going on …" if self._steps else "Starting …")
+        elif state == "done":
+            self.say(f"Trained. Embed and cluster the run in the Clusters dock: {here}")
+        elif state == "stopped":
+            self.say(f"Stopped and saved: {here}. 'Continue…' goes on from here.")
+        elif state == "stopping":
+            self.say("Stopping after this step, then saving …")
+        elif state in ("pausing", "paused"):
+            self.say(
+                "Paused. Nothing is lost." if state == "paused" else "Pausing after this step …"
+            )
+        self._refresh()
+
+
+def left(step: Step) -> str:
+    """Time to the end, in words."""
+    seconds = round(step.remaining_s)
+    if seconds < 90:
+        return f"{seconds} s left"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min left"
+    return f"{seconds / 3600:.1f} h left"

@@ -1,0 +1,276 @@
+"""Form: the fields of an Option, made from its types; what stands in it is that Option again."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_phenoscape.cubes import Modality
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.option import Option
+from napari_phenoscape.widgets.form._fields import (
+    Check,
+    Choice,
+    Editor,
+    Optional,
+    PathEditor,
+    Span,
+    Text,
+    Words,
+    field_picks,
+    field_step,
+    field_words,
+)
+from napari_phenoscape.widgets.form._fold import Fold, heading, without_wheel
+from napari_phenoscape.widgets.form._modalities import Modalities
+from napari_phenoscape.widgets.form._note import Note, Tone, note
+from napari_phenoscape.widgets.form._numbers import Number
+from napari_phenoscape.widgets.form._variants import Preset, Rows, Variant
+
+__all__ = ["Editor", "Fold", "Form", "Note", "editor_of", "heading", "note", "without_wheel"]
+
+O = TypeVar("O", bound=Option)  # noqa: E741
+
+
+class Form(Editor, Generic[O]):
+    """Every field of an Option, with its name, its bounds, and what is wrong beside it.
+
+    Parameters
+    ----------
+    option_class
+        The kind of Option that the form shows.
+    hide
+        Fields that are edited elsewhere; they keep the value given to `set` or `keep`.
+    """
+
+    def __init__(self, option_class: type[O], hide: Collection[str] = ()) -> None:
+        super().__init__()
+        self.option_class = option_class
+        self.error = ""
+        self.editors: dict[str, Editor] = {}
+        self.folds: dict[str, Fold] = {}
+        self._errors: dict[str, Note] = {}
+        self._kept: dict[str, Any] = {}
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setVerticalSpacing(4)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        for name, info in option_class.model_fields.items():
+            default = info.get_default(call_default_factory=True, validated_data={})
+            if name == "kind":
+                continue
+            if name in hide:
+                if default is not PydanticUndefined:
+                    self._kept[name] = default
+                continue
+            self._add(name, info, default)
+        self._problem = note(tone="error")
+        self._layout.addRow(self._problem)
+        self._check()
+
+    @property
+    def has_fields(self) -> bool:
+        """Whether there is anything to edit."""
+        return bool(self.editors)
+
+    @property
+    def value(self) -> O:
+        """The Option that the form shows.
+
+        Raises
+        ------
+        OptionError
+            The first field that holds none, and why.
+        """
+        given = dict(self._kept)
+        for name, editor in self.editors.items():
+            try:
+                given[name] = editor.get()
+            except OptionError as error:
+                raise OptionError(str(error), (name, *error.place)) from None
+        return self.option_class.parse(given)
+
+    def get(self) -> O:
+        """The value, as an editor among others."""
+        return self.value
+
+    def set(self, value: O) -> None:
+        """Show ``value``; emits `changed` once."""
+        blocked = self.blockSignals(True)
+        for name in type(value).model_fields:
+            if name in self.editors:
+                self.editors[name].set(getattr(value, name))
+            elif name != "kind":
+                self._kept[name] = getattr(value, name)
+        self.blockSignals(blocked)
+        self._changed()
+
+    def keep(self, **values: Any) -> None:
+        """Give hidden fields a value."""
+        self._kept |= values
+        self._changed()
+
+    def _add(self, name: str, info: FieldInfo, default: Any) -> None:
+        editor = editor_for(info.annotation, info)
+        words = field_words(name)
+        tip = " ".join(
+            part
+            for part in (
+                info.description or "",
+                f"(default: {default})" if isinstance(default, str | int | float | Path) else "",
+            )
+            if part
+        )
+        if default is not PydanticUndefined:
+            editor.set(default)
+        self.editors[name] = editor
+        error = self._errors[name] = note(tone="error")
+        if isinstance(editor, Form | Rows | Variant):
+            fold = self.folds[name] = Fold(words, editor)
+            fold.setToolTip(tip or (type(default).__doc__ or "").partition("\n")[0])
+            self._layout.addRow(fold)
+            self._layout.addRow(error)
+        else:
+            label = QLabel(words)
+            label.setToolTip(tip)
+            if not editor.toolTip():
+                editor.setToolTip(tip)
+            cell = QWidget()
+            column = QVBoxLayout(cell)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(0)
+            column.addWidget(editor)
+            column.addWidget(error)
+            if isinstance(editor, Preset | Modalities):  # too wide to stand beside its name
+                self._layout.addRow(label)
+                self._layout.addRow(cell)
+            else:
+                self._layout.addRow(label, cell)
+        editor.changed.connect(self._changed)
+
+    def _changed(self) -> None:
+        self._check()
+        self.changed.emit()
+
+    def _check(self) -> None:
+        self.error = ""
+        place: tuple[str | int, ...] = ()
+        try:
+            _ = self.value
+        except OptionError as error:
+            self.error, place = str(error), error.place
+        first = str(place[0]) if place else ""
+        for name, label in self._errors.items():
+            # a nested form says it itself
+            here = name == first and not isinstance(self.editors[name], Form | Variant)
+            tone: Tone = "plain" if self.editors[name].empty else "error"
+            label.say(self.error if here else "", tone)
+            if name == first and name in self.folds:
+                self.folds[name].opened = True
+        elsewhere = bool(self.error) and first not in self.editors and first not in self._missing
+        self._problem.setText(self.error if elsewhere else "")
+
+    @property
+    def _missing(self) -> list[str]:
+        """Hidden fields without a value: whoever hid them says so."""
+        there = ("kind", *self.editors, *self._kept)
+        return [name for name in self.option_class.model_fields if name not in there]
+
+
+def editor_for(annotation: Any, info: FieldInfo) -> Editor:
+    """The editor of one field.
+
+    Raises
+    ------
+    TypeError
+        No editor shows this type; Options are to be made of types that have one.
+    """
+    annotation, metadata = _bare(annotation, info.metadata)
+    step, picks = field_step(info), field_picks(info)
+    members = _members(annotation)
+    optional = type(None) in members
+    kinds = tuple(member for member in members if member is not type(None))
+    options = tuple(kind for kind in kinds if _is_option(kind))
+    if optional and kinds == (Path,):
+        return PathEditor(True, picks)
+    if optional and kinds == (str,):
+        return Text(True)
+    if options and len(options) == len(kinds) and "kind" in options[0].model_fields:
+        return Variant(options, optional)
+    if optional:
+        inner = editor_for(typing.Union[kinds], info)  # noqa: UP007  a tuple of types
+        return Optional(inner)
+    if len(kinds) == 2 and typing.get_origin(kinds[0]) is Literal:
+        return Preset(typing.get_args(kinds[0]), _members(_item(kinds[1])))
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return Choice(typing.get_args(annotation))
+    if origin is tuple:
+        return _tuple_editor(annotation, info)
+    if _is_option(annotation):
+        return Form(annotation)
+    if annotation is bool:
+        return Check()
+    if annotation in (int, float):
+        return Number(annotation is int, metadata, step)
+    if annotation is str:
+        return Text()
+    if annotation is Path:
+        return PathEditor(False, picks)
+    raise TypeError(f"no form field shows {annotation!r}")
+
+
+def editor_of(option_class: type[Option], name: str) -> Editor:
+    """The editor of a single field, showing the default if there is one."""
+    info = option_class.model_fields[name]
+    editor = editor_for(info.annotation, info)
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if default is not PydanticUndefined:
+        editor.set(default)
+    return editor
+
+
+def _tuple_editor(annotation: Any, info: FieldInfo) -> Editor:
+    arguments = typing.get_args(annotation)
+    if Ellipsis not in arguments:
+        return Span([editor_for(argument, info) for argument in arguments])
+    members = _members(_item(annotation))
+    if Modality in members:
+        return Modalities()
+    if all(_is_option(member) for member in members):
+        return Rows(members)
+    return Words(members)
+
+
+def _item(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0]
+
+
+def _bare(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
+    """The type inside ``Annotated``, and the bounds collected on the way."""
+    found = list(metadata)
+    while typing.get_origin(annotation) is Annotated:
+        annotation, *more = typing.get_args(annotation)
+        for item in more:
+            found += item.metadata if isinstance(item, FieldInfo) else [item]
+    return annotation, found
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union; the type itself when it is none."""
+    annotation, _ = _bare(annotation, [])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(inner for member in typing.get_args(annotation) for inner in _members(member))
+    return (annotation,)
+
+
+def _is_option(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Option)

@@ -1,0 +1,98 @@
+"""Editor of modalities: which bands, for which encoder."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout
+
+from napari_phenoscape.cubes import BUILT_IN_MODALITIES, Modality
+from napari_phenoscape.widgets.form._fields import Text
+
+
+class Modalities(Text):
+    """Names of modalities; the buttons add and remove the built-in ones.
+
+    The text is the value: ``rgb; rgb+uv; red edge: 680-750; mine: 0, 3, UV_R``. After a colon
+    stand a range in nm, bands by index and name, or the CSV of an eye.
+    """
+
+    def __init__(self) -> None:
+        self.boxes = {name: QCheckBox(name) for name in BUILT_IN_MODALITIES}
+        super().__init__()
+        self.line.setToolTip(
+            "One encoder for each modality. Several are separated by ';', bands for one encoder "
+            "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm), "
+            "'mine: 0, 3, UV_R' (bands), or 'tit: tit.csv' (what an eye catches)."
+        )
+        for name, box in self.boxes.items():
+            box.toggled.connect(partial(self._toggle, name))
+        self.line.textChanged.connect(self._tick)
+
+    def _arrange(self) -> None:
+        boxes = QGridLayout()
+        for i, box in enumerate(self.boxes.values()):
+            boxes.addWidget(box, *divmod(i, 3))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(self.line)
+        column.addLayout(boxes)
+
+    def get(self) -> tuple[str | Modality, ...]:
+        """The modalities in the order in which they are written."""
+        return tuple(_modality(entry) for entry in self._entries())
+
+    def set(self, value: tuple[str | Modality, ...]) -> None:
+        """Write the modalities."""
+        super().set("; ".join(_modality_words(modality) for modality in value))
+
+    def _entries(self) -> list[str]:
+        return [part.strip() for part in self.line.text().split(";") if part.strip()]
+
+    def _toggle(self, name: str, on: bool) -> None:
+        entries = [entry for entry in self._entries() if entry != name]
+        self.line.setText("; ".join([*entries, name] if on else entries))
+
+    def _tick(self) -> None:
+        entries = self._entries()
+        for name, box in self.boxes.items():
+            blocked = box.blockSignals(True)
+            box.setChecked(name in entries)
+            box.blockSignals(blocked)
+
+
+def _modality(entry: str) -> str | Modality:
+    name, colon, rest = entry.partition(":")
+    if not colon:
+        return entry
+    low, dash, high = rest.removesuffix("nm").strip().partition("-")
+    try:
+        ends = (float(low), float(high)) if dash else None
+    except ValueError:
+        ends = None
+    if ends is not None:
+        return Modality.parse({"name": name.strip(), "range_nm": ends})
+    if rest.strip().lower().endswith(".csv"):
+        return Modality.parse({"name": name.strip(), "eye": rest.strip()})
+    return Modality.parse(
+        {
+            "name": name.strip(),
+            "bands": tuple(
+                int(band) if band.isdigit() else band
+                for band in (part.strip() for part in rest.split(","))
+                if band
+            ),
+        }
+    )
+
+
+def _modality_words(modality: str | Modality) -> str:
+    if isinstance(modality, str):
+        return modality
+    if modality.range_nm is not None:
+        low, high = modality.range_nm
+        return f"{modality.name}: {low:g}-{high:g}"
+    if modality.eye is not None:
+        return f"{modality.name}: {modality.eye}"
+    return f"{modality.name}: {', '.join(str(band) for band in modality.bands)}"

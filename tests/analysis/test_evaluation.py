@@ -1,0 +1,289 @@
+"""Agreement with what is known, in numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_phenoscape.analysis.evaluation._floor import colour_statistics
+from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
+from napari_phenoscape.analysis.evaluation._interval import bootstrap
+from napari_phenoscape.analysis.evaluation._neighbours import (
+    average_precision,
+    knn_correct,
+    matched,
+)
+from napari_phenoscape.analysis.evaluation._partition import (
+    adjusted_rand,
+    mutual_information,
+    permanova,
+    silhouette,
+)
+from napari_phenoscape.analysis.evaluation._probes import (
+    centroid_correct,
+    few_shot_correct,
+    linear_correct,
+)
+from napari_phenoscape.analysis.evaluation._worth import _of_views
+from napari_phenoscape.cubes import Band, as_modality
+from napari_phenoscape.embeddings import Projections
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.events import result
+from napari_phenoscape.specimens import Crops, Folder, collect, prepare
+
+
+def directions(*degrees: float) -> np.ndarray:
+    angle = np.radians(degrees)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def test_each_specimen_is_judged_by_the_majority_of_its_nearest_others():
+    x = directions(0, 1, 2, 90, 91, 92, 3.5)
+    labels = ["a", "a", "a", "b", "b", "b", "b"]  # the last one lies among a
+    assert knn_correct(x, labels, k=2).mean() == pytest.approx(6 / 7)
+
+
+def test_length_does_not_matter():
+    x = directions(0, 1, 90, 91) * [[1], [1000], [1], [1000]]
+    assert knn_correct(x, [0, 0, 1, 1], k=1).mean() == 1
+
+
+def test_of_equally_many_votes_the_nearest_voter_wins():
+    # 0° and 1° have one vote for z, 1° away, and one for b, further away; 3° has two for z
+    assert knn_correct(directions(0, 1, 3), ["z", "z", "b"], k=2).mean() == 2 / 3
+
+
+def test_neighbours_of_the_same_group_do_not_vote():
+    x = directions(0, 1, 40, 41, 80, 81)
+    labels = [0, 0, 1, 1, 0, 0]
+    pairs = [7, 7, 8, 8, 9, 9]
+    assert knn_correct(x, labels, k=1).mean() == 1
+    # 0° and 1° are nearest to 40°; 40° and 41° to 1° or 80°; 80° and 81° to 41°
+    assert knn_correct(x, labels, k=1, groups=pairs).mean() == 0
+
+
+def test_groups_leave_as_many_voters_as_there_are():
+    # 1° and 90° have one voter each: 0°
+    assert knn_correct(directions(0, 1, 90), [0, 0, 1], k=5, groups=["i", "j", "j"]).mean() == 2 / 3
+
+
+def test_one_group_alone_cannot_be_judged():
+    with pytest.raises(CollectionError, match="at least 2 groups"):
+        knn_correct(directions(0, 1), [0, 1], groups=["i", "i"])
+
+
+def test_more_specimens_than_are_compared_at_once():
+    x = directions(*np.linspace(0, 170, 1500))
+    labels = np.arange(1500) >= 750
+    # of the five nearest of one beside the border, two or three lie beyond
+    assert 1498 / 1500 <= knn_correct(x, labels).mean() <= 1
+    assert matched(x, x).all()
+    assert not matched(x, np.roll(x, 1, axis=0)).any()
+
+
+def test_rand_index_and_mutual_information_are_one_for_renamed_clusters():
+    species = ["x"] * 4 + ["y"] * 4
+    assert adjusted_rand([3, 3, 3, 3, 5, 5, 5, 5], species) == 1
+    assert mutual_information([3, 3, 3, 3, 5, 5, 5, 5], species) == pytest.approx(1)
+    assert mutual_information([1, 2, 1, 2, 1, 2, 1, 2], species) == pytest.approx(0, abs=1e-12)
+
+
+def test_average_precision_is_the_mean_of_the_precisions_at_each_hit():
+    # of 0°: others in order 1° (b), 2° (a), 3° (b), 10° (a): hits at ranks 2 and 4
+    x = directions(0, 1, 2, 3, 10)
+    precision = average_precision(x, ["a", "b", "a", "b", "a"])
+    assert precision[0] == pytest.approx((1 / 2 + 2 / 4) / 2)
+    # of 10°: 3° b, 2° a, 1° b, 0° a
+    assert precision[4] == pytest.approx((1 / 2 + 2 / 4) / 2)
+
+
+def test_what_nobody_else_has_cannot_be_retrieved():
+    precision = average_precision(directions(0, 1, 5), ["a", "a", "lonely"])
+    assert np.isnan(precision[2])
+    assert precision[0] == 1
+    paired = average_precision(directions(0, 1, 5), ["a", "a", "b"], groups=[1, 1, 2])
+    assert np.isnan(paired).all()
+
+
+def test_retrieval_across_modalities_finds_the_same_row():
+    x = directions(0, 40, 80)
+    assert matched(x, directions(5, 45, 60)).tolist() == [True, True, True]
+    assert matched(x, directions(40, 0, 80)).tolist() == [False, False, True]
+
+
+def test_modalities_are_compared_only_in_the_space_that_they_share():
+    random = np.random.default_rng(0)
+    z = {name: random.normal(size=(2, 6, 4)) for name in ("rgb", "uv", "joint")}
+    rows = random.normal(size=(6, 4))
+    # each finds the same view, and the other view of its neighbour
+    cross = {name: np.stack([rows, np.roll(rows, 1, 0)]) for name in ("rgb", "uv")}
+    cross["uv"][:, 2] = np.nan
+    z["uv"][:, 2] = np.nan
+    scores = _of_views(Projections(z, cross), "trained, ")
+    assert {name: len(each) for name, each in scores.items()} == {
+        "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
+    }  # fmt: skip
+    for name, other in (("rgb", "uv"), ("uv", "rgb")):
+        assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
+        assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
+    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [3, 3, 3]
+
+
+def test_nearest_centroid_leaves_the_judged_group_out():
+    # without itself, 50° is nearer to the mean of b (45°) than of a (0°)
+    x = directions(-1, 0, 1, 50, 44, 45, 46)
+    labels = list("aaaabbb")
+    assert centroid_correct(x, labels).tolist() == [True, True, True, False, True, True, True]
+    # the only group of a label leaves nothing to compare with
+    assert not centroid_correct(directions(0, 1, 40, 41), list("aabb"), [1, 1, 2, 2]).any()
+
+
+def test_linear_probe_learns_what_a_line_divides_and_not_noise():
+    draws = np.random.default_rng(0)
+    x = draws.normal(size=(200, 10)) + 5
+    assert linear_correct(x, x[:, 0] > x[:, 1]).mean() > 0.9
+    assert 0.35 < linear_correct(x, draws.integers(2, size=200)).mean() < 0.65
+
+
+def test_linear_probe_cannot_learn_an_individual_by_heart():
+    # 20 individuals, each photographed five times, with a label that means nothing
+    draws = np.random.default_rng(1)
+    individual = np.repeat(np.arange(20), 5)
+    x = draws.normal(size=(20, 30))[individual] + 0.01 * draws.normal(size=(100, 30)) + 3
+    label = draws.integers(2, size=20)[individual]
+    assert linear_correct(x, label).mean() > 0.95
+    assert linear_correct(x, label, individual).mean() < 0.8
+
+
+def test_linear_probe_of_labels_rarer_than_folds():
+    x = directions(0, 1, 2, 90, 91, 92)
+    assert linear_correct(x, list("aaabbb")).all()
+    assert not linear_correct(x, list("abcdef")).any()
+
+
+def test_few_shots_suffice_for_well_separated_labels():
+    x = directions(*np.linspace(0, 10, 12), *np.linspace(80, 90, 12))
+    assert np.nanmean(few_shot_correct(x, np.repeat([0, 1], 12), shots=1)) == 1
+
+
+def test_few_shot_never_knows_a_group_that_it_judges():
+    # the two of a pair coincide; the other pair of label a is far: only its own pair could tell
+    x = directions(0, 0, 90, 90, 10, 10, 80, 80)
+    labels = list("aaaabbbb")
+    pairs = [0, 0, 1, 1, 2, 2, 3, 3]
+    assert not few_shot_correct(x, labels, pairs, shots=1)[:4].any()
+    assert (few_shot_correct(x, labels, shots=1)[:4] > 0).all()
+
+
+def test_silhouette_is_the_gap_over_the_larger_distance():
+    x = np.eye(4)[[0, 0, 1, 1]]  # distance 0 inside, 1 between
+    assert silhouette(x, [0, 0, 1, 1]).tolist() == [1, 1, 1, 1]
+    assert silhouette(x, [0, 1, 0, 1]).max() <= 0
+    assert silhouette(x, [0, 1, 2, 3]).tolist() == [0, 0, 0, 0]
+
+
+def test_silhouette_is_that_of_scikit_learn():
+    from sklearn.metrics import silhouette_samples
+
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    x[3] = 0
+    labels = np.repeat(list("abcde"), [1, 9, 10, 8, 12])
+    np.testing.assert_allclose(
+        silhouette(x, labels), silhouette_samples(x, labels, metric="cosine"), atol=1e-12
+    )
+    assert silhouette(np.ones((4, 3)), list("aabb")).tolist() == [0] * 4
+
+
+def test_permanova_explains_all_none_and_half():
+    apart = np.eye(2)[[0, 0, 0, 0, 1, 1, 1, 1]]
+    found = permanova(apart, list("aaaabbbb"))
+    assert found.r2 == pytest.approx(1)
+    assert found.p == pytest.approx(2 / 70, abs=0.02)  # 2 of the 8 over 4 orders are as good
+    assert permanova(apart, list("aabbaabb")).r2 == pytest.approx(0)
+    assert permanova(apart, list("aabbaabb")).p == 1
+    # two axes of equal scatter, one of which the label explains
+    square = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    assert permanova(square, list("aabb")).r2 == pytest.approx(0.5)
+
+
+def test_permanova_exchanges_whole_groups_and_inside_levels():
+    # ten specimens of two individuals: only two orders exist, so nothing can be proved
+    x = np.eye(2)[[0] * 5 + [1] * 5]
+    labels = list("aaaaabbbbb")
+    assert permanova(x, labels).p < 0.02
+    assert permanova(x, labels, groups=[0] * 5 + [1] * 5).p == 1
+    # what the levels explain is not counted for the label
+    level = np.repeat([0, 1], 4)
+    label = np.tile(["a", "b"], 4)
+    x = directions(*(60 * level + 5 * (label == "b")))
+    assert permanova(x, label).r2 < 0.1
+    assert permanova(x, label, within=level).r2 == pytest.approx(1)
+
+
+def test_rank_counts_dimensions_that_are_used():
+    assert rank_me(np.eye(8)) == pytest.approx(8, rel=1e-4)
+    assert rank_me(np.ones((8, 8))) == pytest.approx(1, rel=1e-3)
+
+
+def test_alignment_and_uniformity_have_their_closed_forms():
+    x = directions(0, 90)
+    assert alignment(x, 7 * x).tolist() == pytest.approx([0, 0])
+    assert alignment(x, directions(90, 180)).tolist() == pytest.approx([2, 2])
+    assert uniformity(x) == pytest.approx(-4)  # squared distance 2, times -2
+    assert uniformity(np.ones((3, 2))) == pytest.approx(0)
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    draws = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        values = draws.normal(size=40)
+        low, high = bootstrap(lambda rows, v=values: float(v[rows].mean()), np.arange(40))
+        hits += low <= 0 <= high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_repeats_of_a_group_do_not_narrow_the_interval():
+    values = np.random.default_rng(0).normal(size=20)
+    alone = bootstrap(lambda rows: float(values[rows].mean()), np.arange(20))
+    repeated = np.repeat(values, 10)
+    together = bootstrap(lambda rows: float(repeated[rows].mean()), np.repeat(np.arange(20), 10))
+    assert together == pytest.approx(alone)
+
+
+def test_colour_statistics_are_mean_and_deviation_under_the_mask():
+    images = np.array([[[[1, 3], [5, 99]], [[2, 2], [2, 99]]]], np.float32)
+    masks = np.array([[[[True, True], [True, False]]]])
+    one = np.ones(2, np.float32)
+    crops = Crops(images, masks, ("a",), (Band("R"), Band("G")), {}, {}, one, one)
+    np.testing.assert_allclose(colour_statistics(crops), [[3, 2, np.sqrt(8 / 3), 0]], rtol=1e-6)
+
+
+def test_colours_that_a_specimen_lacks_are_those_of_the_average_specimen():
+    images = np.ones((3, 2, 2, 2), np.float32) * np.array([[1, 2], [3, 6], [5, 0]])[..., None, None]
+    modalities, present = {"rgb": np.array([0]), "uv": np.array([1])}, np.array([True, True, False])
+    crops = Crops(
+        images.astype(np.float32),
+        np.ones((3, 1, 2, 2), np.bool_),
+        ("a", "b", "c"),
+        (Band("R"), Band("UV")),
+        modalities,
+        {"rgb": np.ones(3, np.bool_), "uv": present},
+        *np.ones((2, 2), np.float32),
+    )
+    np.testing.assert_allclose(colour_statistics(crops)[:, :2], [[1, 2], [3, 6], [5, 4]])
+
+
+def test_colour_alone_tells_most_real_blood_cells(phenoscape_data):
+    folder = phenoscape_data / "wbc-zheng"
+    source = Folder(
+        path=folder / "Dataset 1",
+        pattern="*.bmp",
+        mask="{stem}.png",
+        metadata=folder / "Class Labels of Dataset 1.csv",
+    )
+    collection = result(collect(source))
+    x = colour_statistics(result(prepare(collection, [as_modality("rgb")], 96)))
+    standard = (x - x.mean(axis=0)) / x.std(axis=0)
+    accuracy = knn_correct(standard, collection.metadata["class label"]).mean()
+    assert 0.78 <= accuracy <= 0.88  # 0.83 when written; the largest class is 0.587

@@ -1,0 +1,259 @@
+"""The command line: the whole path from samples to clusters, and one sentence when it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+from safetensors.torch import load_file
+from typer.testing import CliRunner, Result
+
+from napari_phenoscape.cli._console import app
+from napari_phenoscape.embeddings import read_clusters
+from napari_phenoscape.events import Step, result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.training import last_checkpoint, read_events, read_state
+
+TINY = ("--set", "schedule.steps=2", "--set", "schedule.batch_size=8", "--set", "image_size=32")
+
+
+def phenoscape(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def sentence(*words: object) -> str:
+    """What a verb that fails says; exit code 2, one line, no traceback."""
+    end = phenoscape(*words)
+    assert end.exit_code == 2, end.output
+    assert "Traceback" not in end.stderr
+    lines = [line for line in end.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, end.stderr
+    return lines[0]
+
+
+def picture(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "samples"
+    result(write_samples(folder, specimens=24, size=32, drawer=False))
+    (folder / "e.yaml").write_text(RGB_UV.model_copy(update={"runs": Path("../runs")}).to_yaml())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
+    end = phenoscape("train", folder / "e.yaml", *TINY)
+    assert end.exit_code == 0, end.output
+    return Path("".join(end.stdout.split("run ", 1)[1].splitlines()))
+
+
+def test_paths_in_a_yaml_file_start_at_its_folder(run: Path, folder: Path) -> None:
+    assert run.parent.resolve() == folder.parent / "runs"
+
+
+def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
+    assert "24 specimens, 512 numbers each" in phenoscape("embed", run).stdout
+    clustered = phenoscape("cluster", run, "--clusters", 3)
+    counts = [int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)]
+    assert len(counts) == 3
+    assert sum(counts) == 24
+    assert sorted(set(read_clusters(run / "clusters.parquet").labels)) == [1, 2, 3]
+    assert picture(run / "clusters.png").shape[1] > 500
+    table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
+    assert all(line in table for line in ("trained", "untrained", "colour statistics"))
+    kept = pd.read_csv(run / "evaluation-morph.csv")
+    names = {name.split(",")[0] for name in kept["embedding"]}
+    assert names == {"trained", "untrained", "colour statistics"}
+    probes = kept[kept["measure"].str.endswith("accuracy")]
+    assert len(probes) == 4 * kept["embedding"].nunique()
+    assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()
+    assert picture(run / "evaluation-morph.png").shape[1] > 500
+    assert "2 of 2 steps" in phenoscape("info", run).stdout
+
+
+def test_a_run_goes_on_with_more_steps(folder: Path) -> None:
+    end = phenoscape("train", folder / "e.yaml", *TINY)
+    run = "".join(end.stdout.split("run ", 1)[1].splitlines())
+    assert phenoscape("train", run, "--set", "schedule.steps=3").exit_code == 0
+    assert "3 of 3 steps" in phenoscape("info", run).stdout
+
+
+def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Path) -> None:
+    sheets = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        out = tmp_path / f"{name}.png"
+        assert phenoscape("preview", folder / "e.yaml", "-o", out, "--seed", seed).exit_code == 0
+        sheets.append(picture(out))
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    assert (sheets[0] != sheets[2]).any()
+    out = tmp_path / "d.png"
+    asked = ("preview", folder / "e.yaml", "-o", out, "--show", "UV_G", "--only")
+    assert phenoscape(*asked, "RandomRotation").exit_code == 0
+    grey = picture(out)
+    assert (grey[..., 0] == grey[..., 2]).all()
+    assert "is none of the augmentations" in phenoscape(*asked, "RandomErasing").stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("schedule.batch_size=500", "batch of 500 is larger than the collection of 24"),
+        ("collection.path=/nowhere", "/nowhere"),
+        ("encoder.backbone=resnet19", "resnet19"),
+        ("modalities=[nir]", "nir"),
+        ("losses=[{kind: cross_modal}]", "there is only 'rgb+uv'"),
+        ("schedule.stepz=3", "Did you mean 'steps'"),
+        ("nothing", "name=value"),
+        ("a.b=1", "no 'a'"),
+    ],
+)
+def test_what_is_wrong_in_an_experiment_is_one_sentence(
+    folder: Path, change: str, words: str
+) -> None:
+    runs = folder.parent / "no-runs"
+    assert words in sentence(
+        "train", folder / "e.yaml", *TINY, "--set", f"runs={runs}", "--set", change
+    )
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "embed", "cluster", "export", "evaluate"])
+def test_a_folder_that_is_no_run_is_called_so_by_every_verb(tmp_path: Path, verb: str) -> None:
+    assert f"'{tmp_path}' is not a run directory" in sentence(verb, tmp_path)
+
+
+def test_what_is_wrong_elsewhere_is_one_sentence(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.yaml").write_text("collection: [")
+    for words in (
+        ("info", tmp_path / "nothing.bil"),
+        ("info", tmp_path / "empty"),
+        ("train", tmp_path / "broken.yaml"),
+        ("train", tmp_path / "empty"),
+        ("embed", tmp_path / "empty"),
+        ("cluster", tmp_path / "empty"),
+        ("cluster", run, "--method", "kmeens"),
+        ("cluster", run, "--map", "atlas"),
+        ("evaluate", run, "--label", "colour"),
+    ):
+        assert len(sentence(*words)) > len("error: ")
+
+
+def test_a_folder_without_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    said = sentence("train", folder / "e.yaml", "--set", f"collection.path={tmp_path}")
+    assert "notes.txt" in said
+
+
+def test_specimens_of_other_bands_do_not_fit_a_run(run: Path, folder: Path, tmp_path: Path) -> None:
+    given = RGB_UV.anchored(folder)
+    other = given.model_copy(
+        update={"collection": given.collection.model_copy(update={"path": folder / "rgb"})}
+    )
+    (tmp_path / "other.yaml").write_text(other.to_yaml())
+    assert "uv" in sentence("embed", run, "--collection", tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "cluster"])
+def test_an_interrupted_training_is_saved_and_goes_on(
+    folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    words = [*TINY[2:], "--set", "schedule.steps=5000", "--set", f"runs={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_phenoscape.cli", "train", folder / "e.yaml", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while (
+        not (begun := list(tmp_path.glob("*/events.jsonl"))) or "Step" not in begun[0].read_text()
+    ):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    run = begun[0].parent
+    assert f"stopped and saved; `phenoscape train {run}` goes on" in said
+    step = read_state(last_checkpoint(run)).step
+    assert step == [e.step for e in read_events(run) if isinstance(e, Step)][-1]
+    end = phenoscape("train", run, "--set", f"schedule.steps={step + 1}")
+    assert end.exit_code == 0, end.output
+
+
+ENVI = """ENVI
+samples = 4
+lines = 3
+bands = 5
+data type = 12
+interleave = bil
+byte order = 0
+header offset = 0
+"""
+
+
+def test_a_truncated_cube_says_how_many_bytes_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "leaf.bil.hdr").write_text(ENVI)
+    (tmp_path / "leaf.bil").write_bytes(bytes(100))  # of 4 * 3 * 5 * 2
+    said = sentence("info", tmp_path / "leaf.bil")
+    assert "100" in said
+    assert "120" in said
+
+
+def test_a_header_without_data_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "leaf.bil.hdr").write_text(ENVI)
+    assert "leaf.bil" in sentence("info", tmp_path / "leaf.bil.hdr")
+
+
+def test_a_tiff_of_two_channels_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "two.tif",
+        np.zeros((16, 16, 2), np.uint16),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+    assert "2" in sentence("info", tmp_path / "two.tif")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk takes root on Linux"
+)
+def test_a_full_disk_stops_training_in_words_and_keeps_the_last_checkpoint(
+    folder: Path, tmp_path: Path
+) -> None:
+    """ResNet-18 with its optimiser is 140 MB a checkpoint; this disk holds one, not two."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        said = sentence(
+            "train",
+            folder / "e.yaml",
+            *TINY,
+            *("--set", f"runs={disk}", "--set", "schedule.checkpoint_every=1"),
+        )
+        assert "free" in said
+        assert "step-00000002" in said
+        checkpoint = last_checkpoint(next(disk.iterdir()))
+        assert checkpoint.name == "step-00000001"
+        assert len(load_file(checkpoint / "weights.safetensors")) > 100
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

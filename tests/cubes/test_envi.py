@@ -1,0 +1,568 @@
+"""ENVI: right, or refused with a sentence."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import pickle
+import re
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spectral
+from hypothesis import given, settings, strategies as st
+
+from napari_phenoscape.cubes import doubts, open_cube, recognise
+from napari_phenoscape.cubes.readers._envi import DATA_TYPES
+from napari_phenoscape.cubes.readers._envi_header import Header
+from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
+
+C, H, W = 4, 3, 5
+#: Value at (band 2, row 1, column 3) is 213.
+NUMBERS = np.add.outer(np.add.outer(100 * np.arange(C), 10 * np.arange(H)), np.arange(W))
+ORDERS = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}
+WAVELENGTHS = "wavelength units = nm\nwavelength = {400, 500.5, 600, 700}\n"
+
+
+def write(
+    folder: Path,
+    more: str = "",
+    *,
+    interleave: str = "bil",
+    data_type: str = "12",
+    big: bool = False,
+    name: str = "leaf.bil",
+    header: str = "leaf.bil.hdr",
+    order: str | None = None,
+) -> Path:
+    """A cube of `NUMBERS`; gives its header."""
+    dtype = np.dtype(DATA_TYPES[data_type]).newbyteorder(">" if big else "<")
+    numbers = NUMBERS.transpose(ORDERS[interleave]).astype(dtype)
+    (folder / name).write_bytes(numbers.tobytes())
+    order = f"byte order = {int(big)}\nheader offset = 0\n" if order is None else order
+    (folder / header).write_text(
+        f"ENVI\nsamples = {W}\nlines = {H}\nbands = {C}\ndata type = {data_type}\n"
+        f"interleave = {interleave}\n{order}{more}",
+        "latin-1",
+        newline="",
+    )
+    return folder / header
+
+
+def notes_of(path: Path) -> str:
+    return " ".join(open_cube(path).provenance)
+
+
+@pytest.mark.parametrize("interleave", ORDERS)
+@pytest.mark.parametrize("big", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize("data_type", [number for number in DATA_TYPES if number != "1"])
+def test_layout_and_type_do_not_change_the_cube(tmp_path, interleave, big, data_type):
+    cube = open_cube(write(tmp_path, interleave=interleave, big=big, data_type=data_type))
+    assert cube.shape == (C, H, W)
+    assert cube.array[2, 1, 3] == 213
+    np.testing.assert_array_equal(np.asarray(cube.array), NUMBERS)
+    assert cube.array.dtype.isnative
+
+
+def test_bytes_are_numbers_from_0_to_255(tmp_path):
+    (tmp_path / "a.img").write_bytes(bytes([0, 128, 255]))
+    (tmp_path / "a.hdr").write_text("ENVI\nsamples=3\nlines=1\nbands=1\ndata type=1\n", "ascii")
+    cube = open_cube(tmp_path / "a.hdr")
+    assert cube.array[0, 0].tolist() == [0, 128, 255]
+    assert cube.reflectance()[0, 0].tolist() == pytest.approx([0, 128 / 255, 1])
+
+
+def test_complex_numbers_show_their_magnitude(tmp_path):
+    write(tmp_path, data_type="6")
+    (tmp_path / "leaf.bil").write_bytes(np.full(C * H * W, 3 + 4j, "<c8").tobytes())
+    cube = open_cube(tmp_path / "leaf.bil")
+    assert cube.array[1, 1, 1] == 5
+    assert "complex" in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(lambda t: t.replace("\n", "\r\n"), id="CRLF"),
+        pytest.param(lambda t: t.replace("\n", "\r"), id="CR"),
+        pytest.param(str.upper, id="upper case"),
+        pytest.param(lambda t: t.replace(" = ", "="), id="no spaces"),
+        pytest.param(lambda t: t.replace("data type", "Data  \tType"), id="wide keys"),
+        pytest.param(lambda t: t.replace("bands", "; bands = 9\nbands"), id="comments"),
+        pytest.param(lambda t: t.replace("bands = 4", "bands = 4 ; four"), id="comment after"),
+        pytest.param(lambda t: "\ufeff" + t, id="byte order mark"),
+        pytest.param(lambda t: t + "description = {a {nested}\nlines = 9}\n", id="nested braces"),
+        pytest.param(lambda t: t + "description = {\n lines = 9\n}\n", id="keys in braces"),
+        pytest.param(lambda t: t.replace("400, 500.5", "\n400\n,500.5\n; 9\n"), id="list lines"),
+        pytest.param(lambda t: t.replace("{400", "{ 400").replace("700}", "700,}"), id="comma"),
+        pytest.param(lambda t: t + "fwhm = {1,2}\nwords without equals\n\n", id="unknown keys"),
+    ],
+)
+def test_a_header_may_be_written_in_many_ways(tmp_path, text):
+    header = write(tmp_path, WAVELENGTHS)
+    header.write_text(text(header.read_text()), "utf-8", newline="")
+    cube = open_cube(header)
+    assert cube.array[2, 1, 3] == 213
+    assert cube.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+    assert [band.name for band in cube.bands] == ["400 nm", "500.5 nm", "600 nm", "700 nm"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_letters_of_a_header_may_be_of_either_encoding(tmp_path, encoding):
+    header = write(tmp_path)
+    header.write_text(header.read_text() + "band names = {é, b, c, d}\n", encoding)
+    assert open_cube(header).bands[0].name == "é"
+
+
+def test_what_a_header_leaves_out_is_noted(tmp_path):
+    path = write(tmp_path, order="")
+    assert open_cube(path).array[2, 1, 3] == 213
+    for what in ("byte order", "header offset", "wavelengths", "scale"):
+        assert what in notes_of(path)
+
+
+def test_a_complete_header_leaves_nothing_to_note(tmp_path):
+    assert notes_of(write(tmp_path, WAVELENGTHS + "reflectance scale factor = 10000\n")) == ""
+
+
+def test_header_offset_is_skipped(tmp_path):
+    path = write(tmp_path, order="byte order = 0\nheader offset = 7\n")
+    data = tmp_path / "leaf.bil"
+    data.write_bytes(b"x" * 7 + data.read_bytes())
+    assert open_cube(path).array[2, 1, 3] == 213
+
+
+@pytest.mark.parametrize(
+    ("units", "values", "centres", "note"),
+    [
+        ("Nanometers", "400, 500, 600, 700", [400, 500, 600, 700], ""),
+        ("Micrometers", "0.366551, 0.5, 0.6, 0.7", [366.551, 500, 600, 700], ""),
+        ("µm", "0.4, 0.5, 0.6, 0.7", [400, 500, 600, 700], ""),
+        ("Unknown", "0.4, 0.5, 0.6, 2.5", [400, 500, 600, 2500], "micrometres are taken"),
+        ("", "400, 500, 600, 700", [400, 500, 600, 700], "nanometres are taken"),
+        ("nm", "500, 500, 500, 500", [500] * 4, "repeat: 1 different"),
+        ("nm", "400, 600, 500, 700", [400, 600, 500, 700], "rise and fall"),
+        ("Wavenumber", "25000, 20000, 15000, 10000", None, "wavenumbers"),
+        ("Index", "1, 2, 3, 4", None, "only name the bands"),
+        ("Micrometers", "400, 500, 600, 700", None, "not those of light"),
+        ("nm", "400, 500, 600", None, "3 for 4 bands"),
+        ("nm", "400, 500, x, 600", None, "not all numbers"),
+        ("nm", "400, 500, nan, 600", None, "not all numbers"),
+    ],
+)
+def test_wavelengths_are_nm_or_not_taken_for_nm(tmp_path, units, values, centres, note):
+    path = write(tmp_path, f"wavelength units = {units}\nwavelength = {{{values}}}\n")
+    found = open_cube(path).wavelengths_nm
+    assert (None if found is None else found.tolist()) == centres
+    assert note in notes_of(path)
+
+
+def test_wavenumbers_name_the_bands(tmp_path):
+    path = write(tmp_path, "wavelength units = cm-1\nwavelength = {2e4, 1.5e4, 1e4, 9e3}\n")
+    assert [band.name for band in open_cube(path).bands][:2] == ["20000 cm-1", "15000 cm-1"]
+
+
+def test_band_names_are_kept_and_told_apart(tmp_path):
+    path = write(tmp_path, WAVELENGTHS + "band names = {leaf, leaf, vein, leaf (2)}\n")
+    names = [band.name for band in open_cube(path).bands]
+    assert names == ["leaf", "leaf (3)", "vein", "leaf (2)"]
+
+
+def test_band_names_say_roles_when_there_are_no_wavelengths(tmp_path):
+    path = write(tmp_path, "band names = {Red, Green, Blue, UV_R}\n")
+    bands = open_cube(path).bands
+    assert [(band.name, band.region) for band in bands] == [
+        ("R", "vis"), ("G", "vis"), ("B", "vis"), ("UV_R", "uv"),
+    ]  # fmt: skip
+
+
+def test_bands_that_the_file_flags_are_bad(tmp_path):
+    bands = open_cube(write(tmp_path, WAVELENGTHS + "bbl = {1, 0, 1, 1}\n")).bands
+    assert [band.bad for band in bands] == [False, True, False, False]
+
+
+def test_ignored_numbers_are_not_reflectance(tmp_path):
+    cube = open_cube(write(tmp_path, "data ignore value = 213\nreflectance scale factor = 100\n"))
+    reflectance = cube.reflectance()
+    assert np.isnan(reflectance[2, 1, 3])
+    assert np.isnan(reflectance).sum() == 1
+    assert reflectance[2, 1, 2] == pytest.approx(2.12)
+
+
+def test_an_ignore_value_that_no_number_can_have_hides_nothing(tmp_path):
+    cube = open_cube(write(tmp_path, "data ignore value = -9999\n"))  # of uint16
+    assert cube.ignore_value is None
+    assert not np.isnan(cube.reflectance()).any()
+
+
+def test_gains_and_offsets_are_of_each_band(tmp_path):
+    cube = open_cube(
+        write(
+            tmp_path,
+            "data gain values = {1, 2, 3, 4}\ndata offset values = {0, 0, 10, 0}\n"
+            "reflectance scale factor = 1000\n",
+        )
+    )
+    assert cube.reflectance()[2, 1, 3] == pytest.approx((3 * 213 + 10) / 1000)
+    assert cube.reflectance(np.array([2]))[0, 1, 3] == pytest.approx((3 * 213 + 10) / 1000)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("reflectance scale factor = 1e-56", "scales its numbers by a gain that is no number"),
+        ("data offset values = {0, 1e300, 0, 0}", "scales its numbers by an offset that is no"),
+        ("data gain values = {1, 2, nan, 4}", "has no numbers in 'data gain values' for 4 bands"),
+        ("data gain values = {1, 2, 4}", "has 3 'data gain values' for 4 bands"),
+    ],
+)
+def test_a_scale_that_is_no_number_is_refused(tmp_path, words, what):
+    with pytest.raises(CubeError, match=rf"'leaf.bil.hdr' {what}"):
+        open_cube(write(tmp_path, f"{words}\n"))
+
+
+def test_default_bands_count_from_one(tmp_path):
+    assert open_cube(write(tmp_path, "default bands = {4, 2, 1}\n")).rgb_bands == (3, 1, 0)
+
+
+@pytest.mark.parametrize("given", ["{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"])
+def test_default_bands_that_are_none_are_noted(tmp_path, given):
+    path = write(tmp_path, f"default bands = {given}\n")
+    assert open_cube(path).rgb_bands is None
+    assert "default bands" in notes_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("leaf.bil", "leaf.bil.hdr"),
+        ("leaf.bil", "leaf.hdr"),
+        ("leaf", "leaf.hdr"),
+        ("leaf.IMG", "leaf.HDR"),
+        ("leaf.v2.raw", "leaf.v2.hdr"),
+        ("leaf.xyz", "leaf.xyz.hdr"),
+    ],
+)
+def test_header_and_data_find_each_other(tmp_path, name, header):
+    write(tmp_path, name=name, header=header)
+    for either in (name, header):
+        assert recognise(tmp_path / either) == "envi"
+        cube = open_cube(tmp_path / either)
+        assert cube.array[2, 1, 3] == 213
+        assert cube.path.name == name
+
+
+def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path):
+    write(tmp_path, header="leaf.hdr")
+    (tmp_path / "leaf.img").write_bytes(b"decoy")
+    assert open_cube(tmp_path / "leaf.hdr").path.name == "leaf.bil"
+
+
+def test_the_interleave_names_the_data_among_files_of_one_size(tmp_path):
+    write(tmp_path, header="leaf.hdr")
+    (tmp_path / "leaf.img").write_bytes(bytes(2 * C * H * W))
+    assert open_cube(tmp_path / "leaf.hdr").path.name == "leaf.bil"
+
+
+def test_two_files_that_fit_equally_well_are_not_guessed_between(tmp_path):
+    write(tmp_path, name="leaf.img", header="leaf.hdr")
+    (tmp_path / "leaf.dat").write_bytes(bytes(2 * C * H * W))
+    with pytest.raises(CubeError, match=r"leaf\.img.*leaf\.dat.*Open the data file"):
+        open_cube(tmp_path / "leaf.hdr")
+    assert open_cube(tmp_path / "leaf.img").array[2, 1, 3] == 213
+
+
+def test_a_truncated_cube_says_how_much_is_missing(tmp_path):
+    header = write(tmp_path)
+    (tmp_path / "leaf.bil").write_bytes(bytes(100))
+    with pytest.raises(CubeError, match=r"'leaf.bil' is truncated: 120 bytes .* and 100 are there"):
+        open_cube(header)
+
+
+def test_a_longer_file_is_opened_and_noted(tmp_path):
+    header = write(tmp_path)
+    with (tmp_path / "leaf.bil").open("ab") as file:
+        file.write(b"xx")
+    assert open_cube(header).array[2, 1, 3] == 213
+    assert "2 more than declared" in notes_of(header)
+
+
+def test_a_header_without_data_names_what_is_missing(tmp_path):
+    header = write(tmp_path)
+    (tmp_path / "leaf.bil").unlink()
+    with pytest.raises(MissingFileError, match=r"'leaf.bil.hdr' has no data file"):
+        open_cube(header)
+
+
+def test_a_header_cannot_name_a_file_elsewhere(tmp_path):
+    (tmp_path / "scan").mkdir()
+    secret = tmp_path / "secret.bil"
+    secret.write_bytes(bytes(2 * C * H * W))
+    keys = ("data file", "file name", "filename", "data file name", "image file")
+    header = write(tmp_path / "scan", "".join(f"{key} = ../secret.bil\n" for key in keys))
+    assert open_cube(header).path == tmp_path / "scan" / "leaf.bil"
+    (tmp_path / "scan" / "leaf.bil").unlink()
+    with pytest.raises(MissingFileError, match=r"'leaf.bil.hdr' has no data file beside it"):
+        open_cube(header)
+
+
+def test_data_without_a_header_names_what_is_missing(tmp_path):
+    write(tmp_path).unlink()
+    assert recognise(tmp_path / "leaf.bil") is None
+    with pytest.raises(MissingFileError, match=r"neither 'leaf.bil.hdr' nor 'leaf.hdr'"):
+        open_cube(tmp_path / "leaf.bil")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("interleave = bil", "interleave = bup"), r"'interleave = bup'; bil, bip or bsq"),
+        (("interleave = bil\n", ""), r"no interleave"),
+        (("data type = 12", "data type = 7"), r"'data type = 7'; one of 1, 2"),
+        (("data type = 12\n", ""), r"no 'data type'"),
+        (("byte order = 0", "byte order = 2"), r"'byte order = 2'; 0 .* or 1"),
+        (("bands = 4", "bands = -4"), r"'bands = -4'; a whole number of at least 1"),
+        (("bands = 4\n", ""), r"no 'bands'"),
+        (("bands = 4", "bands = 4\nBands = 5"), r"'bands' twice"),
+        (("bands = 4", "bands = " + "9" * 5000), r"a whole number"),
+        (("lines = 3", "lines = 999999999999999999"), r"truncated"),
+        (("bands = 4", "bands = 4\nfile compression = 1"), r"compressed.*gunzip"),
+        (("bands = 4", "bands = 4\nfile type = ENVI Classification"), r"is a classification"),
+        (("bands = 4", "bands = 4\nfile type = ENVI Spectral Library"), r"is a spectral library"),
+        (("bands = 4", "bands = 4\nmajor frame offsets = {4, 0}"), r"'major frame offsets'"),
+        (("bands = 4", "bands = 4\nwavelength = {1, 2"), r"brace at 'wavelength' .* never closed"),
+        (("bands = 4", "bands = 4\ndata gain values = {1, 2}"), r"has 2 'data gain values' for 4"),
+        (("ENVI\n", "BYTEORDER I\n"), r"an ESRI header, not an ENVI header"),
+        (("ENVI\n", "ENVIRONMENT\n"), r"not an ENVI header"),
+    ],
+)
+def test_a_header_that_cannot_be_trusted_is_refused(tmp_path, change, sentence):
+    header = write(tmp_path)
+    header.write_text(header.read_text().replace(*change))
+    with pytest.raises(CubeError, match=sentence):
+        open_cube(header)
+
+
+def test_a_huge_file_is_not_read_as_a_header(tmp_path):
+    header = write(tmp_path)
+    with header.open("r+b") as file:
+        file.truncate(1 << 33)
+    with pytest.raises(CubeError, match="larger than 16777216 bytes"):
+        open_cube(header)
+
+
+def test_gzip_is_told_from_truncation(tmp_path):
+    header = write(tmp_path)
+    (tmp_path / "leaf.bil").write_bytes(b"\x1f\x8b" + bytes(40))
+    with pytest.raises(CubeError, match="is compressed"):
+        open_cube(header)
+
+
+def test_an_open_cube_takes_no_memory_and_a_band_takes_a_band(tmp_path):
+    bands, rows, columns = 408, 1000, 1300  # 1.06 GB, none of it on the disk
+    with (tmp_path / "big.bil").open("wb") as file:
+        file.truncate(2 * bands * rows * columns)
+    (tmp_path / "big.bil.hdr").write_text(
+        f"ENVI\nsamples = {columns}\nlines = {rows}\nbands = {bands}\ndata type = 12\n"
+        "interleave = bil\nbyte order = 0\n",
+        "ascii",
+    )
+    tracemalloc.start()
+    try:
+        cube = open_cube(tmp_path / "big.bil")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        band = cube.array[200]
+        assert tracemalloc.get_traced_memory()[1] < 2 * band.nbytes
+    finally:
+        tracemalloc.stop()
+    assert band.shape == (rows, columns)
+
+
+def test_an_open_cube_notices_that_its_file_shrank(tmp_path):
+    cube = open_cube(write(tmp_path))
+    with (tmp_path / "leaf.bil").open("r+b") as file:
+        file.truncate(10)
+    with pytest.raises(CubeError, match="has changed from 120 to 10 bytes"):
+        cube.array[0]
+
+
+def test_an_open_cube_notices_that_its_file_is_gone(tmp_path):
+    cube = open_cube(write(tmp_path))
+    (tmp_path / "leaf.bil").unlink()
+    with pytest.raises(CubeError, match="cannot be read any more"):
+        cube.array[0]
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_a_copy_maps_the_file_again(tmp_path, again):
+    array = open_cube(write(tmp_path)).array
+    assert len(pickle.dumps(array)) < 1000
+    np.testing.assert_array_equal(again(array)[2], array[2])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (2,), (slice(1, 3), 0), (Ellipsis, 3), ([3, 0], slice(None), slice(1, 4)),
+        (np.array([-1, 2]), 1), (slice(None, None, 2), slice(None, None, -1)), ([],),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_index_reads_what_it_reads_of_an_array(tmp_path, index):
+    array = open_cube(write(tmp_path)).array
+    np.testing.assert_array_equal(array[index], NUMBERS[index])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("={};,\n\r ab1.\x85é")))
+def test_any_text_is_parsed_or_refused(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.hdr"
+    path.write_text("ENVI\n" + text, "utf-8", newline="")
+    try:
+        fields = Header(path).fields
+    except CubeError:
+        assert text.count("{") > 0
+    else:
+        assert all(key == key.lower().strip() for key in fields)
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "reader-torture" / "TABLE.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.filterwarnings("ignore:Parameters with non-lowercase")  # says the oracle
+def test_every_header_of_the_truth_table_is_right_or_refused(phenoscape_data):
+    opened = 0
+    for row in _rows(phenoscape_data):
+        header = phenoscape_data / row["header"]
+        if row["envi"] != "True":
+            assert recognise(header) is None, header
+            with pytest.raises(CubeError, match="not an ENVI header"):
+                open_cube(header)
+        elif "data file absent" in row["odd"] or header.stem == "hypercloud":
+            with pytest.raises(PhenoscapeError, match=header.name):
+                open_cube(header)
+        elif row["file compression"] or row["file type"] == "ENVI Classification":
+            with pytest.raises(CubeError, match=r"is compressed|is a classification"):
+                open_cube(header)
+        else:
+            cube = open_cube(header)
+            shape = int(row["bands"]), int(row["lines"]), int(row["samples"])
+            assert cube.shape == shape
+            oracle = spectral.envi.open(str(header), str(header.with_name(row["data"])))
+            expected = np.array(oracle.load(dtype=oracle.dtype)).transpose(2, 0, 1)
+            oracle.fid.close()
+            if expected.dtype.kind == "c":
+                expected = np.abs(expected)
+            np.testing.assert_array_equal(np.asarray(cube.array), expected, err_msg=row["header"])
+            if row["nwl"]:
+                low, high = map(float, row["wl"].split(".."))
+                assert (cube.wavelengths_nm[0], cube.wavelengths_nm[-1]) == (low, high)
+            opened += 1
+    assert opened == 20
+
+
+def test_every_file_of_the_torture_chamber_is_opened_or_refused(phenoscape_data):
+    files = [p for p in (phenoscape_data / "reader-torture").rglob("*") if p.is_file()]
+    assert len(files) > 100
+    for path in files:
+        try:
+            cube = open_cube(path)
+        except PhenoscapeError as error:
+            refused = str(error)
+        else:
+            refused = ""
+            assert recognise(path) == "envi"
+            assert np.asarray(cube.array).shape == cube.shape
+        assert not refused or path.stem in refused
+
+
+def test_the_maize_kernel_has_580_bands_from_366_551_nm(phenoscape_data):
+    cube = open_cube(phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral.raw")
+    assert cube.shape == (580, 31, 43)
+    assert cube.wavelengths_nm[[0, -1]].tolist() == [366.551, 1048.421]
+    assert "byte order" in " ".join(cube.provenance)
+
+
+def test_headwall_files_are_opened_without_an_ending_and_bup_is_refused(phenoscape_data):
+    folder = phenoscape_data / "plantcv-hyperspectral"
+    cube = open_cube(folder / "darkReference")
+    assert cube.shape == (978, 1, 1600)
+    assert cube.rgb_bands == (158, 252, 519)
+    assert open_cube(folder / "darkReference2.hdr").wavelengths_nm is None  # 35 for 978 bands
+    with pytest.raises(CubeError, match="'interleave = bup'"):
+        open_cube(folder / "darkReference4.hdr")
+
+
+@pytest.fixture(scope="module")
+def smooth() -> np.ndarray:
+    """(30, 40, 50) numbers that change little from neighbour to neighbour, as in a scan."""
+    band, row, column = np.meshgrid(*map(np.arange, (30, 40, 50)), indexing="ij")
+    noise = np.random.default_rng(0).normal(0, 20, band.shape)
+    return 2000 + 900 * np.sin(band / 9) + 500 * np.cos((row + 2 * column) / 25) + noise
+
+
+def written(folder: Path, numbers: np.ndarray, interleave: str, dtype: str, words: str) -> Path:
+    """The numbers as they are, under a header that says ``words``."""
+    (folder / "a.dat").write_bytes(numbers.transpose(ORDERS[interleave]).astype(dtype).tobytes())
+    bands, rows, columns = numbers.shape
+    (folder / "a.hdr").write_text(
+        f"ENVI\nsamples = {columns}\nlines = {rows}\nbands = {bands}\n"
+        f"data type = {12 if 'u' in dtype else 4}\n{words}\n"
+    )
+    return folder / "a.dat"
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@pytest.mark.parametrize("said", ORDERS)
+@pytest.mark.parametrize("true", ORDERS)
+def test_a_header_with_the_wrong_interleave_is_doubted(tmp_path, smooth, true, said, dtype):
+    words = f"interleave = {said}\nbyte order = 0"
+    found = doubts(open_cube(written(tmp_path, smooth, true, "<" + dtype, words)))
+    if said == true:
+        assert found == ()
+    else:
+        assert re.search(rf"and by 0\.\d\d .* read with 'interleave = {true}'\.", *found)
+
+
+@pytest.mark.parametrize("said", [0, 1])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<f4", ">f4"])
+def test_a_header_with_the_wrong_byte_order_is_doubted(tmp_path, smooth, dtype, said):
+    words = f"interleave = bil\nbyte order = {said}"
+    found = " ".join(doubts(open_cube(written(tmp_path, smooth, "bil", dtype, words))))
+    right = int(dtype[0] == ">")
+    assert (f"read with 'byte order = {right}'." in found) == (said != right)
+
+
+def test_noise_and_small_cubes_are_not_doubted(tmp_path, smooth):
+    words = "interleave = bil\nbyte order = 0"
+    noise = np.random.default_rng(0).integers(0, 4000, smooth.shape)
+    assert doubts(open_cube(written(tmp_path, noise, "bsq", "<u2", words))) == ()
+    assert doubts(open_cube(written(tmp_path, smooth[:, :10], "bsq", "<u2", words))) == ()
+    assert doubts(open_cube(written(tmp_path, 0 * smooth, "bsq", "<u2", words))) == ()
+
+
+def test_no_header_of_the_real_files_is_doubted(phenoscape_data):
+    looked_at = 0
+    for path in phenoscape_data.rglob("*.hdr"):
+        with suppress(PhenoscapeError):
+            assert doubts(open_cube(path)) == (), path
+            looked_at += 1
+    assert looked_at >= 20
+
+
+def test_real_cubes_under_a_wrong_header_are_doubted(tmp_path, phenoscape_data):
+    kernel = phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral"
+    header = kernel.with_suffix(".hdr").read_text("latin-1")
+    (tmp_path / "a.raw").write_bytes(kernel.with_suffix(".raw").read_bytes())
+    for wrong, right in (
+        (header.replace("bil", "bip"), "'interleave = bil'"),
+        (header + "\nbyte order = 1\n", "'byte order = 0'"),
+    ):
+        assert wrong != header
+        (tmp_path / "a.hdr").write_text(wrong, "latin-1")
+        assert f"read with {right}." in " ".join(doubts(open_cube(tmp_path / "a.raw")))

@@ -1,0 +1,249 @@
+"""Pictures: colours are bands, transparency is the mask; masks keep their numbers."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from napari_phenoscape.cubes import open_cube, read_mask, recognise
+from napari_phenoscape.errors import CubeError, MissingFileError
+
+#: (2, 3, 3): red 10, 20, ...; green and blue shifted by 1 and 2.
+PIXELS = (10 * np.arange(1, 7, dtype="u1").reshape(2, 3, 1) + np.arange(3, dtype="u1")).astype("u1")
+
+
+def saved(path: Path, pixels: np.ndarray, **how: object) -> Path:
+    Image.fromarray(pixels).save(path, **how)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".PNG", ".webp"])
+def test_a_picture_has_the_bands_r_g_b(tmp_path, ending):
+    path = saved(
+        tmp_path / f"a{ending}", PIXELS, **({"lossless": True} if "webp" in ending else {})
+    )
+    cube = open_cube(path)
+    assert [(band.name, band.region) for band in cube.bands] == [(c, "vis") for c in "RGB"]
+    assert cube.shape == (3, 2, 3)
+    np.testing.assert_array_equal(np.asarray(cube.array), PIXELS.transpose(2, 0, 1))
+    assert cube.reflectance()[2, 1, 0] == pytest.approx(42 / 255)
+    assert cube.mask is None
+    assert recognise(path) == "picture"
+
+
+def test_a_jpeg_is_a_picture(tmp_path):
+    cube = open_cube(saved(tmp_path / "a.jpg", np.full((8, 8, 3), 100, "u1")))
+    assert abs(int(cube.array[0, 4, 4]) - 100) <= 2
+
+
+@pytest.mark.parametrize("top", [1, 255])
+def test_sixteen_bits_are_kept(tmp_path, top):
+    pixels = PIXELS.astype("u2") * top + 7
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(pixels))
+    cube = open_cube(path)
+    np.testing.assert_array_equal(np.asarray(cube.array), pixels.transpose(2, 0, 1))
+    assert cube.reflectance()[0, 0, 0] == pytest.approx((10 * top + 7) / 65535)
+
+
+def test_sixteen_bits_without_imagecodecs_name_the_way_out(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(PIXELS.astype("u2")))
+    code = (
+        "import sys; sys.modules['imagecodecs'] = None\n"
+        f"from napari_phenoscape.cubes._open import open_cube; open_cube({str(path)!r}).array[0]"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'needs imagecodecs: pip install "napari-phenoscape[formats]"' in process.stderr
+
+
+def test_a_fault_that_the_decoder_cannot_put_into_words_is_damage_too(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(PIXELS.astype("u2")))
+    # as libpng's words came out once, of a file with two headers
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda _: b"\xb0".decode())
+    with pytest.raises(CubeError, match=r"'a.png' cannot be decoded"):
+        open_cube(path).array[0]
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bit", "16 bit"])
+def test_half_opaque_and_more_is_the_specimen(tmp_path, deep):
+    alpha = np.array([[0, 127, 128], [255, 1, 200]], "u1")
+    pixels = np.dstack([PIXELS, alpha])
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(pixels * np.uint16(257) if deep else pixels))
+    cube = open_cube(path)
+    assert cube.shape == (3, 2, 3)
+    assert cube.mask.tolist() == [[False, False, True], [True, False, True]]
+    assert cube.reflectance()[1, 0, 2] == pytest.approx(31 / 255)
+
+
+def test_a_picture_that_is_opaque_all_over_has_no_mask(tmp_path):
+    path = saved(tmp_path / "a.png", np.dstack([PIXELS, np.full((2, 3), 255, "u1")]))
+    assert open_cube(path).mask is None
+
+
+def test_a_palette_is_opened_in_its_colours(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1]], "u1"), mode=None)
+    picture = picture.convert("P")
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.save(tmp_path / "a.png")
+    assert np.asarray(open_cube(tmp_path / "a.png").array)[:, 0].T.tolist() == [
+        [255, 0, 0],
+        [0, 0, 255],
+    ]
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its right side
+    path = saved(tmp_path / "a.png", PIXELS, exif=exif)
+    cube = open_cube(path)
+    assert cube.shape == (3, 3, 2)
+    np.testing.assert_array_equal(cube.array[0], np.rot90(PIXELS[..., 0], -1))
+    assert "EXIF" in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("channels", [3, 4])
+def test_every_orientation_is_that_of_pillow(tmp_path, turned, channels):
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    path = saved(tmp_path / "a.png", np.dstack([PIXELS, PIXELS[..., :1]])[..., :channels],
+                 exif=exif)  # fmt: skip
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    np.testing.assert_array_equal(
+        np.asarray(open_cube(path).array), upright[..., :3].T.swapaxes(1, 2)
+    )
+
+
+def test_sixteen_bits_are_turned_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    orientation = exif.tobytes()[6:]  # behind "Exif", as PNG has it
+    chunk = b"eXIf" + orientation
+    whole = imagecodecs.png_encode(PIXELS.astype("u2") * 257)
+    head, rest = whole[:33], whole[33:]  # the signature and IHDR
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        head
+        + struct.pack(">I", len(orientation)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        + rest
+    )  # fmt: skip
+    cube = open_cube(path)
+    assert cube.shape == (3, 3, 2)
+    np.testing.assert_array_equal(cube.array[0], np.rot90(PIXELS[..., 0].astype("u2") * 257, -1))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [(PIXELS[..., 0], "one band, grey.*as a mask"), (np.dstack([PIXELS[..., 0]] * 2), "grey")],
+)
+def test_grey_is_no_cube(tmp_path, pixels, sentence):
+    with pytest.raises(CubeError, match=sentence):
+        open_cube(saved(tmp_path / "a.png", pixels))
+
+
+def test_cmyk_is_no_cube(tmp_path):
+    Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
+    with pytest.raises(CubeError, match="the colours CMYK"):
+        open_cube(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp"])
+def test_a_picture_that_is_cut_short_is_refused(tmp_path, ending):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), "u1")
+    path = saved(tmp_path / f"a{ending}", noise)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CubeError, match=f"'a{ending}' cannot be decoded"):
+        _ = open_cube(path).array[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "x,y\n1,2"), ("a.png", "<html>"), ("a.bmp", "BM no picture")]
+)
+def test_other_files_are_no_cubes(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert recognise(tmp_path / name) is None
+    with pytest.raises(CubeError, match=f"'{name}'"):
+        open_cube(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "words"),
+    [("a.bil.gz", b"\x1f\x8b\x08", "compressed by gzip; decompress it"),
+     ("a.nc", b"CDF\x01", "NetCDF 3; make it NetCDF 4")],
+)  # fmt: skip
+def test_files_that_are_one_step_away_name_that_step(tmp_path, name, start, words):
+    (tmp_path / name).write_bytes(start + bytes(60))
+    with pytest.raises(CubeError, match=words):
+        open_cube(tmp_path / name)
+
+
+def test_folders_and_missing_files_say_so(tmp_path):
+    assert recognise(tmp_path) is None
+    with pytest.raises(CubeError, match=r"is a folder; a file, a Zarr store, or"):
+        open_cube(tmp_path)
+    with pytest.raises(MissingFileError, match=r"There is no file at"):
+        open_cube(tmp_path / "a.png")
+
+
+def test_the_ending_does_not_matter(tmp_path):
+    saved(tmp_path / "a.png", PIXELS).rename(tmp_path / "a.tif")
+    assert recognise(tmp_path / "a.tif") == "picture"
+    assert open_cube(tmp_path / "a.tif").array[0, 0, 0] == 10
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "?"])
+def test_masks_keep_their_numbers(tmp_path, dtype):
+    labels = np.array([[0, 1, 1], [3, 0, 200]]).astype(dtype)
+    mask = read_mask(saved(tmp_path / "a.png", labels))
+    assert mask.dtype.kind in "ui"
+    np.testing.assert_array_equal(mask, labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "sentence"),
+    [
+        ("a.png", PIXELS, r"has the bands R\+G\+B; a mask of one band"),
+        ("a.jpg", PIXELS[..., 0], "is a JPEG, which blurs"),
+    ],
+)
+def test_what_is_no_mask_is_refused(tmp_path, name, pixels, sentence):
+    with pytest.raises(CubeError, match=sentence):
+        read_mask(saved(tmp_path / name, pixels))
+
+
+def test_text_is_no_mask(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1")
+    with pytest.raises(CubeError, match="is no mask"):
+        read_mask(tmp_path / "a.csv")
+
+
+def test_white_blood_cells_are_pictures_and_masks(phenoscape_data):
+    folder = phenoscape_data / "wbc-zheng" / "Dataset 1"
+    cube = open_cube(folder / "001.bmp")
+    assert cube.shape == (3, 120, 120)
+    assert read_mask(folder / "001.png").shape == (120, 120)
+
+
+def test_cut_out_beetles_have_their_outline_as_mask(phenoscape_data):
+    for path in sorted((phenoscape_data / "specimens-recolorize").glob("*.png")):
+        cube = open_cube(path)
+        alpha = np.asarray(Image.open(path))[..., 3]
+        np.testing.assert_array_equal(cube.mask, alpha >= 128)
+
+
+def test_sixteen_bit_pictures_of_others_are_read_in_full(phenoscape_data):
+    path = phenoscape_data / "specimens-pavo" / "formats" / "pnggrad16rgb_uppercase.PNG"
+    expected = imagecodecs.png_decode(path.read_bytes())
+    assert expected.dtype == np.uint16
+    np.testing.assert_array_equal(np.asarray(open_cube(path).array), expected.transpose(2, 0, 1))

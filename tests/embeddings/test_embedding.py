@@ -1,0 +1,145 @@
+"""Embeddings: one row per specimen, in files that others read, and only of the same bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from napari_phenoscape.embeddings import embed, embeddings_path, read_embeddings
+from napari_phenoscape.errors import CheckpointError, MissingFileError
+from napari_phenoscape.events import result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import Experiment, train
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("embed") / "samples"
+    return result(write_samples(folder, specimens=24, size=32, drawer=False))
+
+
+@pytest.fixture(scope="module")
+def run(samples: Path) -> Path:
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 2, "batch_size": 8}
+    given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs")}
+    return result(train(Experiment.parse(given)))
+
+
+def test_each_modality_and_both_together_are_exported(run: Path) -> None:
+    spaces = result(embed(run))
+    assert {name: e.x.shape for name, e in spaces.items()} == {
+        "rgb": (24, 512),
+        "uv": (24, 512),
+        "joint": (24, 1024),
+    }
+    np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
+    table = pd.read_csv(embeddings_path(run, suffix=".csv"))
+    assert list(table.columns[:2]) == ["filename", "x1"]
+    assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
+
+
+def test_parquet_gives_back_what_was_written(run: Path) -> None:
+    written = result(embed(run))["uv"]
+    read = read_embeddings(embeddings_path(run, "uv"))
+    np.testing.assert_array_equal(read.x, written.x)
+    pd.testing.assert_frame_equal(read.table, written.table, check_dtype=False)
+    assert (read.space, read.source) == ("uv", written.source)
+
+
+def test_embedding_twice_gives_the_same_numbers_and_untrained_others(run: Path) -> None:
+    first, again = (result(embed(run))["joint"].x for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(result(embed(run, untrained=True))["joint"].x - first).max() > 1e-3
+
+
+def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path: Path) -> None:
+    for path in sorted((samples / "multispectral").rglob("*.tif"))[:2]:
+        # a UV camera of two bands
+        tifffile.imwrite(tmp_path / path.name, tifffile.imread(path)[[0, 1, 2, 3, 5]])
+    with pytest.raises(CheckpointError, match=r"2 bands .* as modality 'uv'.* trained on 3 bands"):
+        result(embed(run, Folder(path=tmp_path, metadata=None)))
+
+
+def test_what_was_not_embedded_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="phenoscape embed"):
+        read_embeddings(embeddings_path(tmp_path))
+
+
+def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    file = next(copy.glob("checkpoints/*/weights.safetensors"))
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        result(embed(copy))
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve specimens, scanned by a camera of 408 bands and by one of 100."""
+    folder = tmp_path_factory.mktemp("scans")
+    rng = np.random.default_rng(0)
+    shape = rng.random((12, 4, 16, 16))
+    for name, bands in (("fine", 408), ("coarse", 100)):
+        (folder / name).mkdir()
+        nm = np.linspace(348.39, 809.61, bands)
+        curves = np.exp(-0.5 * ((nm - np.array([[450], [550], [650], [750]])) / 60) ** 2)
+        for number, planes in enumerate(shape):
+            counts = np.tensordot(curves.T, planes, 1) * 10_000
+            path = folder / name / f"s{number}.bsq"
+            counts.astype("<u2").tofile(path)
+            path.with_suffix(".bsq.hdr").write_text(
+                f"ENVI\nsamples = 16\nlines = 16\nbands = {bands}\ninterleave = bsq\n"
+                "data type = 12\nbyte order = 0\nheader offset = 0\nwavelength units = nm\n"
+                f"wavelength = {{{', '.join(f'{x:.3f}' for x in nm)}}}\n"
+            )
+    return folder
+
+
+def scanned(scans: Path, camera: str, stem: dict[str, object]) -> Path:
+    """A run on what a camera has scanned."""
+    given = {
+        "collection": {"kind": "folder", "path": str(scans / camera), "pattern": "*.bsq"},
+        "modalities": ["full"],
+        "image_size": 32,
+        "encoder": {"stem": stem},
+        "schedule": {"steps": 2, "batch_size": 6},
+        "runs": str(scans / "runs"),
+    }
+    return result(train(Experiment.parse(given)))
+
+
+def test_a_response_stem_embeds_a_camera_of_other_wavelengths(scans: Path) -> None:
+    """The same specimens in 408 and in 100 bands lie in nearly the same place."""
+    run = scanned(scans, "fine", {"kind": "spectral_response", "curves": 6})
+    fine = result(embed(run))["full"].x
+    coarse = result(embed(run, Folder(path=scans / "coarse", pattern="*.bsq")))["full"].x
+    centre = fine.mean(0)
+    a, b = fine - centre, coarse - centre
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["adapter", "spectral_attention"])
+def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str) -> None:
+    run = scanned(scans, "coarse", {"kind": kind})
+    with pytest.raises(
+        CheckpointError, match=r"have 408 bands \(348\.39 nm to .*trained on 100 bands \(348\.39 nm"
+    ):
+        result(embed(run, Folder(path=scans / "fine", pattern="*.bsq")))
+
+
+def test_without_a_joint_space_the_spaces_are_named(tmp_path: Path) -> None:
+    for space in ("uv", "rgb"):
+        (tmp_path / f"embeddings-{space}.parquet").touch()
+    with pytest.raises(MissingFileError, match=r"Name one of its spaces: rgb, uv\.$"):
+        read_embeddings(embeddings_path(tmp_path))

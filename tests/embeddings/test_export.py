@@ -1,0 +1,108 @@
+"""An exported encoder gives what `embed` gives, with this package and without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from napari_phenoscape.embeddings import embed, export, load_encoder
+from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
+from napari_phenoscape.events import result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.training import Experiment, specimens_of, train
+from napari_phenoscape.views import Augmenter
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 2, "batch_size": 8}
+    given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(folder / "runs")}
+    return result(train(Experiment.parse(given)))
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    return result(export(run, run / "encoder"))
+
+
+@pytest.fixture(scope="module")
+def images(run: Path) -> torch.Tensor:
+    """(24, 6, 32, 32) whole specimens on the mean."""
+    experiment = Experiment.read(run / "experiment.yaml")
+    _, crops = result(specimens_of(experiment))
+    whole = Augmenter((), bands=crops.bands, fill=crops.mean, size=32, background="remove")
+    numbers = np.arange(len(crops.ids))
+    pixels, masks = torch.from_numpy(crops.images), torch.from_numpy(crops.masks)
+    return whole(pixels, masks, seed=0, step=0, specimens=numbers, view=0).image
+
+
+def test_the_loaded_encoder_gives_the_embeddings(
+    run: Path, exported: Path, images: torch.Tensor
+) -> None:
+    with torch.inference_mode():
+        found = load_encoder(exported)(images)
+    embeddings = result(embed(run))
+    assert list(found) == list(embeddings) == ["rgb", "uv", "joint"]
+    for space, h in found.items():
+        np.testing.assert_allclose(h.numpy(), embeddings[space].x, rtol=1e-4, atol=1e-5)
+
+
+def test_torch_alone_gives_the_embeddings(
+    run: Path, exported: Path, images: torch.Tensor, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "images.npy", images.numpy())
+    code = (
+        "import sys, numpy as np, torch\n"
+        f"images = torch.from_numpy(np.load({str(tmp_path / 'images.npy')!r}))\n"
+        f"encoder = torch.export.load({str(exported / 'encoder.pt2')!r}).module()\n"
+        "h = {space: rows.detach() for space, rows in encoder(images).items()}\n"
+        "alone = encoder(images[:1])\n"
+        "assert all(torch.allclose(alone[s], h[s][:1], rtol=1e-4, atol=1e-5) for s in h)\n"
+        f"np.savez({str(tmp_path / 'h.npz')!r}, **h)\n"
+        "assert 'napari_phenoscape' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    found = np.load(tmp_path / "h.npz")
+    for space, embeddings in result(embed(run)).items():
+        np.testing.assert_allclose(found[space], embeddings.x, rtol=1e-4, atol=1e-5)
+
+
+def test_the_description_says_what_goes_in_and_comes_out(exported: Path) -> None:
+    given = yaml.safe_load((exported / "encoder.yaml").read_text("utf-8"))
+    assert [band["name"] for band in given["bands"]] == ["R", "G", "B", "UV_R", "UV_G", "UV_B"]
+    assert given["modalities"] == {"rgb": [0, 1, 2], "uv": [3, 4, 5]}
+    assert (len(given["mean"]), given["image_size"]) == (6, 32)
+    assert given["spaces"] == ["rgb", "uv", "joint"]
+
+
+def test_the_specimens_are_not_needed(run: Path, exported: Path, tmp_path: Path) -> None:
+    source = Experiment.read(run / "experiment.yaml").collection.path
+    elsewhere = source.rename(tmp_path / "elsewhere")
+    try:
+        folder = result(export(run, tmp_path / "encoder"))
+    finally:
+        elsewhere.rename(source)
+    assert (folder / "encoder.yaml").read_bytes() == (exported / "encoder.yaml").read_bytes()
+
+
+def test_nothing_is_written_over_and_damage_is_told(
+    exported: Path, run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="is there already"):
+        result(export(run, exported))
+    with pytest.raises(MissingFileError, match="phenoscape export"):
+        load_encoder(tmp_path)
+    (tmp_path / "encoder.yaml").write_bytes((exported / "encoder.yaml").read_bytes())
+    (tmp_path / "encoder.safetensors").write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match="no whole export"):
+        load_encoder(tmp_path)
