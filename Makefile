@@ -34,6 +34,7 @@ test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k
 
 lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
