@@ -46,7 +46,7 @@ def test_a_cube_of_catches_is_written_and_reads_back(tmp_path, ending, light):
         "convert", str(path), "-o", str(tmp_path / f"b.{ending}"),
         "--vision", "bird-uv", "--illuminant", light,
     )  # fmt: skip
-    assert f"'bird-uv' (Endler & Mielke 2005) in the light '{light}'" in said
+    assert f"'bird-uv' (blue tit, Hart et al. 2000) in the light '{light}'" in said
     assert "of what the receptor uv would catch of white is seen" in said
     after = open_cube(tmp_path / f"b.{ending}")
     expected = cone_catch(open_cube(path), read_eye("bird-uv"), illuminant(light))

@@ -18,17 +18,55 @@ from napari_phenoscape.spectra.vision._curves import (
     read_curves,
     standard_table,
 )
-from napari_phenoscape.spectra.vision._quadrature import steps_nm
-from napari_phenoscape.spectra.vision._templates import oil_droplet, pigment
+from napari_phenoscape.spectra.vision._templates import Receptor, template_sensitivities
 
 #: Receptors that see brightness and no colour: double cones, as micaToolbox and pavo name them.
 ACHROMATIC = ("dbl", "lum")
 
-#: λmax of the green, blue and ultraviolet receptors of the honeybee in nm [Peitsch et al. 1992].
-HONEYBEE_NM = (544.0, 436.0, 344.0)
 
-#: Wavelengths that templates are computed at: those of sunlight, up to where no pigment absorbs.
-_TEMPLATE_NM = (300.0, 750.0)
+@dataclass(frozen=True)
+class _Animal:
+    """Receptors by their templates, where the ocular media pass half of the light, and sources."""
+
+    receptors: tuple[Receptor, ...]
+    media_nm: float | None
+    source: str
+
+
+_ANIMALS = {
+    # Pigments and droplets of the blue tit: Hart et al. 2000. The pale droplet is that of the
+    # blackbird in the same paper, whose droplets they found very similar. Media: UVS, Lind et al.
+    "bird-uv": _Animal(
+        (
+            Receptor("lw", 563, ("R", 572)),
+            Receptor("mw", 502, ("Y", 507)),
+            Receptor("sw", 448, ("C", 413)),
+            Receptor("uv", 371),
+            Receptor("dbl", 563, ("P", 439)),
+        ),
+        323,
+        "blue tit, Hart et al. 2000",
+    ),
+    # Pigments of the peafowl: Hart 2002. λcut are those that put the peaks where he computed them
+    # with the droplets that he measured (605, 537, 477 nm). Double cones have the pigment of the
+    # lw cone; their droplet is the blackbird's, for want of the peafowl's. Media: VS, Lind et al.
+    "bird-v": _Animal(
+        (
+            Receptor("lw", 567, ("R", 569)),
+            Receptor("mw", 505, ("Y", 505)),
+            Receptor("sw", 458, ("C", 439)),
+            Receptor("uv", 424),
+            Receptor("dbl", 567, ("P", 439)),
+        ),
+        358,
+        "peafowl, Hart 2002",
+    ),
+    "honeybee": _Animal(
+        (Receptor("lw", 544), Receptor("sw", 436), Receptor("uv", 344)),
+        None,
+        "Peitsch et al. 1992, Govardovskii et al. 2000",
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,36 +116,33 @@ def built_in_system(name: str) -> VisualSystem:
         Cone fundamentals of CIE 2006 for 2°, which are those of Stockman & Sharpe 2000 [1]_; the
         standard gives them for energy, here they are for quanta.
     ``bird-uv``, ``bird-v``
-        Average bird with an ultraviolet-sensitive (λmax 372 nm) or a violet-sensitive (416 nm)
-        cone [2]_, and the double cone of the blue tit [3]_ or the chicken, as in pavo [4]_.
+        A bird with an ultraviolet-sensitive cone, the blue tit [2]_, and one with a
+        violet-sensitive cone, the peafowl [3]_: templates of pigments [4]_, oil droplets [5]_ and
+        ocular media ([5]_, where half passes after [6]_).
     ``honeybee``
-        Templates of the pigments [5]_ with the λmax of the receptors [6]_. They leave out that
+        Templates of the pigments [4]_ with the λmax of the receptors [7]_. They leave out that
         the three share a rhabdom.
 
     References
     ----------
     .. [1] CIE 170-1:2006, after Stockman & Sharpe 2000.
-    .. [2] Endler & Mielke 2005. https://doi.org/10.1111/j.1095-8312.2005.00540.x
-    .. [3] Hart et al. 2000. https://doi.org/10.1007/s003590050437
-    .. [4] Maia et al. 2019. https://doi.org/10.1111/2041-210X.13174
-    .. [5] Govardovskii et al. 2000. https://doi.org/10.1017/S0952523800174036
-    .. [6] Peitsch et al. 1992, J. Comp. Physiol. A 170, 23-40.
+    .. [2] Hart et al. 2000. https://doi.org/10.1007/s003590050437
+    .. [3] Hart 2002. https://doi.org/10.1242/jeb.205.24.3925
+    .. [4] Govardovskii et al. 2000. https://doi.org/10.1017/S0952523800174036
+    .. [5] Hart & Vorobyev 2005. https://doi.org/10.1007/s00359-004-0595-3
+    .. [6] Lind et al. 2014. https://doi.org/10.1098/rspb.2013.2209
+    .. [7] Peitsch et al. 1992, J. Comp. Physiol. A 170, 23-40.
     """
-    match name:
-        case "human":
-            energy = standard_table("cie_2006_2_degree_cones")
-            quanta = energy.values / energy.wavelengths_nm
-            quanta /= quanta.max(axis=1, keepdims=True)
-            curves = Curves(energy.names, energy.wavelengths_nm, quanta)
-            return VisualSystem(name, curves, "CIE 170-1:2006")
-        case "bird-uv" | "bird-v":
-            curves = standard_table(name.replace("-", "_"))
-            return VisualSystem(name, curves, "Endler & Mielke 2005")
-        case "honeybee":
-            nm = steps_nm(*_TEMPLATE_NM)
-            values = np.array([pigment(nm, peak) for peak in HONEYBEE_NM])
-            curves = Curves(("lw", "sw", "uv"), nm, values)
-            return VisualSystem(name, curves, "Peitsch et al. 1992, Govardovskii et al. 2000")
+    if name == "human":
+        energy = standard_table("cie_2006_2_degree_cones")
+        quanta = energy.values / energy.wavelengths_nm
+        quanta /= quanta.max(axis=1, keepdims=True)
+        curves = Curves(energy.names, energy.wavelengths_nm, quanta)
+        return VisualSystem(name, curves, "CIE 170-1:2006")
+    if name in _ANIMALS:
+        animal = _ANIMALS[name]
+        curves = template_sensitivities(animal.receptors, animal.media_nm)
+        return VisualSystem(name, curves, animal.source)
     raise OptionError(
         f"There is no visual system '{name}'; choose {', '.join(VISUAL_SYSTEMS)}, or give a CSV of "
         "sensitivities, of pigments, or of a camera's model."
@@ -135,31 +170,29 @@ def read_system(path: Path) -> VisualSystem:
             f"The columns of '{path.name}' are {', '.join(header[:6])}; 'wl' and receptors, or "
             "'receptor,peak_nm', or 'receptor,peak_nm,droplet,cut_nm' were expected."
         )
-    nm = steps_nm(*_TEMPLATE_NM)
-    curves = []
-    for row in rows:
-        peak = float(as_numbers([row[1:2]], path)[0, 0])
-        if not 300 <= peak <= 700:
-            raise OptionError(
-                f"The receptor '{row[0]}' in '{path.name}' peaks at {peak:g} nm; the template of "
-                "pigments holds from 300 to 700."
-            )
-        curve = pigment(nm, peak)
-        match row[2:]:
-            case [] | ["T" | "", _]:
-                pass
-            case [("C" | "Y" | "R" | "P") as kind, cut]:
-                curve = curve * oil_droplet(nm, float(as_numbers([[cut]], path)[0, 0]), kind)
-            case [kind, _]:
-                raise OptionError(
-                    f"The droplet of '{row[0]}' in '{path.name}' is '{kind}'; C, Y, R, P or T was "
-                    "expected."
-                )
-        curves.append(curve / curve.max())
-    names = tuple(row[0] for row in rows)
+    receptors = [_receptor(row, path) for row in rows]
+    names = [receptor.name for receptor in receptors]
     if not all(names) or len(set(names)) < len(names):
         raise OptionError(
             f"The receptors in '{path.name}' are {', '.join(names)}; a name of its own was "
             "expected for each."
         )
-    return VisualSystem(path.name, Curves(names, nm, np.array(curves)), path.name)
+    return VisualSystem(path.name, template_sensitivities(receptors), path.name)
+
+
+def _receptor(row: list[str], path: Path) -> Receptor:
+    """A line of a table of pigments: name, λmax, and for birds droplet and λcut."""
+    peak = float(as_numbers([row[1:2]], path)[0, 0])
+    if not 300 <= peak <= 700:
+        raise OptionError(
+            f"The receptor '{row[0]}' in '{path.name}' peaks at {peak:g} nm; the template of "
+            "pigments holds from 300 to 700."
+        )
+    match row[2:]:
+        case [] | ["T" | "", _]:
+            return Receptor(row[0], peak)
+        case [("C" | "Y" | "R" | "P") as kind, cut]:
+            return Receptor(row[0], peak, (kind, float(as_numbers([[cut]], path)[0, 0])))
+    raise OptionError(
+        f"The droplet of '{row[0]}' in '{path.name}' is '{row[2]}'; C, Y, R, P or T was expected."
+    )

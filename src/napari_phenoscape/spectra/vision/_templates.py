@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Slope and intercept of λmid over λcut of oil droplets, by type [Hart & Vorobyev 2005, table 1].
-_DROPLETS = {"C": (0.99, 24.38), "Y": (0.90, 70.03), "R": (0.99, 28.65), "P": (0.96, 33.57)}
+from napari_phenoscape.spectra.vision._curves import Curves
+from napari_phenoscape.spectra.vision._quadrature import steps_nm
+
+#: Types of oil droplets: C (clear: short waves), Y (yellow: middle), R (red: long), P (pale:
+#: double cones). Transparent ones filter nothing.
+Droplet = Literal["C", "Y", "R", "P"]
+
+#: Slope and intercept of λmid over λcut of oil droplets, by type [Hart & Vorobyev 2005].
+_DROPLETS: dict[Droplet, tuple[float, float]] = {
+    "C": (0.99, 24.38), "Y": (0.90, 70.03), "R": (0.99, 28.65), "P": (0.96, 33.57),
+}  # fmt: skip
+
+#: Polynomial whose logarithm is the transmittance of the ocular media, and where that is a half
+#: [Hart & Vorobyev 2005, as quoted by Maia et al. 2019].
+_MEDIA, _MEDIA_HALF_NM = (8.928e-13, -2.595e-9, 3.006e-6, -0.001736, 0.5013, -55.56), 335.0
+
+#: Wavelengths that templates are computed at: those of sunlight, up to where no pigment absorbs.
+_TEMPLATE_NM = (300.0, 750.0)
+
+
+@dataclass(frozen=True)
+class Receptor:
+    """A photoreceptor by the numbers that are published of it.
+
+    Parameters
+    ----------
+    name
+        As in micaToolbox.
+    peak_nm
+        λmax of the alpha band of its pigment.
+    droplet
+        Type and λcut of the oil droplet before it. None: none, or a transparent one.
+    """
+
+    name: str
+    peak_nm: float
+    droplet: tuple[Droplet, float] | None = None
+
+
+def template_sensitivities(receptors: Sequence[Receptor], media_nm: float | None = None) -> Curves:
+    """Sensitivities to quanta, at every nm from 300 to 750; peaks are 1.
+
+    Pigment times droplet times ocular media. Self-screening in the outer segment is left out.
+
+    Parameters
+    ----------
+    media_nm
+        Where the ocular media pass half of the light. None: they pass all.
+    """
+    nm = steps_nm(*_TEMPLATE_NM)
+    values = np.array([pigment(nm, receptor.peak_nm) for receptor in receptors])
+    for curve, receptor in zip(values, receptors, strict=True):
+        if receptor.droplet is not None:
+            kind, cut_nm = receptor.droplet
+            curve *= oil_droplet(nm, cut_nm, kind)
+    if media_nm is not None:
+        values *= ocular_media(nm, media_nm)
+    values /= values.max(axis=1, keepdims=True)
+    return Curves(tuple(receptor.name for receptor in receptors), nm, values)
 
 
 def pigment(nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True) -> NDArray[np.float64]:
@@ -38,9 +97,7 @@ def pigment(nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True) -> ND
     return alpha + 0.26 * np.exp(-(((nm - centre) / width) ** 2))
 
 
-def oil_droplet(
-    nm: NDArray[np.float64], cut_nm: float, kind: Literal["C", "Y", "R", "P"]
-) -> NDArray[np.float64]:
+def oil_droplet(nm: NDArray[np.float64], cut_nm: float, kind: Droplet) -> NDArray[np.float64]:
     """Transmittance of the oil droplet of a cone of birds [1]_.
 
     Parameters
@@ -50,7 +107,7 @@ def oil_droplet(
     cut_nm
         λcut: where the tangent at half of the greatest absorptance meets it, 5 % transmitted.
     kind
-        C (clear: short waves), Y (yellow: middle), R (red: long), P (pale: double cones).
+        Its type, which says how steep it is.
 
     References
     ----------
@@ -59,4 +116,28 @@ def oil_droplet(
     slope, intercept = _DROPLETS[kind]
     steepness = 0.5 / (slope * cut_nm + intercept - cut_nm)
     transmittance: NDArray[np.float64] = np.exp(-np.exp(-2.89 * steepness * (nm - cut_nm) + 1.08))
+    return transmittance
+
+
+def ocular_media(nm: NDArray[np.float64], half_nm: float) -> NDArray[np.float64]:
+    """Transmittance of cornea, lens and humours of the eyes of birds, 0-1.
+
+    The curve published for the mean of some species [1]_, moved along the wavelengths so that half
+    of the light passes where it was measured to: at 323 nm in the mean of birds whose shortest
+    cone is ultraviolet-sensitive, at 358 nm in that of those with a violet-sensitive one [2]_.
+
+    Parameters
+    ----------
+    nm : (n,)
+        Wavelengths, 270-800.
+    half_nm
+        λT0.5.
+
+    References
+    ----------
+    .. [1] Hart & Vorobyev 2005. https://doi.org/10.1007/s00359-004-0595-3
+    .. [2] Lind et al. 2014. https://doi.org/10.1098/rspb.2013.2209
+    """
+    quintic = np.polyval(_MEDIA, nm + _MEDIA_HALF_NM - half_nm)
+    transmittance: NDArray[np.float64] = np.log(quintic.clip(1, np.e))
     return transmittance
