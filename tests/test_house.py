@@ -48,7 +48,7 @@ FOLDERS = (
     "cli",
     "widgets",
 )
-WORDS = {"errors", "option", "events", "_atomic", "_distributed", "_extensions"}
+WORDS = {"errors", "option", "events", "_atomic", "_distributed", "_extensions", "_tables"}
 DOORS = {"cli", "widgets"}
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}
 HEAVY = {"torch", "torchvision", "kornia", "sklearn", "umap", "lightning_fabric"}

@@ -33,6 +33,10 @@ class MissingFileError(PhenoscapeError, FileNotFoundError):
     """A file that is named, or needed by another one, is not there."""
 
 
+class TableError(PhenoscapeError, ValueError):
+    """A file cannot be read as a table."""
+
+
 class BandMismatchError(PhenoscapeError, ValueError):
     """A cube does not have the bands that were asked for."""
 

@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError
+from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, TableError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens import Collection, Drawer, Folder, collect
 
@@ -240,7 +240,7 @@ def test_metadata_that_does_not_fit_is_an_error_that_says_why(tmp_path, text, me
     picture(tmp_path / "1.png")
     picture(tmp_path / "2.png")
     (tmp_path / "metadata.csv").write_text(text)
-    with pytest.raises(CollectionError, match=message):
+    with pytest.raises((CollectionError, TableError), match=message):
         result(collect(Folder(path=tmp_path)))
 
 
@@ -255,7 +255,7 @@ def test_a_file_name_that_two_folders_share_needs_its_path_in_the_metadata(tmp_p
 def test_metadata_in_another_encoding_is_said_to_be(tmp_path):
     picture(tmp_path / "1.png")
     (tmp_path / "metadata.csv").write_bytes("file,leg\n1.png,Müller\n".encode("latin-1"))
-    with pytest.raises(CollectionError, match="not UTF-8"):
+    with pytest.raises(TableError, match="not UTF-8"):
         result(collect(Folder(path=tmp_path)))
 
 

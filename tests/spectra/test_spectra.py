@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import Band, Cube, open_cube, write_cube
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError, MissingFileError, TableError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import (
     angles_to,
@@ -113,12 +113,21 @@ def test_a_table_of_spectra_is_read_back(tmp_path):
     assert (found.bands, found.wavelengths_nm) == (("R", "B"), None)
 
 
-@pytest.mark.parametrize("text", ["", "wl\n400\n", "x,a\n1,2\n", "wl,a\n400,high\n", "wl,a\n"])
-def test_what_is_no_table_of_spectra_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a table"),
+        ("wl\n400\n", "no table of spectra"),
+        ("x,a\n1,2\n", "no table of spectra"),
+        ("wl,a\n400,high\n", "'high' in 's.csv'"),
+        ("wl,a\n", "it has 1 lines"),
+    ],
+)
+def test_what_is_no_table_of_spectra_is_refused(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
-    with pytest.raises(CubeError, match="no table of spectra"):
+    with pytest.raises((CubeError, TableError), match=words):
         read_spectra(tmp_path / "s.csv")
-    with pytest.raises(MissingFileError, match="There is no file"):
+    with pytest.raises(MissingFileError, match="There is no table"):
         read_spectra(tmp_path / "t.csv")
 
 

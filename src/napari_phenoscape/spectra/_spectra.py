@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._tables import as_numbers, read_cells
 from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.spectra._angle import spectral_angle
 from napari_phenoscape.spectra._regions import mean_spectrum
@@ -195,25 +196,25 @@ def read_spectra(path: Path) -> list[Spectrum]:
     ------
     MissingFileError
         There is no such file.
-    CubeError
+    PhenoscapeError
         It is no table of spectra.
     """
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError:
-        raise MissingFileError(f"There is no file '{path}'. Check its name.") from None
-    except (OSError, ValueError) as error:
-        raise _no_spectra(path, str(error)) from None
-    key = str(table.columns[0])
-    columns = [str(name) for name in table.columns[1:]]
-    numeric = all(pd.api.types.is_numeric_dtype(table[name]) for name in columns)
-    if key not in ("wl", "band") or not columns or not len(table) or not numeric:
-        raise _no_spectra(path, f"its first column is '{key}', and {len(columns)} follow")
-    names = table[key].astype(str)
-    centres = table[key].to_numpy(np.float64) if key == "wl" else None
-    bands = tuple(names if centres is None else [f"{centre:g} nm" for centre in centres])
+    header, rows = read_cells(path)
+    key, *names = header
+    if key not in ("wl", "band") or not names:
+        raise CubeError(
+            f"'{path.name}' is no table of spectra (its first column is '{key}', and {len(names)} "
+            "follow). A CSV was expected whose first column is 'wl' (nm) or 'band', the others "
+            "reflectance in per cent, as `phenoscape spectra` writes it."
+        )
+    values = as_numbers([row[1:] for row in rows], path) / 100
+    centres = as_numbers([row[:1] for row in rows], path)[:, 0] if key == "wl" else None
+    bands = tuple(
+        [row[0] for row in rows] if centres is None else [f"{centre:g} nm" for centre in centres]
+    )
     return [
-        Spectrum(name, bands, centres, table[name].to_numpy(np.float64) / 100) for name in columns
+        Spectrum(name, bands, centres, spectrum)
+        for name, spectrum in zip(names, values.T, strict=True)
     ]
 
 
@@ -323,11 +324,3 @@ def _unique(name: str, taken: dict[str, pd.Series]) -> str:
         number += 1
         new = f"{name} ({number})"
     return new
-
-
-def _no_spectra(path: Path, why: str) -> CubeError:
-    return CubeError(
-        f"'{path.name}' is no table of spectra ({' '.join(why.split())}). A CSV was expected whose "
-        "first column is 'wl' (nm) or 'band', the others reflectance in per cent, as "
-        "`phenoscape spectra` writes it."
-    )

@@ -11,14 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.option import Option
-from napari_phenoscape.specimens.collection._metadata import join, read_table
+from napari_phenoscape.specimens.collection._metadata import join
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,
     Skipped,
+    Source,
     Specimen,
     box_around,
 )
@@ -27,7 +28,7 @@ from napari_phenoscape.specimens.collection._specimens import (
 REGION_COLUMNS = ("region", "specimen")
 
 
-class Drawer(Option):
+class Drawer(Source):
     """One cube that shows many specimens, e.g. a scanned museum drawer."""
 
     kind: Literal["drawer"] = "drawer"
@@ -78,7 +79,7 @@ class Drawer(Option):
         return self.regions
 
     def collect(self) -> Generator[Progress, None, Collection]:
-        """Find the specimens; see `napari_phenoscape.specimens.collection._collect.collect`."""
+        """Find the specimens; see `collect`."""
         from scipy import ndimage
 
         cube = open_cube(self.path.absolute(), self.read_as)

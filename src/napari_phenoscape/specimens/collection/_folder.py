@@ -14,22 +14,23 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, open_cube, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.option import Option
-from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex, read_table
+from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
     Skipped,
+    Source,
     Specimen,
     assumptions,
     box_around,
 )
 
 
-class Folder(Option):
+class Folder(Source):
     """A folder of pictures or cubes, one specimen in each."""
 
     kind: Literal["folder"] = "folder"
@@ -104,7 +105,7 @@ class Folder(Option):
         return labels
 
     def collect(self) -> Generator[Progress, None, Collection]:
-        """Find the specimens; see `napari_phenoscape.specimens.collection._collect.collect`."""
+        """Find the specimens; see `collect`."""
         root = self.path.absolute()
         table_path = self._table_path(root)
         table = None if table_path is None else read_table(table_path)

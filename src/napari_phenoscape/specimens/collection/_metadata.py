@@ -11,31 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._specimens import Skipped
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV with commas, semicolons or tabs; columns without a name are left out."""
-    try:
-        header = path.read_text("utf-8-sig").partition("\n")[0]
-        separator = max(",;\t", key=header.count)
-        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(
-            f"There is no metadata file at '{path}'. Correct 'metadata', or leave it out."
-        ) from None
-    except UnicodeDecodeError:
-        raise CollectionError(
-            f"'{path.name}' is not UTF-8 text; save the table as 'CSV UTF-8'."
-        ) from None
-    except ValueError as error:
-        detail = " ".join(str(error).split()).rstrip(".")
-        raise CollectionError(
-            f"'{path.name}' is not a table ({detail}); a CSV with one row per specimen and a "
-            "header line was expected."
-        ) from None
-    return table.loc[:, [not re.fullmatch(r"Unnamed: \d+", str(name)) for name in table]]
 
 
 def join_by_file(
@@ -94,13 +71,14 @@ def join(
 ) -> tuple[pd.DataFrame, list[Skipped]]:
     """Rows whose ``column`` holds the N keys, in their order; and notes on what is left over."""
     rows = table.drop(columns=column).set_axis(_keys(table[column]), axis="index")
+    wanted = set(keys)
     for key, count in rows.index.value_counts().items():
-        if count > 1 and key in keys:
+        if count > 1 and key in wanted:
             raise CollectionError(
                 f"'{key}' stands in {count} rows of '{path.name}' (column '{column}'); one row "
                 "per specimen was expected."
             )
-    left = [key for key in rows.index if key not in set(keys)]
+    left = [key for key in rows.index if key not in wanted]
     bare = [key for key in keys if key not in rows.index]
     notes = []
     if left:
@@ -147,6 +125,6 @@ def _keys(values: pd.Series[Any]) -> list[str]:
         if pd.isna(value)
         else str(int(value))
         if isinstance(value, float) and value.is_integer()
-        else str(value).strip().replace("\\", "/")
+        else str(value).replace("\\", "/")
         for value in values
     ]

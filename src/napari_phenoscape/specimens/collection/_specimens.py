@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, files_of, open_cube
-
-if TYPE_CHECKING:
-    from napari_phenoscape.specimens.collection._collect import AnySource
+from napari_phenoscape.cubes import Cube, Interpretation, files_of, open_cube
+from napari_phenoscape.events import Progress
+from napari_phenoscape.option import Option
 
 #: Pixels kept around a specimen, so that its outline does not touch the edge of its crop.
 MARGIN = 2
@@ -78,6 +77,26 @@ class Specimen:
         return np.asarray(inside > 0 if self.region is None else inside == self.region)
 
 
+class Source(Option):
+    """Base of what specimens come from."""
+
+    if TYPE_CHECKING:  # each says in words of its own what they are
+        path: Path
+        read_as: Interpretation
+
+    def collect(self) -> Generator[Progress, None, Collection]:
+        """Find the specimens; see `collect`."""
+        raise NotImplementedError
+
+    def labels(self, cube: Cube) -> NDArray[Any] | None:
+        """(H, W) above 0 on specimens, each region by its number; None: nothing outlines them."""
+        raise NotImplementedError
+
+    def outline(self, path: Path) -> Path | None:
+        """The file that outlines the specimens of a cube."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
 class Collection:
     """Specimens with metadata.
@@ -97,7 +116,7 @@ class Collection:
         many files it is of.
     """
 
-    source: AnySource
+    source: Source
     specimens: tuple[Specimen, ...]
     metadata: pd.DataFrame
     skipped: tuple[Skipped, ...] = ()

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._tables import as_numbers, read_cells
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import BandMismatchError, OptionError
-from napari_phenoscape.spectra.vision._curves import as_numbers, read_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ def read_camera_model(path: Path) -> CameraModel:
     PhenoscapeError
         No such file, or it is no such table.
     """
-    header, rows = read_cells(path)
+    header, rows = read_cells(path, comments=True)
     receptors = tuple(row[0] for row in rows)
     if len(header) < 2 or not all(receptors) or len(set(receptors)) < len(receptors):
         raise OptionError(

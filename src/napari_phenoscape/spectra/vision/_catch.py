@@ -9,11 +9,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._tables import read_cells
 from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, BlockArray, Cube, Region, spectral_region
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 from napari_phenoscape.spectra.vision._camera import CameraModel, is_of_a_camera, read_camera_model
-from napari_phenoscape.spectra.vision._curves import read_cells
 from napari_phenoscape.spectra.vision._illuminant import Illuminant, illuminant
 from napari_phenoscape.spectra.vision._quadrature import quadrature, steps_nm
 from napari_phenoscape.spectra.vision._systems import VisualSystem, built_in_system, read_system
@@ -45,7 +45,11 @@ def read_eye(words: str) -> Eye:
     if words in VISUAL_SYSTEMS or not Path(words).suffix:
         return built_in_system(words)
     path = Path(words)
-    return read_camera_model(path) if is_of_a_camera(read_cells(path)[0]) else read_system(path)
+    return (
+        read_camera_model(path)
+        if is_of_a_camera(read_cells(path, comments=True)[0])
+        else read_system(path)
+    )
 
 
 def cone_catch(cube: Cube, eye: Eye, light: Illuminant | None = None) -> Cube:

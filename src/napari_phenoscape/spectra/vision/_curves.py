@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import MissingFileError, OptionError
+from napari_phenoscape._tables import as_numbers, read_cells
+from napari_phenoscape.errors import OptionError
 
 _TABLES = Path(__file__).with_name("tables")
 
@@ -58,14 +58,16 @@ def read_curves(path: Path) -> Curves:
     ------
     MissingFileError
         No such file.
+    TableError
+        It is no table of numbers.
     OptionError
-        It is no such table: a cell is no number or below 0, wavelengths do not rise.
+        A cell is below 0, or wavelengths do not rise.
 
     References
     ----------
     .. [1] Maia et al. 2019, pavo 2. https://doi.org/10.1111/2041-210X.13174
     """
-    header, rows = read_cells(path)
+    header, rows = read_cells(path, comments=True)
     if not is_of_curves(header):
         raise OptionError(
             f"The first column of '{path.name}' is '{header[0]}'; 'wl' was expected, with "
@@ -89,62 +91,3 @@ def read_curves(path: Path) -> Curves:
 def is_of_curves(header: list[str]) -> bool:
     """Whether the first column of a table is one of wavelengths."""
     return header[0].lower() in ("wl", "wavelength", "wavelength_nm", "nm")
-
-
-def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns of a CSV, and the lines below them, as long as the header.
-
-    Raises
-    ------
-    MissingFileError
-        No such file.
-    OptionError
-        No lines; one of another length; a column without a name of its own.
-    """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"There is no table at '{path}'.") from None
-    except UnicodeDecodeError:
-        raise OptionError(f"'{path.name}' is no UTF-8 text; a CSV was expected.") from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    # spreadsheets of half of Europe write semicolons
-    separator = next((mark for mark in ",;\t" if lines and mark in lines[0]), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-    header = rows[0] if rows else []
-    if len(rows) < 2 or not all(header) or len(set(header)) < len(header):
-        raise OptionError(
-            f"'{path.name}' has {len(rows)} lines, the first of which names {len(set(header))} "
-            "columns; a header with a name of its own for each column was expected, and lines "
-            "below it."
-        )
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(header):
-            raise OptionError(
-                f"Line {number} below the header of '{path.name}' has {len(row)} cells; "
-                f"{len(header)} were expected ({', '.join(header[:6])})."
-            )
-    return header, rows[1:]
-
-
-def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
-    """Numbers of the cells of a table.
-
-    Raises
-    ------
-    OptionError
-        A cell is no finite number.
-    """
-    numbers = np.empty((len(rows), len(rows[0])))
-    for i, row in enumerate(rows):
-        for j, cell in enumerate(row):
-            try:
-                numbers[i, j] = float(cell)
-            except ValueError:
-                numbers[i, j] = np.nan
-            if not np.isfinite(numbers[i, j]):
-                raise OptionError(
-                    f"'{cell}' in '{path.name}', line {i + 1} below the header, is no number; one "
-                    "was expected, with a point as decimal mark."
-                )
-    return numbers

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._tables import as_numbers, read_cells
 from napari_phenoscape.cubes import VISUAL_SYSTEMS
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.spectra.vision._curves import (
     Curves,
-    as_numbers,
     is_of_curves,
-    read_cells,
     read_curves,
     standard_table,
 )
@@ -162,7 +161,7 @@ def read_system(path: Path) -> VisualSystem:
     PhenoscapeError
         No such file, or it is no such table.
     """
-    header, rows = read_cells(path)
+    header, rows = read_cells(path, comments=True)
     if is_of_curves(header):
         return VisualSystem(path.name, read_curves(path), path.name)
     if header not in (["receptor", "peak_nm"], ["receptor", "peak_nm", "droplet", "cut_nm"]):

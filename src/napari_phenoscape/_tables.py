@@ -1,0 +1,151 @@
+"""Tables: the one reader of CSV, TSV and their kin, for metadata, spectra and curves."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.errors import MissingFileError, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Spreadsheets of half of Europe write semicolons.
+_SEPARATORS = ",;\t|"
+
+#: How tables say that nothing is known; the words are R's, pandas's and databases'.
+MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null"})
+
+#: A number as a person types it. "007" is a name, and so is "1e5" or a code of twenty digits.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
+
+
+def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, and the lines below them, as typed but for blanks around each cell.
+
+    The mark that splits the first line into most cells (comma, semicolon, tab, bar) separates. A
+    column without a name (the row names of R and pandas, the comma at the end of each line of an
+    export) is left out; a line that ends early goes on with empty cells.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    comments
+        Whether lines that start with # are no part of the table.
+
+    Raises
+    ------
+    MissingFileError
+        No such file.
+    TableError
+        It is no such text, two columns have one name, or a line has more cells than the first.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingFileError(f"There is no table at '{path}'. Correct its path.") from None
+    except UnicodeDecodeError:
+        raise TableError(
+            f"'{path.name}' is not UTF-8 text; save the table as 'CSV UTF-8'."
+        ) from None
+    except OSError as error:
+        raise TableError(
+            f"'{path}' cannot be read ({error.strerror or error}); check its permissions."
+        ) from None
+    lines = [
+        line
+        for line in text.splitlines(keepends=True)
+        if line.strip() and not (comments and line.startswith("#"))
+    ]
+    try:
+        separator = max(
+            _SEPARATORS, key=lambda mark: len(next(csv.reader(lines[:1], delimiter=mark), []))
+        )
+        rows = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        ]
+    except csv.Error as error:
+        raise TableError(
+            f"'{path.name}' is not a table ({error}); a CSV with a header line was expected."
+        ) from None
+    header = rows[0] if rows else []
+    named = [column for column, name in enumerate(header) if name]
+    names = [header[column] for column in named]
+    if len(rows) < 2 or not names or len(set(names)) < len(names):
+        twice = next((name for name in names if names.count(name) > 1), "")
+        raise TableError(
+            f"'{path.name}' is not a table: "
+            + (f"two columns are called '{twice}'" if twice else f"it has {len(rows)} lines")
+            + "; a header with a name of its own for each column was expected, and lines below it."
+        )
+    for number, row in enumerate(rows[1:], start=1):
+        if any(row[len(header) :]):
+            raise TableError(
+                f"'{path.name}' is not a table: line {number} below the header has {len(row)} "
+                f"cells, and {len(header)} were expected ({', '.join(names[:6])}). Correct the "
+                "line; a cell that holds the separator stands in quotation marks."
+            )
+        row += [""] * (len(header) - len(row))
+    return names, [[row[column] for column in named] for row in rows[1:]]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of metadata: text as it was typed, and numbers where a column holds nothing else.
+
+    Cells that are empty or say so (``NA``, ``NaN``, ``null``) are None in a column of text, NaN in
+    one of numbers. "007" and "7" are two names: a column with one such cell is text.
+
+    Raises
+    ------
+    PhenoscapeError
+        As `read_cells`.
+    """
+    import pandas as pd
+
+    names, rows = read_cells(path)
+    columns = zip(*rows, strict=True)
+    return pd.DataFrame(
+        {name: _typed(cells) for name, cells in zip(names, columns, strict=True)},
+        columns=pd.Index(names, dtype=object),
+    )
+
+
+def _typed(cells: tuple[str, ...]) -> pd.Series:
+    import pandas as pd
+
+    known = [cell for cell in cells if cell not in MISSING]
+    if not known or not all(map(_NUMBER.fullmatch, known)):
+        return pd.Series([None if cell in MISSING else cell for cell in cells], dtype=object)
+    if len(known) == len(cells) and not any("." in cell for cell in cells):
+        return pd.Series([int(cell) for cell in cells], dtype=np.int64)
+    return pd.Series([np.nan if cell in MISSING else float(cell) for cell in cells])
+
+
+def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
+    """(rows, columns) numbers of the cells of a table.
+
+    Raises
+    ------
+    TableError
+        A cell is no finite number.
+    """
+    numbers = np.empty((len(rows), len(rows[0])))
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            try:
+                numbers[i, j] = float(cell)
+            except ValueError:
+                numbers[i, j] = np.nan
+            if not np.isfinite(numbers[i, j]):
+                raise TableError(
+                    f"'{cell}' in '{path.name}', line {i + 1} below the header, is no number; one "
+                    "was expected, with a point as decimal mark."
+                )
+    return numbers
