@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-import typing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from PIL import Image
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.events import result
 from napari_phenoscape.layers import view_layers
+from napari_phenoscape.option import variants_of
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Crops, Drawer, Folder, collect, prepare
 from napari_phenoscape.spectra import COLOURS, FALSE_COLOUR
@@ -32,7 +33,7 @@ IMAGES = Path(__file__).parent / "images"
 SIZE, VIEWS = 80, 4
 
 #: Stronger than the default where that can hardly be seen.
-STRENGTHS: dict[str, dict[str, typing.Any]] = {
+STRENGTHS: dict[str, dict[str, Any]] = {
     "ColorJitter": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.8, "hue": 0.1},
     "RandomPosterize": {"bits_low": 1, "bits_high": 3},
     "RandomAffine": {"degrees": 30, "scale": (0.7, 1.3), "shear": 15},
@@ -104,7 +105,7 @@ def strip(experiment: Experiment, crops: Crops, operation: Operation) -> NDArray
 
 def main() -> None:
     """Draw every operation."""
-    kinds = typing.get_args(typing.get_args(AnyAugmentation)[0])
+    kinds = variants_of(AnyAugmentation)
     home = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
         os.chdir(folder)

@@ -5,25 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from napari_phenoscape.embeddings import AnyClustering, AnyReduction
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, variants_of
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment
 from napari_phenoscape.views import PRESETS
 
 PAGE = Path(__file__).with_name("configuration.md")
-
-#: What a form or a file can hold, and the options that each offers.
-ROOTS: dict[str, Any] = {
-    "In experiment.yaml": Experiment,
-    "Maps (`phenoscape cluster`, explore dock)": AnyReduction,
-    "Clusters (`phenoscape cluster`, explore dock)": AnyClustering,
-}
 
 INTRODUCTION = """\
 # Configuration
@@ -33,38 +23,30 @@ INTRODUCTION = """\
 Everything that a run needs stands in one file, `experiment.yaml`. The docks save and load it, and
 the command line runs it: `phenoscape train experiment.yaml`. Every key that is not marked
 *required* may be left out and has the default shown here; a key that does not exist is an error
-that names those that do. Where there are several variants, `kind` chooses. Relative paths start at
-the folder of the file.
+that names those that do. Where there are several variants, `kind` chooses; the kind alone, as in
+`stem: adapter`, is the variant with its defaults. Relative paths start at the folder of the file.
 
 A file with every default, for a folder of specimens named `moths`:
 """
 
 
-def options_in(annotation: Any) -> Iterator[type[Option]]:
-    """The option classes that a type offers, e.g. both of ``tuple[NTXent | CrossModal, ...]``."""
-    if inspect.isclass(annotation) and issubclass(annotation, Option):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from options_in(argument)
-
-
-def reachable(annotation: Any) -> list[type[Option]]:
-    """The option classes that a type offers, those that their fields offer, and so on."""
+def reachable(option: type[Option]) -> list[type[Option]]:
+    """An option, those that its fields offer, those that theirs offer, and so on."""
     found: list[type[Option]] = []
-    waiting = list(options_in(annotation))
+    waiting = [option]
     while waiting:
         option = waiting.pop(0)
         if option not in found:
             found.append(option)
             for field in option.model_fields.values():
-                waiting += options_in(field.annotation)
+                waiting += variants_of(field.rebuild_annotation())
     return found
 
 
 def legal(schema: dict[str, Any]) -> str:
     """What a JSON schema allows, in words, e.g. ``integer, ≥ 1``."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
+    if "$ref" in schema or schema.get("type") == "object":
+        name = schema.get("title") or schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     for several in ("anyOf", "oneOf"):
         if several in schema:
@@ -145,8 +127,7 @@ def page() -> str:
     """The whole page, Markdown."""
     example = Experiment(collection=Folder(path=Path("moths"))).to_yaml()
     parts = [INTRODUCTION, f"```yaml\n{example}```\n"]
-    for title, root in ROOTS.items():
-        parts += [f"## {title}\n", *(section(option) for option in reachable(root))]
+    parts += ["## The keys\n", *(section(option) for option in reachable(Experiment))]
     return "\n".join([*parts, presets()])
 
 

@@ -13,18 +13,11 @@ from PIL import Image
 from napari_phenoscape.analysis import RAND
 from napari_phenoscape.analysis.evaluation._neighbours import matched
 from napari_phenoscape.analysis.evaluation._partition import adjusted_rand
-from napari_phenoscape.embeddings import (
-    KMeans,
-    cluster,
-    embed,
-    embeddings_path,
-    project,
-    read_embeddings,
-)
+from napari_phenoscape.embeddings import cluster, embed, embeddings_path, project, read_embeddings
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import demo, write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, KMeans, train
 
 
 @pytest.fixture

@@ -7,11 +7,6 @@ from .cubes import (
     write_cube as write_cube,
 )
 from .embeddings import (
-    HDBSCAN as HDBSCAN,
-    PCA as PCA,
-    TSNE as TSNE,
-    UMAP as UMAP,
-    KMeans as KMeans,
     cluster as cluster,
     embed as embed,
     export as export,
@@ -38,6 +33,15 @@ from .specimens import (
     collect as collect,
     prepare as prepare,
 )
-from .training import Experiment as Experiment, train as train
+from .training import (
+    HDBSCAN as HDBSCAN,
+    PCA as PCA,
+    TSNE as TSNE,
+    UMAP as UMAP,
+    Experiment as Experiment,
+    Grouping as Grouping,
+    KMeans as KMeans,
+    train as train,
+)
 
 __version__: str

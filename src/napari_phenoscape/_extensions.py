@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -18,28 +19,41 @@ class ExtensionWarning(UserWarning):
 
 
 @cache
-def extensions(group: Group) -> MappingProxyType[str, Any]:
+def extensions(
+    group: Group, check: Callable[[str, Any], object] | None = None
+) -> MappingProxyType[str, Any]:
     """What other packages add to a group, by the name of the entry point.
 
     A package adds to the entry points ``napari_phenoscape.GROUP`` in its metadata. One that cannot
-    be loaded is named in a warning, once, and left out.
+    be used is named in a warning, once, and left out.
+
+    Parameters
+    ----------
+    check
+        Raises when what was loaded under a name is not what the group holds.
 
     Warns
     -----
     ExtensionWarning
-        It raises when it is loaded.
+        It raises when it is loaded, fails the check, or another one has its name.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for point in sorted(entry_points(group=f"napari_phenoscape.{group}")):
         try:
-            found[point.name] = point.load()
+            if point.name in found:
+                raise ValueError("another package adds one of this name")
+            loaded = point.load()
+            if check is not None:
+                check(point.name, loaded)
         except Exception as error:  # noqa: BLE001  whatever a stranger's module raises
             package = point.dist.name if point.dist else "a package"
             warnings.warn(
                 f"'{point.name}' ({point.value}), which {package} adds to the {group}, cannot be "
-                f"loaded ({type(error).__name__}: {error}) and is left out. Update or remove "
+                f"used ({type(error).__name__}: {error}) and is left out. Update or remove "
                 f"{package}.",
                 ExtensionWarning,
                 stacklevel=2,
             )
+        else:
+            found[point.name] = loaded
     return MappingProxyType(found)

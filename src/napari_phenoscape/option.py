@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
+from napari_phenoscape._extensions import Group, extensions
 from napari_phenoscape.errors import MissingFileError, OptionError
 
 #: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
@@ -35,8 +45,6 @@ EXPECTED = {
     "literal_error": "{expected} was expected",
     "model_type": "'key: value' lines were expected",
     "model_attributes_type": "'key: value' lines were expected",
-    "union_tag_not_found": "its 'kind' is missing, which says what it is",
-    "union_tag_invalid": "the kind '{tag}' is unknown; one of {expected_tags} was expected",
 }
 
 
@@ -44,7 +52,7 @@ class Option(BaseModel):
     """Base of every option: frozen, bounded by its types, printed as YAML.
 
     A variant of a room is a subclass with a ``kind: Literal[...]`` tag; the room offers all of its
-    variants in one union at the foot of its file. Bounds and a one-sentence description are in
+    variants by `Variants` at the foot of its file. Bounds and a one-sentence description are in
     ``Field(...)``; forms, the command line and the documentation are made from them.
     """
 
@@ -58,10 +66,8 @@ class Option(BaseModel):
         if isinstance(given, dict):
             for key in given:
                 if key not in cls.model_fields:
-                    near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
-                    hint = f" Did you mean '{near[0]}'?" if near else ""
                     raise ValueError(
-                        f"unknown key '{key}' in {cls.__name__}.{hint} "
+                        f"unknown key '{key}' in {cls.__name__}.{_meant(key, cls.model_fields)} "
                         f"Legal keys: {', '.join(cls.model_fields)}."
                     )
         return given
@@ -85,7 +91,10 @@ class Option(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            first = error.errors()[0]
+            errors = error.errors()
+            # of alternatives the one that got furthest is meant, e.g. a list instead of a preset
+            alike = [one for one in errors if one["loc"][:1] == errors[0]["loc"][:1]]
+            first = max(alike, key=lambda one: len(one["loc"]))
             # of a union, pydantic names the member too: literal['a','b']
             place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
             prefix = " ".join(part for part in (where, place) if part)
@@ -138,6 +147,101 @@ class Option(BaseModel):
         return yaml.safe_dump(
             self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
         )
+
+
+class Variants:
+    """The options that a value may be, told apart by their ``kind``.
+
+    It stands in an annotation beside the base of all of them, with its own method of each::
+
+        AnyLoss = Annotated[Loss, Variants(NTXent, CrossModal, group="losses")]
+
+    A value is an option; or the keys of one, its kind among them; or the kind alone, which then has
+    its defaults.
+
+    Parameters
+    ----------
+    ours
+        In the order in which forms and documents list them.
+    group
+        Of the entry points by which other packages add to them, each named as its kind. These are
+        loaded when the variants are listed, or a kind is asked for that is none of ours. None:
+        nobody adds to them.
+    """
+
+    def __init__(self, *ours: type[Option], group: Group | None = None) -> None:
+        self.ours = {_kind(option): option for option in ours}
+        self.group = group
+        self.base: type[Any] = next(
+            c for c in ours[0].__mro__ if all(issubclass(o, c) for o in ours)
+        )
+
+    def offered(self) -> dict[str, type[Option]]:
+        """Ours, then those of other packages, by kind."""
+        others = extensions(self.group, self._check) if self.group else {}
+        return {**self.ours, **others}
+
+    def _check(self, name: str, found: Any) -> None:
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            raise TypeError(f"it is no subclass of {self.base.__name__}")
+        kind = _kind(found)
+        if kind != name:
+            raise ValueError(f"its kind is {kind!r}, and its entry point is named otherwise")
+        if kind in self.ours:
+            raise ValueError("there is a kind of this name already")
+
+    def _validated(self, given: Any) -> Any:
+        if isinstance(given, self.base):
+            return given
+        keys = {"kind": given} if isinstance(given, str) else given
+        if not isinstance(keys, Mapping):
+            raise PydanticKnownError("model_type", {"class_name": self.base.__name__})
+        kind = str(keys.get("kind", ""))
+        option = self.ours.get(kind) or self.offered().get(kind)
+        if option is None:
+            fact = (
+                f"the kind '{kind}' is unknown"
+                if kind
+                else "its 'kind' is missing, which says what it is"
+            )
+            kinds = ", ".join(f"'{each}'" for each in self.offered())
+            meant = _meant(kind, self.offered())
+            words = f"{fact}; one of {kinds} was expected.{meant}"
+            raise PydanticCustomError("kind", "{words}", {"words": words})
+        return option.model_validate(keys)
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        # what it prints is what the class of the value prints
+        return core_schema.no_info_plain_validator_function(self._validated)
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        members = self.offered().values()
+        return {"oneOf": [handler(option.__pydantic_core_schema__) for option in members]}
+
+
+def variants_of(annotation: Any) -> tuple[type[Option], ...]:
+    """The options that a type offers, other packages' too; e.g. all losses of ``tuple[AnyLoss]``.
+
+    Of the field of an option, give ``field.rebuild_annotation()``.
+    """
+    if isinstance(annotation, type) and issubclass(annotation, Option):
+        return (annotation,)
+    arguments = get_args(annotation)
+    for argument in arguments:
+        if isinstance(argument, Variants):
+            return tuple(argument.offered().values())
+    return tuple(option for argument in arguments for option in variants_of(argument))
+
+
+def _kind(option: type[Option]) -> str:
+    return str(option.model_fields["kind"].default)
+
+
+def _meant(given: object, legal: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(given), list(legal), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def _anchored(value: Any, folder: Path) -> Any:

@@ -38,7 +38,6 @@ from napari_phenoscape.embeddings import (
     NOISE,
     Clusters,
     Embeddings,
-    KMeans,
     Restored,
     embed,
     embeddings_path,
@@ -54,7 +53,7 @@ from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.spectra._spectra import spectra_table
-from napari_phenoscape.training import Experiment, Representations, train
+from napari_phenoscape.training import Experiment, KMeans, Representations, train
 
 UV = ["UV_R", "UV_G", "UV_B"]
 

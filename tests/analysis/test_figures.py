@@ -11,8 +11,9 @@ from PIL import Image
 
 from napari_phenoscape.analysis import cluster_figure
 from napari_phenoscape.analysis._figures import SHOWN, Panel, shown_specimens
-from napari_phenoscape.embeddings import Clusters, KMeans
+from napari_phenoscape.embeddings import Clusters
 from napari_phenoscape.errors import RunError
+from napari_phenoscape.training import KMeans
 
 RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
 

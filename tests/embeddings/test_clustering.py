@@ -10,16 +10,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from napari_phenoscape.embeddings import (
-    HDBSCAN,
-    Clusters,
-    KMeans,
-    cluster,
-    read_clusters,
-    write_clusters,
-)
+from napari_phenoscape.embeddings import Clusters, cluster, read_clusters, write_clusters
 from napari_phenoscape.embeddings._clustering import COLOURS, NOISE_COLOUR
 from napari_phenoscape.errors import MissingFileError, OptionError, RunError
+from napari_phenoscape.training import HDBSCAN, KMeans
 
 
 def along(*axes: int, dimensions: int = 6) -> NDArray[np.float32]:

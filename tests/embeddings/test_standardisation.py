@@ -13,7 +13,7 @@ import torch
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import Step, result
-from napari_phenoscape.nets import ResponseCurves, SpectralResponse
+from napari_phenoscape.nets import SpectralResponse
 from napari_phenoscape.specimens import BandStatistics, Folder
 from napari_phenoscape.training import Experiment, read_state, train
 from napari_phenoscape.training._checkpoint import checkpoints
@@ -130,10 +130,10 @@ def test_a_runs_spectrum_is_nothing_to_its_curves_in_the_bands_of_another_camera
     )
     nm = np.array([band.wavelength_nm for band in mine])
     known = BandStatistics(mine, tuple(0.3 + 0.2 * np.sin(nm / 40)), (0.05,) * 408)
-    stem = ResponseCurves(SpectralResponse(), mine, known.mean, known.std)
+    stem = SpectralResponse().build(mine, known.mean, known.std)
     there = known.at(others)
     assert there is not None
-    other = ResponseCurves(SpectralResponse(), others, there.mean, there.std)
+    other = SpectralResponse().build(others, there.mean, there.std)
     other.load_state_dict(stem.state_dict())
     spectrum = torch.tensor(there.mean)[None, :, None, None]
     assert other(spectrum).abs().max() < 0.1

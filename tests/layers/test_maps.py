@@ -11,17 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Band
-from napari_phenoscape.embeddings import (
-    Clusters,
-    Embeddings,
-    KMeans,
-    contact_sheet,
-    legend,
-    thumbnails,
-)
+from napari_phenoscape.embeddings import Clusters, Embeddings, contact_sheet, legend, thumbnails
 from napari_phenoscape.embeddings._thumbnails import GROUND, PAPER
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
+from napari_phenoscape.training import KMeans
 
 RGB = tuple(Band(name) for name in "RGB")
 

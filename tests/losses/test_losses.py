@@ -283,7 +283,7 @@ def test_spread_is_1_over_the_sphere_and_0_at_a_point():
     assert spread(torch.tensor([[2.0, 0], [-1, 0]])) == pytest.approx(sqrt(2) / 2)
 
 
-@pytest.mark.parametrize("room", ["losses", "encoders"])
+@pytest.mark.parametrize("room", ["losses._losses", "nets._options", "nets._fusion_options"])
 def test_options_come_without_torch(room):
     code = f"import sys, napari_phenoscape.{room}; print('torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -93,7 +93,7 @@ def curves(bands, scene: Tensor | None = None, **option: object) -> ResponseCurv
         mean, std = 0.3 * np.ones(len(bands)), 0.1 * np.ones(len(bands))
     else:
         mean, std = scene.mean((0, 2, 3)).numpy(), scene.std((0, 2, 3)).numpy()
-    return ResponseCurves(SpectralResponse(**option), bands, mean, std)
+    return SpectralResponse(**option).build(bands, mean, std)
 
 
 def test_response_planes_measure_the_departure_from_the_mean_in_standard_deviations():

@@ -13,10 +13,9 @@ from torchvision import models
 
 from napari_phenoscape.cubes import RGB_NM, VISUAL_SYSTEMS, Band
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.nets import Encoder, ResponseCurves, SpectralResponse
+from napari_phenoscape.nets import Encoder, SpectralResponse
 from napari_phenoscape.nets._encoder import ModalityEncoder
-from napari_phenoscape.nets._options import Adapter, SpectralAttention
-from napari_phenoscape.nets._stem import BandGates, BandMix
+from napari_phenoscape.nets._stem_options import Adapter, SpectralAttention
 from napari_phenoscape.spectra import built_in_system
 
 CAMERA = tuple(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
@@ -91,7 +90,7 @@ def test_curves_that_start_from_an_eye_are_its_receptors(eye):
     receptors = built_in_system(eye).sensitivities
     number = len(receptors.names)
     option = SpectralResponse(start=eye, curves=number + 1, learned=False)
-    stem = ResponseCurves(option, listed, np.full(121, 0.2), np.full(121, 0.1))
+    stem = option.build(listed, np.full(121, 0.2), np.full(121, 0.1))
     nm, curves = stem.curves()
     wanted = receptors.at(nm)
     wanted /= wanted.sum(1, keepdims=True)
@@ -124,7 +123,7 @@ def test_as_many_curves_as_receptors_are_needed():
 
 
 def test_curves_are_told_with_their_wavelengths():
-    stem = ResponseCurves(SpectralResponse(curves=5), bands(31), np.ones(31), np.ones(31))
+    stem = SpectralResponse(curves=5).build(bands(31), np.ones(31), np.ones(31))
     nm, curves = stem.curves()
     assert (nm[0], nm[-1], curves.shape) == (300, 1000, (5, 701))
     assert nm[np.isfinite(curves[0])][[0, -1]].tolist() == [390, 710]  # what the bands see
@@ -135,7 +134,7 @@ def test_curves_are_told_with_their_wavelengths():
 
 def test_an_adapter_mixes_bands_without_regard_to_wavelength():
     listed = [Band(name) for name in ("a", "b", "c", "d")]  # none is known
-    stem = BandMix(Adapter(planes=2), listed, [1, 2, 3, 4], [1, 1, 2, 2])
+    stem = Adapter(planes=2).build(listed, [1, 2, 3, 4], [1, 1, 2, 2])
     with torch.no_grad():
         stem.weight.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0]]))
     pixel = torch.tensor([3.0, 2, 7, 0]).reshape(1, 4, 1, 1)
@@ -148,7 +147,7 @@ def test_an_adapter_mixes_bands_without_regard_to_wavelength():
 @pytest.mark.parametrize("planes", [2, 16])
 def test_planes_of_an_adapter_begin_about_as_spread_as_the_bands(planes):
     torch.manual_seed(0)
-    stem = BandMix(Adapter(planes=planes), bands(60), np.full(60, 0.3), np.full(60, 0.1))
+    stem = Adapter(planes=planes).build(bands(60), np.full(60, 0.3), np.full(60, 0.1))
     noise = 0.3 + 0.1 * torch.randn(1, 60, 64, 64)
     assert stem(noise).shape == (1, planes, 64, 64)
     assert float(stem(noise).detach().std()) == pytest.approx(1, abs=0.25)
@@ -156,7 +155,7 @@ def test_planes_of_an_adapter_begin_about_as_spread_as_the_bands(planes):
 
 def test_attention_begins_as_the_plain_convolution_and_learns_gates_of_an_image():
     torch.manual_seed(0)
-    stem = BandGates(SpectralAttention(reduction=2), bands(6), np.zeros(6), np.ones(6))
+    stem = SpectralAttention(reduction=2).build(bands(6), np.zeros(6), np.ones(6))
     x = torch.rand(3, 6, 5, 5)
     torch.testing.assert_close(stem(x), x)
     # one step with a loss that wants band 4 alone moves its gate up and the others down
@@ -174,7 +173,7 @@ def test_attention_begins_as_the_plain_convolution_and_learns_gates_of_an_image(
         expected = 2 / (1 + np.exp(-(hidden @ w2.T + b2)))
         np.testing.assert_allclose(gates.detach(), expected, rtol=1e-5)
     assert len(w1) == 3
-    narrow = BandGates(SpectralAttention(reduction=16), bands(6), np.zeros(6), np.ones(6))
+    narrow = SpectralAttention(reduction=16).build(bands(6), np.zeros(6), np.ones(6))
     assert narrow.squeeze.out_features == 1
 
 

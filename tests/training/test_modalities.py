@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from napari_phenoscape.analysis import cluster_run, evaluate
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import (
-    KMeans,
     embed,
     embeddings_path,
     export,
@@ -29,7 +28,14 @@ from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Experiment, build_model, last_checkpoint, specimens_of, train
+from napari_phenoscape.training import (
+    Experiment,
+    KMeans,
+    build_model,
+    last_checkpoint,
+    specimens_of,
+    train,
+)
 from napari_phenoscape.views import Augmenter
 
 CHANGES = {

@@ -14,9 +14,8 @@ from torch.nn.functional import cosine_similarity
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import CheckpointError, PhenoscapeError
 from napari_phenoscape.losses import CrossModal, NTXent, Projected, agreement, total_loss
-from napari_phenoscape.nets import fusion
 from napari_phenoscape.nets._backbone import Features
-from napari_phenoscape.nets._options import Attention
+from napari_phenoscape.nets._fusion_options import Attention
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR, load_weights
 from napari_phenoscape.training._checkpoint import WEIGHTS
@@ -77,7 +76,7 @@ def test_gates_begin_as_the_mean_and_learn_which_modality_to_trust():
 
 def test_attention_looks_at_the_places_of_both_modalities():
     torch.manual_seed(0)
-    fused = fusion(Attention(heads=2), 8, 2)
+    fused = Attention(heads=2).build(8, 2)
     seen = [Features(torch.randn(3, 8), torch.randn(3, 8, 2, 2)) for _ in range(2)]
     joint = fused(seen)
     assert joint.shape == (3, 8)
@@ -96,14 +95,14 @@ def test_attention_looks_at_the_places_of_both_modalities():
 
 def test_attention_has_more_than_one_key_so_its_weights_learn():
     torch.manual_seed(0)
-    fused = fusion(Attention(heads=2), 8, 2)
+    fused = Attention(heads=2).build(8, 2)
     seen = [Features(torch.randn(3, 8), torch.randn(3, 8, 1, 1)) for _ in range(2)]
     (fused(seen) * torch.randn(3, 8)).sum().backward()
     # over a single key the weights are 1 whatever the query, and its gradient is 0
     assert float(fused.query.grad.norm()) > 1e-4
     assert float(fused.modality.grad.norm()) > 1e-4
     with pytest.raises(PhenoscapeError, match="8 features cannot be divided among 3 heads"):
-        fusion(Attention(heads=3), 8, 2)
+        Attention(heads=3).build(8, 2)
 
 
 @pytest.mark.parametrize("kind", ["gated", "attention"])

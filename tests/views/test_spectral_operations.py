@@ -11,7 +11,7 @@ import torch
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import BandMismatchError
-from napari_phenoscape.nets import ResponseCurves, SpectralResponse
+from napari_phenoscape.nets import SpectralResponse
 from napari_phenoscape.training import Experiment, SimCLR
 from napari_phenoscape.views import (
     Augmenter,
@@ -128,7 +128,7 @@ def test_mixing_first_equals_mixing_last(operations, side, background):
 def test_learned_curves_get_the_same_gradient_from_mixing_first(operations, side):
     bands = _spectrum(60)
     images, weight = _random(5, 60, side, side), _random(5, 8, 20, 20)
-    stem = ResponseCurves(SpectralResponse(curves=8), bands, np.full(60, 0.4), np.full(60, 0.2))
+    stem = SpectralResponse(curves=8).build(bands, np.full(60, 0.4), np.full(60, 0.2))
 
     def gradient(planes: torch.Tensor) -> torch.Tensor:
         stem.zero_grad()

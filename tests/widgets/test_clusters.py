@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_phenoscape.embeddings import HDBSCAN, PCA, UMAP, KMeans, read_clusters
+from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Drawer
-from napari_phenoscape.training import Experiment, Schedule, train
+from napari_phenoscape.training import HDBSCAN, PCA, UMAP, Experiment, KMeans, Schedule, train
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING

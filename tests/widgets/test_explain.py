@@ -13,9 +13,10 @@ import pytest
 from qtpy.QtGui import QPalette
 
 from napari_phenoscape.analysis import nearest
-from napari_phenoscape.embeddings import NOISE, PCA, KMeans, embed
+from napari_phenoscape.embeddings import NOISE, embed
 from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.events import result
+from napari_phenoscape.training import PCA, KMeans
 from napari_phenoscape.widgets import ClustersDock, ExplainDock
 from napari_phenoscape.widgets._grouping import Embedding, Grouping
 from napari_phenoscape.widgets._place import ours

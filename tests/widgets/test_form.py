@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel
 
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Variants
 from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.training import Experiment, Schedule
 from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
@@ -155,14 +155,18 @@ def test_the_wheel_does_not_change_a_box_that_was_not_clicked_into(form, qtbot):
     assert box.value() == before
 
 
-class Left(Option):
+class Way(Option):
+    kind: str
+
+
+class Left(Way):
     """One way."""
 
     kind: Literal["left"] = "left"
     share: float = Field(0.5, gt=0, le=1)
 
 
-class Right(Option):
+class Right(Way):
     """The other way."""
 
     kind: Literal["right"] = "right"
@@ -172,8 +176,7 @@ class Right(Option):
 class Both(Option):
     """Every kind of field."""
 
-    way: Annotated[Left | Right, Field(discriminator="kind")] = Left()
-    maybe: Annotated[Left | Right, Field(discriminator="kind")] | None = None
+    way: Annotated[Way, Variants(Left, Right)] = Left()
     bands: tuple[int | str, ...] = ()
     path: Path | None = None
     limit: float | None = Field(None, ge=0)
@@ -181,9 +184,7 @@ class Both(Option):
 
 def test_unions_optional_values_and_lists_go_through_a_form(form):
     made = form(Both)
-    full = Both(
-        way=Right(ends=(0.25, 4)), maybe=Left(share=1), bands=(2, "R"), path=Path("a"), limit=0
-    )
+    full = Both(way=Right(ends=(0.25, 4)), bands=(2, "R"), path=Path("a"), limit=0)
     for option in (full, Both(), full):
         made.set(option)
         assert made.value == option

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from napari_phenoscape.analysis._figures import Panel, cluster_figure
 from napari_phenoscape.embeddings import (
-    PCA,
-    AnyClustering,
-    AnyReduction,
     Clusters,
     cluster,
     embedded_specimens,
@@ -22,7 +19,7 @@ from napari_phenoscape.embeddings import (
     write_clusters,
 )
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.training import read_experiment
+from napari_phenoscape.training import PCA, AnyClustering, AnyReduction, read_experiment
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64

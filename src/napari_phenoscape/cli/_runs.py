@@ -155,7 +155,7 @@ def cluster(
 ) -> None:
     """Cluster the embeddings of a run; a table and a figure into the run."""
     from napari_phenoscape.analysis import cluster_run
-    from napari_phenoscape.embeddings import (
+    from napari_phenoscape.training import (
         HDBSCAN,
         PCA,
         TSNE,

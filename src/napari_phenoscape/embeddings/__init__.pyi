@@ -1,9 +1,6 @@
 from ._clustering import (
-    HDBSCAN as HDBSCAN,
     NOISE as NOISE,
-    AnyClustering as AnyClustering,
     Clusters as Clusters,
-    KMeans as KMeans,
     cluster as cluster,
     labels_of as labels_of,
     legend as legend,
@@ -28,14 +25,7 @@ from ._embedding import (
     write_embeddings as write_embeddings,
 )
 from ._export import export as export, load_encoder as load_encoder
-from ._reduction import (
-    PCA as PCA,
-    TSNE as TSNE,
-    UMAP as UMAP,
-    AnyReduction as AnyReduction,
-    reduce as reduce,
-    unit_length as unit_length,
-)
+from ._reduction import reduce as reduce, unit_length as unit_length
 from ._thumbnails import (
     ContactSheet as ContactSheet,
     contact_sheet as contact_sheet,

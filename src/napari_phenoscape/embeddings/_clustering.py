@@ -1,7 +1,7 @@
 """Clustering: which specimens look alike, under numbers, names and colours that stay.
 
 Embeddings are scaled to unit length first. The contrastive loss compares directions only, so the
-space in which likeness was learnt is the sphere; there the squared Euclidean distance that both
+space in which likeness was learnt is the sphere; there the squared Euclidean distance that the
 methods use is ``2 - 2 cos``.
 """
 
@@ -11,16 +11,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.embeddings._reduction import principal_components, unit_length
-from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, RunError
+from napari_phenoscape.embeddings._reduction import unit_length
+from napari_phenoscape.errors import CollectionError, MissingFileError, RunError
 from napari_phenoscape.option import Option
+from napari_phenoscape.training import AnyClustering, Clustering
 
 #: Label, name and colour of specimens that belong nowhere.
 NOISE, NOISE_NAME, NOISE_COLOUR = -1, "noise", "#6e6e6e"
@@ -33,34 +32,6 @@ COLOURS = (
     "#332277", "#0000ff", "#5588ff", "#99ccaa", "#2200bb", "#994400", "#664466", "#ccccff",
     "#552244", "#005599", "#99ee99", "#cc22cc", "#0066ff", "#77bb77", "#883333", "#cccc55",
 )  # fmt: skip
-
-#: Density means little in hundreds of dimensions; HDBSCAN sees this many principal components.
-HDBSCAN_DIMENSIONS = 15
-
-#: Starts of KMeans, of which the best is kept.
-KMEANS_STARTS = 10
-
-
-class KMeans(Option):
-    """So many clusters, each around its mean; every specimen belongs to one."""
-
-    kind: Literal["kmeans"] = "kmeans"
-    clusters: int = Field(4, ge=2, description="how many clusters")
-
-
-class HDBSCAN(Option):
-    """As many clusters as there are dense groups; specimens in between are noise [1]_.
-
-    References
-    ----------
-    .. [1] Campello et al. 2013. https://doi.org/10.1007/978-3-642-37456-2_14
-    """
-
-    kind: Literal["hdbscan"] = "hdbscan"
-    min_size: int = Field(5, ge=2, description="specimens that make a cluster at least")
-
-
-AnyClustering = Annotated[KMeans | HDBSCAN, Field(discriminator="kind")]
 
 
 class _Made(Option):
@@ -93,7 +64,7 @@ class Clusters:
     specimens: tuple[str, ...]
     names: dict[int, str]
     colours: dict[int, str]
-    method: KMeans | HDBSCAN
+    method: Clustering
     seed: int = 0
     space: str = ""
 
@@ -101,7 +72,7 @@ class Clusters:
 def cluster(
     x: NDArray[np.float32],
     specimens: Sequence[str],
-    method: KMeans | HDBSCAN,
+    method: Clustering,
     seed: int = 0,
     previous: Clusters | None = None,
     space: str = "",
@@ -115,7 +86,7 @@ def cluster(
     specimens
         N ids.
     seed
-        Of KMeans' starts.
+        Of the method's random numbers.
     previous
         Clusters, of the same or of other specimens. New clusters inherit number, name and colour
         from these, matched one to one so that most specimens keep theirs (Hungarian method); a
@@ -129,13 +100,7 @@ def cluster(
     OptionError
         More clusters are asked for than can be.
     """
-    directions = unit_length(x)
-    found = (
-        _kmeans(directions, method.clusters, seed)
-        if isinstance(method, KMeans)
-        else _hdbscan(directions, method.min_size)
-    )
-    found = _by_size(found)
+    found = _by_size(method.labels(unit_length(x), seed))
     numbers, names, colours = _inherit(found, specimens, previous)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
     return Clusters(labels, tuple(specimens), names, colours, method, seed, space)
@@ -202,35 +167,6 @@ def read_clusters(path: Path) -> Clusters:
         seed=made.seed,
         space=made.space,
     )
-
-
-def _kmeans(x: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.int64]:
-    from sklearn.cluster import KMeans as Algorithm
-
-    distinct = len(np.unique(x, axis=0))
-    if distinct < clusters:
-        raise OptionError(
-            f"KMeans cannot make {clusters} clusters of {len(x)} specimens with {distinct} "
-            f"distinct embeddings; ask for at most {distinct} clusters, or give more specimens."
-            if distinct > 1
-            else f"All {len(x)} specimens have the same embedding, so there is nothing to cluster; "
-            "give more specimens, or train again if the encoder has collapsed."
-        )
-    labels = Algorithm(clusters, n_init=KMEANS_STARTS, random_state=seed).fit_predict(x)
-    return np.asarray(labels, dtype=np.int64)
-
-
-def _hdbscan(x: NDArray[np.float32], min_size: int) -> NDArray[np.int64]:
-    from sklearn.cluster import HDBSCAN as Algorithm
-
-    if len(x) < min_size:
-        raise OptionError(
-            f"HDBSCAN with clusters of at least {min_size} needs as many specimens, "
-            f"there are {len(x)}; choose a smaller min_size, or KMeans."
-        )
-    reduced = principal_components(x, min(HDBSCAN_DIMENSIONS, *x.shape))
-    labels = Algorithm(min_cluster_size=min_size, copy=True).fit_predict(reduced)
-    return np.asarray(labels, dtype=np.int64)
 
 
 def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:

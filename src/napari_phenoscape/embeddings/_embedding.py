@@ -17,7 +17,6 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.nets import SpectralResponse
 from napari_phenoscape.specimens import AnySource, BandStatistics, Collection, Crops
 from napari_phenoscape.training import (
     Experiment,
@@ -279,7 +278,7 @@ def restore(
     source = source or experiment.collection
     collection, crops = yield from specimens_for(run, source)
     known = read_state(checkpoint).statistics
-    if not isinstance(experiment.encoder.stem, SpectralResponse):
+    if not experiment.encoder.stem.takes_any_bands:
         _check_bands(crops, known, run)
     net = build_model(experiment, crops.statistics, pretrained=False)
     if untrained:

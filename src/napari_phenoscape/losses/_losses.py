@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from napari_phenoscape.losses._contrastive import (
     nt_xent,
     spread,
 )
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Variants
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,6 +90,12 @@ class Projected:
 class Loss(Option):
     """Base of the loss terms."""
 
+    #: Whether it compares cells of the grids, `Projected.patches`.
+    needs_patches: ClassVar[bool] = False
+    #: Whether it compares modalities in a space of their own, `Projected.cross`.
+    needs_modalities: ClassVar[bool] = False
+
+    kind: str
     weight: float = Field(1.0, ge=0, description="share in the total loss")
     temperature: float = Field(
         0.2,
@@ -182,6 +188,8 @@ class CrossModal(OfSpecimens):
        https://arxiv.org/abs/2112.12750
     """
 
+    needs_modalities: ClassVar[bool] = True
+
     kind: Literal["cross_modal"] = "cross_modal"
 
     def value(self, batch: Projected) -> Tensor:
@@ -208,6 +216,8 @@ class LocalPatches(Loss):
     .. [2] Xie et al. 2021, Propagate yourself, section 3.1 (PixContrast).
        https://arxiv.org/abs/2011.10043
     """
+
+    needs_patches: ClassVar[bool] = True
 
     kind: Literal["local_patches"] = "local_patches"
     radius: float = Field(
@@ -242,7 +252,7 @@ class LocalPatches(Loss):
         return _mean(terms, batch.patches)
 
 
-AnyLoss = Annotated[NTXent | CrossModal | LocalPatches, Field(discriminator="kind")]
+AnyLoss = Annotated[Loss, Variants(NTXent, CrossModal, LocalPatches, group="losses")]
 
 
 def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[str, Tensor]]:
@@ -266,10 +276,10 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
     terms: dict[str, Tensor] = {}
     weighted = []
     for loss in losses:
-        kind = loss.kind  # type: ignore[attr-defined]
-        seen[kind] += 1
+        seen[loss.kind] += 1
+        number = seen[loss.kind]
         value = loss.value(batch)
-        terms[kind if seen[kind] == 1 else f"{kind}_{seen[kind]}"] = value
+        terms[loss.kind if number == 1 else f"{loss.kind}_{number}"] = value
         weighted.append(loss.weight * value)
     total = weighted[0]
     for value in weighted[1:]:

@@ -15,9 +15,8 @@ from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets._backbone import Features
 from napari_phenoscape.nets._grid import Grid, grid_of, lattice
 from napari_phenoscape.nets._nets import backbone, look
-from napari_phenoscape.nets._options import Adapter, Encoder, SpectralAttention, SpectralResponse
-from napari_phenoscape.nets._response import ResponseCurves
-from napari_phenoscape.nets._stem import BandGates, BandMix, Standardised, Stem
+from napari_phenoscape.nets._options import Encoder
+from napari_phenoscape.nets._stem import Stem
 
 
 class ModalityEncoder(nn.Module):
@@ -60,7 +59,7 @@ class ModalityEncoder(nn.Module):
         like: ModalityEncoder | None = None,
     ) -> None:
         super().__init__()
-        stem = _stem(option, bands, mean, std, over)
+        stem = option.stem.build(bands, mean, std, over)
         planes = len(stem.planes)
         self.stem = stem
         self.backbone: nn.Module
@@ -199,23 +198,6 @@ def _seen(encoder: ModalityEncoder, planes: Tensor, present: Tensor | None) -> F
         return features
     shapes = [(encoder.features,), (encoder.features, encoder.grid.rows, encoder.grid.columns)]
     return Features(*of_present(encoder.backbone, planes, present, shapes))
-
-
-def _stem(
-    option: Encoder,
-    bands: Sequence[Band],
-    mean: ArrayLike,
-    std: ArrayLike,
-    over: Sequence[Band],
-) -> Stem:
-    match option.stem:
-        case SpectralResponse() as stem:
-            return ResponseCurves(stem, bands, mean, std, over)
-        case Adapter() as stem:
-            return BandMix(stem, bands, mean, std)
-        case SpectralAttention() as stem:
-            return BandGates(stem, bands, mean, std)
-    return Standardised(bands, mean, std)
 
 
 def _check_alike(option: Encoder, first: tuple[str, Stem], other: tuple[str, Stem]) -> None:

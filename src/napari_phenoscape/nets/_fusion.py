@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets._backbone import Features
-from napari_phenoscape.nets._options import AnyFusion, Attention, Concatenate, Gated, Mean
 
 
 class Fusion(nn.Module):
@@ -30,18 +29,22 @@ class Fusion(nn.Module):
         raise NotImplementedError
 
 
-class _Concatenation(Fusion):
+class Concatenation(Fusion):
+    """Side by side; zeros where a modality is left out."""
+
     def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
         h = _stacked(seen)
         return (h if joined is None else h * joined[..., None]).flatten(1)
 
 
-class _Mean(Fusion):
+class MeanFusion(Fusion):
+    """The mean of those that are joined."""
+
     def forward(self, seen: Sequence[Features], joined: Tensor | None = None) -> Tensor:
         return _mean(_stacked(seen), joined)
 
 
-class _Gates(Fusion):
+class Gates(Fusion):
     """sum_m softmax_m(W [h_1 .. h_M])_m h_m, feature by feature; begins as the mean."""
 
     def __init__(self, features: int, modalities: int) -> None:
@@ -61,7 +64,7 @@ class _Gates(Fusion):
         return joint
 
 
-class _Query(Fusion):
+class Query(Fusion):
     """A learned query over the M h' w' places of all grids, added to the mean of the features."""
 
     def __init__(self, features: int, modalities: int, heads: int) -> None:
@@ -124,31 +127,3 @@ def joined(present: Tensor, dropout: float, draws: Tensor) -> Tensor:
     draws = draws.masked_fill(~present, -1)
     kept: Tensor = (draws >= dropout) | (draws == draws.amax(1, keepdim=True))
     return present & kept
-
-
-def fusion(option: AnyFusion, features: int, modalities: int) -> Fusion | None:
-    """The net of a fusion option; None when the modalities stay apart.
-
-    Parameters
-    ----------
-    option
-        Which.
-    features
-        D of each modality.
-    modalities
-        M.
-
-    Raises
-    ------
-    OptionError
-        The heads of attention do not divide the features.
-    """
-    if isinstance(option, Concatenate):
-        return _Concatenation(features * modalities)
-    if isinstance(option, Mean):
-        return _Mean(features)
-    if isinstance(option, Gated):
-        return _Gates(features, modalities)
-    if isinstance(option, Attention):
-        return _Query(features, modalities, option.heads)
-    return None

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from napari_phenoscape.cubes import RGB_NM, Band
 from napari_phenoscape.errors import BandMismatchError
-from napari_phenoscape.nets._options import RGB_ENDS_NM, SpectralResponse
 from napari_phenoscape.nets._stem import Mix, as_tensor, floored
 from napari_phenoscape.spectra import VisualSystem, built_in_system
 
@@ -40,14 +39,14 @@ class ResponseCurves(Mix):
 
     Parameters
     ----------
-    option
-        How many curves, where, and what they begin as.
     bands
         C bands, each with a wavelength, in any order.
     mean, std : (C,)
         Reflectance of the collection. Replaced when a state is loaded.
     over
         Bands over whose wavelengths the curves are spread, those of all modalities that share them.
+    curves, range_nm, start, learned
+        See `SpectralResponse`.
 
     Raises
     ------
@@ -62,17 +61,21 @@ class ResponseCurves(Mix):
 
     def __init__(
         self,
-        option: SpectralResponse,
         bands: Sequence[Band],
         mean: ArrayLike,
         std: ArrayLike,
         over: Sequence[Band] = (),
+        *,
+        curves: int,
+        range_nm: tuple[float, float],
+        start: str,
+        learned: bool,
     ) -> None:
-        centres = _centres(bands, option)
-        grid = np.arange(option.range_nm[0], option.range_nm[1] + 1)  # 1 nm apart
+        centres = _centres(bands, range_nm)
+        grid = np.arange(range_nm[0], range_nm[1] + 1)  # 1 nm apart
         knots, basis = _splines(grid)
-        everywhere = _seen(grid, _centres([*bands, *over], option))
-        match option.start:
+        everywhere = _seen(grid, _centres([*bands, *over], range_nm))
+        match start:
             case "bells":
                 first, names = np.empty((0, len(knots))), []
             case "rgb":
@@ -80,20 +83,18 @@ class ResponseCurves(Mix):
                 names = [Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True)]
             case eye:
                 first, names = _receptors(built_in_system(eye), grid, basis)
-        bells_nm = np.linspace(
-            grid[everywhere].min(), grid[everywhere].max(), option.curves - len(first)
-        )
-        curves = np.concatenate([first, _bells(bells_nm, knots, basis[:, everywhere])])
+        bells_nm = np.linspace(grid[everywhere].min(), grid[everywhere].max(), curves - len(first))
+        shapes = np.concatenate([first, _bells(bells_nm, knots, basis[:, everywhere])])
         super().__init__([*names, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])
 
         self.grid_nm, self.seen = grid, _seen(grid, centres)
         seen = basis * self.seen
         sampling = _interpolation(grid, centres)  # (G, C)
-        self.start = option.start
-        self.coefficients = nn.Parameter(as_tensor(curves), requires_grad=option.learned)  # (K, B)
+        self.start = start
+        self.coefficients = nn.Parameter(as_tensor(shapes), requires_grad=learned)  # (K, B)
         self.register_buffer("spectrum", as_tensor(sampling @ np.asarray(mean)))  # (G,)
         # the standard deviation if neighbouring bands rise and fall together, as in smooth spectra
-        spread = curves @ seen @ sampling @ np.asarray(std)
+        spread = shapes @ seen @ sampling @ np.asarray(std)
         self.register_buffer("scale", floored(as_tensor(spread)))  # (K,)
         # these follow from the bands and are not kept
         self.register_buffer("basis", as_tensor(seen), persistent=False)  # (B, G)
@@ -120,8 +121,8 @@ class ResponseCurves(Mix):
         return self.grid_nm, values
 
 
-def _centres(bands: Sequence[Band], option: SpectralResponse) -> NDArray[np.float64]:
-    low, high = option.range_nm
+def _centres(bands: Sequence[Band], range_nm: tuple[float, float]) -> NDArray[np.float64]:
+    low, high = range_nm
     centres = []
     for band in bands:
         if band.wavelength_nm is None:
@@ -160,9 +161,9 @@ def _camera(
     grid: NDArray[np.float64], knots: NDArray[np.float64], basis: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(3, B) coefficients that tell three bands at 640, 550 and 460 nm apart exactly."""
-    mixed = _gaussians(np.array(RGB_NM), knots, CAMERA_NM)
-    seen = (grid >= RGB_ENDS_NM[0]) & (grid <= RGB_ENDS_NM[1])
-    answers = mixed @ (basis * seen) @ _interpolation(grid, np.array(RGB_NM))  # (3, 3)
+    centres = np.array(RGB_NM)
+    mixed = _gaussians(centres, knots, CAMERA_NM)
+    answers = mixed @ (basis * _seen(grid, centres)) @ _interpolation(grid, centres)  # (3, 3)
     return np.asarray(np.linalg.solve(answers, mixed), dtype=np.float64)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from napari_phenoscape.cubes import RGB_NM, Band
-from napari_phenoscape.nets._options import Adapter, SpectralAttention
 
 #: A band that varies less than this share of the most variable one is not blown up to match it.
 LEAST_STD = 0.01
@@ -76,13 +75,11 @@ class BandMix(Mix):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, option: Adapter, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike
-    ) -> None:
-        super().__init__([Band(f"mix {k + 1}") for k in range(option.planes)])
+    def __init__(self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, planes: int) -> None:
+        super().__init__([Band(f"mix {k + 1}") for k in range(planes)])
         self.register_buffer("mean", as_tensor(mean))  # (C,)
         self.register_buffer("std", floored(as_tensor(std)))  # (C,)
-        self.weight = nn.Parameter(torch.randn(option.planes, len(bands)) / len(bands) ** 0.5)
+        self.weight = nn.Parameter(torch.randn(planes, len(bands)) / len(bands) ** 0.5)
 
     def matrix(self) -> Tensor:
         return self.weight / self.std
@@ -103,10 +100,10 @@ class BandGates(Standardised):
     """
 
     def __init__(
-        self, option: SpectralAttention, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike
+        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, reduction: int
     ) -> None:
         super().__init__(bands, mean, std)
-        hidden = max(1, len(bands) // option.reduction)
+        hidden = max(1, len(bands) // reduction)
         self.squeeze = nn.Linear(len(bands), hidden)
         self.excite = nn.Linear(hidden, len(bands))
         nn.init.zeros_(self.excite.weight)

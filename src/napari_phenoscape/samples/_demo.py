@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.table import Table
 
 from napari_phenoscape.analysis import KNN, RAND, Worth, cluster_figure, cluster_panel, evaluate
-from napari_phenoscape.embeddings import KMeans, cluster, embed, write_clusters
+from napari_phenoscape.embeddings import cluster, embed, write_clusters
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.samples._write import write_samples
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, KMeans, train
 
 #: The experiments of the samples that are compared, and what to call them.
 COMPARED = {"rgb-uv.yaml": "RGB + UV", "rgb.yaml": "RGB only"}

@@ -4,7 +4,11 @@ from ._checkpoint import (
     load_weights as load_weights,
     read_state as read_state,
 )
-from ._experiment import Experiment as Experiment, Schedule as Schedule
+from ._experiment import (
+    Experiment as Experiment,
+    Grouping as Grouping,
+    Schedule as Schedule,
+)
 from ._inputs import present as present
 from ._loop import train as train
 from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR
@@ -18,11 +22,25 @@ from ._run import (
     EXPERIMENT as EXPERIMENT,
     read_events as read_events,
     read_experiment as read_experiment,
+    write_experiment as write_experiment,
 )
 from ._specimens import (
     crops_of as crops_of,
     specimens_for as specimens_for,
     specimens_of as specimens_of,
+)
+from .grouping._clusterings import (
+    HDBSCAN as HDBSCAN,
+    AnyClustering as AnyClustering,
+    Clustering as Clustering,
+    KMeans as KMeans,
+)
+from .grouping._maps import (
+    PCA as PCA,
+    TSNE as TSNE,
+    UMAP as UMAP,
+    AnyReduction as AnyReduction,
+    Reduction as Reduction,
 )
 from .parallel._runtime import fabric_of as fabric_of, rank as rank
 from .parallel._slurm import write_batch_script as write_batch_script

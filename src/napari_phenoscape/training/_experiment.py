@@ -9,10 +9,12 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_phenoscape.cubes import Modality, as_modality
-from napari_phenoscape.losses import AnyLoss, CrossModal, NTXent
+from napari_phenoscape.losses import AnyLoss, NTXent
 from napari_phenoscape.nets import AnyFusion, Concatenate, Encoder, ProjectionHead
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import AnySource, Preparation
+from napari_phenoscape.training.grouping._clusterings import AnyClustering, KMeans
+from napari_phenoscape.training.grouping._maps import UMAP, AnyReduction
 from napari_phenoscape.views import AnyAugmentation, PresetName
 
 
@@ -87,6 +89,15 @@ class Runtime(Option):
     )
 
 
+class Grouping(Option):
+    """How the embeddings are clustered and mapped; may be changed after the training."""
+
+    method: AnyClustering = KMeans()
+    map: AnyReduction = UMAP()
+    space: str = Field("", description="whose embeddings: a modality, or joint; '' = the joint one")
+    seed: int = Field(0, ge=0, description="of the random numbers of both")
+
+
 class Experiment(Option):
     """What to learn from, how, and where to keep it."""
 
@@ -113,6 +124,7 @@ class Experiment(Option):
     losses: tuple[AnyLoss, ...] = Field((NTXent(),), min_length=1)
     schedule: Schedule = Schedule()
     runtime: Runtime = Runtime()
+    grouping: Grouping = Grouping()
     seed: int = Field(0, ge=0, description="of weights, batches and views")
     runs: Path = Field(Path("runs"), description="folder that holds the run directories")
 
@@ -132,9 +144,10 @@ class Experiment(Option):
             raise ValueError(f"the modalities {names} are not distinct; name each once.")
         if "joint" in names:
             raise ValueError("'joint' is the space of all modalities; name the modality otherwise.")
-        if len(names) < 2 and any(isinstance(loss, CrossModal) for loss in self.losses):
+        several = next((loss.kind for loss in self.losses if loss.needs_modalities), "")
+        if len(names) < 2 and several:
             raise ValueError(
-                f"the loss 'cross_modal' compares modalities, and there is only '{names[0]}'; "
+                f"the loss '{several}' compares modalities, and there is only '{names[0]}'; "
                 "choose two, e.g. [rgb, uv], or leave it out."
             )
         return self

@@ -339,9 +339,9 @@ def _check_ranks(schedule: Schedule, ranks: int) -> None:
 
 
 def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
-    """Everything but the number of steps, and where to compute and keep, must be as it was."""
+    """All must be as it was but the steps, where to compute and keep, and what comes after."""
     for name in type(experiment).model_fields:
-        if name in ("schedule", "runtime", "runs", "name", "preparation"):
+        if name in ("schedule", "runtime", "runs", "name", "preparation", "grouping"):
             continue
         if getattr(experiment, name) != getattr(before, name):
             raise OptionError(

@@ -12,13 +12,10 @@ from torch import Tensor, nn
 from napari_phenoscape._distributed import uniform
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.losses import CrossModal, LocalPatches
 from napari_phenoscape.nets import (
     Encoders,
     Grid,
-    Joint,
     Mix,
-    fusion,
     joined,
     of_present,
     patch_head,
@@ -86,28 +83,26 @@ class SimCLR(nn.Module):
             self.encoders.requires_grad_(False)
         widths = [encoder.features for encoder in self.encoders]
         several = len(widths) > 1
-        self.fusion = fusion(experiment.fusion, widths[0], len(widths)) if several else None
+        self.fusion = experiment.fusion.build(widths[0], len(widths)) if several else None
         #: Probability that a modality is left out of the joint of a view in training.
-        self.dropout = (
-            experiment.fusion.modality_dropout if isinstance(experiment.fusion, Joint) else 0.0
-        )
+        self.dropout = experiment.fusion.dropout
         if self.fusion is not None:
             widths.append(self.fusion.features)
         self.out = experiment.head.out
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
         self.patch_heads = nn.ModuleList()
-        if any(isinstance(loss, LocalPatches) for loss in experiment.losses):
+        if local := next((loss for loss in experiment.losses if loss.needs_patches), None):
             rows, columns = self.grid.rows, self.grid.columns
             if min(rows, columns) < 2:
                 raise OptionError(
                     f"'{experiment.encoder.backbone}' sees an image of {experiment.image_size} px "
-                    f"as {rows} × {columns} patches, and the loss 'local_patches' "
+                    f"as {rows} × {columns} patches, and the loss '{local.kind}' "
                     "needs 2 × 2 to tell from each other. Enlarge image_size, or remove this loss."
                 )
             for encoder in self.encoders:
                 self.patch_heads.append(patch_head(experiment.head, encoder.features))
         self.cross_heads = nn.ModuleList()
-        if any(isinstance(loss, CrossModal) for loss in experiment.losses):
+        if any(loss.needs_modalities for loss in experiment.losses):
             for encoder in self.encoders:
                 self.cross_heads.append(projection_head(experiment.head, encoder.features))
 

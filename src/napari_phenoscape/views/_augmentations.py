@@ -8,11 +8,10 @@ all), filters (lens and sensor).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, cast
-
-from pydantic import Field
+from typing import Annotated
 
 from napari_phenoscape.errors import OptionError
+from napari_phenoscape.option import Variants
 from napari_phenoscape.views._filters import (
     RandomGaussianBlur,
     RandomGaussianNoise,
@@ -41,27 +40,30 @@ from napari_phenoscape.views._spectral import (
 )
 
 AnyAugmentation = Annotated[
-    ColorJitter
-    | RandomGrayscale
-    | RandomPosterize
-    | RandomResizedCrop
-    | RandomHorizontalFlip
-    | RandomVerticalFlip
-    | RandomRotation
-    | RandomAffine
-    | RandomPerspective
-    | RandomThinPlateSpline
-    | RandomErasing
-    | RandomGaussianBlur
-    | RandomSharpness
-    | RandomGaussianNoise
-    | RandomExposure
-    | RandomIlluminantTilt
-    | RandomBandShift
-    | RandomBandDropout
-    | RandomSensorNoise
-    | RandomVignetting,
-    Field(discriminator="kind"),
+    Operation,
+    Variants(
+        ColorJitter,
+        RandomGrayscale,
+        RandomPosterize,
+        RandomResizedCrop,
+        RandomHorizontalFlip,
+        RandomVerticalFlip,
+        RandomRotation,
+        RandomAffine,
+        RandomPerspective,
+        RandomThinPlateSpline,
+        RandomErasing,
+        RandomGaussianBlur,
+        RandomSharpness,
+        RandomGaussianNoise,
+        RandomExposure,
+        RandomIlluminantTilt,
+        RandomBandShift,
+        RandomBandDropout,
+        RandomSensorNoise,
+        RandomVignetting,
+        group="augmentations",
+    ),
 ]
 
 __all__ = [
@@ -94,7 +96,7 @@ __all__ = [
 ]
 
 
-def operations(spec: PresetName | Sequence[AnyAugmentation]) -> tuple[AnyAugmentation, ...]:
+def operations(spec: PresetName | Sequence[Operation]) -> tuple[Operation, ...]:
     """The operations of a preset, or of a list in which each kind stands at most once."""
     chosen = PRESETS[spec] if isinstance(spec, str) else tuple(spec)
     kinds = [operation.kind for operation in chosen]
@@ -104,7 +106,7 @@ def operations(spec: PresetName | Sequence[AnyAugmentation]) -> tuple[AnyAugment
             f"the augmentations name {twice} {kinds.count(twice)} times; each kind is used once. "
             "Keep one of them."
         )
-    return cast(tuple[AnyAugmentation, ...], chosen)
+    return chosen
 
 
 def warnings(chosen: Sequence[Operation]) -> list[str]:

@@ -54,7 +54,7 @@ class Augmenter:
         size: int,
         background: Literal["remove", "keep"],
     ) -> None:
-        self.operations = checked(operations)  # type: ignore[arg-type]
+        self.operations = checked(operations)
         self.size = size
         self.fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
         self._scene = Scene.of(bands, np.asarray(fill, np.float32))

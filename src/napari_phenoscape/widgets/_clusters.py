@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_phenoscape.embeddings import METADATA, PCA, Clusters, Embeddings, write_clusters
+from napari_phenoscape.embeddings import METADATA, Clusters, Embeddings, write_clusters
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Progress
+from napari_phenoscape.training import PCA
 from napari_phenoscape.widgets._dock import Dock, row, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,

@@ -12,13 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.embeddings import (
-    PCA,
-    UMAP,
-    AnyClustering,
-    AnyReduction,
     Clusters,
     Embeddings,
-    KMeans,
     cluster,
     embeddings_path,
     labels_of,
@@ -31,7 +26,15 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
-from napari_phenoscape.training import EXPERIMENT, read_experiment
+from napari_phenoscape.training import (
+    EXPERIMENT,
+    PCA,
+    UMAP,
+    AnyClustering,
+    AnyReduction,
+    KMeans,
+    read_experiment,
+)
 from napari_phenoscape.widgets._overlay import Ground, ground_of
 
 T = TypeVar("T")

@@ -34,10 +34,10 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
-from napari_phenoscape.embeddings import KMeans, Projections, cluster, embed, project
+from napari_phenoscape.embeddings import Projections, cluster, embed, project
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.training import specimens_for
+from napari_phenoscape.training import KMeans, specimens_for
 
 KNN, RAND, RANK = "5-NN accuracy", "adjusted Rand index", "effective dimensions (RankMe)"
 

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Variants, variants_of
 from napari_phenoscape.widgets.form._fields import (
     Check,
     Choice,
@@ -194,22 +194,21 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
         No editor shows this type; Options are to be made of types that have one.
     """
     annotation, metadata = _bare(annotation, info.metadata)
+    if any(isinstance(item, Variants) for item in metadata):
+        return Variant(variants_of(Annotated[annotation, *metadata]))
     step, picks = field_step(info), field_picks(info)
     members = _members(annotation)
     optional = type(None) in members
     kinds = tuple(member for member in members if member is not type(None))
-    options = tuple(kind for kind in kinds if _is_option(kind))
     if optional and kinds == (Path,):
         return PathEditor(True, picks)
     if optional and kinds == (str,):
         return Text(True)
-    if options and len(options) == len(kinds) and "kind" in options[0].model_fields:
-        return Variant(options, optional)
     if optional:
         inner = editor_for(typing.Union[kinds], info)  # noqa: UP007  a tuple of types
         return Optional(inner)
     if len(kinds) == 2 and typing.get_origin(kinds[0]) is Literal:
-        return Preset(typing.get_args(kinds[0]), _members(_item(kinds[1])))
+        return Preset(typing.get_args(kinds[0]), variants_of(kinds[1]))
     origin = typing.get_origin(annotation)
     if origin is Literal:
         return Choice(typing.get_args(annotation))
@@ -245,8 +244,8 @@ def _tuple_editor(annotation: Any, info: FieldInfo) -> Editor:
     members = _members(_item(annotation))
     if Modality in members:
         return Modalities()
-    if all(_is_option(member) for member in members):
-        return Rows(members)
+    if options := variants_of(annotation):
+        return Rows(options)
     return Words(members)
 
 

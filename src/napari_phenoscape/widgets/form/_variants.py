@@ -48,34 +48,31 @@ def _column(widget: QWidget) -> QVBoxLayout:
 class Variant(Editor):
     """One of several kinds of Option: a combo box, and the form of the kind it shows."""
 
-    def __init__(self, classes: tuple[type[Option], ...], optional: bool) -> None:
+    def __init__(self, classes: tuple[type[Option], ...]) -> None:
         super().__init__()
-        self.classes: tuple[type[Option] | None, ...] = (None, *classes) if optional else classes
+        self.classes = classes
         self.combo = QComboBox()
         self.forms: dict[type[Option], Form[Any]] = {}
         layout = _column(self)
         layout.addWidget(self.combo)
         without_wheel(self.combo)
         for cls in self.classes:
-            self.combo.addItem("none" if cls is None else kind_words(cls))
-            if cls is not None:
-                form = self.forms[cls] = _form(cls)
-                form.changed.connect(self.changed)
-                layout.addWidget(form)
+            self.combo.addItem(kind_words(cls))
+            form = self.forms[cls] = _form(cls)
+            form.changed.connect(self.changed)
+            layout.addWidget(form)
         self.combo.currentIndexChanged.connect(self._swap)
         self._show()
 
-    def get(self) -> Option | None:
+    def get(self) -> Option:
         """The Option of the kind that is chosen."""
-        cls = self.classes[self.combo.currentIndex()]
-        return None if cls is None else self.forms[cls].value
+        option: Option = self.forms[self.classes[self.combo.currentIndex()]].value
+        return option
 
-    def set(self, value: Option | None) -> None:
+    def set(self, value: Option) -> None:
         """Choose the kind of ``value`` and show its fields."""
-        cls = None if value is None else type(value)
-        if cls is not None and value is not None:
-            self.forms[cls].set(value)
-        self.combo.setCurrentIndex(self.classes.index(cls))
+        self.forms[type(value)].set(value)
+        self.combo.setCurrentIndex(self.classes.index(type(value)))
 
     def _swap(self) -> None:
         self._show()
@@ -85,7 +82,7 @@ class Variant(Editor):
         chosen = self.classes[self.combo.currentIndex()]
         for cls, form in self.forms.items():
             form.setVisible(cls is chosen and form.has_fields)
-        self.combo.setToolTip(sentence(chosen) if chosen is not None else "")
+        self.combo.setToolTip(sentence(chosen))
 
 
 class Rows(Editor):

@@ -1,0 +1,1 @@
+"""Grouping: the ways in which embeddings are clustered and mapped; what a run keeps of them."""

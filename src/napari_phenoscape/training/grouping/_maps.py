@@ -1,0 +1,122 @@
+"""Maps: from D numbers per specimen to two."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.option import Option, Variants
+
+
+class Reduction(Option):
+    """Base of the maps."""
+
+    kind: str
+
+    def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        """(N, 2) places, unitless, of (N, D) embeddings of unit length, not all the same.
+
+        The same at every call with a seed.
+
+        Raises
+        ------
+        OptionError
+            It cannot be made of so few specimens.
+        """
+        raise NotImplementedError
+
+
+class PCA(Reduction):
+    """The two directions in which the embeddings vary most; instant, and axes have a meaning."""
+
+    kind: Literal["pca"] = "pca"
+
+    def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        return principal_components(x, 2)
+
+
+class UMAP(Reduction):
+    """Keeps neighbours together, and much of the arrangement of groups [1]_.
+
+    References
+    ----------
+    .. [1] McInnes et al. 2018, UMAP. https://arxiv.org/abs/1802.03426
+    """
+
+    kind: Literal["umap"] = "umap"
+    neighbours: int = Field(
+        15, ge=2, description="specimens that count as near; more = the overall arrangement"
+    )
+    min_distance: float = Field(
+        0.1, ge=0, le=1, description="how tightly points may pack", json_schema_extra={"step": 0.01}
+    )
+
+    def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        from umap import UMAP as Projection
+
+        if self.neighbours >= len(x):
+            raise OptionError(
+                f"UMAP with {self.neighbours} neighbours needs at least {self.neighbours + 1} "
+                f"specimens, there are {len(x)}; choose fewer neighbours, or PCA."
+            )
+        projection = Projection(
+            n_neighbors=self.neighbours,
+            min_dist=self.min_distance,
+            # as faithful as the spectral start, faster, and defined for any number of specimens
+            init=_start(x, seed),
+            random_state=seed,
+            n_jobs=1,  # what a seed forces; said here, or UMAP warns
+        )
+        return np.asarray(projection.fit_transform(x))
+
+
+class TSNE(Reduction):
+    """Keeps neighbours together; distances between groups mean nothing [1]_.
+
+    References
+    ----------
+    .. [1] van der Maaten & Hinton 2008. https://jmlr.org/papers/v9/vandermaaten08a.html
+    """
+
+    kind: Literal["tsne"] = "tsne"
+    perplexity: float = Field(30.0, ge=2, description="specimens that count as near, softly")
+
+    def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        from sklearn.manifold import TSNE as Projection
+
+        if self.perplexity >= len(x):
+            raise OptionError(
+                f"t-SNE with perplexity {self.perplexity:g} needs more than {self.perplexity:g} "
+                f"specimens, there are {len(x)}; choose a perplexity of about a third of them, "
+                "or PCA."
+            )
+        start = 1e-4 * _start(x, seed)
+        projection = Projection(perplexity=self.perplexity, init=start, random_state=seed)
+        return np.asarray(projection.fit_transform(x))
+
+
+AnyReduction = Annotated[Reduction, Variants(PCA, UMAP, TSNE, group="maps")]
+
+
+def principal_components(x: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
+    """(N, dimensions) coordinates along the largest variances; zero where there are no more."""
+    from sklearn.decomposition import PCA as Decomposition
+
+    count = min(dimensions, *x.shape)
+    # exact for any N (the default turns to a randomised solver for wide embeddings): the smaller
+    # side is decomposed
+    solver = "covariance_eigh" if len(x) > x.shape[1] else "full"
+    scores = Decomposition(count, svd_solver=solver).fit_transform(x)
+    return np.pad(np.asarray(scores, np.float32), ((0, 0), (0, dimensions - count)))
+
+
+def _start(x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """(N, 2) principal components, the first of unit variance; a little noise parts equal rows."""
+    xy = principal_components(x, 2)
+    xy /= xy[:, 0].std()
+    noise = np.random.default_rng(seed).normal(scale=1e-3, size=xy.shape)
+    return np.asarray(xy + noise, np.float32)
