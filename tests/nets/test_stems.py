@@ -16,7 +16,7 @@ from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets import Encoder, SpectralResponse
 from napari_phenoscape.nets._encoder import ModalityEncoder
 from napari_phenoscape.nets._stem_options import Adapter, SpectralAttention
-from napari_phenoscape.spectra import built_in_system
+from napari_phenoscape.spectra import visual_system
 
 CAMERA = tuple(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
 
@@ -87,7 +87,7 @@ def test_curves_that_start_from_rgb_see_a_cube_as_the_camera_sees_its_colours(pr
 @pytest.mark.parametrize("eye", VISUAL_SYSTEMS)
 def test_curves_that_start_from_an_eye_are_its_receptors(eye):
     listed = bands(121, 300, 900)
-    receptors = built_in_system(eye).sensitivities
+    receptors = visual_system(eye).sensitivities
     number = len(receptors.names)
     option = SpectralResponse(start=eye, curves=number + 1, learned=False)
     stem = option.build(listed, np.full(121, 0.2), np.full(121, 0.1))
@@ -116,7 +116,7 @@ def test_a_start_that_does_not_fit_is_refused(given, said):
 
 def test_as_many_curves_as_receptors_are_needed():
     for eye in VISUAL_SYSTEMS:
-        number = len(built_in_system(eye).receptors)
+        number = len(visual_system(eye).receptors)
         assert SpectralResponse(start=eye, curves=number).curves == number
         with pytest.raises(OptionError, match=f"{number} at least"):
             SpectralResponse.parse({"start": eye, "curves": number - 1})

@@ -12,8 +12,10 @@ from ._cube import (
     Region as Region,
     as_modality as as_modality,
     describe as describe,
+    known_modalities as known_modalities,
     nearest_band as nearest_band,
     spectral_region as spectral_region,
+    visual_systems as visual_systems,
 )
 from ._derived import (
     BlockArray as BlockArray,

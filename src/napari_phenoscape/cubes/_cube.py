@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._extensions import extensions
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.option import Option
 
@@ -184,7 +185,7 @@ class Modality(Option):
             return {self.name: str(self.eye)}
         if self.bands or self.range_nm is not None:
             return {}
-        return {part: part for part in self.name.split("+") if part in VISUAL_SYSTEMS}
+        return {part: part for part in self.name.split("+") if _is_eye(part)}
 
     def indices(self, cube: Cube) -> NDArray[np.intp]:
         """(n,) band indices of this modality in ``cube``.
@@ -244,20 +245,37 @@ class Modality(Option):
         )
 
 
-#: Eyes whose catches are modalities, known by these words.
+#: Eyes that are built in; their catches are modalities, known by these words.
 VISUAL_SYSTEMS = ("human", "bird-uv", "bird-v", "honeybee")
 
 BUILT_IN_MODALITIES = ("rgb", "uv", "vis", "nir", "full", "all", *VISUAL_SYSTEMS)
+
+
+def visual_systems() -> tuple[str, ...]:
+    """Eyes whose catches are modalities, other packages' too."""
+    return (*VISUAL_SYSTEMS, *extensions("visual_systems"))
+
+
+def known_modalities() -> tuple[str, ...]:
+    """Modalities that are written by name alone, other packages' too."""
+    return tuple(dict.fromkeys((*BUILT_IN_MODALITIES, *visual_systems())))
+
+
+def _is_eye(name: str) -> bool:
+    if name in BUILT_IN_MODALITIES:
+        return name in VISUAL_SYSTEMS
+    return name in extensions("visual_systems")
 
 
 def as_modality(given: Modality | str) -> Modality:
     """The modality of a built-in name (or a sum of them), or ``given`` itself."""
     if isinstance(given, Modality):
         return given
-    unknown = [part for part in given.split("+") if part not in BUILT_IN_MODALITIES]
+    known = BUILT_IN_MODALITIES
+    unknown = [part for part in given.split("+") if not (part in known or _is_eye(part))]
     if unknown:
         raise OptionError(
-            f"unknown modality '{unknown[0]}'; choose from {', '.join(BUILT_IN_MODALITIES)} "
+            f"unknown modality '{unknown[0]}'; choose from {', '.join(known_modalities())} "
             "(or a sum such as rgb+uv), or define your own with a name and bands, range_nm or eye."
         )
     return Modality(name=given)
@@ -276,7 +294,7 @@ def nearest_band(cube: Cube, wavelength_nm: float) -> int | None:
 
 
 def _built_in(part: str, cube: Cube) -> list[int]:
-    if part in VISUAL_SYSTEMS:
+    if _is_eye(part):
         return _caught_by(part, cube)
     own = [(i, band) for i, band in enumerate(cube.bands) if not band.eye]
     if part == "all":

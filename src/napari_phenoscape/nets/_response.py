@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_phenoscape.cubes import RGB_NM, Band
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets._stem import Mix, as_tensor, floored
-from napari_phenoscape.spectra import VisualSystem, built_in_system
+from napari_phenoscape.spectra import VisualSystem, visual_system
 
 #: The first and the last band speak for so many nm beyond their centres.
 MARGIN_NM = 10.0
@@ -82,7 +82,7 @@ class ResponseCurves(Mix):
                 first = _camera(grid, knots, basis)
                 names = [Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True)]
             case eye:
-                first, names = _receptors(built_in_system(eye), grid, basis)
+                first, names = _receptors(visual_system(eye), grid, basis)
         bells_nm = np.linspace(grid[everywhere].min(), grid[everywhere].max(), curves - len(first))
         shapes = np.concatenate([first, _bells(bells_nm, knots, basis[:, everywhere])])
         super().__init__([*names, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])

@@ -61,7 +61,11 @@ from .vision._illuminant import (
     illuminant as illuminant,
 )
 from .vision._srgb import true_colour as true_colour
-from .vision._systems import VisualSystem as VisualSystem, built_in_system as built_in_system
+from .vision._systems import VisualSystem as VisualSystem, visual_system as visual_system
+from .vision._templates import (
+    Receptor as Receptor,
+    template_sensitivities as template_sensitivities,
+)
 from .vision._tetrahedron import (
     Tetrahedral as Tetrahedral,
     relative_catches as relative_catches,

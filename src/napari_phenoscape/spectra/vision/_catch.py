@@ -16,7 +16,7 @@ from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 from napari_phenoscape.spectra.vision._camera import CameraModel, is_of_a_camera, read_camera_model
 from napari_phenoscape.spectra.vision._illuminant import Illuminant, illuminant
 from napari_phenoscape.spectra.vision._quadrature import quadrature, steps_nm
-from napari_phenoscape.spectra.vision._systems import VisualSystem, built_in_system, read_system
+from napari_phenoscape.spectra.vision._systems import VisualSystem, read_system, visual_system
 
 #: An eye, or a camera that was taught to see like one.
 Eye: TypeAlias = VisualSystem | CameraModel
@@ -29,12 +29,12 @@ WHOLE = 0.99
 
 
 def read_eye(words: str) -> Eye:
-    """A built-in visual system by name, or what a CSV describes.
+    """A visual system by name, or what a CSV describes.
 
     Parameters
     ----------
     words
-        One of `VISUAL_SYSTEMS`; or the path of a CSV of sensitivities or pigments
+        One of `visual_systems()`; or the path of a CSV of sensitivities or pigments
         (`read_system`), or of a camera's model (`read_camera_model`).
 
     Raises
@@ -43,7 +43,7 @@ def read_eye(words: str) -> Eye:
         No such name or file, or it is none of them.
     """
     if words in VISUAL_SYSTEMS or not Path(words).suffix:
-        return built_in_system(words)
+        return visual_system(words)
     path = Path(words)
     return (
         read_camera_model(path)

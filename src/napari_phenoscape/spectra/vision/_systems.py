@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._extensions import extensions
 from napari_phenoscape._tables import as_numbers, read_cells
-from napari_phenoscape.cubes import VISUAL_SYSTEMS
+from napari_phenoscape.cubes import visual_systems
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.spectra.vision._curves import (
     Curves,
@@ -108,8 +109,8 @@ class VisualSystem:
         return tuple(sorted(colour, key=lambda i: float(self.peaks_nm[i])))
 
 
-def built_in_system(name: str) -> VisualSystem:
-    """One of `VISUAL_SYSTEMS`.
+def visual_system(name: str) -> VisualSystem:
+    """One of `visual_systems()`: of other packages, or of ours.
 
     ``human``
         Cone fundamentals of CIE 2006 for 2°, which are those of Stockman & Sharpe 2000 [1]_; the
@@ -142,9 +143,17 @@ def built_in_system(name: str) -> VisualSystem:
         animal = _ANIMALS[name]
         curves = template_sensitivities(animal.receptors, animal.media_nm)
         return VisualSystem(name, curves, animal.source)
+    added = extensions("visual_systems").get(name)
+    if isinstance(added, VisualSystem):
+        return replace(added, name=name)
+    if added is not None:
+        raise OptionError(
+            f"What another package adds as the visual system '{name}' is a "
+            f"{type(added).__name__}; a VisualSystem was expected. Update or remove that package."
+        )
     raise OptionError(
-        f"There is no visual system '{name}'; choose {', '.join(VISUAL_SYSTEMS)}, or give a CSV of "
-        "sensitivities, of pigments, or of a camera's model."
+        f"There is no visual system '{name}'; choose {', '.join(visual_systems())}, or give a CSV "
+        "of sensitivities, of pigments, or of a camera's model."
     )
 
 

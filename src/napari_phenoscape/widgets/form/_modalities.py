@@ -6,7 +6,7 @@ from functools import partial
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout
 
-from napari_phenoscape.cubes import BUILT_IN_MODALITIES, Modality
+from napari_phenoscape.cubes import Modality, known_modalities
 from napari_phenoscape.widgets.form._fields import Text
 
 
@@ -18,7 +18,7 @@ class Modalities(Text):
     """
 
     def __init__(self) -> None:
-        self.boxes = {name: QCheckBox(name) for name in BUILT_IN_MODALITIES}
+        self.boxes = {name: QCheckBox(name) for name in known_modalities()}
         super().__init__()
         self.line.setToolTip(
             "One encoder for each modality. Several are separated by ';', bands for one encoder "

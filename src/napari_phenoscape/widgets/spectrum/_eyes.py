@@ -12,7 +12,7 @@ import pandas as pd
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import VISUAL_SYSTEMS, Cube
+from napari_phenoscape.cubes import Cube, visual_systems
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event
 from napari_phenoscape.layers import derived_layer
@@ -49,7 +49,7 @@ class EyeSection(QWidget):
     def __init__(self, dock: SpectrumDock) -> None:
         super().__init__()
         self.dock = dock
-        self.eye = WordBox(VISUAL_SYSTEMS, "Sensitivities, pigments or a camera's model")
+        self.eye = WordBox(visual_systems(), "Sensitivities, pigments or a camera's model")
         self.eye.setToolTip(
             "A built-in visual system, or a CSV: sensitivities by nm, pigments, or, for pictures "
             "of a UV camera, a camera's model"
