@@ -23,7 +23,16 @@ from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import last_checkpoint, read_events, read_state
+from napari_phenoscape.training import (
+    HDBSCAN,
+    TSNE,
+    Grouping,
+    KMeans,
+    last_checkpoint,
+    read_events,
+    read_experiment,
+    read_state,
+)
 
 TINY = ("--set", "schedule.steps=2", "--set", "schedule.batch_size=8", "--set", "image_size=32")
 
@@ -68,7 +77,7 @@ def test_paths_in_a_yaml_file_start_at_its_folder(run: Path, folder: Path) -> No
 
 def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert "24 specimens, 512 numbers each" in phenoscape("embed", run).stdout
-    clustered = phenoscape("cluster", run, "--clusters", 3)
+    clustered = phenoscape("cluster", run, "--clusters", 3, "--set", "grouping.map=pca")
     counts = [int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)]
     assert len(counts) == 3
     assert sum(counts) == 24
@@ -84,6 +93,39 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()
     assert picture(run / "evaluation-morph.png").shape[1] > 500
     assert "2 of 2 steps" in phenoscape("info", run).stdout
+
+
+def test_clustering_is_by_the_runs_grouping_and_what_is_set_is_kept_there(run: Path) -> None:
+    phenoscape("embed", run)
+    words = ("--set", "grouping.map=tsne", "--set", "grouping.map.perplexity=7")
+    assert phenoscape("cluster", run, "--clusters", 5, *words).exit_code == 0
+    kept = read_experiment(run)
+    assert kept.grouping == Grouping(method=KMeans(clusters=5), map=TSNE(perplexity=7))
+    assert phenoscape("cluster", run).exit_code == 0
+    assert set(read_clusters(run / "clusters.parquet").labels) == {1, 2, 3, 4, 5}
+    assert phenoscape("cluster", run, "--set", "grouping.method=hdbscan").exit_code == 0
+    assert read_clusters(run / "clusters.parquet").method == HDBSCAN()
+    assert phenoscape("train", run, "--set", "schedule.steps=2").exit_code == 0  # still its own
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("grouping.method=kmeens", "one of 'kmeans', 'hdbscan' was expected. Did you mean 'kmeans"),
+        ("grouping.map=atlas", "the kind 'atlas' is unknown; one of 'pca', 'umap', 'tsne'"),
+        ("grouping.map={kind: umap, neighbors: 5}", "Did you mean 'neighbours'"),
+        ("grouping.map={kind: umap, neighbours: 90}", "UMAP with 90 neighbours needs at least 91"),
+        ("schedule.steps=3", "the 'grouping' can be changed, and nothing else"),
+    ],
+    ids=["clustering", "map", "key", "neighbours", "training"],
+)
+def test_what_is_wrong_in_a_grouping_is_one_sentence_and_not_kept(
+    run: Path, change: str, words: str
+) -> None:
+    phenoscape("embed", run)
+    before = (run / "experiment.yaml").read_text()
+    assert words in sentence("cluster", run, "--set", change)
+    assert (run / "experiment.yaml").read_text() == before
 
 
 def test_a_run_goes_on_with_more_steps(folder: Path) -> None:
@@ -147,8 +189,6 @@ def test_what_is_wrong_elsewhere_is_one_sentence(run: Path, tmp_path: Path) -> N
         ("train", tmp_path / "empty"),
         ("embed", tmp_path / "empty"),
         ("cluster", tmp_path / "empty"),
-        ("cluster", run, "--method", "kmeens"),
-        ("cluster", run, "--map", "atlas"),
         ("evaluate", run, "--label", "colour"),
     ):
         assert len(sentence(*words)) > len("error: ")

@@ -29,7 +29,9 @@ from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import (
+    PCA,
     Experiment,
+    Grouping,
     KMeans,
     build_model,
     last_checkpoint,
@@ -37,6 +39,9 @@ from napari_phenoscape.training import (
     train,
 )
 from napari_phenoscape.views import Augmenter
+
+#: Two clusters, on a map that any number of specimens has.
+TWO = Grouping(method=KMeans(clusters=2), map=PCA())
 
 CHANGES = {
     "shared": {"stem": {"kind": "convolution"}},
@@ -171,7 +176,7 @@ def test_photographs_that_all_lack_a_modality_embed_with_a_run_that_has_it(
         found = read_embeddings(embeddings_path(run, "" if space == "joint" else space))
         np.testing.assert_allclose(found.x, own[space].x[lacking], atol=1e-5)
     assert np.isnan(read_embeddings(embeddings_path(run, "uv")).x).all()
-    assert len(result(cluster_run(run, KMeans(clusters=2))).labels) == 8
+    assert len(result(cluster_run(run, TWO)).labels) == 8
 
 
 def test_photographs_without_any_modality_of_a_run_are_refused(
@@ -212,9 +217,9 @@ def test_a_batch_in_chunks_has_the_gradient_of_the_whole_where_modalities_are_mi
 def test_clusters_and_evaluation_say_who_is_missing(mixed: Experiment) -> None:
     run = result(train(mixed))
     result(embed(run))
-    result(cluster_run(run, KMeans(clusters=2)))
+    result(cluster_run(run, TWO))
     with pytest.raises(CollectionError, match=r"8 of 32 specimens lack the modality.*'joint'"):
-        result(cluster_run(run, KMeans(clusters=2), space="uv"))
+        result(cluster_run(run, TWO.model_copy(update={"space": "uv"})))
     scores = {worth.embedding: worth.scores for worth in result(evaluate([run]))}
     assert {"trained, rgb", "trained, uv (24 of 32 specimens)", "trained, joint"} <= set(scores)
     assert "another view found among uv" in scores["untrained, rgb"]

@@ -13,11 +13,20 @@ import tifffile
 from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Drawer
-from napari_phenoscape.training import HDBSCAN, PCA, UMAP, Experiment, KMeans, Schedule, train
+from napari_phenoscape.training import (
+    HDBSCAN,
+    PCA,
+    UMAP,
+    Experiment,
+    Grouping,
+    KMeans,
+    Schedule,
+    train,
+)
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING
-from napari_phenoscape.widgets._grouping import Embedding, Grouping
+from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
 from napari_phenoscape.widgets._session import session_of
 from napari_phenoscape.widgets._show import show
@@ -33,7 +42,7 @@ def run(trained, tmp_path) -> Path:
 @pytest.fixture
 def dock(open_dock):
     dock = open_dock(ClustersDock)
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=PCA()))
+    dock.grouping.set(Grouping(method=KMeans(clusters=3), map=PCA()))
     return dock
 
 
@@ -84,13 +93,13 @@ def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run,
 def test_another_method_updates_the_same_layers(viewer, dock, run, wait):
     embed(dock, run, wait)
     layers = ours(viewer, "clusters")
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=5), map=PCA()))
+    dock.grouping.set(Grouping(method=KMeans(clusters=5), map=PCA()))
     before = dock.session.clusters
     dock.cluster_button.click()
     wait(lambda: idle(dock) and dock.session.clusters is not before)
     assert ours(viewer, "clusters") == layers
     assert len(set(dock.session.clusters.labels)) == 5
-    dock.grouping.set(Grouping(clusters=HDBSCAN(min_size=2), map=PCA()))
+    dock.grouping.set(Grouping(method=HDBSCAN(min_size=2), map=PCA()))
     before = dock.session.clusters
     dock.cluster_button.click()
     wait(lambda: idle(dock) and dock.session.clusters is not before)
@@ -133,7 +142,7 @@ def test_the_untrained_net_gives_other_embeddings(dock, run, wait):
 
 
 def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=UMAP(neighbours=50)))
+    dock.grouping.set(Grouping(method=KMeans(clusters=3), map=UMAP(neighbours=50)))
     embed(dock, run, wait)
     wait(lambda: idle(dock))
     assert "50 neighbours" in dock.words.text()
@@ -162,7 +171,7 @@ def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock
     assert len(again.map.dots.points()) == 24
     assert ours(viewer, "clusters") == layers
     assert again.session.clusters is clusters
-    assert again.grouping.value == Grouping(clusters=KMeans(clusters=3), map=PCA())
+    assert again.grouping.value == Grouping(method=KMeans(clusters=3), map=PCA())
     points(viewer).selected_data = {1}
     assert again.session.map.embeddings.table["specimen"][1] in again.map_words.text()
 
@@ -172,13 +181,13 @@ def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock
     labels = dock.session.clusters.labels.tolist()
     dock.legend.item(0, 1).setText("renamed")
     dock.session.clusters = None
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=5), map=PCA()))
+    dock.grouping.set(Grouping(method=KMeans(clusters=5), map=PCA()))
     dock.open_run(run)
     wait(lambda: idle(dock) and dock.session.clusters is not None)
     assert dock.session.map.embeddings is dock.session.embeddings["joint"]
     assert dock.session.clusters.labels.tolist() == labels
     assert "renamed" in dock.session.clusters.names.values()
-    assert dock.grouping.value.clusters == KMeans(clusters=3)
+    assert dock.grouping.value.method == KMeans(clusters=3)
 
 
 def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, tmp_path, wait):
@@ -193,7 +202,7 @@ def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, t
         runs=tmp_path / "runs",
     )
     run = result(train(experiment))
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=2), map=PCA()))
+    dock.grouping.set(Grouping(method=KMeans(clusters=2), map=PCA()))
     embed(dock, run, wait)
     assert [layer.name for layer in viewer.layers] == [
         "drawer bands", "drawer UV false colour", "drawer RGB", "clusters (rgb)"

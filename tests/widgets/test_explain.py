@@ -16,9 +16,9 @@ from napari_phenoscape.analysis import nearest
 from napari_phenoscape.embeddings import NOISE, embed
 from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.events import result
-from napari_phenoscape.training import PCA, KMeans
+from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock, ExplainDock
-from napari_phenoscape.widgets._grouping import Embedding, Grouping
+from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
 from napari_phenoscape.widgets.explain._dock import HIDING
 
@@ -42,7 +42,7 @@ def run(embedded, tmp_path) -> Path:
 @pytest.fixture
 def clusters(open_dock) -> ClustersDock:
     dock = open_dock(ClustersDock)
-    dock.grouping.set(Grouping(clusters=KMeans(clusters=3), map=PCA()))
+    dock.grouping.set(Grouping(method=KMeans(clusters=3), map=PCA()))
     return dock
 
 
@@ -148,7 +148,7 @@ def test_hidden_bands_are_shown_until_the_clusters_are_others(dock, clusters, wa
     clusters.legend.item(0, 1).setText("pale morph")
     assert dock.cluster.currentText() == "pale morph"
     assert dock.found.occlusion is not None
-    clusters.grouping.set(Grouping(clusters=KMeans(clusters=4), map=PCA()))
+    clusters.grouping.set(Grouping(method=KMeans(clusters=4), map=PCA()))
     clusters.cluster_button.click()
     wait(lambda: explained(dock) and len(dock.found.numbers) == 4)
     assert dock.found.occlusion is None

@@ -19,33 +19,36 @@ from napari_phenoscape.embeddings import (
     write_clusters,
 )
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.training import PCA, AnyClustering, AnyReduction, read_experiment
+from napari_phenoscape.training import Grouping, keep_grouping, read_experiment
 
 #: Side in pixels of a specimen on a contact sheet.
 THUMBNAIL = 64
 
 
 def cluster_run(
-    run: Path,
-    method: AnyClustering,
-    chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
-    *,
-    space: str = "",
-    untrained: bool = False,
+    run: Path, grouping: Grouping | None = None, *, untrained: bool = False
 ) -> Generator[Event, None, Clusters]:
     """Cluster the embeddings of a run; ``clusters.parquet`` and ``clusters.png`` into the run.
 
     Names and colours carry over from the ``clusters.parquet`` that is there.
+
+    Parameters
+    ----------
+    grouping
+        Instead of that of the run's experiment, whose place it takes.
     """
-    seed = read_experiment(run).seed
-    embeddings = read_embeddings(embeddings_path(run, space, untrained))
+    grouping = grouping or read_experiment(run).grouping
+    embeddings = read_embeddings(embeddings_path(run, grouping.space, untrained))
     path = run / "clusters.parquet"
     specimens = tuple(embeddings.table["specimen"])
     previous = read_clusters(path) if path.is_file() else None
-    found = cluster(embeddings.x, specimens, method, seed, previous, embeddings.space)
+    found = cluster(
+        embeddings.x, specimens, grouping.method, grouping.seed, previous, embeddings.space
+    )
+    panel = yield from cluster_panel(run, found, grouping, untrained=untrained)
+    keep_grouping(run, grouping)
     write_clusters(found, path)
     yield Saved(path)
-    panel = yield from cluster_panel(run, found, chart, space=space, untrained=untrained)
     figure = run / "clusters.png"
     cluster_figure([panel], figure)
     yield Saved(figure)
@@ -55,9 +58,8 @@ def cluster_run(
 def cluster_panel(
     run: Path,
     clusters: Clusters,
-    chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
+    grouping: Grouping,
     *,
-    space: str = "",
     untrained: bool = False,
     title: str = "",
     note: str = "",
@@ -66,8 +68,8 @@ def cluster_panel(
 
     The specimens are shown in UV false colour where the net saw visible light and UV.
     """
-    experiment = read_experiment(run)
-    embeddings = read_embeddings(embeddings_path(run, space, untrained))
+    embeddings = read_embeddings(embeddings_path(run, grouping.space, untrained))
+    xy = reduce(embeddings.x, grouping.map, grouping.seed)
     crops = yield from embedded_specimens(run, embeddings)
     shown = false_colour(crops)
     if shown:
@@ -75,7 +77,7 @@ def cluster_panel(
     return Panel(
         title=title or f"{run.name}, {embeddings.space}",
         thumbnails=thumbnails(crops, THUMBNAIL, shown),
-        xy=reduce(embeddings.x, chart, experiment.seed),
+        xy=xy,
         clusters=clusters,
         note=note.removeprefix(". "),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,36 +147,32 @@ def export(
 @command
 def cluster(
     run: Run,
-    method: Annotated[str, typer.Option(help="kmeans or hdbscan")] = "kmeans",
-    clusters: Annotated[int, typer.Option(help="how many, for kmeans", min=2)] = 4,
-    min_size: Annotated[int, typer.Option(help="of a cluster, for hdbscan", min=2)] = 5,
-    chart: Annotated[str, typer.Option("--map", help="of the figure: pca, umap or tsne")] = "pca",
-    space: Annotated[str, typer.Option(help="a modality, or joint")] = "",
+    clusters: Annotated[
+        int | None, typer.Option(help="how many, by kmeans; in place of grouping.method", min=2)
+    ] = None,
+    space: Annotated[
+        str, typer.Option(help="a modality, or joint; in place of grouping.space")
+    ] = "",
+    change: Set = [],  # noqa: B006
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
 ) -> None:
-    """Cluster the embeddings of a run; a table and a figure into the run."""
-    from napari_phenoscape.analysis import cluster_run
-    from napari_phenoscape.training import (
-        HDBSCAN,
-        PCA,
-        TSNE,
-        UMAP,
-        AnyClustering,
-        AnyReduction,
-        KMeans,
-    )
+    """Cluster and map the embeddings of a run by the grouping of its experiment.
 
-    methods: dict[str, AnyClustering] = {
-        "kmeans": KMeans(clusters=clusters),
-        "hdbscan": HDBSCAN(min_size=min_size),
-    }
-    charts: dict[str, AnyReduction] = {"pca": PCA(), "umap": UMAP(), "tsne": TSNE()}
-    for given, known in ((method, methods), (chart, charts)):
-        if given not in known:
-            raise OptionError(f"'{given}' is unknown; choose from {', '.join(known)}.")
-    found = listen(
-        cluster_run(run, methods[method], charts[chart], space=space, untrained=untrained)
-    )
+    A table and a figure go into the run, and what is changed is kept in its experiment.yaml.
+    """
+    from napari_phenoscape.analysis import cluster_run
+    from napari_phenoscape.training import read_experiment
+
+    plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters else []
+    plain += [f"grouping.space={json.dumps(space)}"] if space else []
+    before = read_experiment(run)
+    after = _changed(before, [*plain, *change])
+    if after != before.model_copy(update={"grouping": after.grouping}):
+        raise OptionError(
+            "--set: of a run that is trained the 'grouping' can be changed, and nothing else, e.g. "
+            "grouping.map.neighbours=30."
+        )
+    found = listen(cluster_run(run, after.grouping, untrained=untrained))
     for number, name in found.names.items():
         out.print(f"{name}: {int((found.labels == number).sum())} specimens")
 
@@ -227,7 +224,10 @@ def demo(
 
 
 def _experiment(path: Path, change: list[str]) -> Experiment:
-    experiment = Experiment.read(path)
+    return _changed(Experiment.read(path), change)
+
+
+def _changed(experiment: Experiment, change: list[str]) -> Experiment:
     if not change:
         return experiment
     given = experiment.model_dump(mode="json")
@@ -238,7 +238,9 @@ def _experiment(path: Path, change: list[str]) -> Experiment:
         *parents, last = name.split(".")
         inner: Any = given
         for parent in parents:
-            inner = inner.get(parent) if isinstance(inner, dict) else None
+            outer, inner = inner, inner.get(parent) if isinstance(inner, dict) else None
+            if isinstance(inner, str):  # a kind alone
+                inner = outer[parent] = {"kind": inner}
         if not isinstance(inner, dict):
             raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
         inner[last] = yaml.safe_load(value)

@@ -15,10 +15,13 @@ from napari_phenoscape.analysis import KNN, RAND, Worth, cluster_figure, cluster
 from napari_phenoscape.embeddings import cluster, embed, write_clusters
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.samples._write import write_samples
-from napari_phenoscape.training import Experiment, KMeans, train
+from napari_phenoscape.training import PCA, Experiment, Grouping, KMeans, train
 
 #: The experiments of the samples that are compared, and what to call them.
 COMPARED = {"rgb-uv.yaml": "RGB + UV", "rgb.yaml": "RGB only"}
+
+#: As many clusters as there are morphs, on a map that takes no time.
+GROUPING = Grouping(method=KMeans(clusters=4), map=PCA())
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,14 @@ def demo(directory: Path, *, seed: int = 0, steps: int = 120) -> Generator[Event
         morphs[name] = yield from evaluate([run], "morph", within="species")
         embeddings = list((yield from embed(run)).values())[-1]
         ids = tuple(embeddings.table["specimen"])
-        found = cluster(embeddings.x, ids, KMeans(clusters=4), seed, space=embeddings.space)
+        found = cluster(embeddings.x, ids, GROUPING.method, seed, space=embeddings.space)
         write_clusters(found, run / "clusters.parquet")
         note = (
             f"5-NN accuracy of species {species[name][0].scores[KNN].value:.2f}; "
             "adjusted Rand index of UV morphs within species "
             f"{morphs[name][0].scores[RAND].value:.2f}"
         )
-        panels.append((yield from cluster_panel(run, found, title=name, note=note)))
+        panels.append((yield from cluster_panel(run, found, GROUPING, title=name, note=note)))
     figure = directory / "demo.png"
     cluster_figure(panels, figure)
     yield Saved(figure)

@@ -20,9 +20,9 @@ from ._preview import (
 )
 from ._run import (
     EXPERIMENT as EXPERIMENT,
+    keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,
-    write_experiment as write_experiment,
 )
 from ._specimens import (
     crops_of as crops_of,

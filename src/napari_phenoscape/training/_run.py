@@ -11,7 +11,7 @@ from pathlib import Path
 
 from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import Event, event_from_line, event_line
-from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._experiment import Experiment, Grouping
 
 EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
 
@@ -79,6 +79,13 @@ def read_experiment(run: Path) -> Experiment:
             "Name a folder that `phenoscape train` made."
         )
     return Experiment.read(run / EXPERIMENT)
+
+
+def keep_grouping(run: Path, grouping: Grouping) -> None:
+    """Make a grouping that of the run's experiment; whoever clusters next begins with it."""
+    experiment = read_experiment(run)
+    if grouping != experiment.grouping:
+        write_experiment(run, experiment.model_copy(update={"grouping": grouping}))
 
 
 def log_event(run: Path, event: Event) -> None:

@@ -4,11 +4,13 @@ from ._augmentations import (
     warnings as warnings,
 )
 from ._filters import (
+    Filter as Filter,
     RandomGaussianBlur as RandomGaussianBlur,
     RandomGaussianNoise as RandomGaussianNoise,
     RandomSharpness as RandomSharpness,
 )
 from ._geometry import (
+    Geometric as Geometric,
     RandomAffine as RandomAffine,
     RandomErasing as RandomErasing,
     RandomHorizontalFlip as RandomHorizontalFlip,
@@ -21,6 +23,7 @@ from ._geometry import (
 from ._operation import Operation as Operation
 from ._photometric import (
     ColorJitter as ColorJitter,
+    Photometric as Photometric,
     RandomGrayscale as RandomGrayscale,
     RandomPosterize as RandomPosterize,
 )

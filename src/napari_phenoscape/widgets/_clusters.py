@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,11 @@ from qtpy.QtWidgets import QFileDialog
 from napari_phenoscape.embeddings import METADATA, Clusters, Embeddings, write_clusters
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Progress
-from napari_phenoscape.training import PCA
+from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._dock import Dock, row, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,
     Grouped,
-    Grouping,
     Map,
     export,
     group,
@@ -48,8 +48,8 @@ class ClustersDock(Dock):
         self.embed_button = self.button("Embed", "Embed every specimen of the run", self._embed)
         self.space = short_combo()
         self.space.setToolTip("Whose embedding: one modality's, or all of them (joint)")
-        self.grouping = Form(Grouping)
-        self.grouping.folds["clusters"].opened = True
+        self.grouping = Form(Grouping, hide=("space",))
+        self.grouping.folds["method"].opened = True
         self.cluster_button = self.button(
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
@@ -74,8 +74,8 @@ class ClustersDock(Dock):
 
         self.embedding.changed.connect(self._refresh)
         self.grouping.changed.connect(self._keep_grouping)
-        if self.session.grouping is not None:
-            self.grouping.set(self.session.grouping)
+        self.session.experiment_changed.connect(self._take_grouping)
+        self._take_grouping("grouping")
         self.space.currentIndexChanged.connect(self._cluster)
         self.session.training_changed.connect(self._offer_run)
         self.session.embeddings_changed.connect(self._list_spaces)
@@ -97,8 +97,12 @@ class ClustersDock(Dock):
     def _opened(self, found: tuple[Path, dict[str, Embeddings], Clusters | None]) -> None:
         run, spaces, clusters = found
         self.session.set_embeddings(run, spaces)
-        if clusters is not None:
-            self.grouping.editors["clusters"].set(clusters.method)
+        grouping = read_experiment(run).grouping
+        self.session.set_part("grouping", grouping)
+        if grouping.space in spaces:
+            blocked = self.space.blockSignals(True)
+            self.space.setCurrentText(grouping.space)
+            self.space.blockSignals(blocked)
         self._group(clusters)
 
     def _begin(
@@ -132,8 +136,15 @@ class ClustersDock(Dock):
 
     def _keep_grouping(self) -> None:
         if not self.grouping.error:
-            self.session.grouping = self.grouping.value
+            self.session.set_part("grouping", self.grouping.value)
         self._refresh()
+
+    def _take_grouping(self, name: str) -> None:
+        grouping = self.session.parts.get("grouping")
+        if name not in ("", "grouping") or grouping is None:
+            return
+        if self.grouping.error or self.grouping.value != grouping:
+            self.grouping.set(grouping)
 
     def _offer_run(self) -> None:
         run = self.session.run or self.session.embedded
@@ -187,23 +198,27 @@ class ClustersDock(Dock):
         """Cluster in a thread, unless it was done; PCA at once, the chosen map when it is ready."""
         embeddings, run = self._chosen(), self.session.embedded
         assert run is not None  # embeddings come from a run
-        method, previous = self.grouping.value.clusters, self.session.clusters
+        # the joint or only one is the last, and has no name in the run
+        space = "" if self.space.currentIndex() == self.space.count() - 1 else embeddings.space
+        grouping = self.grouping.value.model_copy(update={"space": space})
+        previous = self.session.clusters
         ground = self.session.grounds.get(run)
         self._begin(
             CLUSTERING,
-            lambda: group(run, embeddings, method, previous, known, ground),
+            lambda: group(run, embeddings, grouping, previous, known, ground),
             self._grouped,
         )
 
     def _grouped(self, made: Grouped) -> None:
-        run, embeddings, method = made.run, made.map.embeddings, self.grouping.value.map
+        run, embeddings, grouping = made.run, made.map.embeddings, self.grouping.value
         self.session.grounds[run] = made.ground
         self.session.clusters, self.session.map = made.clusters, made.map
         self.session.clustered = run
         self.session.clusters_changed.emit()
         self.map.autoRange()
-        if not isinstance(method, PCA):
-            self._begin(MAPPING, lambda: map_of(run, embeddings, method), self._mapped)
+        if grouping.map != PCA():
+            verb = partial(map_of, embeddings, grouping.map, grouping.seed)
+            self._begin(MAPPING, verb, self._mapped)
 
     def _mapped(self, made: Map) -> None:
         shown = self.session.map

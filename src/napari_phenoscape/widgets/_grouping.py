@@ -29,10 +29,9 @@ from napari_phenoscape.option import Option
 from napari_phenoscape.training import (
     EXPERIMENT,
     PCA,
-    UMAP,
-    AnyClustering,
-    AnyReduction,
-    KMeans,
+    Grouping,
+    Reduction,
+    keep_grouping,
     read_experiment,
 )
 from napari_phenoscape.widgets._overlay import Ground, ground_of
@@ -47,13 +46,6 @@ class Embedding(Option):
     untrained: bool = Field(
         False, description="the control: the same net with the weights that training began with"
     )
-
-
-class Grouping(Option):
-    """How the embeddings are grouped and drawn."""
-
-    clusters: AnyClustering = KMeans()
-    map: AnyReduction = UMAP()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +109,7 @@ def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None
 def group(
     run: Path,
     embeddings: Embeddings,
-    method: AnyClustering,
+    grouping: Grouping,
     previous: Clusters | None,
     known: Clusters | None,
     ground: Ground | None,
@@ -126,6 +118,8 @@ def group(
 
     Parameters
     ----------
+    grouping
+        By what; it becomes that of the run's experiment.
     previous
         Whose numbers, names and colours carry over.
     known
@@ -133,21 +127,22 @@ def group(
     ground
         The picture of the specimens, when it is at hand.
     """
-    seed = read_experiment(run).seed
+    method, seed = grouping.method, grouping.seed
     yield Progress("clustering", 0, 1)
     specimens = tuple(embeddings.table["specimen"])
     if known is None or known.specimens != specimens:
         before, space = known or previous, embeddings.space
         known = cluster(embeddings.x, specimens, method, seed, before, space)
         write_clusters(known, run / "clusters.parquet")
+        keep_grouping(run, grouping)
     ground = ground or (yield from located(run, ground_of(run)))
     return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)
 
 
-def map_of(run: Path, embeddings: Embeddings, method: AnyReduction) -> Generator[Event, None, Map]:
+def map_of(embeddings: Embeddings, method: Reduction, seed: int) -> Generator[Event, None, Map]:
     """The map by the method that was asked for."""
     yield Progress(f"drawing the map ({method.kind})", 0, 1)
-    return Map(reduce(embeddings.x, method, read_experiment(run).seed), method.kind, embeddings)
+    return Map(reduce(embeddings.x, method, seed), method.kind, embeddings)
 
 
 def export(embeddings: Embeddings, clusters: Clusters, path: Path) -> None:

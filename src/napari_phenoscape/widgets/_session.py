@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
     from napari_phenoscape.embeddings import Clusters, Embeddings
     from napari_phenoscape.specimens import Collection, Crops
-    from napari_phenoscape.widgets._grouping import Grouping, Map
+    from napari_phenoscape.widgets._grouping import Map
     from napari_phenoscape.widgets._overlay import Ground
     from napari_phenoscape.widgets.explain._asking import Facts
 
@@ -47,8 +47,6 @@ class Session(QObject):
         Run directory of that training.
     embeddings, embedded, untrained
         By space, the run that they are of, and whether they are those of its control.
-    grouping
-        How they are clustered and mapped.
     clusters, map, clustered
         Clusters of one space, the map of the same, and the run that they are of; from before
         ``embeddings`` until these are clustered.
@@ -76,7 +74,6 @@ class Session(QObject):
         self.embeddings: dict[str, Embeddings] = {}
         self.embedded: Path | None = None
         self.untrained = False
-        self.grouping: Grouping | None = None
         self.clusters: Clusters | None = None
         self.map: Map | None = None
         self.clustered: Path | None = None

@@ -19,7 +19,7 @@ from napari_phenoscape.widgets.form._note import note
 if TYPE_CHECKING:
     import napari.viewer
 
-ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed")
+ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed", "grouping")
 
 
 class TrainDock(Dock):
