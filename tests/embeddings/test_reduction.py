@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import reduce, unit_length
-from napari_phenoscape.embeddings._reduction import principal_components
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.training import PCA, TSNE, UMAP, AnyReduction
+from napari_phenoscape.training.grouping._maps import principal_components
 
 METHODS = [PCA(), UMAP(neighbours=5), TSNE(perplexity=5)]
 
