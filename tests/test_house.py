@@ -288,6 +288,38 @@ def test_every_option_and_key_says_what_it_is(options):
     assert not silent
 
 
+#: Operations that the one warp, the one crop and the mixed bands must find among all, whatever
+#: else acts; and the one source whose specimens lie in one picture.
+FOUND_BY_CLASS = {
+    "Drawer",
+    "RandomErasing",
+    "RandomGaussianNoise",
+    "RandomPerspective",
+    "RandomResizedCrop",
+    "RandomThinPlateSpline",
+}
+
+
+def test_variants_are_not_told_by_their_class(options):
+    """Each does its own by a method, so that those of other packages do too."""
+    variants = {option.__name__ for option in options if "kind" in option.model_fields}
+    told = {
+        (module, name.id)
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for tested in (
+            [node.args[1]]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass")
+            else [node.cls]
+            if isinstance(node, ast.MatchClass)
+            else []
+        )
+        for name in ast.walk(tested)
+        if isinstance(name, ast.Name) and name.id in variants
+    }
+    assert {(module, name) for module, name in told if name not in FOUND_BY_CLASS} == set()
+
+
 def test_configuration_page_is_up_to_date(configuration):
     written = configuration.PAGE.read_text("utf-8")
     assert written == configuration.page(), "run: python docs/make_configuration.py"

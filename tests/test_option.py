@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
 from napari_phenoscape.errors import MissingFileError, OptionError
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Variants, variants_of
 
 
 class Inner(Option):
@@ -82,3 +82,82 @@ def test_what_was_expected_is_said_in_plain_words(given: dict[str, object], word
 def test_a_folder_in_place_of_a_file_is_called_one(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="is a folder, and a YAML file was expected"):
         Many.read(tmp_path)
+
+
+class Way(Option):
+    kind: str
+
+
+class Left(Way):
+    """One way."""
+
+    kind: Literal["left"] = "left"
+    share: float = Field(0.5, gt=0)
+
+
+class Right(Way):
+    """The other way."""
+
+    kind: Literal["right"] = "right"
+
+
+AnyWay = Annotated[Way, Variants(Left, Right)]
+
+
+class Walk(Option):
+    first: AnyWay = Left()
+    rest: str | tuple[AnyWay, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Left(share=0.25), {"kind": "left", "share": 0.25}],
+    ids=["option", "keys"],
+)
+def test_a_variant_is_given_as_an_option_or_by_its_keys(given: object) -> None:
+    assert Walk.parse({"first": given}).first == Left(share=0.25)
+
+
+def test_a_kind_alone_is_the_variant_with_its_defaults() -> None:
+    walk = Walk.parse({"first": "right", "rest": ["left", "right"]})
+    assert walk == Walk(first=Right(), rest=(Left(), Right()))
+
+
+def test_variants_print_all_of_their_own_keys() -> None:
+    walk = Walk(first=Left(share=0.25), rest=(Right(), Left()))
+    assert walk.model_dump()["first"] == {"kind": "left", "share": 0.25}
+    assert Walk.from_yaml(walk.to_yaml()) == walk
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"first": "rigth"},
+            r"first: the kind 'rigth' is unknown.*'left', 'right' was.*Did",
+        ),
+        ({"first": {"share": 1}}, "first: its 'kind' is missing, which says what it is; one of"),
+        ({"first": {"kind": "left", "shore": 1}}, r"first: unknown key 'shore' in Left\. Did you"),
+        ({"first": {"kind": "left", "share": 0}}, r"first\.share: a number greater than 0"),
+        ({"first": 3}, "first: 'key: value' lines were expected"),
+        ({"rest": [{"kind": "up"}]}, r"rest\.0: the kind 'up' is unknown; one of 'left', 'right'"),
+    ],
+    ids=["unknown", "missing", "key", "bound", "number", "in a list"],
+)
+def test_a_wrong_variant_says_where_it_stands_and_which_there_are(
+    given: dict[str, object], words: str
+) -> None:
+    with pytest.raises(OptionError, match=f"^{words}"):
+        Walk.parse(given)
+
+
+def test_an_option_of_another_union_is_no_variant() -> None:
+    with pytest.raises(OptionError):
+        Walk.parse({"first": Inner()})
+
+
+def test_variants_of_a_type_are_those_it_offers_anywhere_in_it() -> None:
+    fields = {name: field.rebuild_annotation() for name, field in Walk.model_fields.items()}
+    assert variants_of(fields["first"]) == variants_of(fields["rest"]) == (Left, Right)
+    assert variants_of(Left) == (Left,)
+    assert variants_of(tuple[int, ...]) == ()
