@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Drawer
@@ -21,6 +22,7 @@ from napari_phenoscape.training import (
     Grouping,
     KMeans,
     Schedule,
+    read_experiment,
     train,
 )
 from napari_phenoscape.training._experiment import Runtime
@@ -188,6 +190,18 @@ def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock
     assert dock.session.clusters.labels.tolist() == labels
     assert "renamed" in dock.session.clusters.names.values()
     assert dock.grouping.value.method == KMeans(clusters=3)
+
+
+def test_what_the_dock_clusters_by_is_that_of_the_run(dock, run, wait):
+    embed(dock, run, wait)
+    assert read_experiment(run).grouping == Grouping(method=KMeans(clusters=3), map=PCA())
+    other = Grouping(method=KMeans(clusters=2), map=PCA(), space="uv", seed=7)
+    result(cluster_run(run, other))
+    dock.open_run(run)
+    wait(lambda: idle(dock) and dock.space.currentText() == "uv")
+    assert dock.grouping.value == other
+    assert len(dock.session.clusters.names) == 2
+    assert dock.session.parts["grouping"] == other
 
 
 def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, tmp_path, wait):

@@ -11,32 +11,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from napari_phenoscape.losses._contrastive import (
-    agreement,
     between,
     contrast,
-    cross_modal,
-    nt_xent,
-    spread,
 )
 from napari_phenoscape.option import Option, Variants
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-__all__ = [
-    "AnyLoss",
-    "CrossModal",
-    "LocalPatches",
-    "Loss",
-    "NTXent",
-    "Projected",
-    "agreement",
-    "contrast",
-    "cross_modal",
-    "nt_xent",
-    "spread",
-    "total_loss",
-]
 
 
 @dataclass(frozen=True, eq=False)

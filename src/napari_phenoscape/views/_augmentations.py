@@ -66,35 +66,6 @@ AnyAugmentation = Annotated[
     ),
 ]
 
-__all__ = [
-    "PRESETS",
-    "AnyAugmentation",
-    "ColorJitter",
-    "Operation",
-    "PresetName",
-    "RandomAffine",
-    "RandomBandDropout",
-    "RandomBandShift",
-    "RandomErasing",
-    "RandomExposure",
-    "RandomGaussianBlur",
-    "RandomGaussianNoise",
-    "RandomGrayscale",
-    "RandomHorizontalFlip",
-    "RandomIlluminantTilt",
-    "RandomPerspective",
-    "RandomPosterize",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomSensorNoise",
-    "RandomSharpness",
-    "RandomThinPlateSpline",
-    "RandomVerticalFlip",
-    "RandomVignetting",
-    "operations",
-    "warnings",
-]
-
 
 def operations(spec: PresetName | Sequence[Operation]) -> tuple[Operation, ...]:
     """The operations of a preset, or of a list in which each kind stands at most once."""
