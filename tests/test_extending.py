@@ -14,8 +14,14 @@ import pytest
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text("utf-8")
 
-#: What a package may get wrong.
-BROKEN = {"losses": {"gone": "moth_tools:Gone", "no_loss": "moth_tools:hawkmoth"}}
+#: What packages may get wrong, and what is said of it.
+BROKEN = {
+    "gone": ("moth_tools:Gone", "AttributeError"),
+    "no_loss": ("moth_tools:hawkmoth", "it is no subclass of Loss"),
+    "misnamed": ("moth_tools:Attraction", "its kind is 'attraction', and its entry point is named"),
+    "nt_xent": ("napari_phenoscape.losses:NTXent", "there is a kind of this name already"),
+    "attraction": ("moth_tools:Attraction", "another package adds one of this name"),
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -27,16 +33,22 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the path in which the package is installed; its last block uses it."""
     folder = tmp_path_factory.mktemp("packages")
     (folder / "moth_tools.py").write_text("\n".join(blocks("python")[:-1]), "utf-8")
-    metadata = folder / "moth_tools-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: moth-tools\nVersion: 1.0\n")
-    lines = []
     project = tomllib.loads("\n".join(blocks("toml")))["project"]
-    for group, points in project["entry-points"].items():
-        points |= BROKEN.get(group.removeprefix("napari_phenoscape."), {})
+    broken = {name: place for name, (place, _) in BROKEN.items()}
+    install(folder, "moth-tools", project["entry-points"])
+    install(folder, "worn-tools", {"napari_phenoscape.losses": broken})
+    return folder
+
+
+def install(folder: Path, package: str, groups: dict[str, dict[str, str]]) -> None:
+    """Write what pip would write about a package."""
+    metadata = folder / f"{package.replace('-', '_')}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = []
+    for group, points in groups.items():
         lines += [f"[{group}]", *(f"{name} = {place}" for name, place in points.items())]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
-    return folder
 
 
 def run(packages: Path, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -95,10 +107,11 @@ for _ in range(2):
     done = run(packages, code, tmp_path)
     assert done.stdout.splitlines()[0] == done.stdout.splitlines()[1]
     assert "'local_patches', 'attraction' was expected. Did you mean 'attraction'?" in done.stdout
-    for name, reason in (("gone", "AttributeError"), ("no_loss", "it is no subclass of Loss")):
-        warned = f"'{name}' (moth_tools:"
-        assert done.stderr.count(warned) == 1
-        assert reason in done.stderr.partition(warned)[2]
+    for name, (place, reason) in BROKEN.items():
+        warned = f"'{name}' ({place}), which "
+        assert done.stderr.count(warned) == 1  # once, however often it is asked for
+        assert reason in done.stderr.partition(warned)[2].partition("is left out")[0]
+    assert done.stderr.count("ExtensionWarning") == len(BROKEN)
 
 
 def test_others_are_trained_clustered_and_mapped_with_from_yaml_and_command_line(

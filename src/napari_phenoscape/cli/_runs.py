@@ -19,6 +19,13 @@ Set = Annotated[
     list[str],
     typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
 ]
+SetGrouping = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        help="change one value of the grouping, e.g. --set grouping.map.neighbours=30; repeatable",
+    ),
+]
 
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
@@ -153,7 +160,7 @@ def cluster(
     space: Annotated[
         str, typer.Option(help="a modality, or joint; in place of grouping.space")
     ] = "",
-    change: Set = [],  # noqa: B006
+    change: SetGrouping = [],  # noqa: B006
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
 ) -> None:
     """Cluster and map the embeddings of a run by the grouping of its experiment.
