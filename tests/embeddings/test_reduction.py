@@ -100,7 +100,7 @@ def test_one_specimen_has_no_map() -> None:
 
 def test_forms_do_not_wait_for_the_libraries() -> None:
     code = (
-        "import sys; from napari_phenoscape.embeddings import KMeans, PCA;"
+        "import sys; from napari_phenoscape.training import KMeans, PCA;"
         "print([name for name in ('torch', 'sklearn', 'umap', 'scipy', 'pyarrow')"
         " if name in sys.modules])"
     )
