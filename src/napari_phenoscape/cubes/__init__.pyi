@@ -32,4 +32,4 @@ from ._open import (
     recognise as recognise,
 )
 from ._write import write_cube as write_cube
-from .readers._zarr_store import is_store as is_store
+from .readers._zarr import is_store as is_store

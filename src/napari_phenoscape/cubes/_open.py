@@ -20,7 +20,7 @@ from napari_phenoscape.cubes.readers import (
     _zarr as zarr,
 )
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
-from napari_phenoscape.cubes.readers._zarr_store import is_store
+from napari_phenoscape.cubes.readers._zarr import is_store
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
 __all__ = ["Interpretation", "doubts", "is_store", "open_cube", "read_mask", "recognise"]

@@ -24,7 +24,12 @@ class ChunkedArray:
     path, inside
         What ``opener`` is given: the container, and the array's name in it.
     order
-        Positions of C, H and W among the axes of the array.
+        Positions of C, H and W among the axes of the array; the others have a length of 1.
+
+    Attributes
+    ----------
+    stored
+        What ``opener`` opened.
 
     Raises
     ------
@@ -44,9 +49,9 @@ class ChunkedArray:
         self._made_of = (opener, path, inside, order)
         self._path = path
         self._order = order
-        self._array = opener(path, inside)
-        self.shape: tuple[int, ...] = tuple(self._array.shape[axis] for axis in order)
-        self.dtype: np.dtype[Any] = np.dtype(self._array.dtype).newbyteorder("=")
+        self.stored = opener(path, inside)
+        self.shape: tuple[int, ...] = tuple(self.stored.shape[axis] for axis in order)
+        self.dtype: np.dtype[Any] = np.dtype(self.stored.dtype).newbyteorder("=")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ChunkedArray, self._made_of
@@ -81,17 +86,17 @@ class ChunkedArray:
                 f"{size} bytes of '{self._path.name}' were asked for at once; {free} bytes of "
                 "memory are free. Read a part of it, or crop it with `phenoscape convert`."
             )
-        there = [slice(None)] * 3
+        there: list[Any] = [0] * len(self.stored.shape)
         for axis, part in zip(self._order, box, strict=True):
             there[axis] = part
         try:
-            block = np.asarray(self._array[tuple(there)])
+            block = np.asarray(self.stored[tuple(there)])
         except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
             raise CubeError(
                 f"'{self._path.name}' cannot be read any more ({str(error)[:200]}); it is damaged, "
                 "or has changed since it was opened. Copy it again and open it again."
             ) from None
-        return block.transpose(self._order).astype(self.dtype, copy=False)
+        return block.transpose(np.argsort(np.argsort(self._order))).astype(self.dtype, copy=False)
 
 
 def _expanded(index: Any) -> list[Any]:
