@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -231,21 +233,33 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
     if any(centre is not None for centre in centres):
         numbers = np.array([np.nan if centre is None else centre for centre in centres])
         store.create_array(
-            "wavelength", data=numbers, dimension_names=("band",), attributes={"units": "nm"},
-            config={"write_empty_chunks": True},
+            "wavelength", data=numbers, chunks=numbers.shape, dimension_names=("band",),
+            attributes={"units": "nm"}, config={"write_empty_chunks": True},
         )  # fmt: skip
     if cube.mask is not None:
         store.create_array(
-            "mask", data=cube.mask, dimension_names=("y", "x"),
+            "mask", data=cube.mask, chunks=cube.mask.shape, dimension_names=("y", "x"),
             config={"write_empty_chunks": True},
         )  # fmt: skip
-    (bands, rows, columns), (_, high, wide) = cube.shape, array.chunks
+    (bands, rows, columns), (deep, high, wide) = cube.shape, array.chunks
     across = max(1, BLOCK // (bands * high * wide)) * wide
-    for top in range(0, rows, high):
-        for left in range(0, columns, across):
-            part = slice(top, top + high), slice(left, left + across)
-            array[:, *part] = np.asarray(cube.array[:, *part])
-        yield Progress("writing rows", min(top + high, rows), rows)
+    # given several blocks at once, zarr goes on writing the others after one has failed
+    with ThreadPoolExecutor() as threads:
+        for top, left in product(range(0, rows, high), range(0, columns, across)):
+            part = np.asarray(cube.array[:, top : top + high, left : left + across])
+            written = [
+                threads.submit(
+                    array.set_block_selection,
+                    (band // deep, top // high, (left + column) // wide),
+                    part[band : band + deep, :, column : column + wide],
+                )
+                for band in range(0, bands, deep)
+                for column in range(0, part.shape[2], wide)
+            ]
+            for block in written:
+                block.result()
+            if left + across >= columns:
+                yield Progress("writing rows", min(top + high, rows), rows)
 
 
 def _zarr_attributes(cube: Cube) -> dict[str, Any]:

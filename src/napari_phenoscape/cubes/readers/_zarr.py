@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,12 +151,13 @@ def open_zarr(path: Path, inside: str) -> Cube:
     )
     notes += array.stored.gaps
     count, rows, columns = array.shape
-    try:
+    with sound(path, chosen.name):
         gain, offset = stated_scale(path.name, node.attributes, chosen.dtype, count, notes)
         mask = mask_among(variables, (rows, columns), notes)
+        centres = None if wavelengths is None else nodes[wavelengths.name]
         return Cube(
             array=array,
-            bands=_bands(path, node, count, wavelengths and nodes[wavelengths.name], notes),
+            bands=_bands(path, node, centres, count, notes),
             path=path / inside,
             gain=gain,
             offset=offset,
@@ -165,10 +166,6 @@ def open_zarr(path: Path, inside: str) -> Cube:
             rgb_bands=_shown(node.attributes, count),
             provenance=tuple(notes),
         )
-    except PhenoscapeError:
-        raise
-    except DAMAGED as error:
-        raise damaged(path, chosen.name, error) from None
 
 
 def open_numbers(path: Path, name: str) -> Any:
@@ -188,13 +185,13 @@ def _whole(path: Path, node: Node) -> NDArray[Any]:
 
 
 def _bands(
-    path: Path, node: Node, count: int, wavelengths: Node | None, notes: list[str]
+    path: Path, node: Node, wavelengths: Node | None, count: int, notes: list[str]
 ) -> tuple[Band, ...]:
     said, centres, unit = node.attributes, list[float](), ""
     if wavelengths is not None:
         centres = wavelengths.stated or _whole(path, wavelengths).ravel().astype(float).tolist()
         unit = text_of(wavelengths.attributes, "units", "Units", "unit")
-    names, regions, bad = (said.get(word) for word in ("band_names", "regions", "bad_bands"))
+    names, regions, bad = map(said.get, ("band_names", "regions", "bad_bands"))
     if _is_list(names, count, str) and (not centres or unit == "nm"):
         regions = regions if _is_list(regions, count) else [None] * count
         return tuple(
@@ -219,8 +216,11 @@ def _bands(
 def _ignored(node: Node) -> float | None:
     fill = node.attributes.get("_FillValue")
     if isinstance(fill, str):
-        with suppress(ValueError, struct.error):  # as xarray writes the one of a float
-            fill = struct.unpack("<d", base64.standard_b64decode(fill))[0]
+        with suppress(ValueError, struct.error):  # as Zarr 2, and as xarray, writes a float
+            if fill.endswith("Infinity"):
+                fill = float(fill)
+            else:
+                fill = struct.unpack("<d", base64.standard_b64decode(fill))[0]
     said = node.attributes | {"_FillValue": fill}
     number = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
     return None if number is None else ignorable(number, node.variable.dtype)
@@ -233,12 +233,26 @@ def _shown(said: dict[str, Any], count: int) -> tuple[int, int, int] | None:
     return given[0], given[1], given[2]
 
 
-def _is_list(value: Any, count: int, kind: Any = object) -> bool:
+def _is_list(value: Any, count: int, kind: Any = object) -> TypeGuard[list[Any]]:
     return (
         isinstance(value, list)
         and len(value) == count
         and all(isinstance(each, kind) for each in value)
     )
+
+
+@contextmanager
+def sound(path: Path, place: str) -> Iterator[None]:
+    """Reading what a part of a store says of itself; damage is a CubeError."""
+    try:
+        yield
+    except PhenoscapeError:
+        raise
+    except DAMAGED as error:
+        raise CubeError(
+            f"'{path.name}' cannot be read as Zarr: '{place or '/'}' in it says what cannot be "
+            f"({type(error).__name__}: {str(error)[:100]}). Copy it again from its source."
+        ) from None
 
 
 @contextmanager
@@ -302,7 +316,7 @@ def _nodes(path: Path) -> dict[str, Node]:
     with contents_of(path) as contents:
         while waiting:
             place = waiting.pop(0)
-            try:
+            with sound(path, place):
                 said = metadata_of(contents, place)
                 if "shape" in said:
                     nodes |= _named(place, said, pictures)
@@ -312,10 +326,6 @@ def _nodes(path: Path) -> dict[str, Node]:
                     pictures[place] = ome
                 inner = contents.joinpath(place).iterdir()
                 names = sorted(one.name for one in inner if one.is_dir() and not _is_link(one))
-            except PhenoscapeError:
-                raise
-            except DAMAGED as error:
-                raise damaged(path, place, error) from None
             waiting += [f"{place}/{name}".lstrip("/") for name in names]
             seen += 1 + len(names)
             if seen > MOST_OBJECTS:
@@ -369,11 +379,3 @@ def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]])
             stated = Variable(f"{name}/{key}".lstrip("/"), (len(value),), np.dtype(float))
             found[stated.name] = Node(stated, (0,), unit, stated=list(map(float, value)))
     return found
-
-
-def damaged(path: Path, place: str, error: Exception) -> CubeError:
-    """The error to raise where the metadata of a part of a store are no metadata."""
-    return CubeError(
-        f"'{path.name}' cannot be read as Zarr: '{place or '/'}' in it says what cannot be "
-        f"({type(error).__name__}: {str(error)[:100]}). Copy it again from its source."
-    )

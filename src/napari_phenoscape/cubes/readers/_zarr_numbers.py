@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,15 @@ import numpy as np
 import psutil
 import pyarrow
 import zarr
-from numcodecs import LZ4, Blosc
-from numcodecs.abc import Codec
+from numcodecs import LZ4, Blosc  # type: ignore[import-untyped]
+from numcodecs.abc import Codec  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import RangeByteRequest
 from zarr.storage import LocalStore, StorePath, WrapperStore, ZipStore
 
-from napari_phenoscape.cubes.readers._zarr import DAMAGED, contents_of, damaged, metadata_of
-from napari_phenoscape.errors import CubeError, PhenoscapeError
+from napari_phenoscape.cubes.readers._zarr import contents_of, metadata_of, sound
+from napari_phenoscape.errors import CubeError
 
 #: Streams, which may say no size, by pyarrow's names; and codecs that say it first.
 STREAMS = {"zstd": "zstd", "gzip": "gzip", "zlib": "gzip", "bz2": "bz2"}
@@ -64,74 +65,67 @@ class Numbers:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        where, files = f"'{name}' in '{path.name}'", dict[str, int]()
-        try:
-            with contents_of(path) as contents:
-                said, sizes = metadata_of(contents, name), dict(_sizes(contents, name))
+        where = f"'{name}' in '{path.name}'"
+        with sound(path, name), contents_of(path) as contents:
+            said, files = metadata_of(contents, name), dict(_sizes(contents, name))
             inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path)
-            store = StorePath(_Files(inner, files), name)
-            self._array: Any = zarr.Array.from_dict(store, _bounded(where, said))
-            block, file = self._array.chunks, self._array.shards or self._array.chunks
-            grid = [-(-side // of) for side, of in zip(self._array.shape, file, strict=True)]
-            for written, size in sizes.items():
+            store = _Files(inner)
+            self._array: Any = zarr.Array.from_dict(StorePath(store, name), _bounded(where, said))
+            block, part = self._array.chunks, self._array.shards or self._array.chunks
+            grid = [-(-side // of) for side, of in zip(self._array.shape, part, strict=True)]
+            for file, size in files.items():
                 if size is None:
                     raise CubeError(
-                        f"{where} takes its numbers from other files ('{written}' is a link), "
-                        "which are not opened. Copy them into the store."
+                        f"{where} takes its numbers from other files ('{file}' is a link), which "
+                        "are not opened. Copy them into the store."
                     )
-                index = tuple(map(int, re.findall(r"\d+", written)))
-                within = len(index) == len(grid) and all(map(int.__lt__, index, grid))
-                if within and written == self._array.metadata.encode_chunk_key(index):
-                    files[f"{name}/{written}".lstrip("/")] = size
-        except PhenoscapeError:
-            raise
-        except DAMAGED as error:
-            raise damaged(path, name, error) from None
+                place = tuple(map(int, re.findall(r"\d+", file)))
+                within = len(place) == len(grid) and all(map(int.__lt__, place, grid))
+                if within and file == self._array.metadata.encode_chunk_key(place):
+                    store.sizes[f"{name}/{file}".lstrip("/")] = size
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = self._array.dtype
-        largest = max(_bytes(block, self.dtype), *files.values(), 0)
+        largest = max(_bytes(block, self.dtype), *store.sizes.values(), 0)
         if largest > (free := psutil.virtual_memory().available):
             raise CubeError(
                 f"{where} is stored in blocks of {largest} bytes; {free} bytes of memory are free. "
                 "Store it in smaller ones."
             )
-        count = int(np.prod(grid, dtype=object))
-        if len(files) < FEWEST * count:
+        there, count = len(store.sizes), int(np.prod(grid, dtype=object))
+        if there < FEWEST * count:
             raise CubeError(
                 f"{where} declares {_bytes(self.shape, self.dtype)} bytes in {count} files and "
-                f"{len(files)} are there; most of its numbers are not. Copy it again from its "
-                "source."
+                f"{there} are there; most of its numbers are not. Copy it again from its source."
             )
-        missing, fill = count - len(files), self._array.fill_value or 0
-        told = f"{missing} of its {count} blocks are not stored; they read as {fill}."
-        self.gaps = [told] if missing else []
+        fill = self._array.fill_value or 0
+        told = f"{count - there} of its {count} blocks are not stored; they read as {fill}."
+        self.gaps = [told] if there < count else []
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         return np.asarray(self._array[index])
 
 
 class _Files(WrapperStore[Any]):
-    """Of a store, these files alone, with their sizes; says when one of them is gone."""
+    """Of a store, the files alone whose sizes are known; says when one of them is gone."""
 
-    def __init__(self, store: Any, sizes: dict[str, int]) -> None:
+    def __init__(self, store: Any) -> None:
         super().__init__(store)
-        self._sizes = sizes
+        self.sizes: dict[str, int] = {}
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        if key not in self._sizes:
+        if key not in self.sizes:
             return None
-        if isinstance(byte_range, RangeByteRequest) and byte_range.end > self._sizes[key]:
+        if isinstance(byte_range, RangeByteRequest) and byte_range.end > self.sizes[key]:
             raise ValueError(f"'{key}' ends before its block at {byte_range.start}")
         try:
             await self._ensure_open()
-            found = await self._store.get(key, prototype, byte_range)
+            if (found := await self._store.get(key, prototype, byte_range)) is not None:
+                return found
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise OSError(str(error)) from None
-        except FileNotFoundError:
-            found = None
-        if found is None:
-            raise FileNotFoundError(f"'{key}' is gone")
-        return found
+        except FileNotFoundError:  # nor is the store
+            pass
+        raise FileNotFoundError(f"'{key}' is gone")
 
 
 @dataclass(frozen=True)
@@ -156,8 +150,8 @@ class _Bounded2(Codec):  # type: ignore[misc]  # numcodecs has no types
 
     codec_id = "phenoscape.bounded"
 
-    def __init__(self, compressor: str, most: int) -> None:
-        self._compressor, self._most = compressor, most
+    def __init__(self, most: int, compressor: str) -> None:
+        self._most, self._compressor = most, compressor
 
     def encode(self, buf: Any) -> Any:
         raise NotImplementedError
@@ -196,25 +190,25 @@ def _bounded(where: str, said: dict[str, Any]) -> dict[str, Any]:
         return said | {"codecs": _chain(where, said["codecs"], "name", _Bounded3)}
     most = WIDEST * _bytes(said["chunks"], np.dtype(said["dtype"])) + SLACK
     codecs = [codec for codec in (*(said.get("filters") or ()), said.get("compressor")) if codec]
-    chain = _chain(where, codecs, "id", lambda name: _Bounded2(name, most))
+    chain = _chain(where, codecs, "id", partial(_Bounded2, most))
     return said | {"filters": chain or None, "compressor": None}
 
 
 def _chain(where: str, codecs: Any, key: str, bounded: Callable[[str], Any]) -> list[Any]:
     chain: list[Any] = []
     for given in codecs:
-        codec = {key: given} if isinstance(given, str) else dict(given)
+        codec: dict[str, Any] = {key: given} if isinstance(given, str) else dict(given)
         name = str(codec[key]).removeprefix("numcodecs.")
         if name not in HARMLESS:
             raise CubeError(
                 f"{where} is coded by '{name[:40]}', which may run a program and is not used; "
                 f"{', '.join(sorted(HARMLESS))} were expected. Write it again with one of these."
             )
-        of_shard = codec.get("configuration") if name == "sharding_indexed" else None
-        for part in {"codecs", "index_codecs"} & (of_shard or {}).keys():
-            codec["configuration"] = of_shard = of_shard | {
-                part: _chain(where, of_shard[part], key, bounded)
-            }
+        if name == "sharding_indexed":
+            inner = codec["configuration"]
+            lists = {"codecs", "index_codecs"} & inner.keys()
+            checked = {part: _chain(where, inner[part], key, bounded) for part in lists}
+            codec["configuration"] = inner | checked
         chain.append(bounded(name) if name in {*STREAMS, *SIZED} else codec)
     return chain
 
@@ -230,16 +224,14 @@ def _decompressed(compressor: str, coded: Any, most: int) -> Any:
     if stream := STREAMS.get(compressor):
         with pyarrow.CompressedInputStream(pyarrow.py_buffer(coded), stream) as numbers:
             found = numbers.read(most + 1)
-        said = len(found)
+        expanded = len(found)
+    elif compressor == "blosc":
+        expanded = _said_by_blosc(memoryview(coded))
     else:
-        said = (_said_by_blosc if compressor == "blosc" else _said_by_lz4)(memoryview(coded))
-    if said > most:
+        expanded = int.from_bytes(memoryview(coded)[:4], "little")
+    if expanded > most:
         raise ValueError(f"a block expands to more than the {most} bytes that it may")
     return found if stream else SIZED[compressor].decode(coded)
-
-
-def _said_by_lz4(coded: memoryview) -> int:
-    return int.from_bytes(coded[:4], "little")
 
 
 def _said_by_blosc(coded: memoryview) -> int:
@@ -264,4 +256,4 @@ def _said_by_blosc(coded: memoryview) -> int:
         )
     if not fits or not head[3]:
         raise ValueError("the header of Blosc does not fit to what is behind it")
-    return expanded
+    return int(expanded)
