@@ -331,6 +331,20 @@ def test_the_second_member_of_a_gzip_file_counts(tmp_path):
         open_cube(tmp_path / "a.zarr").array[0]
 
 
+def test_shards_in_shards_and_checksums_of_compressed_blocks_are_read(tmp_path):
+    from zarr.codecs import BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec
+
+    inner = ShardingCodec(chunk_shape=(3, 2, 5), codecs=[BytesCodec(), GzipCodec()])
+    shards = ShardingCodec(chunk_shape=(3, 4, 5), codecs=[inner])
+    for name, how in {
+        "a": {"serializer": shards, "compressors": None},
+        "b": {"compressors": [GzipCodec(), Crc32cCodec()]},
+    }.items():
+        zarr.create_array(tmp_path / f"{name}.zarr", data=NUMBERS, chunks=NUMBERS.shape, **how)
+        array = open_cube(tmp_path / f"{name}.zarr").array
+        np.testing.assert_array_equal(array[...], np.moveaxis(NUMBERS, 2, 0))
+
+
 @pytest.mark.parametrize("place", ["start", "end"])
 def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
     from zarr.codecs import BloscCodec

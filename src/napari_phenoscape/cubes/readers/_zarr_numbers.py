@@ -188,8 +188,9 @@ def _bounded(where: str, said: dict[str, Any]) -> dict[str, Any]:
     """The metadata for zarr: harmless codecs alone, and compressors of ours."""
     if "codecs" in said:
         return said | {"codecs": _chain(where, said["codecs"], "name", _Bounded3)}
-    most = WIDEST * _bytes(said["chunks"], np.dtype(said["dtype"])) + SLACK
-    codecs = [codec for codec in (*(said.get("filters") or ()), said.get("compressor")) if codec]
+    filters = list(said.get("filters") or ())
+    most = (WIDEST if filters else 1) * _bytes(said["chunks"], np.dtype(said["dtype"])) + SLACK
+    codecs = filters + [said["compressor"]] * bool(said["compressor"])
     chain = _chain(where, codecs, "id", partial(_Bounded2, most))
     return said | {"filters": chain or None, "compressor": None}
 
@@ -226,9 +227,9 @@ def _decompressed(compressor: str, coded: Any, most: int) -> Any:
             found = numbers.read(most + 1)
         expanded = len(found)
     elif compressor == "blosc":
-        expanded = _said_by_blosc(memoryview(coded))
+        expanded = _said_by_blosc(memoryview(coded).cast("B"))
     else:
-        expanded = int.from_bytes(memoryview(coded)[:4], "little")
+        expanded = int.from_bytes(memoryview(coded).cast("B")[:4], "little")
     if expanded > most:
         raise ValueError(f"a block expands to more than the {most} bytes that it may")
     return found if stream else SIZED[compressor].decode(coded)
