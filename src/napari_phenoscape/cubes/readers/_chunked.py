@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,14 @@ class ChunkedArray:
             there[axis] = part
         try:
             block = np.asarray(self.stored[tuple(there)])
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
+        except (
+            ArithmeticError,
+            LookupError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise CubeError(
                 f"'{self._path.name}' cannot be read any more ({str(error)[:200]}); it is damaged, "
                 "or has changed since it was opened. Copy it again and open it again."

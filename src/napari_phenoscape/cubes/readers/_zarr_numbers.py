@@ -29,6 +29,7 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import RangeByteRequest
 from zarr.storage import LocalStore, StorePath, WrapperStore, ZipStore
 
+from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._zarr import contents_of, metadata_of, sound
 from napari_phenoscape.errors import CubeError
 
@@ -68,7 +69,7 @@ class Numbers:
         where = f"'{name}' in '{path.name}'"
         with sound(path, name), contents_of(path) as contents:
             said, files = metadata_of(contents, name), dict(_sizes(contents, name))
-            inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path)
+            inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
             store = _Files(inner)
             self._array: Any = zarr.Array.from_dict(StorePath(store, name), _bounded(where, said))
             block, part = self._array.chunks, self._array.shards or self._array.chunks
@@ -222,9 +223,11 @@ def _decompressed(compressor: str, coded: Any, most: int) -> Any:
     ValueError, OSError, RuntimeError
         They are more, or damaged.
     """
-    if stream := STREAMS.get(compressor):
-        with pyarrow.CompressedInputStream(pyarrow.py_buffer(coded), stream) as numbers:
-            found = numbers.read(most + 1)
+    if codec := STREAMS.get(compressor):
+        found = bytearray()
+        with pyarrow.CompressedInputStream(pyarrow.py_buffer(coded), codec) as stream:
+            while len(found) <= most and (piece := stream.read(PIECE)):
+                found += piece
         expanded = len(found)
     elif compressor == "blosc":
         expanded = _said_by_blosc(memoryview(coded).cast("B"))
@@ -232,7 +235,7 @@ def _decompressed(compressor: str, coded: Any, most: int) -> Any:
         expanded = int.from_bytes(memoryview(coded).cast("B")[:4], "little")
     if expanded > most:
         raise ValueError(f"a block expands to more than the {most} bytes that it may")
-    return found if stream else SIZED[compressor].decode(coded)
+    return found if codec else SIZED[compressor].decode(coded)
 
 
 def _said_by_blosc(coded: memoryview) -> int:
