@@ -52,7 +52,7 @@ MOST_OBJECTS, MOST_TEXT = 10_000, 16 << 20
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 #: What damaged metadata raise, and the zip file around them.
-DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
+_DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
            ValueError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def is_store(path: Path) -> bool:
 
 def is_zipped(path: Path) -> bool:
     """Whether a zip file is a Zarr store."""
-    with contents_of(path) as contents:
+    with _contents_of(path) as contents:
         return any(contents.joinpath(mark).is_file() for mark in _MARKS)
 
 
@@ -151,7 +151,7 @@ def open_zarr(path: Path, inside: str) -> Cube:
     )
     notes += array.stored.gaps
     count, rows, columns = array.shape
-    with sound(path, chosen.name):
+    with _sound(path, chosen.name):
         gain, offset = stated_scale(path.name, node.attributes, chosen.dtype, count, notes)
         mask = mask_among(variables, (rows, columns), notes)
         centres = None if wavelengths is None else nodes[wavelengths.name]
@@ -177,7 +177,8 @@ def open_numbers(path: Path, name: str) -> Any:
             f"'{path.name}' is Zarr, which needs zarr: "
             'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
         ) from None
-    return Numbers(path, name)
+    with _sound(path, name), _contents_of(path) as contents:
+        return Numbers(path, contents, name, _metadata_of(contents, name))
 
 
 def _whole(path: Path, node: Node) -> NDArray[Any]:
@@ -228,9 +229,9 @@ def _ignored(node: Node) -> float | None:
 
 def _shown(said: dict[str, Any], count: int) -> tuple[int, int, int] | None:
     given = said.get("rgb_bands")
-    if not _is_list(given, 3, int) or not all(0 <= band < count for band in given):
-        return None
-    return given[0], given[1], given[2]
+    if _is_list(given, 3, int) and all(0 <= band < count for band in given):
+        return given[0], given[1], given[2]
+    return None
 
 
 def _is_list(value: Any, count: int, kind: Any = object) -> TypeGuard[list[Any]]:
@@ -242,13 +243,13 @@ def _is_list(value: Any, count: int, kind: Any = object) -> TypeGuard[list[Any]]
 
 
 @contextmanager
-def sound(path: Path, place: str) -> Iterator[None]:
+def _sound(path: Path, place: str) -> Iterator[None]:
     """Reading what a part of a store says of itself; damage is a CubeError."""
     try:
         yield
     except PhenoscapeError:
         raise
-    except DAMAGED as error:
+    except _DAMAGED as error:
         raise CubeError(
             f"'{path.name}' cannot be read as Zarr: '{place or '/'}' in it says what cannot be "
             f"({type(error).__name__}: {str(error)[:100]}). Copy it again from its source."
@@ -256,7 +257,7 @@ def sound(path: Path, place: str) -> Iterator[None]:
 
 
 @contextmanager
-def contents_of(path: Path) -> Iterator[Path | zipfile.Path]:
+def _contents_of(path: Path) -> Iterator[Path | zipfile.Path]:
     """The folder that is a store, or the root of the zip file that is.
 
     Raises
@@ -282,7 +283,7 @@ def contents_of(path: Path) -> Iterator[Path | zipfile.Path]:
         yield zipfile.Path(archive)
 
 
-def metadata_of(contents: Path | zipfile.Path, place: str) -> dict[str, Any]:
+def _metadata_of(contents: Path | zipfile.Path, place: str) -> dict[str, Any]:
     """What a group or an array says of itself; only empty attributes where it says nothing."""
     said = _json(contents.joinpath(place, "zarr.json"))
     if not said:
@@ -313,11 +314,11 @@ def _nodes(path: Path) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     pictures: dict[str, dict[str, Any]] = {}
     seen, waiting = 0, [""]
-    with contents_of(path) as contents:
+    with _contents_of(path) as contents:
         while waiting:
             place = waiting.pop(0)
-            with sound(path, place):
-                said = metadata_of(contents, place)
+            with _sound(path, place):
+                said = _metadata_of(contents, place)
                 if "shape" in said:
                     nodes |= _named(place, said, pictures)
                     continue
@@ -365,7 +366,7 @@ def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]])
             raise ValueError(f"{len(axes)} axes of OME for {len(shape)}")
     try:
         dtype = np.dtype(str(said.get("data_type") or said["dtype"]))
-    except TypeError:
+    except (TypeError, ValueError):
         dtype = np.dtype("O")  # a text, or of many parts: no cube
     kept = list(range(len(shape)))
     for axis, side in enumerate(shape):  # a single time point, depth, ...

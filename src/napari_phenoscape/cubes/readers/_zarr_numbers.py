@@ -30,7 +30,6 @@ from zarr.abc.store import RangeByteRequest
 from zarr.storage import LocalStore, StorePath, WrapperStore, ZipStore
 
 from napari_phenoscape.cubes.readers._pieces import PIECE
-from napari_phenoscape.cubes.readers._zarr import contents_of, metadata_of, sound
 from napari_phenoscape.errors import CubeError
 
 #: Streams, which may say no size, by pyarrow's names; and codecs that say it first.
@@ -58,32 +57,43 @@ class Numbers:
     zarr reads a file that is missing as fill values. Here, those that were missing from the
     beginning are told in ``gaps``; one that goes missing later is an error.
 
+    Parameters
+    ----------
+    path, contents
+        The store, and what is in it: the folder itself, or the root of the zip file.
+    name
+        Path of the array in it.
+    said
+        The array's metadata.
+
     Raises
     ------
     CubeError
         Its numbers lie in other files, or are not there; a codec may run a program; a part is more
-        than the free memory; what it says of itself is damaged.
+        than the free memory.
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
+        The metadata are damaged.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(
+        self, path: Path, contents: Path | zipfile.Path, name: str, said: dict[str, Any]
+    ) -> None:
         where = f"'{name}' in '{path.name}'"
-        with sound(path, name), contents_of(path) as contents:
-            said, files = metadata_of(contents, name), dict(_sizes(contents, name))
-            inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
-            store = _Files(inner)
-            self._array: Any = zarr.Array.from_dict(StorePath(store, name), _bounded(where, said))
-            block, part = self._array.chunks, self._array.shards or self._array.chunks
-            grid = [-(-side // of) for side, of in zip(self._array.shape, part, strict=True)]
-            for file, size in files.items():
-                if size is None:
-                    raise CubeError(
-                        f"{where} takes its numbers from other files ('{file}' is a link), which "
-                        "are not opened. Copy them into the store."
-                    )
-                place = tuple(map(int, re.findall(r"\d+", file)))
-                within = len(place) == len(grid) and all(map(int.__lt__, place, grid))
-                if within and file == self._array.metadata.encode_chunk_key(place):
-                    store.sizes[f"{name}/{file}".lstrip("/")] = size
+        inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
+        store = _Files(inner)
+        self._array: Any = zarr.Array.from_dict(StorePath(store, name), _bounded(where, said))
+        block, part = self._array.chunks, self._array.shards or self._array.chunks
+        grid = [-(-side // of) for side, of in zip(self._array.shape, part, strict=True)]
+        for file, size in _sizes(contents, name):
+            if size is None:
+                raise CubeError(
+                    f"{where} takes its numbers from other files ('{file}' is a link), which are "
+                    "not opened. Copy them into the store."
+                )
+            place = tuple(map(int, re.findall(r"\d+", file)))
+            within = len(place) == len(grid) and all(map(int.__lt__, place, grid))
+            if within and file == self._array.metadata.encode_chunk_key(place):
+                store.sizes[f"{name}/{file}".lstrip("/")] = size
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = self._array.dtype
         largest = max(_bytes(block, self.dtype), *store.sizes.values(), 0)
