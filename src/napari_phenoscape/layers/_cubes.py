@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import BandArray, Cube, doubts, open_cube, recognise
+from napari_phenoscape.cubes import Cube, LazyArray, doubts, open_cube, recognise
 from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
 from napari_phenoscape.spectra import (
     FALSE_COLOUR,
@@ -191,7 +191,7 @@ def _remember_drop(given: Path, data: Path) -> None:
     _last_drop[data.absolute()] = given.absolute(), time.monotonic()
 
 
-def _limits(array: BandArray, ignore_value: float | None) -> tuple[float, float]:
+def _limits(array: LazyArray | NDArray[Any], ignore_value: float | None) -> tuple[float, float]:
     """Black and white of the band slider: percentiles 0.5 and 99.5 of a sample of all bands."""
     steps = (
         slice(None, None, -(-side // wanted))

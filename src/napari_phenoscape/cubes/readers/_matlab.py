@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def open_matlab(path: Path, inside: str) -> Cube:
     order = (axis, *(i for i in range(3) if i != axis))
     bands, rows, columns = (cube.shape[i] for i in order)
     array = DecodedArray(
-        path, (bands, rows, columns), cube.dtype, lambda: _read(path, cube.name).transpose(order)
+        path, (bands, rows, columns), cube.dtype, partial(_planes, path, cube.name, order)
     )
     centres = [] if wavelengths is None else _read(path, wavelengths.name).ravel().tolist()
     gain, note = full_scale(cube.dtype)
@@ -79,6 +80,10 @@ def _variables(path: Path) -> list[Variable]:
         return [Variable(one.name, one.shape, one.dtype) for one in stored_variables(path)]
     except _DAMAGED as error:
         raise _damaged(path, error) from None
+
+
+def _planes(path: Path, name: str, order: tuple[int, ...]) -> NDArray[Any]:
+    return _read(path, name).transpose(order)
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_phenoscape.cubes._arrays import DecodedArray, Planes, refuse_bomb
+from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.errors import CubeError
 
@@ -54,18 +56,14 @@ def open_picture(path: Path) -> Cube:
         notes.append("The picture is turned as its EXIF orientation says.")
     dtype, white = (np.dtype(np.uint16), 65535) if deep else (np.dtype(np.uint8), 255)
     depth = len(mode)
-
-    def decode() -> NDArray[Any]:
-        pixels = _decode_deep(path) if deep else _decode(path, mode)
-        return np.moveaxis(_upright(pixels, turned)[..., :depth], -1, 0)
-
+    decode = partial(_bands, path, mode, turned, deep=deep)
     pixels = DecodedArray(path, (depth, height, width), dtype, decode)
     mask = None
     if mode == "RGBA":
         opaque = pixels[3] > white // 2
         mask = None if opaque.all() else opaque
     return Cube(
-        array=Planes(pixels, [0, 1, 2]) if depth == 4 else pixels,
+        array=Window(pixels, np.arange(3)) if depth == 4 else pixels,
         bands=RGB,
         path=path,
         gain=np.array(1 / white, np.float32),
@@ -148,6 +146,12 @@ def _look(path: Path) -> tuple[str, tuple[int, int], int]:
         turned = picture.getexif().get(_ORIENTATION, 1)
         width, height = picture.size
     return mode, (height, width) if turned in _EXCHANGED else (width, height), turned
+
+
+def _bands(path: Path, mode: str, turned: int, *, deep: bool) -> NDArray[Any]:
+    """(C, H, W) numbers, upright."""
+    pixels = _decode_deep(path) if deep else _decode(path, mode)
+    return np.moveaxis(_upright(pixels, turned)[..., : len(mode)], -1, 0)
 
 
 def _decode(path: Path, mode: str) -> NDArray[np.uint8]:

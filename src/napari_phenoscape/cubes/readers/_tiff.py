@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import Planes, full_scale, ignorable, scale_in_float32, unique
+from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, bands_of_labels
+from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
 from napari_phenoscape.errors import CubeError
 
@@ -71,7 +72,9 @@ def open_tiff(path: Path, *, plain: bool = False) -> Cube:
     dtype = stack.array.dtype
     gain, offset = scale_of(stack, chosen, notes)
     return Cube(
-        array=stack.array if len(chosen) == stack.array.shape[0] else Planes(stack.array, chosen),
+        array=stack.array
+        if len(chosen) == stack.array.shape[0]
+        else Window(stack.array, np.array(chosen)),
         bands=bands,
         path=path,
         gain=gain,

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
-from napari_phenoscape.cubes._cube import BandArray
+from napari_phenoscape.cubes._lazy import LazyArray
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
@@ -83,7 +84,7 @@ class Stack:
     """
 
     path: Path
-    array: BandArray
+    array: LazyArray
     axis: Literal["samples", "channels", "pages"]
     names: tuple[str, ...] = ()
     wavelengths_nm: tuple[float, ...] | None = None
@@ -254,7 +255,7 @@ def _array(
     series: tifffile.TiffPageSeries,
     shape: tuple[int, ...],
     order: tuple[int, ...],
-) -> BandArray:
+) -> LazyArray:
     dtype = series.dtype.newbyteorder(tif.byteorder)
     a, b, c = shape
     i, j, k = order
@@ -277,13 +278,15 @@ def _array(
             )
     if key.is_tiled:  # one may be larger than all of the picture
         refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
-    number = tif.series.index(series)
-
-    def decode() -> NDArray[Any]:
-        with _readable(path):
-            return decode_planes(path, number).reshape(shape).transpose(order)
-
+    decode = partial(_decode, path, tif.series.index(series), shape, order)
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)
+
+
+def _decode(
+    path: Path, number: int, shape: tuple[int, ...], order: tuple[int, ...]
+) -> NDArray[Any]:
+    with _readable(path):
+        return decode_planes(path, number).reshape(shape).transpose(order)
 
 
 def _said(tif: tifffile.TiffFile, page: Any, count: int) -> dict[str, Any]:
