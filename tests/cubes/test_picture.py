@@ -36,7 +36,7 @@ def test_a_picture_has_the_bands_r_g_b(tmp_path, ending):
     np.testing.assert_array_equal(np.asarray(cube.array), PIXELS.transpose(2, 0, 1))
     assert cube.reflectance()[2, 1, 0] == pytest.approx(42 / 255)
     assert cube.mask is None
-    assert recognise(path) == "picture"
+    assert recognise(path) is None  # napari shows pictures itself
 
 
 def test_a_jpeg_is_a_picture(tmp_path):
@@ -198,7 +198,6 @@ def test_folders_and_missing_files_say_so(tmp_path):
 
 def test_the_ending_does_not_matter(tmp_path):
     saved(tmp_path / "a.png", PIXELS).rename(tmp_path / "a.tif")
-    assert recognise(tmp_path / "a.tif") == "picture"
     assert open_cube(tmp_path / "a.tif").array[0, 0, 0] == 10
 
 

@@ -32,4 +32,6 @@ from ._open import (
     recognise as recognise,
 )
 from ._write import write_cube as write_cube
+from .readers._reader import Reader as Reader
+from .readers._table import READERS as READERS, all_readers as all_readers
 from .readers._zarr_store import is_store as is_store

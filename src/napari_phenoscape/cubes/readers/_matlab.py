@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._arrays import DecodedArray, full_scale
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._mat5 import read_numbers, stored_variables
+from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
@@ -23,8 +24,6 @@ from napari_phenoscape.cubes.readers._variables import (
     wavelengths_of,
 )
 from napari_phenoscape.errors import CubeError
-
-SIGNATURES = (b"MATLAB 5.0",)
 
 #: What a file that is damaged or made to harm ends in.
 _DAMAGED = (ValueError, StopIteration, KeyError, EOFError, MemoryError, struct.error, zlib.error)
@@ -36,7 +35,7 @@ def recognise(path: Path) -> bool:
     return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
-def open_matlab(path: Path, inside: str) -> Cube:
+def open_matlab(path: Path, inside: str = "") -> Cube:
     """The cube of a MATLAB file; its numbers are read as a whole when they are first needed.
 
     Parameters
@@ -98,3 +97,13 @@ def _damaged(path: Path, error: Exception) -> CubeError:
         f"'{path.name}' cannot be read as MATLAB 5 ({str(error)[:200] or type(error).__name__}); "
         "it is damaged or cut short. Copy it again from its source."
     )
+
+
+READER = Reader(
+    name="matlab",
+    patterns=("*.mat",),
+    claims=lambda _, head: head.startswith(b"MATLAB 5.0"),
+    open=open_matlab,
+    recognise=recognise,
+    open_array=open_matlab,
+)

@@ -19,6 +19,7 @@ from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.errors import CubeError
 
 #: How the files of these formats begin.
@@ -30,17 +31,6 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns
 
 
-def recognise(path: Path, head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is a picture."""
-    if not head.startswith(SIGNATURES):
-        return False
-    try:
-        with _opened(path):
-            return True
-    except CubeError:
-        return False
-
-
 def open_picture(path: Path) -> Cube:
     """The bands R, G, B of a colour picture; its mask is where it is at least half opaque.
 
@@ -50,7 +40,8 @@ def open_picture(path: Path) -> Cube:
         The picture is grey, has other colours than RGB, or is damaged.
     """
     mode, (width, height), turned = _look(path)
-    deep = _is_deep(path)
+    if deep := _is_deep(path):
+        import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
     notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
     if turned != 1:
         notes.append("The picture is turned as its EXIF orientation says.")
@@ -187,13 +178,8 @@ def _is_deep(path: Path) -> bool:
 
 
 def _decode_deep(path: Path) -> NDArray[np.uint16]:
-    try:
-        import imagecodecs
-    except ImportError:
-        raise CubeError(
-            f"'{path.name}' has 16 bits a colour, which needs imagecodecs: "
-            'pip install "napari-phenoscape[formats]", or save it as TIFF.'
-        ) from None
+    import imagecodecs
+
     try:
         pixels = imagecodecs.png_decode(path.read_bytes())
     except (RuntimeError, ValueError) as error:  # also of a message that is no text
@@ -202,3 +188,14 @@ def _decode_deep(path: Path) -> NDArray[np.uint16]:
             "from its source."
         ) from None
     return np.asarray(pixels)
+
+
+# without `recognise`: napari shows pictures itself
+READER = Reader(
+    name="picture",
+    patterns=("*.png", "*.jpg", "*.jpeg", "*.bmp", "*.webp"),
+    claims=lambda _, head: head.startswith(SIGNATURES),
+    open=open_picture,
+    read_mask=read_numbers,
+    install=FORMATS,
+)

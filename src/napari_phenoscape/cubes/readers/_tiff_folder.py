@@ -13,6 +13,7 @@ from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, natural
 from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._tiff import scale_of
 from napari_phenoscape.cubes.readers._tiff_stack import Stack, read_stack
 from napari_phenoscape.errors import CubeError
@@ -137,3 +138,11 @@ def _words(stem: str, common: str) -> str:
 def _described(stack: Stack) -> str:
     _, rows, columns = stack.array.shape
     return f"{rows} × {columns} of {stack.array.dtype}"
+
+
+READER = Reader(
+    name="folder",
+    patterns=(),
+    claims=lambda path, _: path.is_dir() and is_folder_of_bands(path),
+    open=open_folder,
+)

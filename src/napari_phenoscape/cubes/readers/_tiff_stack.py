@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
 from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes.readers._reader import FORMATS, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
@@ -350,10 +351,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except _DAMAGE as error:
         if "imagecodecs" in str(error):
-            raise CubeError(
-                f"'{path.name}' is compressed in a way that needs imagecodecs: "
-                'pip install "napari-phenoscape[formats]", or save it uncompressed.'
-            ) from None
+            raise needs(path, "imagecodecs", FORMATS) from None
         raise CubeError(
             f"'{path.name}' cannot be decoded ({error}); it is damaged or of an unusual kind. Copy "
             "it again from its source, or save it anew as plain TIFF."

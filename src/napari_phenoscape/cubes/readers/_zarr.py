@@ -21,6 +21,7 @@ from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
@@ -41,13 +42,10 @@ from napari_phenoscape.cubes.readers._zarr_store import (
     is_store,
     is_zipped,
     read_store,
-    root_of,
 )
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
-__all__ = ["ZIP", "is_store", "is_zipped", "open_zarr", "recognise", "root_of"]
-
-ZIP = b"PK\x03\x04"
+_ZIP = b"PK\x03\x04"
 
 #: From so many channels on, a picture of OME-Zarr is a spectrum; below, it is a microscope's.
 SPECTRAL = 17
@@ -76,7 +74,7 @@ def recognise(path: Path) -> bool:
     return any(map(is_spectral, store.nodes.values()))
 
 
-def open_zarr(path: Path, inside: str) -> Cube:
+def open_zarr(path: Path, inside: str = "") -> Cube:
     """The cube of a Zarr store; its numbers are read when they are indexed.
 
     Parameters
@@ -89,7 +87,7 @@ def open_zarr(path: Path, inside: str) -> Cube:
     Raises
     ------
     CubeError
-        zarr is not installed; the store is damaged, holds no cube or several, or its numbers are
+        The store is damaged, holds no cube or several, or its numbers are
         not in it.
     """
     with contents_of(path) as contents:
@@ -151,13 +149,8 @@ def _numbers(path: Path, inside: str) -> Any:
                 f"program and is not used; {', '.join(sorted(HARMLESS))} were expected. Write it "
                 "again with one of these."
             )
-        try:
-            from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
-        except ImportError:
-            raise CubeError(
-                f"'{path.name}' is Zarr, which needs zarr: "
-                'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
-            ) from None
+        from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
+
         return Numbers(path, contents, node)
 
 
@@ -223,3 +216,18 @@ def _shown(said: dict[str, Any], count: int) -> tuple[int, int, int] | None:
     if not all(isinstance(band, int) and 0 <= band < count for band in given):
         return None
     return given[0], given[1], given[2]
+
+
+def _claims(path: Path, head: bytes) -> bool:
+    return is_store(path) or (head.startswith(_ZIP) and is_zipped(path))
+
+
+READER = Reader(
+    name="zarr",
+    patterns=("*.zarr", "*.zarr.zip"),
+    claims=_claims,
+    open=open_zarr,
+    recognise=recognise,
+    open_array=open_zarr,
+    install=FORMATS,
+)
