@@ -44,6 +44,23 @@ def test_a_jpeg_is_a_picture(tmp_path):
     assert abs(int(cube.array[0, 4, 4]) - 100) <= 2
 
 
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".jpg"])
+def test_pillow_decodes_into_the_memory_that_it_is_given(tmp_path, monkeypatch, ending):
+    """A canary for the setting of ``Image.im``, which Pillow promises to nobody.
+
+    Where this fails, Pillow makes memory of its own again when it loads a file: pictures are still
+    right, and opening one takes more than twice its numbers, against what docs/opening-cubes.md
+    promises. `_picture._decode` is where it is done.
+    """
+
+    def copied(*_: object) -> None:
+        pytest.fail("Pillow no longer decodes into the memory that Image.im is set to")
+
+    cube = open_cube(saved(tmp_path / f"a{ending}", PIXELS))
+    monkeypatch.setattr(Image.Image, "crop", copied)
+    assert cube.array[0].shape == PIXELS.shape[:2]
+
+
 @pytest.mark.parametrize("top", [1, 255])
 def test_sixteen_bits_are_kept(tmp_path, top):
     pixels = PIXELS.astype("u2") * top + 7

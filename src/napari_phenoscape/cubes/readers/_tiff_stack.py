@@ -151,8 +151,8 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
 def _refuse_planes_of_others(path: Path, tif: tifffile.TiffFile) -> None:
     """OME's description may name other files, anywhere, as the place of some planes."""
     said = (tif.ome_metadata or "") if tif.is_ome else ""
-    own = re.findall(r'<OME\b[^>]*?\bUUID="([^"]*)"', said)
-    named = re.findall(r"<UUID\b[^>]*>\s*([^<\s]*)", said)
+    own = re.findall(r'<(?:\w+:)?OME\b[^>]*?\bUUID="([^"]*)"', said)
+    named = re.findall(r"<(?:\w+:)?UUID\b[^>]*>\s*([^<\s]*)", said)
     if set(named) - set(own):
         raise CubeError(
             f"'{path.name}' takes planes from other files, which are not opened; one file with all "
