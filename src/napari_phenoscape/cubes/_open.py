@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -48,15 +50,10 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     """
     path, inside = _container(Path(path))
     said = read_as or Interpretation()
-    reader = _reader(path)
-    try:
+    with _readable(path):
+        reader = _reader(path)
+    with _readable(path, reader.install):
         return interpreted(_opened(reader, path, inside, plain=bool(said.names)), said)
-    except PhenoscapeError:
-        raise
-    except ImportError as error:
-        raise needs(path, error.name or str(error), reader.install) from None
-    except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
 
 
 def _opened(reader: Reader, path: Path, inside: str, *, plain: bool) -> Cube:
@@ -135,20 +132,15 @@ def read_mask(path: str | Path) -> NDArray[Any]:
         It is not there.
     """
     path = Path(path)
-    reader = reader_of(path, _head(path))
+    with _readable(path):
+        reader = reader_of(path, _head(path))
     if reader is None or reader.read_mask is None:
         raise CubeError(
             f"'{path.name}' is no mask; a TIFF, PNG or BMP of one band was expected. Save it as "
             "one of these."
         )
-    try:
+    with _readable(path, reader.install):
         numbers = reader.read_mask(path)
-    except PhenoscapeError:
-        raise
-    except ImportError as error:
-        raise needs(path, error.name or str(error), reader.install) from None
-    except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
     if numbers.dtype == np.bool_:
         return numbers.astype(np.uint8)
     if numbers.dtype.kind == "f":
@@ -178,17 +170,23 @@ def _head(path: Path) -> bytes:
     """The first bytes of a file; of a folder, none."""
     if path.is_dir():
         return b""
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+@contextmanager
+def _readable(path: Path, install: str = "") -> Iterator[None]:
+    """What the system, or a library that is missing, says of a file becomes our own error."""
     try:
-        with path.open("rb") as file:
-            return file.read(16)
+        yield
+    except PhenoscapeError:
+        raise
+    except ImportError as error:
+        raise needs(path, error.name or str(error), install) from None
     except FileNotFoundError:
         raise MissingFileError(f"There is no file at '{path}'. Correct its path.") from None
     except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
-
-
-def _unreadable(path: Path, error: OSError) -> str:
-    return (
-        f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "
-        "Check its permissions and its disk."
-    )
+        raise CubeError(
+            f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "
+            "Check its permissions and its disk."
+        ) from None

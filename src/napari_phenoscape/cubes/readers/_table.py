@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from napari_phenoscape._extensions import ExtensionWarning, extensions
@@ -37,12 +38,7 @@ def all_readers() -> tuple[Reader, ...]:
     ExtensionWarning
         What is added is no `Reader`; it is left out.
     """
-    added = extensions("readers")
-    for name, found in added.items():
-        if not isinstance(found, Reader):
-            _warn(f"'{name}', which a package adds to the readers, is {type(found).__name__}")
-    # after ours: what a file of ours is does not change with what else is installed
-    return (*READERS, *(found for found in added.values() if isinstance(found, Reader)))
+    return (*READERS, *_added())
 
 
 def reader_of(path: Path, head: bytes) -> Reader | None:
@@ -53,18 +49,28 @@ def reader_of(path: Path, head: bytes) -> Reader | None:
     ExtensionWarning
         One of another package fails at that; it is left out.
     """
-    for reader in all_readers():
+    for reader in READERS:
+        if reader.claims(path, head):
+            return reader
+    # after ours: what a file of ours is does not change with what else is installed
+    for reader in _added():
         try:
             if reader.claims(path, head):
                 return reader
-        except Exception as error:
-            if reader in READERS:
-                raise
+        except Exception as error:  # noqa: BLE001  whatever a stranger's function raises
             _warn(
                 f"The reader '{reader.name}' of another package fails at '{path.name}' "
                 f"({type(error).__name__}: {error})"
             )
     return None
+
+
+def _added() -> Iterator[Reader]:
+    for name, found in extensions("readers").items():
+        if isinstance(found, Reader):
+            yield found
+        else:
+            _warn(f"'{name}', which a package adds to the readers, is {type(found).__name__}")
 
 
 def _warn(fact: str) -> None:
