@@ -137,7 +137,6 @@ READ = r"""
 import os, re, sys
 from pathlib import Path
 from napari_phenoscape.cubes import open_cube
-from napari_phenoscape.cubes.readers import _zarr_numbers
 
 def peak():
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])

@@ -47,6 +47,8 @@ def by_hand(z, group, temperature, *, decoupled=False, part=None, related=None) 
             if not (decoupled and j in positives)
             and (related is None or j in positives or related[j] != related[i])
         ]
+        if not terms:
+            continue
         each = [-np.log(np.exp(z[i] @ z[p] / temperature) / sum(terms)) for p in positives]
         losses.append(sum(each) / len(positives))
     return sum(losses) / len(losses)
@@ -79,6 +81,21 @@ def test_known_relatives_do_not_repel(decoupled):
     expected = by_hand(z, group, 0.2, decoupled=decoupled, related=species)
     assert float(ours) == pytest.approx(expected, abs=1e-12)
     assert float(ours) < float(contrast(z, group, 0.2, decoupled=decoupled))
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_row_that_has_nothing_to_be_told_from_teaches_nothing(monkeypatch, rows):
+    monkeypatch.setattr(blockwise, "BLOCK", 4 * rows)
+    z = torch.cat(views(2))
+    # row 0 sees rows 2 and 3, both of its own group; they see row 1, which is of another
+    group, part = torch.tensor([0, 1, 0, 0]), torch.tensor([0, 0, 1, 1])
+
+    def loss(z: Tensor) -> Tensor:
+        return contrast(z, group, 0.2, decoupled=True, part=part)
+
+    expected = by_hand(z, group, 0.2, decoupled=True, part=part)
+    assert float(loss(z)) == pytest.approx(expected, abs=1e-12)
+    assert torch.autograd.gradcheck(loss, z.requires_grad_())
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])

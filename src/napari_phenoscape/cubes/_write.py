@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -12,10 +12,10 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes._blocks import BLOCK, row_blocks
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK
 from napari_phenoscape.cubes.readers._envi import DATA_TYPES, INTERLEAVES
@@ -23,9 +23,6 @@ from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Progress
 
 ENVI_ENDINGS, TIFF_ENDINGS, ZARR = (".bil", ".bip", ".bsq"), (".tif", ".tiff"), ".zarr"
-
-#: Largest block that is in memory at a time, in numbers.
-BLOCK = 16 << 20
 
 #: Bytes of a block of Zarr, uncompressed, and its smallest side in pixels.
 ZARR_BLOCK, ZARR_SIDE = 512 << 10, 64
@@ -116,15 +113,6 @@ def zarr_block(shape: tuple[int, int, int], itemsize: int) -> tuple[int, int, in
     return bands, min(side, shape[1]), min(side, shape[2])
 
 
-def _row_blocks(cube: Cube) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """(C, rows, W) numbers from top to bottom."""
-    bands, rows, columns = cube.shape
-    at_once = max(1, BLOCK // (bands * columns))
-    for start in range(0, rows, at_once):
-        part = slice(start, min(start + at_once, rows))
-        yield part, np.asarray(cube.array[:, part, :])
-
-
 def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress, None, None]:
     dtype, (bands, rows, _) = _dtype(cube), cube.shape
     order = [{"C": 0, "H": 1, "W": 2}[axis] for axis in INTERLEAVES[interleave][0]]
@@ -134,7 +122,8 @@ def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress
                 file.write(np.ascontiguousarray(cube.array[band], dtype).data)
                 yield Progress("writing bands", band + 1, bands)
             return
-        for part, block in _row_blocks(cube):
+        for part, _ in row_blocks(cube):
+            block = np.asarray(cube.array[:, part])
             file.write(np.ascontiguousarray(block.transpose(order), dtype).data)
             yield Progress("writing rows", part.stop, rows)
 

@@ -26,6 +26,7 @@ from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
@@ -40,7 +41,7 @@ from napari_phenoscape.cubes.readers._variables import (
 )
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
-ZIP = b"PK\x03\x04"
+_ZIP = b"PK\x03\x04"
 
 #: From so many channels on, a picture of OME-Zarr is a spectrum; below, it is a microscope's.
 SPECTRAL = 17
@@ -121,7 +122,7 @@ def recognise(path: Path) -> bool:
     return any(node.variable.is_cube and is_spectral(node) for node in nodes.values())
 
 
-def open_zarr(path: Path, inside: str) -> Cube:
+def open_zarr(path: Path, inside: str = "") -> Cube:
     """The cube of a Zarr store; its numbers are read when they are indexed.
 
     Parameters
@@ -134,8 +135,7 @@ def open_zarr(path: Path, inside: str) -> Cube:
     Raises
     ------
     CubeError
-        zarr is not installed; the store is damaged, holds no cube or several, or its numbers are
-        not in it.
+        The store is damaged, holds no cube or several, or its numbers are not in it.
     """
     nodes, notes = _nodes(path), list[str]()
     variables = [node.variable for node in nodes.values()]
@@ -170,13 +170,8 @@ def open_zarr(path: Path, inside: str) -> Cube:
 
 def open_numbers(path: Path, name: str) -> Any:
     """The array of this name, for `ChunkedArray`."""
-    try:
-        from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
-    except ImportError:
-        raise CubeError(
-            f"'{path.name}' is Zarr, which needs zarr: "
-            'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
-        ) from None
+    from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
+
     with _sound(path, name), _contents_of(path) as contents:
         return Numbers(path, contents, name, _metadata_of(contents, name))
 
@@ -380,3 +375,18 @@ def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]])
             stated = Variable(f"{name}/{key}".lstrip("/"), (len(value),), np.dtype(float))
             found[stated.name] = Node(stated, (0,), unit, stated=list(map(float, value)))
     return found
+
+
+def _claims(path: Path, head: bytes) -> bool:
+    return is_store(path) or (head.startswith(_ZIP) and is_zipped(path))
+
+
+READER = Reader(
+    name="zarr",
+    patterns=("*.zarr", "*.zarr.zip"),
+    claims=_claims,
+    open=open_zarr,
+    recognise=recognise,
+    open_array=open_zarr,
+    install=FORMATS,
+)
