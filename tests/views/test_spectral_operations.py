@@ -204,12 +204,12 @@ def test_gradient_of_a_learned_mix_goes_through_the_noise_too():
         return (_made(noise, images, mix=mix).image * weight).sum()
 
     mix = (_random(3, 12) - 0.3).requires_grad_()
-    (slope,) = torch.autograd.grad(loss(mix), mix)
+    (grad,) = torch.autograd.grad(loss(mix), mix)
     step = torch.zeros_like(mix)
     step[1, 4] = 0.05
     with torch.no_grad():
         difference = float(loss(mix + step) - loss(mix - step)) / 0.1
-    assert float(slope[1, 4]) == pytest.approx(difference, rel=0.02)
+    assert float(grad[1, 4]) == pytest.approx(difference, rel=0.02)
 
 
 #: What can be a module of Kornia: all that is not geometry.

@@ -11,7 +11,7 @@ from ._losses import (
     LocalPatches as LocalPatches,
     Loss as Loss,
     NTXent as NTXent,
-    Projected as Projected,
+    Projections as Projections,
     total_loss as total_loss,
 )
 from ._patches import Matches as Matches, matches as matches

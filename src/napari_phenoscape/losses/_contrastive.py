@@ -16,7 +16,7 @@ def contrast(
     decoupled: bool = False,
     part: Tensor | None = None,
     related: Tensor | None = None,
-    place: Tensor | None = None,
+    position: Tensor | None = None,
 ) -> Tensor:
     """Contrastive loss in which rows of the same group are each other's positives.
 
@@ -43,7 +43,7 @@ def contrast(
     related : (M,)
         Integers, e.g. the species; rows that are equal in it and no positives of each other are
         not compared.
-    place : (M, E)
+    position : (M, E)
         Coordinates; rows that are nearer to each other than 1 and no positives of each other are
         not compared.
 
@@ -67,7 +67,7 @@ def contrast(
     z = z if z.dtype == torch.float64 else z.float()
     with torch.autocast(z.device.type, enabled=False):
         unit = normalize(z, dim=1)
-        return contrast_of_units(unit, group, part, related, place, temperature, decoupled)
+        return contrast_of_units(unit, group, part, related, position, temperature, decoupled)
 
 
 def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
@@ -122,18 +122,18 @@ def between(
     group: Tensor,
     temperature: float,
     related: Tensor | None,
-    there: Tensor | slice = slice(None),
+    rows: Tensor | slice = slice(None),
 ) -> Tensor:
-    """Contrast of the rows of one modality with those of another, of all or those ``there``."""
+    """Contrast of the rows of one modality with those of another, of all or some ``rows``."""
     import torch
 
     modality = torch.arange(2, device=z0.device).repeat_interleave(len(z0))
     return contrast(
-        torch.cat([z0, z1])[there],
-        group[there],
+        torch.cat([z0, z1])[rows],
+        group[rows],
         temperature,
-        part=modality[there],
-        related=None if related is None else related[there],
+        part=modality[rows],
+        related=None if related is None else related[rows],
     )
 
 
