@@ -99,12 +99,14 @@ def turned(values: Tensor, turns: NDArray[np.float64]) -> Tensor:
     """
     import torch
 
+    if values.requires_grad:
+        values = values.clone()  # to go back they are needed as they are, and will be overwritten
     high, low = values.amax(1), values.amin(1)
     chroma = high - low
     red, green, blue = ((values - low[:, None]) / chroma.clamp_min(1e-12)[:, None]).unbind(1)
     # 0 to 6: from red by green (2) and blue (4) to red again
-    hue = torch.copysign(2 + red - green - blue, blue - green).add_(3)
-    hue += values.new_tensor(6 * turns).view(-1, 1, 1)
+    hue = torch.copysign(2 + red - green - blue, blue - green)
+    hue = hue + values.new_tensor(6 * turns + 3).view(-1, 1, 1)
     new = torch.empty_like(values)
     for i, full in enumerate((0, 2, 4)):
         away = hue - full

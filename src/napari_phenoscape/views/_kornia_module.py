@@ -56,9 +56,9 @@ class KorniaModule(IntensityAugmentationBase2D):
             operation.check(self._context)
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """(N, draws) uniform numbers."""
+        """(N, draws) uniform numbers; one more than none, which Kornia could not repeat."""
         rows = 1 if self.same_on_batch else shape[0]
-        u = torch.rand(rows, self.operation.draws, dtype=torch.float64)
+        u = torch.rand(rows, max(1, self.operation.draws), dtype=torch.float64)
         return {"u": u.expand(shape[0], -1)}
 
     def apply_transform(
