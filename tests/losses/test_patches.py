@@ -158,6 +158,36 @@ def test_a_flip_and_a_shift_are_followed() -> None:
     assert found == [(0, 1), (1, 2), (2, 3)]
 
 
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[0.5, 0, 0], [0, 0.5, 0], [0, 0, 1]],
+        [[0.0, -3, 9], [3, 0, -2], [0, 0, 1]],
+        [[2.0, 0.7, 1], [0.1, 1, 0], [0, 0, 1]],
+        [[1.0, 0.2, 0], [0, 1.5, 0], [0.05, -0.02, 1]],
+    ],
+    ids=["half", "threefold and turned", "sheared", "perspective"],
+)
+def test_a_patch_shrinks_in_the_specimen_as_the_view_is_zoomed(matrix: list[list[float]]) -> None:
+    view = plain(torch.ones(1, 1, 8, 8, dtype=torch.bool), torch.tensor(matrix))
+    # four small cells about the middle of the view: neighbours span the area of one patch
+    found = matches(view, view, Grid(2, 2, 3.5 - 0.005, 0.01))
+    upper_left, right, down, _ = found.position[0][found.cell[0].argsort()]
+    (ax, ay), (bx, by) = (right - upper_left).tolist(), (down - upper_left).tolist()
+    assert abs(ax * by - ay * bx) == pytest.approx(1, rel=1e-3)
+
+
+def test_positions_are_counted_in_the_patches_of_the_more_zoomed_view() -> None:
+    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    whole, twice = plain(mask), plain(mask, torch.diag(torch.tensor([2.0, 2, 1])))
+    found = matches(whole, twice, tiles(4, 4, 2))
+    real = found.position[0].isfinite().all(1)
+    # a patch of 2 px is 1 px in the specimen; cells of the whole view are 2 px apart, from 0.5
+    column = found.cell[0][real] % 4
+    torch.testing.assert_close(found.position[0][real][:, 0], 0.5 + 2.0 * column)
+    assert column.max() == 1  # it shows twice as much
+
+
 def test_what_is_erased_or_on_neither_view_has_no_pair() -> None:
     operations = (RandomErasing(p=1.0, scale=(0.3, 0.4)),)
     first, second = two_views(operations, 16, 96)

@@ -34,15 +34,15 @@ Backward = Callable[["Tensor"], "Tensor | None"]
 class Filter(Operation):
     """Base: changes each band of the finished view, whatever the other bands.
 
-    A new one needs its `apply`, of operations that autograd can follow. It sees views of unmixed
-    bands, unless it says that it commutes.
+    A new one needs its `apply` only, which autograd follows where a gradient is wanted; it sees
+    views of unmixed bands unless it says that it `commutes`.
     """
 
     #: Whether a pixel depends on its neighbours: background is then put in before it too.
     mixes_pixels: ClassVar[bool] = True
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
-        """Change some bands of the views in place.
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        """Some bands of the views, changed; the given ones may be overwritten.
 
         Parameters
         ----------
@@ -59,17 +59,16 @@ class Filter(Operation):
         raise NotImplementedError
 
     def apply_with_backward(self, view: Tensor, u: NDArray[np.float64], unit: Tensor) -> Backward:
-        """`apply` to all bands, and the way back of a gradient: autograd's."""
+        """`apply` to all bands, in place, and the way back of a gradient: autograd's."""
         import torch
 
         before = view.clone()
-        self.apply(view, u, 0, unit)
+        view.copy_(self.apply(view, u, 0, unit))
 
         def backward(grad: Tensor) -> Tensor:
             leaves = before.detach().requires_grad_(), unit.detach().requires_grad_()
             with torch.enable_grad():
-                after = leaves[0].clone()
-                self.apply(after, u, 0, leaves[1])
+                after = self.apply(leaves[0].clone(), u, 0, leaves[1])
             to_view, to_unit = torch.autograd.grad(after, leaves, grad, materialize_grads=True)
             grad.copy_(to_view)
             return to_unit
@@ -121,7 +120,7 @@ class RandomGaussianBlur(LinearFilter):
         """Pixels of the kernel on each side of its centre."""
         return math.ceil(3 * self.sigma[1])
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         import torch
         from torch.nn.functional import pad
 
@@ -131,6 +130,7 @@ class RandomGaussianBlur(LinearFilter):
             wide = pad(view, _both(axis, reach), mode="reflect")
             torch.mul(wide.narrow(axis, reach, size), heights[0], out=view)
             _add_sides(view, wide, heights, axis)
+        return view
 
     def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         from torch.nn.functional import pad
@@ -192,11 +192,12 @@ class RandomSharpness(LinearFilter):
         """(N,) unitless."""
         return between(u[:, 0], *self.sharpness)
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         inner = view[:, :, 1:-1, 1:-1]
         own, beside = self._weights(view, u)
         smooth = _box(view).mul_(beside)
         inner.mul_(own).add_(smooth)
+        return view
 
     def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         from torch.nn.functional import pad
@@ -246,8 +247,9 @@ class RandomGaussianNoise(Filter):
         """In distribution: noise of mixed bands has the covariance of the mix, in other numbers."""
         return True
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         self._add(view, u, first_band, unit)
+        return view
 
     def apply_with_backward(self, view: Tensor, u: NDArray[np.float64], unit: Tensor) -> Backward:
         import torch
@@ -269,7 +271,7 @@ class RandomGaussianNoise(Filter):
         mixed, random = unit.ndim == 2, torch.Generator()
         seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(view.shape[-1])
         # numbers that are not kept lie in the cache when the next ones overwrite them
-        everyone = torch.empty((len(view) if mixed else 1, *view.shape[1:]))
+        everyone = torch.empty((len(view) if mixed else 1, *view.shape[1:]), dtype=view.dtype)
         for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
             numbers = everyone[i if mixed else 0]
             for band in range(0, len(numbers), step):

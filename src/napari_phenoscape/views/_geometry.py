@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-class _Alike(Operation):
-    """Base of what does the same to every band, and so commutes with mixes of bands."""
+class SameForAllBands(Operation):
+    """Base of what moves or hides places, the same in every band: it commutes."""
 
     def commutes(self, context: BandContext) -> bool:
         return True
 
 
-class Geometric(_Alike):
+class Geometric(SameForAllBands):
     """Base: moves the picture as a 3x3 matrix does."""
 
     def matrix(self, u: Floats, side: int) -> Floats:
@@ -199,7 +199,7 @@ class RandomPerspective(Geometric):
         return matrices
 
 
-class RandomThinPlateSpline(_Alike):
+class RandomThinPlateSpline(SameForAllBands):
     """A soft bend: the corners and the centre move, the rest follows (Kornia's name).
 
     It acts on the view after all other geometry, whatever its place in the list.
@@ -248,7 +248,7 @@ class RandomThinPlateSpline(_Alike):
         return np.stack([*bends, np.ones_like(x), x, y])
 
 
-class RandomErasing(_Alike):
+class RandomErasing(SameForAllBands):
     """A rectangle of the view is blanked with the mean and leaves the mask (Kornia's name).
 
     Source: Zhong et al. 2017, Random Erasing. https://arxiv.org/abs/1708.04896

@@ -76,11 +76,10 @@ class KorniaModule(IntensityAugmentationBase2D):
             if image.requires_grad:
                 filtered: Tensor = _Filtered.apply(image, self.operation, u, unit)
                 return filtered
-            self.operation.apply(image, u, 0, unit)
-            return image
+            return self.operation.apply(image, u, 0, unit)
         image *= image.new_tensor(self.operation.gain(u)).view(-1, 1, 1, 1)
         if self.operation.changes_pixels:
-            self.operation.apply(image, torch.ones_like(image[:, :1]), u, self._context)
+            return self.operation.apply(image, torch.ones_like(image[:, :1]), u, self._context)
         return image
 
 

@@ -51,8 +51,8 @@ class Photometric(Operation):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
-        """Change (N, C, H, W) reflectance in place.
+    ) -> Tensor:
+        """(N, C, H, W) reflectance, changed; the given one may be overwritten.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class ColorJitter(Photometric):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
+    ) -> Tensor:
         import torch
 
         _, contrast, saturation, turns = self.factors(u)
@@ -157,6 +157,7 @@ class ColorJitter(Photometric):
                     block[:, grey.bands] = values * factor + grey.of(block) * (1 - factor)
                 if self.hue:
                     block[:, part.bands] = part.turn(block[:, part.bands], turns)
+        return image
 
     def warning(self) -> str:
         if self.p and (self.hue > 0.02 or self.saturation > 0.2):
@@ -184,10 +185,11 @@ class RandomGrayscale(Linear):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
+    ) -> Tensor:
         for block in blocks(image):
             for grey in (grey for part in context.colours for grey in part.greys):
                 block[:, grey.bands] = grey.of(block)
+        return image
 
     def warning(self) -> str:
         if self.p:
@@ -226,11 +228,12 @@ class RandomPosterize(Photometric):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
+    ) -> Tensor:
         for i, bits in enumerate(self.bits(u)):
             if bits < 8:
                 step = float(2 ** (8 - bits))
                 image[i].mul_(255 / step).floor_().mul_(step / 255)
+        return image
 
     def warning(self) -> str:
         if self.p and self.bits_low < 8:

@@ -15,7 +15,12 @@ from napari_phenoscape.cubes import Band
 from napari_phenoscape.views._augmentations import operations as checked
 from napari_phenoscape.views._colour import BandContext
 from napari_phenoscape.views._filters import Filter, RandomGaussianNoise
-from napari_phenoscape.views._geometry import RandomThinPlateSpline, composed, shrinkage
+from napari_phenoscape.views._geometry import (
+    RandomThinPlateSpline,
+    SameForAllBands,
+    composed,
+    shrinkage,
+)
 from napari_phenoscape.views._operation import Operation
 from napari_phenoscape.views._photometric import Photometric
 from napari_phenoscape.views._randomness import uniforms
@@ -66,6 +71,12 @@ class Augmenter:
         )
         for operation in self._photometric:
             operation.check(self._context)
+        for op in self.operations:
+            if not isinstance(op, Photometric | SameForAllBands | Filter):
+                raise TypeError(
+                    f"{op.kind} belongs to no stage, so it would do nothing. Derive it from "
+                    "Photometric, Geometric or Filter."
+                )
         self._units = [
             (op, torch.as_tensor(op.unit(self._context)))
             for op in self.operations

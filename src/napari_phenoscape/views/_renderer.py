@@ -146,7 +146,7 @@ class Renderer:
                         backward = op.apply_with_backward(some, u[on, 1:], unit)
                         filters.append((op.kind, on, backward))
                     else:
-                        op.apply(some, u[on, 1:], first, unit[part])
+                        some.copy_(op.apply(some, u[on, 1:], first, unit[part]))
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is slower.
             # into place: fresh memory costs as much as the arithmetic
             torch.lerp(fill, view, visible, out=image[:, part])
@@ -210,7 +210,9 @@ class Renderer:
                     # of these only: when a gain is applied must not depend on other specimens
                     some *= some.new_tensor(gain[rows]).view(-1, 1, 1, 1)
                     gain[rows] = 1
-                op.apply(some, mask[rows], u[rows, 1:], self._context)
+                # what autograd has to know again must not be overwritten
+                own = some.clone() if some.requires_grad else some
+                some.copy_(op.apply(own, mask[rows], u[rows, 1:], self._context))
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
 
     def _copied(self, images: Tensor) -> Tensor:

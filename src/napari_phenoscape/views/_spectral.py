@@ -70,8 +70,8 @@ class RandomIlluminantTilt(Linear):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
-        image.mul_(image.new_tensor(self.gains(u, context))[..., None, None])
+    ) -> Tensor:
+        return image.mul_(image.new_tensor(self.gains(u, context))[..., None, None])
 
 
 class RandomBandShift(Linear):
@@ -102,10 +102,11 @@ class RandomBandShift(Linear):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
+    ) -> Tensor:
         assert context.wavelengths_nm is not None
         for block in blocks(image):
             block.copy_(shifted(block, context.wavelengths_nm, self.shifts(u)))
+        return image
 
 
 class RandomBandDropout(Photometric):
@@ -130,10 +131,11 @@ class RandomBandDropout(Photometric):
 
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
-    ) -> None:
+    ) -> Tensor:
         for i, bands in enumerate(self.dropped(u, image.shape[1])):
             for band in np.flatnonzero(bands):
                 image[i, band] = float(context.mean[band])
+        return image
 
     def warning(self) -> str:
         if self.p and self.share > 0.5:
@@ -188,8 +190,8 @@ class RandomVignetting(LinearFilter):
         light: NDArray[np.float64] = (1 + squared * tangent[:, None, None] ** 2) ** -2.0
         return light
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
-        view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        return view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
 
     def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         self.apply(grad, u, 0, grad)
