@@ -1,8 +1,6 @@
 from ._contrastive import (
     agreement as agreement,
     contrast as contrast,
-    cross_modal as cross_modal,
-    nt_xent as nt_xent,
     spread as spread,
 )
 from ._losses import (

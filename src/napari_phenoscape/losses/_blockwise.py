@@ -11,22 +11,10 @@ from torch import Tensor
 BLOCK = 4 << 20
 
 
-def contrast_of_units(
-    z: Tensor,
-    group: Tensor,
-    part: Tensor | None,
-    related: Tensor | None,
-    position: Tensor | None,
-    temperature: float,
-    decoupled: bool,
-) -> Tensor:
-    """`losses.contrast` of (M, P) rows of unit length."""
-    value: Tensor = _Contrast.apply(z, group, part, related, position, temperature, decoupled)
-    return value
+class BlockwiseContrast(torch.autograd.Function):
+    """`losses.contrast` of (M, P) rows of unit length.
 
-
-class _Contrast(torch.autograd.Function):
-    """The loss is a scalar, so its gradient can be computed on the way, block by block.
+    The loss is a scalar, so its gradient can be computed on the way, block by block.
 
     With s(i, a) = z_i · z_a / T and w_i = 1 / anchors, the derivative by s(i, a) is
     w_i (softmax_{A(i)} s(i, a) - [a in P(i)] / |P(i)|).

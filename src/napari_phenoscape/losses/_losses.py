@@ -10,33 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from napari_phenoscape.losses._contrastive import (
-    agreement,
-    between,
-    contrast,
-    cross_modal,
-    nt_xent,
-    spread,
-)
+from napari_phenoscape.losses._contrastive import contrast
 from napari_phenoscape.option import Option
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-__all__ = [
-    "AnyLoss",
-    "CrossModal",
-    "LocalPatches",
-    "Loss",
-    "NTXent",
-    "Projections",
-    "agreement",
-    "contrast",
-    "cross_modal",
-    "nt_xent",
-    "spread",
-    "total_loss",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +133,7 @@ class NTXent(OfSpecimens):
     )
 
     def value(self, batch: Projections) -> Tensor:
+        """() in nats; log(2N - 1) when all projections coincide."""
         terms = []
         for name, z in batch.z.items():
             if batch.several(name):
@@ -182,17 +161,33 @@ class CrossModal(OfSpecimens):
     ----------
     .. [1] Mu et al. 2021, SLIP: self-supervision meets language-image pre-training, section 3.
        https://arxiv.org/abs/2112.12750
+    .. [2] Radford et al. 2021, CLIP, fig. 3. https://arxiv.org/abs/2103.00020
     """
 
     kind: Literal["cross_modal"] = "cross_modal"
 
     def value(self, batch: Projections) -> Tensor:
+        """() in nats; log(2N) when all projections coincide.
+
+        The symmetric cross-entropy of CLIP [2]_, with two views of each specimen in each modality.
+        """
+        import torch
+
         terms = []
         for (a, z_a), (b, z_b) in combinations(batch.cross.items(), 2):
             if batch.several(a, b):
                 group, related = self._groups(batch, 2 * len(z_a))
                 rows = batch.rows(a, b)
-                terms.append(between(z_a, z_b, group, self.temperature, related, rows))
+                modality = torch.arange(2, device=z_a.device).repeat_interleave(len(z_a))
+                terms.append(
+                    contrast(
+                        torch.cat([z_a, z_b])[rows],
+                        group[rows],
+                        self.temperature,
+                        part=modality[rows],
+                        related=None if related is None else related[rows],
+                    )
+                )
         return _mean(terms, batch.cross)
 
 
