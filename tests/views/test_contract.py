@@ -37,6 +37,8 @@ STRENGTHS: dict[str, dict[str, Any]] = {
     "RandomGaussianBlur": {"sigma": (0.5, 1.5)},
     "RandomBandDropout": {"share": 0.4},
     "RandomBandShift": {"shift_nm": 20},
+    "RandomGaussianNoise": {"std": (0.5, 1.0)},
+    "RandomSensorNoise": {"std": (0.5, 1.0)},
 }
 
 
@@ -87,6 +89,15 @@ class Box(Filter):
 
     def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         return avg_pool2d(view, 3, 1, 1, count_include_pad=False) + 0.1 * unit[:, None, None]
+
+
+class Fringe(Filter):
+    """Somebody else's: a band depends on the others."""
+
+    kind: Literal["Fringe"] = "Fringe"
+
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        return view - 0.5 * view.mean(1, keepdim=True)
 
 
 def named(base: type[Operation]) -> Iterator[type[Operation]]:
@@ -164,7 +175,7 @@ def test_an_operation_commutes_with_mixes_of_bands_if_and_only_if_it_says_so(
 def test_the_gradient_to_a_mix_is_autograds(kind: type[Operation], bands: tuple[Band, ...]) -> None:
     exposure = () if kind is RandomExposure else (RandomExposure(p=1),)
     make = augmenter(*exposure, strong(kind), bands=bands)
-    images, weight = random(4, len(bands), 15, 15), random(8, 3, 16, 16, seed=3)
+    images, weight = random(4, len(bands), 15, 15), random(8, 3, 16, 16, seed=3) - 0.5
     mix = (random(3, len(bands), seed=2) - 0.3).requires_grad_()
     (grad,) = torch.autograd.grad((image_of(make, images, mix) * weight).sum(), mix)
     if not issubclass(kind, RandomGaussianNoise):
@@ -185,7 +196,7 @@ def test_the_gradient_to_the_pictures_is_autograds(
 ) -> None:
     operation = strong(kind)
     make = augmenter(operation, bands=bands)
-    images, weight = random(2, len(bands), 16, 16), random(4, len(bands), 16, 16, seed=3)
+    images, weight = random(2, len(bands), 16, 16), random(4, len(bands), 16, 16, seed=3) - 0.5
     leaf = images.clone().requires_grad_()
     (grad,) = torch.autograd.grad((image_of(make, leaf) * weight).sum(), leaf)
     # from float32, by small steps where it is bent
@@ -226,6 +237,16 @@ def test_light_that_is_not_proportional_sees_the_exposure_before_it() -> None:
     dropped = image_of(augmenter(exposure, dropout, bands=bands), images)[..., 0, 0]
     expected = torch.linspace(0.3, 0.5, 6).expand(4, 6)
     torch.testing.assert_close(dropped, expected, atol=1e-6, rtol=0)
+
+
+def test_a_new_filter_is_given_all_bands_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = augmenter(Fringe(p=1), bands=BANDS["spectrum"])
+    images = random(2, 12, 16, 16)
+    expected = images - 0.5 * images.mean(1, keepdim=True)
+    # ours are given one at a time, for each thread
+    monkeypatch.setattr("napari_phenoscape.views._filters.SEED_VALUES", 1)
+    image = image_of(make, images)
+    torch.testing.assert_close(image, expected.repeat(2, 1, 1, 1), atol=1e-5, rtol=0)
 
 
 def test_a_new_operation_is_trusted_with_nothing_that_it_does_not_say() -> None:

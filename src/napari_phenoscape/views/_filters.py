@@ -32,17 +32,17 @@ Backward = Callable[["Tensor"], "Tensor | None"]
 
 
 class Filter(Operation):
-    """Base: changes each band of the finished view, whatever the other bands.
+    """Base: changes the finished view.
 
-    A new one needs its `apply` only, which autograd follows where a gradient is wanted; it sees
-    views of unmixed bands unless it says that it `commutes`.
+    A new one needs its `apply` only, which autograd follows where a gradient is wanted. It is given
+    all bands, unmixed unless it says that it `commutes`.
     """
 
     #: Whether a pixel depends on its neighbours: background is then put in before it too.
     mixes_pixels: ClassVar[bool] = True
 
     def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
-        """Some bands of the views, changed; the given ones may be overwritten.
+        """(N, n, H, W) bands of the views, changed; the given ones may be overwritten.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Filter(Operation):
         u : (N, draws)
             Uniform numbers in [0, 1).
         first_band
-            The number of the first of the n bands.
+            The number of the first of the n bands. Those of this module are given some at a time.
         unit : (n,) or (n, n)
             What `unit` says of these bands, or its mixes where bands are mixed. For noise of mixed
             bands a matrix, that gives independent numbers the covariance of the mixes.
@@ -81,7 +81,7 @@ class Filter(Operation):
 
 
 class LinearFilter(Filter):
-    """Base of filters that do the same linear thing to every band, their gradient written out."""
+    """Base of filters that do the same linear thing to each band, their gradient written out."""
 
     def commutes(self, context: BandContext) -> bool:
         return True

@@ -16,7 +16,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from napari_phenoscape.views._colour import BandContext
-from napari_phenoscape.views._filters import Backward, Filter, bands_of_a_seed
+from napari_phenoscape.views._filters import (
+    Backward,
+    Filter,
+    LinearFilter,
+    RandomGaussianNoise,
+    bands_of_a_seed,
+)
 from napari_phenoscape.views._geometry import (
     RandomErasing,
     RandomPerspective,
@@ -87,6 +93,9 @@ class Renderer:
         self._context, self._size, self._background = context, size, background
         self._filters = [op for op in operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
+        self._by_band = all(
+            isinstance(op, LinearFilter | RandomGaussianNoise) for op in self._filters
+        )
         self._erasing = next((o for o in operations if isinstance(o, RandomErasing)), None)
         projective = any(isinstance(op, RandomPerspective) for op in operations)
         bends = any(isinstance(op, RandomThinPlateSpline) for op in operations)
@@ -124,8 +133,10 @@ class Renderer:
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
         bands = source.shape[1]
         # noise of mixed bands is itself a mix, of all
-        alone = all(unit.ndim == 1 for unit in request.units.values()) and not keep
-        block = torch.get_num_threads() * bands_of_a_seed(self._size) if alone and cpu else bands
+        in_blocks = self._by_band and all(unit.ndim == 1 for unit in request.units.values())
+        block = bands
+        if in_blocks and cpu and not keep:
+            block = torch.get_num_threads() * bands_of_a_seed(self._size)
         filters: list[tuple[str, Rows, Backward]] = []
         for first in range(0, bands, block):
             part = slice(first, first + block)
