@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_phenoscape.analysis.evaluation._floor import colour_statistics
+from napari_phenoscape.analysis.evaluation._baseline import colour_statistics
+from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
 from napari_phenoscape.analysis.evaluation._interval import bootstrap
 from napari_phenoscape.analysis.evaluation._neighbours import (
@@ -24,7 +25,6 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
-from napari_phenoscape.analysis.evaluation._worth import _of_views
 from napari_phenoscape.cubes import Band, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
@@ -119,14 +119,14 @@ def test_modalities_are_compared_only_in_the_space_that_they_share():
     cross = {name: np.stack([rows, np.roll(rows, 1, 0)]) for name in ("rgb", "uv")}
     cross["uv"][:, 2] = np.nan
     z["uv"][:, 2] = np.nan
-    scores = _of_views(Projections(z, cross), "trained, ")
+    scores = scores_of_views(Projections(z, cross), "trained, ")
     assert {name: len(each) for name, each in scores.items()} == {
         "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
     }  # fmt: skip
     for name, other in (("rgb", "uv"), ("uv", "rgb")):
         assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
         assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
-    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [3, 3, 3]
+    assert [len(each) for each in scores_of_views(Projections(z, {}), "").values()] == [3, 3, 3]
 
 
 def test_nearest_centroid_leaves_the_judged_group_out():

@@ -72,8 +72,8 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     counts = [int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)]
     assert len(counts) == 3
     assert sum(counts) == 24
-    assert sorted(set(read_clusters(run / "clusters.parquet").labels)) == [1, 2, 3]
-    assert picture(run / "clusters.png").shape[1] > 500
+    assert sorted(set(read_clusters(run / "clusters" / "rgb+uv.parquet").labels)) == [1, 2, 3]
+    assert picture(run / "clusters" / "rgb+uv.png").shape[1] > 500
     table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
     assert all(line in table for line in ("trained", "untrained", "colour statistics"))
     kept = pd.read_csv(run / "evaluation-morph.csv")

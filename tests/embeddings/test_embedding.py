@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +41,14 @@ def test_each_modality_and_both_together_are_exported(run: Path) -> None:
         "joint": (24, 1024),
     }
     np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
-    table = pd.read_csv(embeddings_path(run, suffix=".csv"))
+    table = pd.read_csv(embeddings_path(run).with_suffix(".csv"))
     assert list(table.columns[:2]) == ["filename", "x1"]
     assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
 
 
 def test_parquet_gives_back_what_was_written(run: Path) -> None:
     written = result(embed(run))["uv"]
-    read = read_embeddings(embeddings_path(run, "uv"))
+    read = read_embeddings(run, "uv")
     np.testing.assert_array_equal(read.x, written.x)
     pd.testing.assert_frame_equal(read.table, written.table, check_dtype=False)
     assert (read.space, read.source) == ("uv", written.source)
@@ -67,14 +68,13 @@ def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path
         result(embed(run, Folder(path=tmp_path, metadata=None)))
 
 
-def test_what_was_not_embedded_is_not_read(tmp_path: Path) -> None:
+def test_what_was_not_embedded_is_not_read(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "experiment.yaml", tmp_path)
     with pytest.raises(MissingFileError, match="phenoscape embed"):
-        read_embeddings(embeddings_path(tmp_path))
+        read_embeddings(tmp_path)
 
 
 def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     file = next(copy.glob("checkpoints/*/weights.safetensors"))
@@ -138,8 +138,7 @@ def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str
         result(embed(run, Folder(path=scans / "fine", pattern="*.bsq")))
 
 
-def test_without_a_joint_space_the_spaces_are_named(tmp_path: Path) -> None:
-    for space in ("uv", "rgb"):
-        (tmp_path / f"embeddings-{space}.parquet").touch()
-    with pytest.raises(MissingFileError, match=r"Name one of its spaces: rgb, uv\.$"):
-        read_embeddings(embeddings_path(tmp_path))
+def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
+    result(embed(run))
+    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'; it has joint, .*rgb, .*uv"):
+        read_embeddings(run, "vu")

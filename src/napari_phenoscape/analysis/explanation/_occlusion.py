@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.explanation._likeness import centroids
+from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._spectra import bands_there
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.embeddings import (
@@ -98,11 +98,11 @@ def windows_of(
     count = max(1, round((high - low) / width_nm))
     edges = np.linspace(low, high, count + 1)
     which = np.searchsorted(edges, nm, side="right").clip(1, count) - 1
-    found = [
+    windows = [
         Window(f"{edges[w]:.0f}-{edges[w + 1]:.0f} nm", tuple(inside[which == w].tolist()))
         for w in np.unique(which).tolist()
     ]
-    return (*found, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
+    return (*windows, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
 
 
 def occlude(
@@ -173,9 +173,9 @@ def _without(
     with torch.inference_mode():
         kept = image[:, hidden]
         image[:, hidden] = whole.fill[:, hidden]
-        found = net.features(image, batch).h
+        features = net.features(image, batch).h
         image[:, hidden] = kept
-    return {space: h.double().cpu().numpy() for space, h in found.items()}
+    return {space: h.double().cpu().numpy() for space, h in features.items()}
 
 
 def _margin(
@@ -185,9 +185,9 @@ def _margin(
     to = unit_length(h) @ centres.T
     mine, others = np.where(own, to, np.nan), np.where(own, -np.inf, to).max(axis=1)
     there = own.any(axis=1)
-    found = np.full(len(h), np.nan)
-    found[there] = np.nanmax(mine[there], axis=1) - others[there]
-    return found
+    margin = np.full(len(h), np.nan)
+    margin[there] = np.nanmax(mine[there], axis=1) - others[there]
+    return margin
 
 
 def _check_same(h: NDArray[np.float64], kept: NDArray[np.float32]) -> None:
