@@ -246,7 +246,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
     experiment = Experiment.model_construct(
         seed=0, schedule=SimpleNamespace(steps=1), image_size=8, background="remove"
     )
-    return Restored(experiment, None, None, crops, model, torch.device("cpu"))
+    return Restored(experiment, None, crops, model, torch.device("cpu"), untrained=False)
 
 
 def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
@@ -337,10 +337,8 @@ def test_the_command_writes_what_other_programs_read(run: Path) -> None:
     assert spectra.loc["R", "c1"] == pytest.approx(100 * bands["mean"][0], rel=1e-4)
     assert bands["n"].unique().tolist() == [12]
     specimens = pd.read_csv(folder / "explanation-specimens.csv")
-    assert (
-        specimens["cluster"].tolist()
-        == read_clusters(run / "clusters" / "rgb+uv.parquet").labels.tolist()
-    )
+    clusters = read_clusters(run / "clusters" / "rgb+uv.parquet")
+    assert specimens["cluster"].tolist() == clusters.labels.tolist()
     assert len(pd.read_csv(folder / "explanation-occlusion.csv")) == 4 * 6
     with Image.open(folder / "explanation.png") as figure:
         assert figure.size[0] > 1000
