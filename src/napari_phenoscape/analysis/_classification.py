@@ -17,7 +17,7 @@ from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
 from napari_phenoscape.embeddings import clusters_path, embedded_specimens, read_embeddings
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.specimens import AnySource
+from napari_phenoscape.specimens import Source
 
 #: Neighbours that vote.
 VOTERS = 5
@@ -50,7 +50,7 @@ def classify(
     label: str,
     *,
     space: str = "",
-    source: AnySource | None = None,
+    source: Source | None = None,
     groups: str = "",
 ) -> Generator[Event, None, Classification]:
     """Let the five nearest labelled specimens vote on each specimen of a run.

@@ -24,7 +24,7 @@ from napari_phenoscape.embeddings import (
     write_clusters,
 )
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.specimens import AnySource
+from napari_phenoscape.specimens import Source
 from napari_phenoscape.training import read_experiment
 
 #: Side in pixels of a specimen on a contact sheet.
@@ -37,7 +37,7 @@ def cluster_run(
     chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
     *,
     space: str = "",
-    source: AnySource | None = None,
+    source: Source | None = None,
     untrained: bool = False,
 ) -> Generator[Event, None, Clusters]:
     """Cluster the embeddings of a run; their clusters and map into ``RUN/clusters``, with a figure.

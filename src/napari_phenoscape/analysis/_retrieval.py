@@ -12,7 +12,7 @@ from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._neighbours import nearest
 from napari_phenoscape.embeddings import read_embeddings
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.specimens import AnySource
+from napari_phenoscape.specimens import Source
 
 
 def neighbours_of(
@@ -21,7 +21,7 @@ def neighbours_of(
     k: int = 10,
     *,
     space: str = "",
-    source: AnySource | None = None,
+    source: Source | None = None,
     groups: str = "",
 ) -> pd.DataFrame:
     """The k specimens of a run most like one of them, the most similar first.

@@ -35,7 +35,7 @@ from napari_phenoscape.events import (
     Step,
     event_line,
 )
-from napari_phenoscape.specimens import AnySource
+from napari_phenoscape.specimens import Source
 from napari_phenoscape.training import Experiment, rank
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ Others = Annotated[
 ]
 
 
-def source_of(others: Path | None) -> AnySource | None:
+def source_of(others: Path | None) -> Source | None:
     """Where the specimens of another experiment come from."""
     return Experiment.read(others).collection if others else None
 

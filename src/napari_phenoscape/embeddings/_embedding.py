@@ -25,12 +25,12 @@ from napari_phenoscape.embeddings._table import (
 )
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.specimens import AnySource, Collection, Crops, collect
+from napari_phenoscape.specimens import Collection, Crops, Source, collect
 from napari_phenoscape.training import augmenter, crops_for, read_experiment
 
 
 def embed(
-    run: Path, source: AnySource | None = None, *, untrained: bool = False
+    run: Path, source: Source | None = None, *, untrained: bool = False
 ) -> Generator[Event, None, dict[str, Embeddings]]:
     """Embed every specimen of a collection with the newest checkpoint of a run.
 

@@ -16,7 +16,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.specimens import AnySource, Collection, collect
+from napari_phenoscape.specimens import Collection, Source, collect
 from napari_phenoscape.training import read_experiment
 
 #: From this column on, the table of `Embeddings` holds metadata.
@@ -46,7 +46,7 @@ class Embeddings:
     x: NDArray[np.float32]
     table: pd.DataFrame
     space: str
-    source: AnySource
+    source: Source
     untrained: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Embeddings:
 
 
 def embeddings_path(
-    run: Path, space: str = "", source: AnySource | None = None, *, untrained: bool = False
+    run: Path, space: str = "", source: Source | None = None, *, untrained: bool = False
 ) -> Path:
     """Where a run keeps the embeddings of one space and collection.
 
@@ -114,7 +114,7 @@ def write_embeddings(embeddings: Embeddings, run: Path) -> list[Path]:
 
 
 def read_embeddings(
-    run: Path, space: str = "", source: AnySource | None = None, *, untrained: bool = False
+    run: Path, space: str = "", source: Source | None = None, *, untrained: bool = False
 ) -> Embeddings:
     """The embeddings that `write_embeddings` wrote; parameters as in `embeddings_path`.
 
@@ -142,7 +142,7 @@ def read_embeddings(
 
 
 def read_spaces(
-    run: Path, source: AnySource | None = None, *, untrained: bool = False
+    run: Path, source: Source | None = None, *, untrained: bool = False
 ) -> dict[str, Embeddings]:
     """The embeddings of every space that a run has of a collection, the joint one last.
 

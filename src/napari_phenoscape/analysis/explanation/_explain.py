@@ -25,7 +25,7 @@ from napari_phenoscape.embeddings import (
     restore,
 )
 from napari_phenoscape.events import Event, Saved
-from napari_phenoscape.specimens import AnySource
+from napari_phenoscape.specimens import Source
 from napari_phenoscape.spectra import write_spectra
 from napari_phenoscape.training import crops_for
 
@@ -34,7 +34,7 @@ def explain(
     run: Path,
     *,
     space: str = "",
-    source: AnySource | None = None,
+    source: Source | None = None,
     untrained: bool = False,
     occlusion: bool = True,
     width_nm: float = WINDOW_NM,
