@@ -251,6 +251,21 @@ def test_repeats_of_a_group_do_not_narrow_the_interval():
     assert together == pytest.approx(alone)
 
 
+def test_a_resample_holds_as_many_whole_groups_as_there_are_each_with_all_its_rows():
+    groups = np.array([2, 0, 1, 2, 0, 2])
+    drawn: list[np.ndarray] = []
+    low, high = bootstrap(lambda rows: float(drawn.append(rows) or len(drawn)), groups)
+    assert len(drawn) == 500
+    times = np.stack([np.bincount(rows, minlength=6) for rows in drawn])  # of each row
+    by_group = times[:, [1, 2, 0]]
+    np.testing.assert_array_equal(times, by_group[:, groups])
+    assert (by_group.sum(axis=1) == 3).all()
+    # with replacement: all ten ways to have three of three
+    assert len(np.unique(by_group, axis=0)) == 10
+    # 95 % of the numbers 1 to 500 lie between these
+    assert (low, high) == pytest.approx((13.475, 487.525))
+
+
 def test_colour_statistics_are_mean_and_deviation_under_the_mask():
     images = np.array([[[[1, 3], [5, 99]], [[2, 2], [2, 99]]]], np.float32)
     masks = np.array([[[[True, True], [True, False]]]])
