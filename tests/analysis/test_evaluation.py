@@ -119,14 +119,14 @@ def test_modalities_are_compared_only_in_the_space_that_they_share():
     cross = {name: np.stack([rows, np.roll(rows, 1, 0)]) for name in ("rgb", "uv")}
     cross["uv"][:, 2] = np.nan
     z["uv"][:, 2] = np.nan
-    scores = scores_of_views(Projections(z, cross), "trained, ")
+    scores = scores_of_views(Projections(z, cross))
     assert {name: len(each) for name, each in scores.items()} == {
-        "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
+        "rgb": 5, "uv": 5, "joint": 3,
     }  # fmt: skip
     for name, other in (("rgb", "uv"), ("uv", "rgb")):
-        assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
-        assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
-    assert [len(each) for each in scores_of_views(Projections(z, {}), "").values()] == [3, 3, 3]
+        assert scores[name][f"same view found among {other}"].value == 1
+        assert scores[name][f"another view found among {other}"].value == 0
+    assert [len(each) for each in scores_of_views(Projections(z, {})).values()] == [3, 3, 3]
 
 
 def test_nearest_centroid_leaves_the_judged_group_out():

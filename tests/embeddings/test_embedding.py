@@ -232,5 +232,5 @@ def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str
 
 def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
     result(embed(run))
-    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'; it has joint, .*rgb, .*uv"):
+    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
         read_embeddings(run, "vu")

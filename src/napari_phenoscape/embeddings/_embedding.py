@@ -187,7 +187,7 @@ def _projected(net: Restored) -> Generator[Progress, None, Projections]:
         pair = [net.features(net.images(views, batch, view), batch) for view in (0, 1)]
         for kind in Projections._fields:
             for space in getattr(pair[0], kind):
-                both = np.stack([getattr(one, kind)[space].float().cpu().numpy() for one in pair])
+                both = np.stack([getattr(view, kind)[space].float().cpu().numpy() for view in pair])
                 if space in net.crops.present:
                     both[:, ~net.crops.present[space][batch]] = np.nan
                 rows.setdefault((kind, space), []).append(both)

@@ -78,8 +78,8 @@ class Restored:
                 name: image[:, torch.from_numpy(index)].to(self.device)
                 for name, index in self.crops.modalities.items()
             }
-            there = present(self.crops, batch, self.device) or None
-            representations: Representations = self.model(inputs, present=there)
+            having = present(self.crops, batch, self.device) or None
+            representations: Representations = self.model(inputs, present=having)
         return representations
 
 
@@ -98,13 +98,13 @@ def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool
     from napari_phenoscape.training import fabric_of
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
-    known = read_state(checkpoint).statistics
+    learnt = read_state(checkpoint).statistics
     if not isinstance(experiment.encoder.stem, SpectralResponse):
-        _check_bands(crops, known, run)
+        _check_bands(crops, learnt, run)
     net = build_model(experiment, crops.statistics, pretrained=False)
     if untrained:
         # built for the bands that training began with: curves begin where these lie
-        net.load_state_dict(build_model(experiment, known).state_dict())
+        net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
     fabric = fabric_of(experiment.runtime)
@@ -127,12 +127,12 @@ def batches(crops: Crops) -> Iterator[NDArray[np.int64]]:
         yield np.arange(start, min(start + BATCH, number))
 
 
-def _check_bands(crops: Crops, known: Mapping[str, BandStatistics], run: Path) -> None:
+def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:
     for name, own in crops.statistics.items():
-        if own.bands != known[name].bands:
+        if own.bands != learnt[name].bands:
             raise CheckpointError(
                 f"The specimens have {_bands(own.bands)} as modality '{name}'; run '{run.name}' "
-                f"was trained on {_bands(known[name].bands)}. Embed specimens of the same camera, "
+                f"was trained on {_bands(learnt[name].bands)}. Embed specimens of the same camera, "
                 "or train a run on these."
             )
 

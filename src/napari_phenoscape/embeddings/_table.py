@@ -71,7 +71,7 @@ def embeddings_path(
         None for the run's own collection.
     """
     experiment = read_experiment(run)
-    names = [as_modality(given).name for given in experiment.modalities]
+    names = [as_modality(modality).name for modality in experiment.modalities]
     parts = [space or (names[0] if len(names) == 1 else "joint")]
     if source is not None:
         source = source.anchored(Path.cwd())
@@ -125,12 +125,12 @@ def read_embeddings(
     """
     path = embeddings_path(run, space, source, untrained=untrained)
     if not path.is_file():
-        there = sorted(other.stem for other in path.parent.glob("*.parquet"))
-        others = f"; it has {', '.join(there)}. Name one of these, or embed" if there else ". Embed"
-        more = " --collection …" if source else ""
+        stems = sorted(other.stem for other in path.parent.glob("*.parquet"))
+        way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
+        others = " --collection …" if source else ""
         raise MissingFileError(
-            f"The run '{run}' has no embeddings '{path.stem}'{others} the specimens first: "
-            f"`phenoscape embed {run}{more}`."
+            f"The run '{run}' has no embeddings '{path.stem}'. {way} the specimens first: "
+            f"`phenoscape embed {run}{others}`."
         )
     whole = pd.read_parquet(path)
     columns = [name for name in whole if is_dimension(name)]
@@ -151,14 +151,14 @@ def read_spaces(
     MissingFileError
         There are none.
     """
-    names = [as_modality(given).name for given in read_experiment(run).modalities]
-    there = [
+    names = [as_modality(modality).name for modality in read_experiment(run).modalities]
+    spaces = [
         space
         for space in [*names, *(["joint"] if len(names) > 1 else [])]
         if embeddings_path(run, space, source, untrained=untrained).is_file()
     ]
     return {
-        space: read_embeddings(run, space, source, untrained=untrained) for space in there or [""]
+        space: read_embeddings(run, space, source, untrained=untrained) for space in spaces or [""]
     }
 
 

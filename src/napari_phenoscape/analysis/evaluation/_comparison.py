@@ -72,8 +72,8 @@ def compare(
     CollectionError
         Nothing is there to tell apart, or nothing to judge by.
     """
-    there = np.isfinite(x.sum(axis=1))
-    levels = levels_of(labels.where(there), within)
+    embedded = np.asarray(~np.isnan(x).any(axis=1))
+    levels = levels_of(labels.where(embedded), within)
     label = _codes(labels)
     group = np.arange(len(x)) if groups is None else _codes(groups)
     rows = np.concatenate(levels)
@@ -119,8 +119,8 @@ def levels_of(
     """
     label = _codes(labels)
     level = np.zeros(len(label), np.intp) if within is None else _codes(within)
-    known = labels.notna().to_numpy()
-    members = [np.flatnonzero(known & (level == one)) for one in np.unique(level)]
+    labelled = labels.notna().to_numpy()
+    members = [np.flatnonzero(labelled & (level == code)) for code in np.unique(level)]
     levels = tuple(rows for rows in members if len(np.unique(label[rows])) > 1)
     if not levels:
         place = "No specimens hold" if within is None else f"No level of '{within.name}' holds"

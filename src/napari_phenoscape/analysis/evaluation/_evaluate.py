@@ -83,29 +83,30 @@ def evaluate(
     levels = {label: table[within] if within not in ("", label) else None for label in labels}
     for label, level in levels.items():
         levels_of(table[label], level)  # or no pixel need be read
-    rows: dict[str, NDArray[np.float32]] = {}
-    unlabelled: dict[str, dict[str, Score]] = {}
+    rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
     for run, collection in zip(runs, collections, strict=True):
         name = f"{run.name}: " if len(runs) > 1 else ""
         made = yield from embed_all(run, collection)
         for net, output in (("trained", made.trained), ("untrained", made.untrained)):
-            rows |= {f"{name}{net}, {space}": e.x for space, e in output.spaces.items()}
-            unlabelled |= scores_of_views(output.projections, f"{name}{net}, ")
-        rows[f"{name}colour statistics"] = standardised(colour_statistics(made.crops))
+            views = scores_of_views(output.projections)
+            rows += [
+                (f"{name}{net}, {space}", e.x, views[space]) for space, e in output.spaces.items()
+            ]
+        rows.append((f"{name}colour statistics", standardised(colour_statistics(made.crops)), {}))
     comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
-    for done, (name, x) in enumerate(rows.items()):
+    for done, (name, x, of_views) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
-        there = ~np.isnan(x).any(axis=1)
-        own = {RANK: Score(rank_me(x[there]))} | unlabelled.get(name, {})
-        if not there.all():
-            name = f"{name} ({there.sum()} of {len(x)} specimens)"
+        embedded = ~np.isnan(x).any(axis=1)
+        own = {RANK: Score(rank_me(x[embedded]))} | of_views
+        if not embedded.all():
+            name = f"{name} ({embedded.sum()} of {len(x)} specimens)"
         for label, of_label in comparisons.items():
             scores: dict[str, Score] = {}
             if label:
                 try:
                     scores = compare(x, table[label], group, levels[label])
                 except CollectionError:
-                    if there.all():
+                    if embedded.all():
                         raise
                     # those that have the modality are all alike in the label
             of_label.append(Comparison(name, scores | own))
@@ -116,7 +117,7 @@ def evaluate(
             as_table(of_label).to_csv(temporary, index=False)
         yield Saved(path)
         figure = path.with_name(f"{stem}.png")
-        comparison_figure({one.embedding: one.scores for one in of_label}, figure)
+        comparison_figure({each.embedding: each.scores for each in of_label}, figure)
         yield Saved(figure)
     return comparisons
 
@@ -152,14 +153,14 @@ def as_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     )
 
 
-def scores_of_views(projections: Projections, name: str) -> dict[str, dict[str, Score]]:
-    """What projections of two views tell, by embedding: ``name`` and the space."""
+def scores_of_views(projections: Projections) -> dict[str, dict[str, Score]]:
+    """What projections of two views tell, by space."""
     scores: dict[str, dict[str, Score]] = {}
     having = {space: ~np.isnan(z[0]).any(axis=1) for space, z in projections.z.items()}
     for space, (first, second) in projections.z.items():
         own = having[space]
         distance = alignment(first[own], second[own])
-        scores[name + space] = {
+        scores[space] = {
             "alignment of two views": over_specimens(distance),
             "uniformity": Score(uniformity(first[own])),
             "another view found": over_specimens(matched(first[own], second[own])),
@@ -170,5 +171,5 @@ def scores_of_views(projections: Projections, name: str) -> dict[str, dict[str, 
         mine, theirs = projections.cross[space][0], projections.cross[other]
         for view, projected in zip(("same view", "another view"), theirs, strict=True):
             score = over_specimens(matched(mine[both], projected[both]))
-            scores[name + space][f"{view} found among {other}"] = score
+            scores[space][f"{view} found among {other}"] = score
     return scores

@@ -85,8 +85,8 @@ class Explanation:
         if nm is not None and len(np.unique(nm)) < len(nm):
             nm = None  # of two detectors: the names tell them apart
         return [
-            Spectrum(self.clusters.names[number], names, nm, one.mean, one.sd)
-            for number, one in zip(self.numbers, self.moments, strict=True)
+            Spectrum(self.clusters.names[number], names, nm, moments.mean, moments.sd)
+            for number, moments in zip(self.numbers, self.moments, strict=True)
         ]
 
 
@@ -106,14 +106,14 @@ def explained(embeddings: Embeddings, clusters: Clusters, spectra: SpecimenSpect
     check_specimens(embeddings, spectra.ids)
     labels = np.array(labels_of(embeddings.ids, clusters), np.int64)
     numbers = sorted(set(labels.tolist()), key=noise_last)
-    there = [number for number in numbers if number != NOISE]
-    if len(there) < 2:
-        only = f"only '{clusters.names[there[0]]}'" if there else "only noise"
+    kinds = [number for number in numbers if number != NOISE]
+    if len(kinds) < 2:
+        only = f"only '{clusters.names[kinds[0]]}'" if kinds else "only noise"
         raise CollectionError(
             f"What sets a cluster apart can be said of two at least; there is {only}. Cluster "
             "again, with KMeans or a smaller min_size of HDBSCAN."
         )
-    means = unit_length(centroids(embeddings.x, labels, there))
+    means = unit_length(centroids(embeddings.x, labels, kinds))
     alike = means @ means.T
     np.fill_diagonal(alike, -np.inf)
     return Explanation(
@@ -123,6 +123,6 @@ def explained(embeddings: Embeddings, clusters: Clusters, spectra: SpecimenSpect
         spectra,
         tuple(numbers),
         tuple(Moments.of(spectra.values[labels == number]) for number in numbers),
-        {number: there[near] for number, near in zip(there, alike.argmax(axis=1), strict=True)},
+        {number: kinds[near] for number, near in zip(kinds, alike.argmax(axis=1), strict=True)},
         membership(embeddings.x, labels),
     )

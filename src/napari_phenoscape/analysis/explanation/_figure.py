@@ -58,13 +58,18 @@ def explanation_figure(explanation: Explanation, path: Path) -> None:
 def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
     x, order = explanation.spectra.x, np.argsort(explanation.spectra.x, kind="stable")
     sizes = [int((explanation.membership.labels == number).sum()) for number in explanation.numbers]
-    for number, one, size in zip(explanation.numbers, explanation.moments, sizes, strict=True):
-        colour, sd = explanation.clusters.colours[number], np.nan_to_num(one.sd)
+    for number, moments, size in zip(explanation.numbers, explanation.moments, sizes, strict=True):
+        colour, sd = explanation.clusters.colours[number], np.nan_to_num(moments.sd)
         name = f"{explanation.clusters.names[number]} ({size})"
         axes.fill_between(
-            x[order], (one.mean - sd)[order], (one.mean + sd)[order], color=colour, alpha=0.2, lw=0
+            x[order],
+            (moments.mean - sd)[order],
+            (moments.mean + sd)[order],
+            color=colour,
+            alpha=0.2,
+            lw=0,
         )
-        axes.plot(x[order], one.mean[order], label=name, **_line(colour, len(x)))
+        axes.plot(x[order], moments.mean[order], label=name, **_line(colour, len(x)))
     axes.set_ylabel("reflectance ± sd", size=8, color=_INK)
     legend = axes.legend(
         fontsize=7, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1)

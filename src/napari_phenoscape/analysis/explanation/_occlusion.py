@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.analysis.explanation._membership import centroids
-from napari_phenoscape.analysis.explanation._spectra import bands_there
+from napari_phenoscape.analysis.explanation._spectra import bands_present
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.embeddings import (
     NOISE,
@@ -89,8 +89,8 @@ def windows_of(
     width_nm
         About; the windows divide the whole range evenly.
     """
-    known = ((i, bands[i].wavelength_nm) for i in positions)
-    centres = {i: centre for i, centre in known if centre is not None}
+    pairs = ((i, bands[i].wavelength_nm) for i in positions)
+    centres = {i: centre for i, centre in pairs if centre is not None}
     if len(centres) <= SINGLE:
         return tuple(Window(bands[i].name, (i,)) for i in positions)
     inside, nm = np.array(list(centres)), np.array(list(centres.values()))
@@ -153,9 +153,9 @@ def occlude(
             lost[batch, w] = margin[batch] - _margin(h, centres, own)
             done += len(batch)
             yield Progress("occluding bands", done, total)
-    there = bands_there(crops)
+    present = bands_present(crops)
     for w, window in enumerate(windows):
-        lost[~there[:, list(window.bands)].any(axis=1), w] = np.nan
+        lost[~present[:, list(window.bands)].any(axis=1), w] = np.nan
     return Occlusion(windows, margin, lost)
 
 
@@ -184,9 +184,9 @@ def _margin(
     """(n,) of features in a space: own cluster over the best of the others, in cosine."""
     to = unit_length(h) @ centres.T
     mine, others = np.where(own, to, np.nan), np.where(own, -np.inf, to).max(axis=1)
-    there = own.any(axis=1)
+    clustered = own.any(axis=1)
     margin = np.full(len(h), np.nan)
-    margin[there] = np.nanmax(mine[there], axis=1) - others[there]
+    margin[clustered] = np.nanmax(mine[clustered], axis=1) - others[clustered]
     return margin
 
 

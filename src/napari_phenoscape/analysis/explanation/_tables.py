@@ -17,16 +17,16 @@ def bands_table(explanation: Explanation) -> pd.DataFrame:
     """
     bands, names = explanation.spectra.bands, explanation.clusters.names
     parts = []
-    for number, one in zip(explanation.numbers, explanation.moments, strict=True):
+    for number, moments in zip(explanation.numbers, explanation.moments, strict=True):
         part = pd.DataFrame(
             {
                 "cluster": number,
                 "name": names[number],
                 "band": [band.name for band in bands],
                 "wavelength_nm": [band.wavelength_nm for band in bands],
-                "n": one.n,
-                "mean": one.mean,
-                "sd": one.sd,
+                "n": moments.n,
+                "mean": moments.mean,
+                "sd": moments.sd,
             }
         )
         if number != NOISE:
