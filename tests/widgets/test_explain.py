@@ -164,14 +164,14 @@ def test_hiding_can_be_stopped(dock, wait):
     assert dock.hide_button.isEnabled()
 
 
-def test_the_untrained_net_is_not_asked_for_the_trained(dock, clusters, wait):
+def test_the_control_is_asked_with_the_weights_that_made_its_embeddings(dock, clusters, wait):
     clusters.embedding.set(Embedding(run=dock.session.embedded, untrained=True))
     before = dock.session.clusters
     clusters.embed_button.click()
     wait(lambda: dock.session.clusters is not before and explained(dock))
     dock.hide_button.click()
     wait(lambda: not dock.session.busy)
-    assert "Embed and cluster again" in dock.words.text()
+    assert dock.found.occlusion is not None
 
 
 def test_one_cluster_and_noise_are_answered_in_a_sentence(dock, wait):

@@ -73,8 +73,11 @@ def explain(
         seen = yield from occlude(net, embeddings, explanation.membership.labels, width_nm)
         explanation = replace(explanation, occlusion=seen)
     folder = run / "explanations" / path.stem
-    for written in write_explanation(explanation, folder):
-        yield Saved(written)
+    with atomic(folder) as temporary:
+        temporary.mkdir(parents=True)
+        written = write_explanation(explanation, temporary)
+    for file in written:
+        yield Saved(folder / file.name)
     return explanation
 
 
@@ -99,7 +102,6 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
     for name, table in tables.items():
         path = folder / f"explanation-{name}.csv"
         with atomic(path.absolute()) as temporary:
-            temporary.parent.mkdir(parents=True, exist_ok=True)
             table.to_csv(temporary, index=False, float_format="%.6g")
         written.append(path)
     written += write_spectra(explanation.cluster_spectra(), folder / "explanation-spectra.csv")
