@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import MissingFileError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Event
 from napari_phenoscape.specimens import Collection, Source, collect
 from napari_phenoscape.training import read_experiment
 
@@ -162,7 +162,7 @@ def read_spaces(
     }
 
 
-def embedded_collection(embeddings: Embeddings) -> Generator[Progress, None, Collection]:
+def embedded_collection(embeddings: Embeddings) -> Generator[Event, None, Collection]:
     """The specimens of some embeddings, in their order, from where they came.
 
     Others that are there by now are left out.
