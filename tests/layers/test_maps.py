@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from napari_phenoscape.embeddings import Clusters, Embeddings, contact_sheet, le
 from napari_phenoscape.embeddings._thumbnails import GROUND, PAPER
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
+from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import KMeans
 
 RGB = tuple(Band(name) for name in "RGB")
@@ -39,7 +41,9 @@ def clusters(*labels: int) -> Clusters:
 
 def embeddings(*specimens: str) -> Embeddings:
     table = pd.DataFrame({"specimen": specimens, "species": ["a"] * len(specimens)})
-    return Embeddings(np.zeros((len(specimens), 512), np.float32), table, "rgb")
+    return Embeddings(
+        np.zeros((len(specimens), 512), np.float32), table, "rgb", Folder(path=Path("nowhere"))
+    )
 
 
 def test_the_sheet_lays_pictures_in_rows() -> None:

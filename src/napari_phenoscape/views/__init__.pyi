@@ -3,6 +3,7 @@ from ._augmentations import (
     operations as operations,
     warnings as warnings,
 )
+from ._colour import BandContext as BandContext
 from ._filters import (
     Filter as Filter,
     RandomGaussianBlur as RandomGaussianBlur,
@@ -20,6 +21,7 @@ from ._geometry import (
     RandomThinPlateSpline as RandomThinPlateSpline,
     RandomVerticalFlip as RandomVerticalFlip,
 )
+from ._kornia_module import KorniaModule as KorniaModule
 from ._operation import Operation as Operation
 from ._photometric import (
     ColorJitter as ColorJitter,

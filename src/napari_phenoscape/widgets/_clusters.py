@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_phenoscape.embeddings import METADATA, Clusters, Embeddings, write_clusters
+from napari_phenoscape.embeddings import (
+    METADATA,
+    TABLES,
+    Clusters,
+    Embeddings,
+    clusters_path,
+    export_table,
+    write_clusters,
+)
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.training import PCA, Grouping, read_experiment
@@ -19,7 +27,6 @@ from napari_phenoscape.widgets._grouping import (
     Embedding,
     Grouped,
     Map,
-    export,
     group,
     located,
     map_of,
@@ -59,7 +66,9 @@ class ClustersDock(Dock):
         self.legend = Legend()
         self.legend.renamed.connect(self._rename)
         self.export_button = self.button(
-            "Export…", "Write embeddings, clusters and metadata as CSV or Parquet", self._export
+            "Export…",
+            "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
+            self._export,
         )
         self.column.addWidget(heading("1  Embed"))
         self.column.addWidget(self.embedding)
@@ -271,14 +280,14 @@ class ClustersDock(Dock):
             self.map_words.setText("Click a point to find its specimen; Shift adds.")
 
     def _rename(self, number: int, name: str) -> None:
-        clusters, run = self.session.clusters, self.session.clustered
-        if clusters is None or run is None:
+        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
+        if clusters is None or shown is None or run is None:
             return
         renamed = replace(clusters, names={**clusters.names, number: name.strip()})
         try:
             if not name.strip():
                 raise OptionError("A cluster without a name could not be found again; type one.")
-            write_clusters(renamed, run / "clusters.parquet")
+            write_clusters(renamed, clusters_path(run, shown.embeddings))
         except PhenoscapeError as error:
             self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
@@ -288,7 +297,7 @@ class ClustersDock(Dock):
 
     def _export(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
-            self, "Export", "clusters.csv", "Table (*.csv *.parquet)"
+            self, "Export", "clusters.csv", f"Table (*{' *'.join(TABLES)})"
         )
         if chosen:
             self.export(Path(chosen))
@@ -299,7 +308,7 @@ class ClustersDock(Dock):
         if clusters is None or shown is None:
             return
         try:
-            export(shown.embeddings, clusters, path)
+            export_table(shown.embeddings, path, clusters)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,13 +15,11 @@ from napari_phenoscape.embeddings import (
     Clusters,
     Embeddings,
     cluster,
-    embeddings_path,
-    labels_of,
+    clusters_path,
     read_clusters,
-    read_embeddings,
+    read_spaces,
     reduce,
     write_clusters,
-    write_embeddings,
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
@@ -79,17 +77,12 @@ class Grouped:
 
 def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
     """The embeddings of a run by space, the joint one last, and its clusters if it has any."""
-    joint = embeddings_path(run)
-    paths = [path for path in sorted(run.glob("embeddings*.parquet")) if path != joint]
-    spaces = {
-        found.space: found
-        for found in (read_embeddings(path) for path in [*paths, joint] if path.is_file())
-    }
-    if not spaces:
+    if not (run / "embeddings").is_dir():
         raise MissingFileError(
             f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
         )
-    path = run / "clusters.parquet"
+    spaces = read_spaces(run)
+    path = clusters_path(run, list(spaces.values())[-1])
     return spaces, read_clusters(path) if path.is_file() else None
 
 
@@ -129,13 +122,12 @@ def group(
     """
     method, seed = grouping.method, grouping.seed
     yield Progress("clustering", 0, 1)
-    specimens = tuple(embeddings.table["specimen"])
-    if known is None or known.specimens != specimens:
+    if known is None or known.specimens != embeddings.ids:
         before, space = known or previous, embeddings.space
-        known = cluster(embeddings.x, specimens, method, seed, before, space)
-        write_clusters(known, run / "clusters.parquet")
+        known = cluster(embeddings.x, embeddings.ids, method, seed, before, space)
+        write_clusters(known, clusters_path(run, embeddings))
         keep_grouping(run, grouping)
-    ground = ground or (yield from located(run, ground_of(run)))
+    ground = ground or (yield from located(run, ground_of(run, embeddings)))
     return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)
 
 
@@ -143,11 +135,3 @@ def map_of(embeddings: Embeddings, method: Reduction, seed: int) -> Generator[Ev
     """The map by the method that was asked for."""
     yield Progress(f"drawing the map ({method.kind})", 0, 1)
     return Map(reduce(embeddings.x, method, seed), method.kind, embeddings)
-
-
-def export(embeddings: Embeddings, clusters: Clusters, path: Path) -> None:
-    """Write file name, embedding, cluster and metadata of every specimen (.csv or .parquet)."""
-    numbers = labels_of(list(embeddings.table["specimen"]), clusters)
-    names = [clusters.names[number] for number in numbers]
-    table = embeddings.table.assign(cluster=numbers, cluster_name=names)
-    write_embeddings(replace(embeddings, table=table), path)

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.embeddings import Clusters, Embeddings, contact_sheet, labels_of, thumbnails
+from napari_phenoscape.embeddings import (
+    Clusters,
+    Embeddings,
+    contact_sheet,
+    embedded_collection,
+    labels_of,
+    thumbnails,
+)
 from napari_phenoscape.events import Event
 from napari_phenoscape.layers import points_layer, sheet_layer
-from napari_phenoscape.specimens import Drawer, collect
-from napari_phenoscape.training import crops_of, read_experiment
+from napari_phenoscape.specimens import Drawer
+from napari_phenoscape.training import crops_for
 from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._place import look_at, ours, place
 from napari_phenoscape.widgets._regions import cube_layers_of
@@ -48,15 +55,14 @@ class Ground:
     sides: NDArray[np.float64]
 
 
-def ground_of(run: Path) -> Generator[Event, None, Ground]:
-    """What shows the specimens that a run was trained on."""
-    experiment = read_experiment(run)
-    collection = yield from collect(experiment.collection)
+def ground_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Ground]:
+    """What shows the specimens of some embeddings of a run."""
+    collection = yield from embedded_collection(embeddings)
     boxes = np.array([specimen.box for specimen in collection.specimens])
     sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
-    if isinstance(experiment.collection, Drawer):
+    if isinstance(embeddings.source, Drawer):
         return Ground(None, collection.specimens[0].path, sides)
-    crops = yield from crops_of(experiment, collection)
+    crops = yield from crops_for(run, collection)
     return Ground(thumbnails(crops, THUMBNAIL), None, sides)
 
 

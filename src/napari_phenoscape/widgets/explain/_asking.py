@@ -19,10 +19,17 @@ from napari_phenoscape.analysis import (
     specimen_spectra,
     write_explanation,
 )
-from napari_phenoscape.embeddings import Clusters, Embeddings, false_colour, restore, thumbnails
+from napari_phenoscape.embeddings import (
+    Clusters,
+    Embeddings,
+    embedded_collection,
+    embedded_specimens,
+    false_colour,
+    restore,
+    thumbnails,
+)
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.option import Option
-from napari_phenoscape.training import specimens_for
 from napari_phenoscape.widgets._overlay import THUMBNAIL
 
 
@@ -57,8 +64,8 @@ def compare(
     run: Path, embeddings: Embeddings, clusters: Clusters, facts: Facts | None
 ) -> Generator[Event, None, tuple[Path, Facts, Explanation]]:
     """Explain clusters of a run; ``facts`` when they are at hand."""
-    if facts is None or facts.spectra.ids != tuple(embeddings.table["specimen"]):
-        _, crops = yield from specimens_for(run, embeddings.source)
+    if facts is None or facts.spectra.ids != embeddings.ids:
+        crops = yield from embedded_specimens(run, embeddings)
         spectra = yield from specimen_spectra(crops)
         shown = false_colour(crops)
         facts = Facts(spectra, thumbnails(crops, THUMBNAIL, shown), shown is not None)
@@ -70,8 +77,9 @@ def hide(
     run: Path, embeddings: Embeddings, found: Explanation, hiding: Hiding
 ) -> Generator[Event, None, Explanation]:
     """Occlude bands of the specimens of a run."""
-    net = yield from restore(run, embeddings.source)
-    seen = yield from occlude(net, embeddings, found.likeness.labels, hiding.window_nm)
+    collection = yield from embedded_collection(embeddings)
+    net = yield from restore(run, collection, untrained=embeddings.untrained)
+    seen = yield from occlude(net, embeddings, found.membership.labels, hiding.window_nm)
     return replace(found, occlusion=seen)
 
 

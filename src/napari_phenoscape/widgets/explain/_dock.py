@@ -12,11 +12,11 @@ import numpy as np
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QWidget
 
 from napari_phenoscape.analysis import (
-    DOUBTFUL,
+    BORDERLINE,
     SINGLE,
     Explanation,
+    borderline,
     differences,
-    doubts,
     missed,
     nearest,
 )
@@ -40,7 +40,7 @@ ALL, OTHERS = "all clusters", "all others"
 
 
 class ExplainDock(Dock):
-    """Spectra, bands, typical and doubtful specimens of a cluster, and neighbours of any one."""
+    """Spectra, bands, typical and borderline specimens of a cluster, and neighbours of any one."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -60,7 +60,7 @@ class ExplainDock(Dock):
             "Embed the specimens again without some of their bands, in turn: what the net looks at",
             self._hide,
         )
-        self.typical, self.doubtful, self.like = Strip(), Strip(), Strip()
+        self.typical, self.borderline, self.like = Strip(), Strip(), Strip()
         self.export_button = self.button(
             "Export…", "Write spectra, bands and specimens as CSV, and a figure", self._export
         )
@@ -72,7 +72,7 @@ class ExplainDock(Dock):
         column.addWidget(self.hiding)
         column.addWidget(self.hide_button)
         for title, strip in (
-            ("Typical", self.typical), ("Doubtful", self.doubtful), ("Neighbours", self.like),
+            ("Typical", self.typical), ("Borderline", self.borderline), ("Neighbours", self.like),
         ):  # fmt: skip
             column.addWidget(heading(title))
             column.addWidget(strip)
@@ -136,7 +136,7 @@ class ExplainDock(Dock):
             self._begin(HIDING, lambda: hide(run, embeddings, found, hiding), self._hidden)
 
     def _hidden(self, found: Explanation) -> None:
-        if self.found is not None and found.likeness is self.found.likeness:
+        if self.found is not None and found.membership is self.found.membership:
             self.session.explanation = found
             self._show()
 
@@ -197,7 +197,7 @@ class ExplainDock(Dock):
         self._list(self.against, OTHERS, others)
         self.against.setEnabled(bool(others))
         self._show_curves()
-        like, numbers = found.likeness, [*found.nearest] if number is None else [number]
+        like, numbers = found.membership, [*found.nearest] if number is None else [number]
         best = [like.typical(n)[:ACROSS].tolist() if n != NOISE else [] for n in numbers]
         in_turn = [i for rank in zip_longest(*best) for i in rank if i is not None]
         nearest_words = f"Nearest to the centroid, with their cosine to it{self._colours()}"
@@ -206,11 +206,11 @@ class ExplainDock(Dock):
             [self._tile(i, f"{like.similarity[i]:.3f}") for i in in_turn[:ACROSS]],
         )
         sure = np.where(np.isin(like.labels, numbers), like.silhouette, np.nan)
-        doubtful = np.flatnonzero(sure < DOUBTFUL)
-        doubtful = doubtful[np.argsort(sure[doubtful], kind="stable")]
-        self.doubtful.show_tiles(
-            self._doubts(found, numbers, len(doubtful)),
-            [self._tile(int(i), f"{sure[i]:.2f}") for i in doubtful[:ACROSS]],
+        near = np.flatnonzero(sure < BORDERLINE)
+        near = near[np.argsort(sure[near], kind="stable")]
+        self.borderline.show_tiles(
+            self._borderline_words(found, numbers, len(near)),
+            [self._tile(int(i), f"{sure[i]:.2f}") for i in near[:ACROSS]],
         )
         self._mark()
 
@@ -219,12 +219,12 @@ class ExplainDock(Dock):
         false = run is not None and self.session.facts[run].false_colour
         return "; in UV false colour" if false else ""
 
-    def _doubts(self, found: Explanation, numbers: Sequence[int], doubtful: int) -> str:
+    def _borderline_words(self, found: Explanation, numbers: Sequence[int], count: int) -> str:
         if numbers == [NOISE]:
-            return "Noise is in no cluster that it could be doubted in."
+            return "Noise is in no cluster whose border it could be near."
         if len(numbers) == 1:
-            return f"Silhouette below {DOUBTFUL}: {doubts(found, numbers[0])}."
-        return f"Silhouette below {DOUBTFUL}: {count_of(doubtful, 'specimen')}."
+            return f"Silhouette below {BORDERLINE}: {borderline(found, numbers[0])}."
+        return f"Silhouette below {BORDERLINE}: {count_of(count, 'specimen')}."
 
     def _show_curves(self) -> None:
         found, number = self.found, self.cluster.currentData()
@@ -236,7 +236,7 @@ class ExplainDock(Dock):
             self.answer.setText("Each cluster against all other specimens.")
             return
         self.curves.show_clusters(found, [number], against)
-        size = count_of(int((found.likeness.labels == number).sum()), "specimen")
+        size = count_of(int((found.membership.labels == number).sum()), "specimen")
         if number == NOISE:
             self.answer.setText(f"{size} in no cluster.")
             return
@@ -261,7 +261,7 @@ class ExplainDock(Dock):
             self.like.show_tiles("Click a specimen to see which are most like it.", [])
         else:
             rows, similarity = nearest(shown.embeddings.x, number, ACROSS)
-            cluster = found.clusters.names[int(found.likeness.labels[number])]
+            cluster = found.clusters.names[int(found.membership.labels[number])]
             self.like.show_tiles(
                 f"Most like {found.table['specimen'][number]} ({cluster}), with their cosine",
                 [
@@ -272,14 +272,14 @@ class ExplainDock(Dock):
         self._mark()
 
     def _mark(self) -> None:
-        for strip in (self.typical, self.doubtful, self.like):
+        for strip in (self.typical, self.borderline, self.like):
             strip.mark(self._chosen)
 
     def _tile(self, number: int, words: str) -> Tile:
         found, run = self.found, self.session.clustered
         assert found is not None  # whose specimen it is
         assert run is not None
-        one, like, names = found.table.iloc[number], found.likeness, found.clusters.names
+        one, like, names = found.table.iloc[number], found.membership, found.clusters.names
         label = int(like.labels[number])
         tip = [f"{one['specimen']}: {names[label]}"]
         tip += [f"{key} {one[key]}" for key in found.table.columns[METADATA:]]
