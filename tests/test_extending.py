@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text("utf-8")
@@ -67,7 +68,7 @@ def test_the_page_adds_one_of_each_kind() -> None:
 
     from napari_phenoscape._extensions import Group
 
-    for group in set(get_args(Group)) - {"readers"}:
+    for group in get_args(Group):
         assert f'[project.entry-points."napari_phenoscape.{group}"]' in PAGE
 
 
@@ -169,6 +170,17 @@ try:
     as_modality("hawk")
 except ValueError as error:
     assert "honeybee, hawkmoth" in str(error)
+"""
+    run(packages, code, tmp_path)
+
+
+def test_a_file_of_a_format_that_is_added_opens(packages: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", np.arange(24.0).reshape(2, 3, 4))
+    code = """
+from napari_phenoscape.cubes import open_cube
+cube = open_cube("scan.npy")
+assert cube.shape == (2, 3, 4), cube.shape
+assert float(cube.array[1, 2, 3]) == 23
 """
     run(packages, code, tmp_path)
 
