@@ -151,8 +151,9 @@ with safe_open(last_checkpoint(run) / "weights.safetensors", "pt") as weights:
 phenoscape("embed", run)
 phenoscape("cluster", run, "--set", "grouping.method={kind: agglomerative, clusters: 3}",
            "--set", "grouping.map=classical_mds")
-assert read_clusters(run / "clusters.parquet").method.kind == "agglomerative"
-assert set(read_clusters(run / "clusters.parquet").labels) == {1, 2, 3}
+clusters, = (run / "clusters").glob("*.parquet")
+assert read_clusters(clusters).method.kind == "agglomerative"
+assert set(read_clusters(clusters).labels) == {1, 2, 3}
 assert read_experiment(run).grouping.map.kind == "classical_mds"
 """
     run(packages, code, tmp_path)

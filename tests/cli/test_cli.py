@@ -104,9 +104,9 @@ def test_clustering_is_by_the_runs_grouping_and_what_is_set_is_kept_there(run: P
     kept = read_experiment(run)
     assert kept.grouping == Grouping(method=KMeans(clusters=5), map=TSNE(perplexity=7))
     assert phenoscape("cluster", run).exit_code == 0
-    assert set(read_clusters(run / "clusters.parquet").labels) == {1, 2, 3, 4, 5}
+    assert set(read_clusters(run / "clusters" / "rgb+uv.parquet").labels) == {1, 2, 3, 4, 5}
     assert phenoscape("cluster", run, "--set", "grouping.method=hdbscan").exit_code == 0
-    assert read_clusters(run / "clusters.parquet").method == HDBSCAN()
+    assert read_clusters(run / "clusters" / "rgb+uv.parquet").method == HDBSCAN()
     assert phenoscape("train", run, "--set", "schedule.steps=2").exit_code == 0  # still its own
 
 

@@ -82,7 +82,8 @@ def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
             f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
         )
     spaces = read_spaces(run)
-    path = clusters_path(run, list(spaces.values())[-1])
+    shown = spaces.get(read_experiment(run).grouping.space, list(spaces.values())[-1])
+    path = clusters_path(run, shown)
     return spaces, read_clusters(path) if path.is_file() else None
 
 
