@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube, Modality, as_modality, spectral_region
+from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality, spectral_region
 from napari_phenoscape.errors import BandMismatchError, OptionError
 
 
 def cube_of(bands: list[Band], **given: object) -> Cube:
     array = np.arange(len(bands) * 6, dtype=np.uint16).reshape(len(bands), 2, 3)
-    return Cube(array, tuple(bands), Path("leaf.bil"), **given)  # type: ignore[arg-type]
+    return Cube(array, Bands(bands), Path("leaf.bil"), **given)  # type: ignore[arg-type]
 
 
 SEVEN = cube_of(

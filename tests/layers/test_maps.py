@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     Clusters,
     Embeddings,
@@ -23,7 +23,7 @@ from napari_phenoscape.embeddings._thumbnails import GROUND, PAPER
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
 
-RGB = tuple(Band(name) for name in "RGB")
+RGB = Bands(Band(name) for name in "RGB")
 
 
 def tiles(count: int, side: int = 2) -> NDArray[np.uint8]:
@@ -77,7 +77,7 @@ def test_the_sheet_is_wider_than_high_unless_told() -> None:
     assert sheet.image.shape == (3 * 18 + 2, 4 * 18 + 2, 3)
 
 
-def crops(images: NDArray[Any], masks: NDArray[Any], bands: tuple[Band, ...] = RGB) -> Any:
+def crops(images: NDArray[Any], masks: NDArray[Any], bands: Bands = RGB) -> Any:
     """What `thumbnails` reads of prepared crops."""
     return SimpleNamespace(
         images=np.asarray(images, np.float32), masks=np.asarray(masks, bool), bands=bands
@@ -125,7 +125,7 @@ def test_bands_are_shown_as_colours(
     values = np.linspace(0, 1, max(count, 2))[:count]
     images = np.broadcast_to(values[:, None, None], (1, count, 2, 2)).copy()
     images[..., 0, 0], images[..., 1, 1] = 0, 1  # black and white are in every picture
-    bands = tuple(Band(name) for name in names)
+    bands = Bands(Band(name) for name in names)
     picture = thumbnails(crops(images, np.ones((1, 1, 2, 2)), bands), 2, shown)
     levels = (values * 255).round()
     assert picture[0, 0, 1].tolist() == pytest.approx(levels[expected].tolist(), abs=3)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision import models
 
-from napari_phenoscape.cubes import RGB_NM, VISUAL_SYSTEMS, Band
+from napari_phenoscape.cubes import RGB_NM, VISUAL_SYSTEMS, Band, Bands
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets import Encoder, ResponseCurves, SpectralResponse
 from napari_phenoscape.nets._encoder import ModalityEncoder
@@ -19,11 +19,11 @@ from napari_phenoscape.nets._options import Adapter, SpectralAttention
 from napari_phenoscape.nets._stem import BandGates, BandMix
 from napari_phenoscape.spectra import built_in_system
 
-CAMERA = tuple(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
+CAMERA = Bands(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
 
 
 def bands(number: int, low: float = 400, high: float = 700) -> tuple[Band, ...]:
-    return tuple(Band(f"{nm:.1f} nm", float(nm)) for nm in np.linspace(low, high, number))
+    return Bands(Band(f"{nm:.1f} nm", float(nm)) for nm in np.linspace(low, high, number))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_curves_are_told_with_their_wavelengths():
 
 
 def test_an_adapter_mixes_bands_without_regard_to_wavelength():
-    listed = [Band(name) for name in ("a", "b", "c", "d")]  # none is known
+    listed = Bands(Band(name) for name in ("a", "b", "c", "d"))  # none is known
     stem = BandMix(Adapter(planes=2), listed, [1, 2, 3, 4], [1, 1, 2, 2])
     with torch.no_grad():
         stem.weight.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0]]))

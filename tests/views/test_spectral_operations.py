@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets import ResponseCurves, SpectralResponse
 from napari_phenoscape.training import Experiment, SimCLR
@@ -68,7 +68,7 @@ COMMON_GAIN = tuple(
 
 
 def _spectrum(count: int) -> tuple[Band, ...]:
-    return tuple(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
+    return Bands(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
 
 
 def _made(
@@ -279,7 +279,7 @@ def test_only_what_is_affine_in_the_spectrum_can_be_mixed_first():
     def commutes(operation: Operation, bands: tuple[Band, ...]) -> bool:
         return Augmenter((operation,), bands, np.zeros(len(bands)), 8, "keep").commutes
 
-    rgb = tuple(Band(name) for name in "RGB")
+    rgb = Bands(Band(name) for name in "RGB")
     assert not commutes(RandomPosterize(), rgb)
     assert not commutes(ColorJitter(hue=0.1), rgb)
     assert commutes(ColorJitter(hue=0.1), _spectrum(8))

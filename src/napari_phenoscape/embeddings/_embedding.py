@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.nets import SpectralResponse
@@ -328,14 +327,11 @@ def _check_bands(crops: Crops, known: Mapping[str, BandStatistics], run: Path) -
     for name, own in crops.statistics.items():
         if own.bands != known[name].bands:
             raise CheckpointError(
-                f"The specimens have {_bands(own.bands)} as modality '{name}'; run '{run.name}' "
-                f"was trained on {_bands(known[name].bands)}. Embed specimens of the same camera, "
+                f"The specimens have {len(own.bands)} bands ({own.bands.span}) as modality "
+                f"'{name}'; run '{run.name}' was trained on {len(known[name].bands)} "
+                f"({known[name].bands.span}). Embed specimens of the same camera, "
                 "or train a run on these."
             )
-
-
-def _bands(bands: tuple[Band, ...]) -> str:
-    return f"{len(bands)} bands ({bands[0].name} to {bands[-1].name})"
 
 
 def _is_dimension(column: object) -> bool:

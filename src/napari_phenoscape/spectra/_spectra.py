@@ -125,10 +125,8 @@ def angles_to(cube: Cube, spectra: Sequence[Spectrum]) -> Cube:
 
     See `spectral_angle`, and `on_bands` for a spectrum of other bands.
     """
-    names = [band.name for band in cube.bands]
-    return spectral_angle(
-        cube, [(one.name, on_bands(one, names, cube.wavelengths_nm)) for one in spectra]
-    )
+    names, nm = cube.bands.names, cube.bands.wavelengths_nm
+    return spectral_angle(cube, [(one.name, on_bands(one, names, nm)) for one in spectra])
 
 
 def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFrame:
@@ -314,8 +312,7 @@ def _spectra_of(
 def _spectrum(
     cube: Cube, name: str, mean: NDArray[np.float64], sd: NDArray[np.float64] | None = None
 ) -> Spectrum:
-    bands = tuple(band.name for band in cube.bands)
-    return Spectrum(name, bands, cube.wavelengths_nm, mean, sd)
+    return Spectrum(name, cube.bands.names, cube.bands.wavelengths_nm, mean, sd)
 
 
 def _unique(name: str, taken: dict[str, pd.Series]) -> str:

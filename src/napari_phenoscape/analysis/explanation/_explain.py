@@ -96,7 +96,7 @@ class Explanation:
 
     def cluster_spectra(self) -> list[Spectrum]:
         """Mean and standard deviation over the specimens of each cluster."""
-        names, nm = tuple(band.name for band in self.spectra.bands), self.spectra.wavelengths_nm
+        names, nm = self.spectra.bands.names, self.spectra.bands.wavelengths_nm
         if nm is not None and len(np.unique(nm)) < len(nm):
             nm = None  # of two detectors: the names tell them apart
         return [
@@ -223,7 +223,7 @@ def bands_table(found: Explanation) -> pd.DataFrame:
             {
                 "cluster": number,
                 "name": names[number],
-                "band": [band.name for band in bands],
+                "band": bands.names,
                 "wavelength_nm": [band.wavelength_nm for band in bands],
                 "n": one.n,
                 "mean": one.mean,

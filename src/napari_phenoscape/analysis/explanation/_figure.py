@@ -47,17 +47,16 @@ def explanation_figure(found: Explanation, path: Path) -> None:
         axes.tick_params(labelsize=7, colors=_FAINT)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    bands, nm = found.spectra.bands, found.spectra.wavelengths_nm
+    bands, nm = found.spectra.bands, found.spectra.bands.wavelengths_nm
     panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=_INK)
     if nm is None and len(bands) <= FEW:
-        names = [band.name for band in bands]
-        panels[-1].set_xticks(range(len(bands)), names, rotation=45 if len(bands) > 8 else 0)
+        panels[-1].set_xticks(range(len(bands)), bands.names, rotation=45 if len(bands) > 8 else 0)
     with atomic(path.absolute()) as temporary:
         figure.savefig(temporary, format="png", dpi=200)
 
 
 def _draw_spectra(axes: Axes, found: Explanation) -> None:
-    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
+    x, order = found.spectra.bands.x, np.argsort(found.spectra.bands.x, kind="stable")
     sizes = [int((found.likeness.labels == number).sum()) for number in found.numbers]
     for number, one, size in zip(found.numbers, found.moments, sizes, strict=True):
         colour, sd = found.clusters.colours[number], np.nan_to_num(one.sd)
@@ -75,7 +74,7 @@ def _draw_spectra(axes: Axes, found: Explanation) -> None:
 
 
 def _draw_effect(axes: Axes, found: Explanation) -> None:
-    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
+    x, order = found.spectra.bands.x, np.argsort(found.spectra.bands.x, kind="stable")
     axes.axhline(0, color=_FAINT, linewidth=0.5)
     for number in found.nearest:
         g = found.effect(number)[order]
@@ -86,7 +85,7 @@ def _draw_effect(axes: Axes, found: Explanation) -> None:
 def _draw_lost(axes: Axes, found: Explanation) -> None:
     assert found.occlusion is not None  # or this is not drawn
     axes.axhline(0, color=_FAINT, linewidth=0.5)
-    x = [float(found.spectra.x[list(w.bands)].mean()) for w in found.occlusion.windows]
+    x = [float(found.spectra.bands.x[list(w.bands)].mean()) for w in found.occlusion.windows]
     for number, lost in zip(found.numbers, found.lost, strict=True):
         if number != NOISE:
             colour, sd = found.clusters.colours[number], np.nan_to_num(lost.sd)

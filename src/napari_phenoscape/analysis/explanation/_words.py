@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.analysis.explanation._likeness import DOUBTFUL
 from napari_phenoscape.analysis.explanation._occlusion import WINDOW_NM
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis.explanation._explain import Explanation
@@ -22,7 +21,7 @@ NAMED = 3
 def differences(found: Explanation, number: int, against: int | None = None) -> str:
     """Bands with the largest Hedges' g, e.g. ``"UV_B +3.7, G +1.5"``; a dash when it has none."""
     bands, g = found.spectra.bands, found.effect(number, against)
-    words = [f"{_name(bands[i])} {g[i]:+.1f}" for i in strongest(g, bands)]
+    words = [f"{bands[i].label} {g[i]:+.1f}" for i in strongest(g, bands)]
     return ", ".join(words) or "-"
 
 
@@ -53,7 +52,7 @@ def doubts(found: Explanation, number: int) -> str:
 
 def strongest(
     values: NDArray[np.float64],
-    bands: Sequence[Band],
+    bands: Bands,
     number: int = NAMED,
     apart_nm: float = WINDOW_NM,
 ) -> list[int]:
@@ -71,7 +70,3 @@ def strongest(
         if np.isfinite(values[i]) and not near and len(found) < number:
             found.append(i)
     return found
-
-
-def _name(band: Band) -> str:
-    return band.name if band.wavelength_nm is None else f"{band.wavelength_nm:.0f} nm"

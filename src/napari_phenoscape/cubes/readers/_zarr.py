@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable, unique
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._variables import (
@@ -125,13 +126,12 @@ def _cube(store: Store, inside: str, node: Node, notes: list[str]) -> Cube:
     ignored = _ignored(node.attributes)
     return Cube(
         array=ChunkedArray(open_numbers, store.path, node.name, (order[0], order[1], order[2])),
-        bands=_bands(node, count, centres, unit, notes),
+        bands=_bands(node, count, centres, unit, notes).proposing(_shown(node.attributes, count)),
         path=store.path / inside,
         gain=gain,
         offset=offset,
         mask=mask,
         ignore_value=None if ignored is None else ignorable(ignored, chosen.dtype),
-        rgb_bands=_shown(node.attributes, count),
         provenance=tuple(notes),
     )
 
@@ -161,9 +161,7 @@ def _numbers(path: Path, inside: str) -> Any:
         return Numbers(path, contents, node)
 
 
-def _bands(
-    node: Node, count: int, centres: Sequence[float], unit: str, notes: list[str]
-) -> tuple[Band, ...]:
+def _bands(node: Node, count: int, centres: Sequence[float], unit: str, notes: list[str]) -> Bands:
     said = node.attributes
     names = said.get("band_names")
     in_nm = not len(centres) or unit == "nm"
@@ -172,7 +170,7 @@ def _bands(
         regions = regions if isinstance(regions, list) and len(regions) == count else [None] * count
         flagged = said.get("bad_bands")
         known = list(centres) or [math.nan] * count
-        return tuple(
+        return Bands(
             Band(
                 name,
                 None if math.isnan(centre) else centre,
@@ -188,7 +186,7 @@ def _bands(
     labelled = [(name, band_of_label(name)) for name in node.channels]
     bands = [band if isinstance(band, Band) else Band(name) for name, band in labelled]
     own = unique([band.name for band in bands])
-    return tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True))
+    return Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
 
 
 def _centres(store: Store, wavelengths: Variable | None, cube: Node) -> tuple[list[float], str]:

@@ -72,10 +72,8 @@ def _srgb_weights(cube: Cube) -> NDArray[np.float64]:
     integrals = quadrature(cube, nm, observer.at(nm) * daylight.at(nm))
     if (integrals.share < SHARE).any():
         missing = int(integrals.share.argmin())
-        centres = cube.wavelengths_nm
-        assert centres is not None  # quadrature
         raise BandMismatchError(
-            f"'{cube.path.name}' ({centres.min():.0f}-{centres.max():.0f} nm) sees "
+            f"'{cube.path.name}' ({cube.bands.span}) sees "
             f"{integrals.share[missing]:.0%} of the colour-matching function "
             f"{observer.names[missing]}; at least {SHARE:.0%} of each was expected, with bands no "
             "more than 30 nm apart from about 420 to 650 nm. Show three of its bands instead."
