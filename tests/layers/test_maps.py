@@ -100,6 +100,14 @@ def test_the_background_is_light_grey_and_does_not_set_the_brightness() -> None:
     assert shown[0, :, 2:].tolist() == [[[GROUND] * 3] * 2] * 4
 
 
+def test_thumbnails_are_black_at_percentile_1_and_white_at_percentile_99() -> None:
+    # 0, 0.01, ..., 1 on the specimen: 0.01 and below is black, 0.99 and above white
+    images, masks = np.full((1, 3, 11, 11), 9.0), np.zeros((1, 1, 11, 11))
+    images.reshape(3, 121)[:, :101], masks.flat[:101] = np.arange(101) / 100, 1
+    grey = thumbnails(crops(images, masks), 11)[0, ..., 0].ravel()
+    assert grey[[0, 1, 2, 26, 98, 99, 100]].tolist() == [0, 0, 3, 65, 252, 255, 255]
+
+
 def test_pictures_shrink_by_means_and_grow_by_squares() -> None:
     images = np.zeros((1, 3, 2, 2))
     images[..., 1] = 1.0
