@@ -44,8 +44,8 @@ class Modality(Option):
     def _is_a_file_name(cls, name: str) -> str:
         if not re.fullmatch(r"\w([\w .+-]*[\w+-])?", name):
             raise ValueError(
-                f"the modality '{name}' has files that are named by it; letters, digits and _ - + "
-                "were expected, with dots and blanks between them only, e.g. red_edge."
+                "files are named by it, so letters, digits and _ - + were expected, and dots and "
+                "blanks between them only, e.g. red_edge"
             )
         return name
 

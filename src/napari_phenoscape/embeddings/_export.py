@@ -119,15 +119,16 @@ def _write_curves(net: SimCLR, folder: Path) -> None:
         name: stem.curves() for name, stem in stems.items() if isinstance(stem, ResponseCurves)
     }
     if curves:
-        nm = next(iter(curves.values()))[0]
+        wavelengths_nm = next(iter(curves.values()))[0]
         columns = {
             f"{name} {number}": curve
             for name, (_, values) in curves.items()
             for number, curve in enumerate(values, start=1)
         }
-        pd.DataFrame({"nm": nm, **columns}).to_csv(folder / f"{CURVES}.csv", index=False)
+        table = pd.DataFrame({"wavelength_nm": wavelengths_nm, **columns})
+        table.to_csv(folder / f"{CURVES}.csv", index=False)
         shown = {name: values for name, (_, values) in curves.items()}
-        curves_figure(nm, shown, folder / f"{CURVES}.png")
+        curves_figure(wavelengths_nm, shown, folder / f"{CURVES}.png")
 
 
 def load_encoder(folder: Path | str) -> BandEncoder:

@@ -20,6 +20,7 @@ from napari_phenoscape.analysis.explanation._spectra import (
     hedges_g,
     specimen_spectra,
 )
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     NOISE,
     Clusters,
@@ -96,11 +97,11 @@ class Explanation:
 
     def cluster_spectra(self) -> list[Spectrum]:
         """Mean and standard deviation over the specimens of each cluster."""
-        names, nm = self.spectra.bands.names, self.spectra.bands.wavelengths_nm
-        if nm is not None and len(np.unique(nm)) < len(nm):
-            nm = None  # of two detectors: the names tell them apart
+        bands = self.spectra.bands
+        if len(np.unique(bands.x)) < len(bands):  # of two detectors: the names tell them apart
+            bands = Bands(Band(name) for name in bands.names)
         return [
-            Spectrum(self.clusters.names[number], names, nm, one.mean, one.sd)
+            Spectrum(self.clusters.names[number], bands, one.mean, one.sd)
             for number, one in zip(self.numbers, self.moments, strict=True)
         ]
 

@@ -138,7 +138,7 @@ class Chart(QObject):
 
     def curve(self, spectrum: Spectrum, cube: Cube, colour: str) -> tuple[Any, ...]:
         """Draw a spectrum of a cube, with its deviation; gives what it consists of."""
-        x = _places(spectrum.wavelengths_nm, len(spectrum.bands))
+        x = spectrum.bands.x
         mean = _good(spectrum.mean, cube)
         line = pg.mkPen(colour, width=2)
         items = [self.plot.plot(*_in_runs(x, mean), pen=line, connect="finite")]
@@ -221,10 +221,6 @@ def regions_between(low: float, high: float) -> list[tuple[str, float, float]]:
             found.append((region, max(start, low), min(end, high)))
         start = end
     return found
-
-
-def _places(wavelengths_nm: NDArray[np.float64] | None, bands: int) -> NDArray[np.float64]:
-    return np.arange(bands, dtype=np.float64) if wavelengths_nm is None else wavelengths_nm
 
 
 def _in_runs(
