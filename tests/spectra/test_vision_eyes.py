@@ -166,7 +166,7 @@ def test_birds_cones_are_the_published_templates_written_out_by_hand(name):
     place = [
         (1 - 2 * s - m - u) / 2 * math.sqrt(3 / 2), (-1 + 3 * m + u) / math.sqrt(8), u - 1 / 4
     ]  # fmt: skip
-    bands = tuple(Band(str(nm), float(nm)) for nm in range(300, 751))
+    bands = Bands(Band(str(nm), float(nm)) for nm in range(300, 751))
     cube = Cube(wing.astype("f4")[:, None, None], bands, Path("wing.bil"))
     seen = cone_catch(cube, found, illuminant("equal-quanta")).reflectance()[[3, 2, 1, 0], 0, 0]
     np.testing.assert_allclose(tetrahedral(seen[None]).xyz[0], place, atol=1e-6)

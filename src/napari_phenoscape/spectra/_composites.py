@@ -108,11 +108,10 @@ def stretch(
 def stretched(values: NDArray[np.floating[Any]], limits: tuple[float, float]) -> NDArray[np.uint8]:
     """(H, W, 3) picture of (3, H, W) values between the limits of `stretch`; NaN is black."""
     low, high = limits
-    picture: NDArray[np.floating[Any]] = values - low
-    picture[np.isnan(picture)] = 0
-    picture *= 255 / (high - low)
-    np.clip(picture, 0, 255, out=picture)
-    return np.moveaxis(np.rint(picture, out=picture), 0, -1).astype(np.uint8)
+    scaled = (values - low) * (255 / (high - low))
+    scaled[np.isnan(scaled)] = 0
+    picture: NDArray[np.uint8] = np.rint(scaled.clip(0, 255, out=scaled)).astype(np.uint8)
+    return np.moveaxis(picture, 0, -1)
 
 
 def limits_of(cube: Cube, bands: tuple[int, int, int]) -> tuple[float, float]:
