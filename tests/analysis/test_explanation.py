@@ -96,7 +96,7 @@ def test_moments_of_parts_are_those_of_all():
         np.testing.assert_allclose(getattr(together, one), getattr(whole, one))
 
 
-def crops_of(images: np.ndarray, bands: tuple[Band, ...], **more: object) -> Crops:
+def crops_of(images: np.ndarray, bands: Bands, **more: object) -> Crops:
     count, channels = images.shape[:2]
     given = {
         "images": images.astype(np.float32),

@@ -81,7 +81,7 @@ def _theirs() -> torch.nn.Module:
 SAMPLINGS = 1.5
 
 
-def _named(bands: int) -> tuple[Band, ...]:
+def _named(bands: int) -> Bands:
     names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
     if bands <= len(names):
         return Bands(Band(name) for name in names[:bands])

@@ -30,7 +30,7 @@ BOTH = (NTXent(), CrossModal())
 
 
 def simclr(
-    bands: dict[str, tuple[Band, ...]],
+    bands: dict[str, Bands],
     sharing: str,
     stem: object = None,
     losses: tuple[Loss, ...] = (NTXent(),),
@@ -51,7 +51,7 @@ def simclr(
     )
 
 
-def scenes(net: SimCLR, bands: dict[str, tuple[Band, ...]], number: int = 4) -> dict[str, Tensor]:
+def scenes(net: SimCLR, bands: dict[str, Bands], number: int = 4) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     return {name: torch.rand(number, len(bands[name]), 32, 32, generator=random) for name in bands}
 

@@ -22,7 +22,7 @@ from napari_phenoscape.spectra import built_in_system
 CAMERA = Bands(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
 
 
-def bands(number: int, low: float = 400, high: float = 700) -> tuple[Band, ...]:
+def bands(number: int, low: float = 400, high: float = 700) -> Bands:
     return Bands(Band(f"{nm:.1f} nm", float(nm)) for nm in np.linspace(low, high, number))
 
 
@@ -34,7 +34,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def encoder(listed: tuple[Band, ...], stem: object, weights: Path) -> ModalityEncoder:
+def encoder(listed: Bands, stem: object, weights: Path) -> ModalityEncoder:
     mean = np.linspace(0.2, 0.4, len(listed))
     return ModalityEncoder(
         Encoder(stem=stem, weights=weights), listed, mean, mean / 3, image_size=32
@@ -52,7 +52,7 @@ def test_curves_that_start_from_rgb_are_the_pretrained_net_on_rgb(
     pretrained, curves, order, learned
 ):
     stem = SpectralResponse(curves=curves, start="rgb", learned=learned)
-    listed = tuple(CAMERA[i] for i in order)
+    listed = CAMERA.take(order)
     ours, plain = (encoder(listed, one, pretrained) for one in (stem, {"kind": "convolution"}))
     with torch.no_grad():
         found, expected = ours(images(3)), plain(images(3))

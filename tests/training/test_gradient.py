@@ -26,7 +26,7 @@ EVERYBODY = np.arange(SPECIMENS)
 
 
 def crops(
-    bands: tuple[Band, ...],
+    bands: Bands,
     modalities: dict[str, list[int]],
     lacking: dict[str, list[int]] = {},  # noqa: B006  read only
     size: int = 64,

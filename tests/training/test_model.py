@@ -26,7 +26,7 @@ UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
 
 
 def simclr(
-    bands: dict[str, tuple[Band, ...]],
+    bands: dict[str, Bands],
     *,
     seed: int = 0,
     mean: float = 0.3,
@@ -236,7 +236,7 @@ def test_a_few_steps_teach_which_views_belong_together():
 
 
 def test_response_curves_embed_a_cube_of_other_wavelengths_alike():
-    def specimens(bands: int) -> tuple[dict[str, tuple[Band, ...]], dict[str, Tensor]]:
+    def specimens(bands: int) -> tuple[dict[str, Bands], dict[str, Tensor]]:
         nm = np.linspace(348, 810, bands)
         pixels = np.random.default_rng(0).uniform(size=(3, 6, 1, 4, 4)).repeat(8, 3).repeat(8, 4)
         centre, height, width = 350 + 450 * pixels[0], pixels[1], 40 + 80 * pixels[2]

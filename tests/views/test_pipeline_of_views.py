@@ -62,7 +62,7 @@ OTHERS: tuple[Operation, ...] = (
 )
 
 
-def _bands(count: int) -> tuple[Band, ...]:
+def _bands(count: int) -> Bands:
     """Bands of a camera: named ones up to 7, a spectrum above."""
     if count <= 7:
         return Bands([*RGB_UV, Band("X")])[:count]
@@ -74,7 +74,7 @@ def _views(
     images: torch.Tensor,
     masks: torch.Tensor | None = None,
     *,
-    bands: tuple[Band, ...] | None = None,
+    bands: Bands | None = None,
     size: int | None = None,
     fill: float = 0.0,
     background: str = "keep",
@@ -463,7 +463,7 @@ def test_a_cube_loses_the_colour_that_its_rgb_and_uv_pictures_lose():
     torch.testing.assert_close(_views((faded,), cube, bands=_spectrum(nm)).image, cube)
 
 
-def _spectrum(nm: np.ndarray) -> tuple[Band, ...]:
+def _spectrum(nm: np.ndarray) -> Bands:
     return Bands(Band(f"{centre:.2f}", float(centre)) for centre in nm)
 
 

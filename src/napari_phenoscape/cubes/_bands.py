@@ -134,6 +134,11 @@ class Bands(tuple[Band, ...]):
             return f"{nm.min():.0f}-{nm.max():.0f} nm"
         return ", ".join(self.names[:_NAMED]) + (", ..." if len(self) > _NAMED else "")
 
+    @property
+    def words(self) -> str:
+        """How many and where, e.g. ``408 bands: 348-810 nm``."""
+        return f"{len(self)} bands: {self.span}"
+
     def index(
         self, name: str, start: SupportsIndex = 0, stop: SupportsIndex = sys.maxsize, /
     ) -> int:

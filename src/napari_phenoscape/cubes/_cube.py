@@ -91,4 +91,4 @@ class Cube:
 def describe(cube: Cube) -> str:
     """A cube in words, e.g. ``'scan.bil' (408 bands: 348-810 nm)``."""
     own = Bands(band for band in cube.bands if not band.eye) or cube.bands
-    return f"'{cube.path.name}' ({len(own)} bands: {own.span})"
+    return f"'{cube.path.name}' ({own.words})"

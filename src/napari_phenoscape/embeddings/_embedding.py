@@ -327,9 +327,8 @@ def _check_bands(crops: Crops, known: Mapping[str, BandStatistics], run: Path) -
     for name, own in crops.statistics.items():
         if own.bands != known[name].bands:
             raise CheckpointError(
-                f"The specimens have {len(own.bands)} bands ({own.bands.span}) as modality "
-                f"'{name}'; run '{run.name}' was trained on {len(known[name].bands)} "
-                f"({known[name].bands.span}). Embed specimens of the same camera, "
+                f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
+                f"run '{run.name}' was trained on ({known[name].bands.words}). Embed specimens of the same camera, "
                 "or train a run on these."
             )
 

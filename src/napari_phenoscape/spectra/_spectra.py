@@ -107,8 +107,8 @@ def on_bands(spectrum: Spectrum, bands: Bands) -> NDArray[np.float64]:
         found = np.interp(wanted, known[order], spectrum.mean[order], left=np.nan, right=np.nan)
     if not np.isfinite(found).any():
         raise CubeError(
-            f"The spectrum '{spectrum.name}' shares no band with the others ({len(bands)} bands: "
-            f"{bands.span}). Choose spectra of the same wavelengths."
+            f"The spectrum '{spectrum.name}' shares no band with the others ({bands.words}). "
+            "Choose spectra of the same wavelengths."
         )
     return found
 

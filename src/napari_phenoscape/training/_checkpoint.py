@@ -200,7 +200,7 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Bands]) -> None:
         other = "stem.coefficients" not in own and mine[name] != before
         try:
             if other:
-                raise RuntimeError(f"it is for {len(before)} bands: {before.span}")
+                raise RuntimeError(f"it is for {before.words}")
             encoder.load_state_dict(taken)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]

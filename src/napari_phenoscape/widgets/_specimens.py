@@ -251,7 +251,7 @@ class SpecimensDock(Dock):
         self.bands_fold.opened = True
         self.bands_fold.setVisible(True)
         words = (
-            f"{len(x)} bands: {crops.bands.span}."
+            f"{crops.bands.words}."
             if len(x) > 12
             else "; ".join(
                 f"{name} {mean:.3f} ± {sd:.3f}"

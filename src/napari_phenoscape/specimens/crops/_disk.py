@@ -171,7 +171,7 @@ def store_words(folder: Path) -> str:
     room = sum(file.stat().st_size for file in folder.iterdir())
     having = ", ".join(f"{name} {there.sum()}" for name, there in crops.present.items())
     return (
-        f"{number} specimens, {bands} bands ({crops.bands.span}), "
+        f"{number} specimens, {crops.bands.words}, "
         f"{side} × {side} pixels, {numbers}, {room / 1e6:.1f} MB in {folder}\n"
         f"specimens with each modality: {having}"
     )

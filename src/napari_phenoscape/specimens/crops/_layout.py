@@ -90,9 +90,11 @@ def together(
 
 
 def _difference(cube: Cube, bands: Bands, first: Cube, expected: Bands) -> str:
+    differ = (i for i, pair in enumerate(zip(bands, expected, strict=False)) if pair[0] != pair[1])
+    at = next(differ, 0)
     return (
-        f"'{cube.path.name}' has other bands ({bands.span}) than '{first.path.name}' "
-        f"({expected.span}); all cubes of a collection must agree. Choose a modality that they "
+        f"'{cube.path.name}' has other bands ({bands.words}; {at} is {bands[at].label}) than "
+        f"'{first.path.name}' ({expected.words}; {at} is {expected[at].label}); all cubes of a collection must agree. Choose a modality that they "
         "share, several of which one may be lacking as a whole (e.g. rgb and uv), or collect them "
         "apart."
     )
