@@ -11,7 +11,7 @@ from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality, sp
 from napari_phenoscape.errors import BandMismatchError, OptionError
 
 
-def cube_of(bands: Bands, **given: object) -> Cube:
+def cube_of(bands: list[Band], **given: object) -> Cube:
     array = np.arange(len(bands) * 6, dtype=np.uint16).reshape(len(bands), 2, 3)
     return Cube(array, Bands(bands), Path("leaf.bil"), **given)  # type: ignore[arg-type]
 

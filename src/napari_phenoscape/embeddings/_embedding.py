@@ -328,8 +328,8 @@ def _check_bands(crops: Crops, known: Mapping[str, BandStatistics], run: Path) -
         if own.bands != known[name].bands:
             raise CheckpointError(
                 f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
-                f"run '{run.name}' was trained on ({known[name].bands.words}). Embed specimens of the same camera, "
-                "or train a run on these."
+                f"run '{run.name}' was trained on ({known[name].bands.words}). Embed specimens of "
+                "the same camera, or train a run on these."
             )
 
 

@@ -166,7 +166,7 @@ def read_store(folder: Path) -> Crops:
 def store_words(folder: Path) -> str:
     """What a folder of prepared crops holds, in two lines."""
     crops = read_store(folder)
-    number, bands, side, _ = crops.images.shape
+    number, _, side, _ = crops.images.shape
     numbers = OnDisk(folder / IMAGES, np.float32).stored
     room = sum(file.stat().st_size for file in folder.iterdir())
     having = ", ".join(f"{name} {there.sum()}" for name, there in crops.present.items())

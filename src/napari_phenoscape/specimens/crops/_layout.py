@@ -94,7 +94,7 @@ def _difference(cube: Cube, bands: Bands, first: Cube, expected: Bands) -> str:
     at = next(differ, 0)
     return (
         f"'{cube.path.name}' has other bands ({bands.words}; {at} is {bands[at].label}) than "
-        f"'{first.path.name}' ({expected.words}; {at} is {expected[at].label}); all cubes of a collection must agree. Choose a modality that they "
-        "share, several of which one may be lacking as a whole (e.g. rgb and uv), or collect them "
-        "apart."
+        f"'{first.path.name}' ({expected.words}; {at} is {expected[at].label}); all cubes of a "
+        "collection must agree. Choose a modality that they share, several of which one may be "
+        "lacking as a whole (e.g. rgb and uv), or collect them apart."
     )

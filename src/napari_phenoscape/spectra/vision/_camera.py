@@ -56,8 +56,8 @@ class CameraModel:
         if missing:
             raise BandMismatchError(
                 f"'{cube.path.name}' has no band '{missing[0]}', which the camera's model "
-                f"'{self.name}' asks for; it has {', '.join(cube.bands.names[:8])}. Write the names of the "
-                "cube's own bands into the model."
+                f"'{self.name}' asks for; it has {', '.join(cube.bands.names[:8])}. "
+                "Write the names of the cube's own bands into the model."
             )
         return np.array([cube.bands.index(name) for name in self.band_names], dtype=np.intp)
 
