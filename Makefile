@@ -48,6 +48,7 @@ screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/im
 
 docs: $(VENV)/.with-docs ## build the documentation into site/
 	$(BIN)/python docs/make_configuration.py
+	$(BIN)/python docs/make_architecture.py
 	$(BIN)/mkdocs build --strict -f .mkdocs.yml
 
 clean: ## remove what was made, the virtual environment too

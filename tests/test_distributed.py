@@ -22,7 +22,7 @@ from napari_phenoscape.nets import of_present
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import Experiment, augmenter, build_model
 from napari_phenoscape.training._gradient import Gradient
-from napari_phenoscape.training._viewing import Viewing
+from napari_phenoscape.training._inputs import InputPipeline
 
 #: Name of the case -> the terms of its loss.
 CASES: dict[str, tuple[Loss, ...]] = {
@@ -78,9 +78,9 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     net, device = Net().double(), torch.device("cpu")
     views = torch.randn(2, 8, 2, 6, 6, dtype=torch.float64)
-    mine = torch.from_numpy(ranks.share(np.arange(8)))
+    mine = torch.from_numpy(ranks.local_batch(np.arange(8)))
     model = ranks.synced(net, device)
-    if ranks.number() > 1:
+    if ranks.world_size() > 1:
         model = DistributedDataParallel(model, find_unused_parameters=True)
     torch.manual_seed(1)
     draws = ranks.gathered(ranks.uniform(2 * len(mine), 2))
@@ -115,7 +115,7 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
             "head": {"hidden": 8, "out": 4},
             "losses": [{"kind": "nt_xent"}, {"kind": "cross_modal"}, {"kind": "local_patches"}],
             # alone, all at once: the gradient that caching must not change
-            "runtime": {"chunk": chunk if ranks.number() > 1 else 0},
+            "runtime": {"chunk": chunk if ranks.world_size() > 1 else 0},
         }
     )
     coarse = np.random.default_rng(0).uniform(size=(8, 6, 8, 8)).astype(np.float32)
@@ -130,14 +130,14 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
         std=np.full(6, 0.3, np.float32),
     )
     net = build_model(experiment, crops.statistics).double().train()
-    home = Fabric(accelerator="cpu", devices=1)
-    ranks.synced(net, home.device)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    ranks.synced(net, fabric.device)
     model: nn.Module = net
-    if ranks.number() > 1:
+    if ranks.world_size() > 1:
         model = DistributedDataParallel(net, find_unused_parameters=True)
-    viewing = Viewing(crops, augmenter(experiment, crops), net, 0, home.device)
+    pipeline = InputPipeline(crops, augmenter(experiment, crops), net, 0, fabric.device)
     torch.manual_seed(1)
-    objective = Gradient(experiment, crops, {}, viewing, net, model, home)(np.arange(8), 3)
+    objective = Gradient(experiment, crops, {}, pipeline, net, model, fabric)(np.arange(8), 3)
     found = {"loss": objective.loss.detach()}
     found |= {name: term.detach() for name, term in objective.terms.items()}
     found |= {f"d {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
@@ -189,7 +189,7 @@ def test_alone_everything_is_what_it_was() -> None:
     assert ranks.gathered(rows) is rows
     assert ranks.synced(net, torch.device("cpu")) is net
     assert not any(isinstance(module, ranks._SyncedBatchNorm) for module in net.modules())
-    assert ranks.share(np.arange(4)).tolist() == [0, 1, 2, 3]
+    assert ranks.local_batch(np.arange(4)).tolist() == [0, 1, 2, 3]
     assert [ranks.any_rank(wish, torch.device("cpu")) for wish in (False, True)] == [False, True]
 
 

@@ -233,16 +233,19 @@ def test_import_brings_neither_torch_nor_a_window(module):
     assert not loaded & (GUI | HEAVY)
 
 
-@pytest.fixture(scope="module")
-def configuration() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "make_configuration", ROOT / "docs" / "make_configuration.py"
-    )
+def _script(name: str) -> ModuleType:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def configuration() -> ModuleType:
+    return _script("make_configuration")
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +293,12 @@ def test_every_option_and_key_says_what_it_is(options, configuration):
 def test_configuration_page_is_up_to_date(configuration):
     written = configuration.PAGE.read_text("utf-8")
     assert written == configuration.page(), "run: python docs/make_configuration.py"
+
+
+def test_architecture_page_is_up_to_date():
+    script = _script("make_architecture")
+    assert script.PAGE.read_text("utf-8") == script.page(), "run: python docs/make_architecture.py"
+    assert (*script.STAGES, *script.SHOWN) == FOLDERS
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Ranks: the processes of one training; each makes its share of every batch, and all agree.
+"""Ranks: the processes of one training; each makes its part of every batch, and all agree.
 
 With one process, every function here is the identity.
 """
@@ -19,7 +19,7 @@ from torchvision.ops import StochasticDepth
 from napari_phenoscape.errors import TrainingError
 
 
-def number() -> int:
+def world_size() -> int:
     """How many ranks there are."""
     together = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if together else 1
@@ -27,12 +27,12 @@ def number() -> int:
 
 def rank() -> int:
     """Which of them this process is, from 0."""
-    return distributed.get_rank() if number() > 1 else 0
+    return distributed.get_rank() if world_size() > 1 else 0
 
 
-def share(batch: NDArray[np.int64]) -> NDArray[np.int64]:
+def local_batch(batch: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N / ranks,) specimens of this rank, of the (N,) of a batch."""
-    return np.split(batch, number())[rank()]
+    return np.split(batch, world_size())[rank()]
 
 
 def uniform(rows: int, columns: int) -> Tensor:
@@ -40,9 +40,9 @@ def uniform(rows: int, columns: int) -> Tensor:
 
     The same for any number of ranks, provided that torch's random state is the same on all.
     """
-    if number() == 1:
+    if world_size() == 1:
         return torch.rand(rows, columns)
-    return torch.rand(2, number(), rows // 2, columns)[:, rank()].flatten(0, 1)
+    return torch.rand(2, world_size(), rows // 2, columns)[:, rank()].flatten(0, 1)
 
 
 def gathered(rows: Tensor) -> Tensor:
@@ -53,11 +53,11 @@ def gathered(rows: Tensor) -> Tensor:
     with the same loss on every rank, and gradients averaged over ranks afterwards, the result is
     the gradient of one process that sees the whole batch.
     """
-    if number() == 1:
+    if world_size() == 1:
         return rows
     every: Tensor = _Gather.apply(rows)
     # (ranks * 2 * n, ...) -> (2 * ranks * n, ...)
-    by_rank = every.view(number(), 2, len(rows) // 2, *rows.shape[1:])
+    by_rank = every.view(world_size(), 2, len(rows) // 2, *rows.shape[1:])
     return by_rank.transpose(0, 1).reshape(-1, *rows.shape[1:])
 
 
@@ -66,7 +66,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, rows: Tensor) -> Tensor:
-        every = rows.new_empty((number() * len(rows), *rows.shape[1:]))
+        every = rows.new_empty((world_size() * len(rows), *rows.shape[1:]))
         distributed.all_gather_into_tensor(every, rows.contiguous())
         return every
 
@@ -75,17 +75,17 @@ class _Gather(torch.autograd.Function):
         # these rows are in the loss of every rank
         total = gradient.contiguous().clone()
         distributed.all_reduce(total)
-        return total.chunk(number())[rank()]
+        return total.chunk(world_size())[rank()]
 
 
 def average_gradients(net: nn.Module) -> None:
     """Give every weight the mean of its gradients over the ranks, as DDP does on the way."""
-    if number() == 1:
+    if world_size() == 1:
         return
     gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
     together = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(together)
-    together /= number()
+    together /= world_size()
     start = 0
     for gradient in gradients:
         gradient.copy_(together[start : start + gradient.numel()].view_as(gradient))
@@ -94,16 +94,16 @@ def average_gradients(net: nn.Module) -> None:
 
 def any_rank(wish: bool, device: torch.device) -> bool:
     """Whether any rank wishes so; every rank must ask at the same place."""
-    if number() == 1:
+    if world_size() == 1:
         return wish
     wishes = torch.tensor(float(wish), device=device)
-    with others():
+    with peers():
         distributed.all_reduce(wishes, distributed.ReduceOp.MAX)
     return bool(wishes)
 
 
 @contextmanager
-def others() -> Iterator[None]:
+def peers() -> Iterator[None]:
     """Say in words that another rank has died, where this one would wait for it.
 
     Raises
@@ -115,11 +115,11 @@ def others() -> Iterator[None]:
         yield
     except RuntimeError as error:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
-        if number() == 1 or not lost:
+        if world_size() == 1 or not lost:
             raise
         raise TrainingError(
-            f"Rank {rank()} lost the other {number() - 1} of {number()} processes. Look at what "
-            "they said; the run keeps its newest checkpoint and can be resumed."
+            f"Rank {rank()} lost the other {world_size() - 1} of {world_size()} processes. Look at "
+            "what they said; the run keeps its newest checkpoint and can be resumed."
         ) from error
 
 
@@ -130,7 +130,7 @@ def synced(net: nn.Module, device: torch.device) -> nn.Module:
     whole batch, provided that torch's random state is the same on all ranks and they have equally
     many rows, and drops what one process would.
     """
-    if number() == 1:
+    if world_size() == 1:
         return net
     for module in list(net.modules()):
         for name, child in module.named_children():
@@ -150,7 +150,7 @@ class _SyncedStochasticDepth(StochasticDepth):  # type: ignore[misc]  # torchvis
         if not self.training or self.p == 0 or self.mode == "batch":
             every: Tensor = super().forward(rows)
             return every
-        kept = rows.new_empty((2, number(), len(rows) // 2)).bernoulli_(1 - self.p)
+        kept = rows.new_empty((2, world_size(), len(rows) // 2)).bernoulli_(1 - self.p)
         mine = kept[:, rank()].reshape(-1, *[1] * (rows.ndim - 1))
         return rows * mine / (1 - self.p) if self.p < 1 else rows * mine
 
@@ -193,4 +193,4 @@ class _SyncedBatchNorm(_BatchNorm):
 
 def _sum_over_ranks(values: Tensor) -> Tensor:
     every: Tensor = _Gather.apply(values)
-    return every.view(number(), -1).sum(0)
+    return every.view(world_size(), -1).sum(0)

@@ -54,7 +54,7 @@ def _batches(path: Path, *, ahead: bool) -> Callable[[], object]:
         for start in range(0, 4 * BATCH, BATCH):
             numbers[order[start : start + BATCH]]
             if ahead:
-                numbers.expect(order[start + BATCH : start + 2 * BATCH])
+                numbers.prefetch(order[start + BATCH : start + 2 * BATCH])
             end = time.perf_counter() + 0.3
             while time.perf_counter() < end:
                 matrix @ matrix

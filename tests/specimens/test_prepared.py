@@ -113,7 +113,7 @@ def test_crops_that_were_prepared_are_found_and_nothing_is_read(folder, tmp_path
     events, again = heard(prepare(collected(folder), BOTH, SIZE, folder=tmp_path))
     assert_same(first, again)
     assert events == [Notice("Without the modality 'uv': 1 of 5 specimens, e.g. '4.tif'.")]
-    again.expect(np.array([4, 0]))  # a hint; it changes nothing
+    again.prefetch(np.array([4, 0]))  # a hint; it changes nothing
     assert_same(first, again)
 
 

@@ -19,7 +19,7 @@ from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import Experiment, SimCLR, augmenter, build_model
 from napari_phenoscape.training._gradient import Gradient, _joined, check_caching
 from napari_phenoscape.training._health import advice, check_finite
-from napari_phenoscape.training._viewing import Viewing
+from napari_phenoscape.training._inputs import InputPipeline
 
 SPECIMENS, STEP = 7, 4
 EVERYBODY = np.arange(SPECIMENS)
@@ -77,9 +77,9 @@ def built(
     asked: Experiment, pictures: Crops, dtype: torch.dtype = torch.float64
 ) -> tuple[Gradient, SimCLR]:
     net = build_model(asked, pictures.statistics).to(dtype).train()
-    home = Fabric(accelerator="cpu", devices=1)
-    viewing = Viewing(pictures, augmenter(asked, pictures), net, asked.seed, home.device)
-    return Gradient(asked, pictures, {}, viewing, net, net, home), net
+    fabric = Fabric(accelerator="cpu", devices=1)
+    pipeline = InputPipeline(pictures, augmenter(asked, pictures), net, asked.seed, fabric.device)
+    return Gradient(asked, pictures, {}, pipeline, net, net, fabric), net
 
 
 def gradients(net: nn.Module) -> dict[str, Tensor]:
@@ -158,7 +158,7 @@ def test_dropout_is_the_same_in_both_passes() -> None:
     torch.manual_seed(1)
     rows, places = [], []
     for chunk in np.split(EVERYBODY, [3, 6]):
-        inputs = gradient.viewing(chunk, STEP)
+        inputs = gradient.pipeline(chunk, STEP)
         rows.append(net.features(inputs.images, inputs.mixed, inputs.matches.cell))
         places.append(inputs.matches.place)
     whole = [

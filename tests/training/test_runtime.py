@@ -331,6 +331,6 @@ def test_compiled_encoders_give_the_same_numbers_and_keep_the_names_of_their_wei
 
 def test_bf16_and_float32_are_what_fabric_is_asked_for() -> None:
     for precision, wanted in (("bf16", torch.bfloat16), ("float32", torch.float32)):
-        home = runtime.fabric(Runtime(device="cpu", precision=precision))  # type: ignore[arg-type]
-        with home.autocast():
+        fabric = runtime.fabric_of(Runtime(device="cpu", precision=precision))  # type: ignore[arg-type]
+        with fabric.autocast():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == wanted

@@ -271,7 +271,7 @@ def restore(
     run: Path, source: AnySource | None = None, *, untrained: bool = False
 ) -> Generator[Event, None, Restored]:
     """A run's net, and its specimens or those of another source. Raises as `embed` does."""
-    from napari_phenoscape.training import fabric
+    from napari_phenoscape.training import fabric_of
 
     experiment = read_experiment(run)
     checkpoint = last_checkpoint(run)
@@ -286,10 +286,10 @@ def restore(
         net.load_state_dict(build_model(experiment, known).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
-    home = fabric(experiment.runtime)
-    model = home.setup(net)
+    fabric = fabric_of(experiment.runtime)
+    model = fabric.setup(net)
     net.eval()
-    return Restored(experiment, source, collection, crops, model, home.device)
+    return Restored(experiment, source, collection, crops, model, fabric.device)
 
 
 def whole_views(restored: Restored) -> Augmenter:

@@ -5,6 +5,7 @@ from ._checkpoint import (
     read_state as read_state,
 )
 from ._experiment import Experiment as Experiment, Schedule as Schedule
+from ._inputs import present as present
 from ._loop import train as train
 from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR
 from ._preview import (
@@ -23,6 +24,5 @@ from ._specimens import (
     specimens_for as specimens_for,
     specimens_of as specimens_of,
 )
-from ._viewing import present as present
-from .parallel._runtime import fabric as fabric, rank as rank
+from .parallel._runtime import fabric_of as fabric_of, rank as rank
 from .parallel._slurm import write_batch_script as write_batch_script

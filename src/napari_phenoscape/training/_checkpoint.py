@@ -79,7 +79,7 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-????????"))
 
 
-def tidy(run: Path) -> None:
+def remove_partial_files(run: Path) -> None:
     """Remove what a program that was killed left: parts, and checkpoints before the last one."""
     for part in (run / "checkpoints").glob(".*.part"):
         shutil.rmtree(part)

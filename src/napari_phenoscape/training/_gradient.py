@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from napari_phenoscape import _distributed as ranks
+from napari_phenoscape._distributed import average_gradients, gathered, local_batch
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import Projected, total_loss
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._health import check_finite
+from napari_phenoscape.training._inputs import InputPipeline, present
 from napari_phenoscape.training._model import SimCLR
-from napari_phenoscape.training._viewing import Viewing, present
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -65,23 +65,23 @@ class Gradient:
         The specimens.
     known : (N,) each
         What the losses know of them.
-    viewing
+    pipeline
         Makes the views.
     net
         Without what Fabric wraps it in.
     model
         The same within.
-    home
+    fabric
         Where they are.
     """
 
     experiment: Experiment
     crops: Crops
     known: dict[str, NDArray[np.int64]]
-    viewing: Viewing
+    pipeline: InputPipeline
     net: SimCLR
     model: Any
-    home: Fabric
+    fabric: Fabric
 
     def __call__(self, batch: NDArray[np.int64], step: int) -> Objective:
         """The loss of (N,) specimens at a step (from 0), after its gradient is known.
@@ -91,10 +91,10 @@ class Gradient:
         TrainingError
             The loss is not a number.
         """
-        mine, chunk = ranks.share(batch), self.experiment.runtime.chunk
+        mine, chunk = local_batch(batch), self.experiment.runtime.chunk
         if 0 < chunk < len(mine):
             return self._cached(batch, np.split(mine, range(chunk, len(mine), chunk)), step)
-        images, mixed, matches, there = self.viewing(mine, step)
+        images, mixed, matches, there = self.pipeline(mine, step)
         seen = self.model(images, mixed, None if matches is None else matches.cell, there)
         place = None if matches is None else matches.place
         return self._backward(batch, seen.z, seen.patches, seen.cross, place, step)
@@ -110,23 +110,23 @@ class Gradient:
     ) -> Objective:
         """Loss of the rows of all ranks, and its gradient as far as autograd knows the way."""
         projected = Projected(
-            {name: ranks.gathered(rows) for name, rows in z.items()},
+            {name: gathered(rows) for name, rows in z.items()},
             {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
-            {name: ranks.gathered(rows) for name, rows in patches.items()},
-            None if place is None else ranks.gathered(place),
-            present(self.crops, batch, self.home.device),
-            {name: ranks.gathered(rows) for name, rows in cross.items()},
+            {name: gathered(rows) for name, rows in patches.items()},
+            None if place is None else gathered(place),
+            present(self.crops, batch, self.fabric.device),
+            {name: gathered(rows) for name, rows in cross.items()},
         )
         loss, terms = total_loss(self.experiment.losses, projected)
         check_finite(loss, projected, batch, self.crops, step)
-        self.home.backward(loss)
+        self.fabric.backward(loss)
         return Objective(loss, terms, projected)
 
     def _cached(
         self, batch: NDArray[np.int64], chunks: Sequence[NDArray[np.int64]], step: int
     ) -> Objective:
         """The same, with the features of one of the ``chunks`` of this rank at a time."""
-        device = self.home.device
+        device = self.fabric.device
         states, kept, places = [], [], []
         for chunk in chunks:
             states.append(_random_state(device))
@@ -136,8 +136,8 @@ class Gradient:
             places.append(place)
         whole = {key: _joined([rows[key] for rows in kept]).requires_grad_() for key in kept[0]}
         kept.clear()
-        with self.home.autocast():
-            there = self.viewing.present(np.concatenate(chunks))
+        with self.fabric.autocast():
+            there = self.pipeline.present(np.concatenate(chunks))
             projections = self.net.project(*_apart(whole), there)
         place = None if places[0] is None else _joined([p for p in places if p is not None])
         objective = self._backward(batch, *projections, place, step)
@@ -147,25 +147,25 @@ class Gradient:
             rows, _ = self._features(chunk, step)
             stop = start + len(chunk)
             # a space that no loss looks at has no gradient; frozen encoders give none
-            slopes = {
-                key: _part(slope, start, stop)
+            grads = {
+                key: _part(grad, start, stop)
                 for key, each in whole.items()
-                if (slope := each.grad) is not None and rows[key].requires_grad
+                if (grad := each.grad) is not None and rows[key].requires_grad
             }
-            if slopes:
+            if grads:
                 # already scaled for half precision, as the loss was
-                torch.autograd.backward([rows[key] for key in slopes], list(slopes.values()))
+                torch.autograd.backward([rows[key] for key in grads], list(grads.values()))
             start = stop
-        ranks.average_gradients(self.net)
+        average_gradients(self.net)
         return objective
 
     def _features(
         self, chunk: NDArray[np.int64], step: int
     ) -> tuple[dict[tuple[str, str], Tensor], Tensor | None]:
         """What the heads take of (n,) specimens, (2n, ...) each, and where the cells lie."""
-        images, mixed, matches, there = self.viewing(chunk, step)
+        images, mixed, matches, there = self.pipeline(chunk, step)
         cell = None if matches is None else matches.cell
-        with self.home.autocast():
+        with self.fabric.autocast():
             h, cells = self.net.features(images, mixed, cell, there)
         rows = {("h", name): each for name, each in h.items()}
         rows |= {("cells", name): each for name, each in cells.items()}

@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -29,8 +30,8 @@ from napari_phenoscape.training._checkpoint import (
     load_optimizer,
     load_weights,
     read_state,
+    remove_partial_files,
     save_checkpoint,
-    tidy,
 )
 from napari_phenoscape.training._experiment import Experiment, Schedule
 from napari_phenoscape.training._recipe import (
@@ -38,10 +39,11 @@ from napari_phenoscape.training._recipe import (
     batch_of_step,
     learning_rate,
     optimizer_of,
+    step_seed,
 )
 from napari_phenoscape.training._run import (
+    drop_partial_line,
     log_event,
-    mend_events,
     new_run,
     read_experiment,
     write_experiment,
@@ -83,7 +85,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         What is wrong and the way out. A run that was started keeps its newest checkpoint.
     """
     from napari_phenoscape.training.parallel._launch import launch
-    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric, world
+    from napari_phenoscape.training.parallel._memory import freed_memory_kept
+    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of, world
 
     if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
@@ -101,34 +104,34 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     net = build_model(experiment, crops.statistics, pretrained=not found)
     check_caching(experiment, net)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
-    home = fabric(experiment.runtime, heads=len(heads))
-    _check_ranks(experiment.schedule, home.world_size)
+    fabric = fabric_of(experiment.runtime, heads=len(heads))
+    _check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
-    compile_encoders(experiment.runtime, backbones, home)
-    run = _run_of_all(experiment, run, home)
-    if crops.lacking and home.is_global_zero:  # was heard before there was a run
+    compile_encoders(experiment.runtime, backbones, fabric)
+    run = _run_of_all(experiment, run, fabric)
+    if crops.lacking and fabric.is_global_zero:  # was heard before there was a run
         log_event(run, Notice(crops.lacking))
-    steps = _steps(experiment, crops, known, run, home, net)
-    try:
+    with (
+        freed_memory_kept(),
+        closing(_steps(experiment, crops, known, run, fabric, net)) as steps,
+    ):
         for event in steps:
-            if home.is_global_zero:
+            if fabric.is_global_zero:
                 log_event(run, event)
             yield event
-    finally:
-        steps.close()
     return run
 
 
-def _run_of_all(experiment: Experiment, run: Path | None, home: Fabric) -> Path:
+def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric) -> Path:
     """The run directory, which rank 0 makes, or brings up to date."""
-    if home.is_global_zero:
+    if fabric.is_global_zero:
         if run is None:
             run = new_run(experiment)
         else:
-            tidy(run)
-            mend_events(run)
+            remove_partial_files(run)
+            drop_partial_line(run)
             write_experiment(run, experiment)
-    shared: Path = home.broadcast(run)  # type: ignore[assignment]
+    shared: Path = fabric.broadcast(run)  # type: ignore[assignment]
     return shared
 
 
@@ -168,7 +171,7 @@ def _steps(
     crops: Crops,
     known: dict[str, NDArray[np.int64]],
     run: Path,
-    home: Fabric,
+    fabric: Fabric,
     net: SimCLR,
 ) -> Generator[Event, None, None]:
     """Events of the optimisation itself."""
@@ -176,50 +179,49 @@ def _steps(
 
     from napari_phenoscape._distributed import (
         any_rank,
-        number,
-        others,
-        share as of_this_rank,
+        local_batch,
+        peers,
         synced,
+        world_size,
     )
     from napari_phenoscape.losses import agreement, spread, total_loss
     from napari_phenoscape.training._gradient import Gradient
     from napari_phenoscape.training._health import advice, health
-    from napari_phenoscape.training._viewing import Viewing
+    from napari_phenoscape.training._inputs import InputPipeline
 
     schedule, seed = experiment.schedule, experiment.seed
-    synced(net, home.device).to(memory_format=torch.channels_last)
+    synced(net, fabric.device).to(memory_format=torch.channels_last)
     optimizer = optimizer_of(net, schedule, experiment.encoder.rate)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step
         load_weights(found[-1], net)
     average = average_of(net, schedule, found[-1] if found else None)
-    model, optimizer = home.setup(net, optimizer)
+    model, optimizer = fabric.setup(net, optimizer)
     if found:
         load_optimizer(found[-1], optimizer)
     saved = step if found else -1
 
     def save() -> Iterator[Saved]:
         nonlocal saved
-        if home.is_global_zero and saved != step:
+        if fabric.is_global_zero and saved != step:
             state = State(step, crops.statistics)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
 
-    viewing = Viewing(crops, augmenter(experiment, crops), net, seed, home.device)
-    gradient = Gradient(experiment, crops, known, viewing, net, model, home)
-    share = schedule.batch_size // number()
+    pipeline = InputPipeline(crops, augmenter(experiment, crops), net, seed, fabric.device)
+    gradient = Gradient(experiment, crops, known, pipeline, net, model, fabric)
+    local = schedule.batch_size // world_size()
     seconds: deque[float] = deque(maxlen=20)
     recent: deque[float] = deque(maxlen=HEALTH_EVERY)
     model.train()
     try:
-        yield Started(run, len(crops.ids), step, schedule.steps, str(home.device))
+        yield Started(run, len(crops.ids), step, schedule.steps, str(fabric.device))
         # asked after the last step too: every rank asks equally often
-        while not any_rank(False, home.device) and step < schedule.steps:
+        while not any_rank(False, fabric.device) and step < schedule.steps:
             start = time.perf_counter()
-            # dropout and stochastic depth become a function of (seed, step): exact resume
-            torch.manual_seed(hash((seed, step)) & 0x7FFF_FFFF)
+            torch.manual_seed(step_seed(seed, step))
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
@@ -227,11 +229,11 @@ def _steps(
                 batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
                 for each in (step, step + 1)
             )
-            crops.expect(of_this_rank(upcoming))
-            with advice(experiment, share), others():
+            crops.prefetch(local_batch(upcoming))
+            with advice(experiment, local), peers():
                 loss, terms, seen = gradient(batch, step)
                 if schedule.clip:
-                    home.clip_gradients(model, optimizer, max_norm=schedule.clip)
+                    fabric.clip_gradients(model, optimizer, max_norm=schedule.clip)
                 optimizer.step()
                 optimizer.zero_grad()
                 if average is not None:
@@ -263,9 +265,9 @@ def _steps(
                 yield from save()
     except GeneratorExit:
         # stopped: the other ranks are told, and everything learned so far is kept
-        any_rank(True, home.device)
+        any_rank(True, fabric.device)
         last: list[Event] = [*save(), Finished(run, stopped=True)]
-        for event in last if home.is_global_zero else []:
+        for event in last if fabric.is_global_zero else []:
             log_event(run, event)
         raise
     end = Finished(run, stopped=step < schedule.steps)
@@ -273,7 +275,7 @@ def _steps(
         yield from save()
     except GeneratorExit:
         # stopped between the last two words, as when another rank has heard the stop first
-        if home.is_global_zero:
+        if fabric.is_global_zero:
             log_event(run, end)
         raise
     yield end

@@ -51,10 +51,10 @@ class LARS(optim.Optimizer):
                     continue
                 gradient = weight.grad
                 if decay:
-                    size, slope = weight.norm(), gradient.norm()
+                    norm, grad_norm = weight.norm(), gradient.norm()
                     gradient = gradient + decay * weight
-                    scale = group["trust"] * size / (slope + decay * size)
-                    gradient = gradient * torch.where((size > 0) & (slope > 0), scale, 1.0)
+                    scale = group["trust"] * norm / (grad_norm + decay * norm)
+                    gradient = gradient * torch.where((norm > 0) & (grad_norm > 0), scale, 1.0)
                 state = self.state[weight]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(weight)

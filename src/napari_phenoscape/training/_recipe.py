@@ -30,6 +30,14 @@ def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDAr
     return order[position * batch_size : (position + 1) * batch_size]
 
 
+def step_seed(seed: int, step: int) -> int:
+    """Seed of torch's own random numbers in a step (from 0), 32 bits.
+
+    Dropout and stochastic depth become a function of (seed, step), so that resuming is exact.
+    """
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+
+
 def learning_rate(schedule: Schedule, step: int) -> float:
     """Rate of a step (from 0): linear warm-up, then half a cosine to 0 (SGDR, eq. 5)."""
     warm = max(1, round(schedule.warmup * schedule.steps))

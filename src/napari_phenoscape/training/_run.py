@@ -90,7 +90,7 @@ def log_event(run: Path, event: Event) -> None:
         raise _cannot_write(run / EVENTS, error) from None
 
 
-def mend_events(run: Path) -> None:
+def drop_partial_line(run: Path) -> None:
     """Remove what a kill left of a last line, so that the next one is a line of its own."""
     path = run / EVENTS
     if path.is_file() and not (text := path.read_bytes()).endswith(b"\n"):

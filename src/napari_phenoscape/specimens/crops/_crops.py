@@ -48,10 +48,10 @@ class Crops:
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 
-    def expect(self, numbers: NDArray[np.int64]) -> None:
+    def prefetch(self, numbers: NDArray[np.int64]) -> None:
         """Have specimens that are needed soon fetched from the disk, if they lie there."""
         if isinstance(self.images, OnDisk):
-            self.images.expect(numbers)
+            self.images.prefetch(numbers)
 
     @property
     def folder(self) -> Path | None:

@@ -71,7 +71,7 @@ class OnDisk:
     def __reduce__(self) -> tuple[type[OnDisk], tuple[Path, np.dtype[Any]]]:
         return OnDisk, (self.path, self.dtype)
 
-    def expect(self, numbers: NDArray[np.int64]) -> None:
+    def prefetch(self, numbers: NDArray[np.int64]) -> None:
         """Have the system fetch some specimens from the disk, without waiting for them."""
         if not hasattr(mmap, "MADV_WILLNEED"):  # Windows
             return

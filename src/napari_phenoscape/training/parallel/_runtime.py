@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import logging
 import os
 import shutil
@@ -29,7 +28,7 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 }
 
 
-def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
+def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
     """Fabric on the device and in the precision that are asked for, joined with the other ranks.
 
     Parameters
@@ -62,8 +61,6 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
         )
     if runtime.threads:
         torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
-    if device == "cpu":
-        _keep_freed_memory()
     if runtime.precision == "fp16" and device != "cuda":
         raise OptionError(
             f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
@@ -74,7 +71,7 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
     if here is None:
         return Fabric(accelerator=device, devices=1, precision=precision)
     _check_devices(device, here[0], torch.cuda.device_count())
-    home = Fabric(
+    fabric = Fabric(
         accelerator=device,
         devices=here[0],
         num_nodes=here[1],
@@ -87,10 +84,10 @@ def fabric(runtime: Runtime, heads: int = 1) -> Fabric:
             else SLURMEnvironment(auto_requeue=False)
         ],
     )
-    home.launch()
+    fabric.launch()
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
-    return home
+    return fabric
 
 
 def _leave() -> None:
@@ -100,7 +97,7 @@ def _leave() -> None:
         distributed.destroy_process_group()
 
 
-def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], home: Fabric) -> None:
+def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], fabric: Fabric) -> None:
     """Let torch compile the encoders when they are first used, if that is asked for.
 
     The names of their weights, and so the checkpoints, stay as they are.
@@ -114,10 +111,12 @@ def compile_encoders(runtime: Runtime, encoders: Iterable[nn.Module], home: Fabr
         return
     import torch._inductor.config as inductor
 
-    kind = home.device.type
+    kind = fabric.device.type
     compilers = [os.environ.get("CXX"), "cl" if sys.platform == "win32" else "g++", "clang++"]
-    if kind == "mps" or (kind == "cpu" and home.world_size > 1):
-        why = f"does not work on '{kind}'" + (f" in {home.world_size} processes" * (kind == "cpu"))
+    if kind == "mps" or (kind == "cpu" and fabric.world_size > 1):
+        why = f"does not work on '{kind}'" + (
+            f" in {fabric.world_size} processes" * (kind == "cpu")
+        )
     elif not any(name and shutil.which(name) for name in compilers):
         why = f"needs a C++ compiler ({compilers[1]} or clang++), and none is on the PATH"
     else:
@@ -165,27 +164,6 @@ def _check_devices(device: str, wanted: int, gpus: int) -> None:
             f"runtime.devices asks for {wanted} × '{device}' on this machine, which has {found}. "
             "Lower runtime.devices, or choose another runtime.device."
         )
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc reuse the memory of freed tensors instead of giving it back.
-
-    A training step frees and asks for the same large blocks again and again. By default each is
-    mapped anew, and the system clears it page by page: 2.5 times the page faults, and up to twice
-    the time of a step on a machine that is short of memory bandwidth. Other C libraries keep their
-    ways.
-    """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        # the numbers are glibc's, malloc.h
-        for parameter, value in (
-            (-8, 1),  # M_ARENA_MAX: what one thread frees, another reuses
-            (-4, 0),  # M_MMAP_MAX: nothing is mapped apart
-            (-1, 2**31 - 1),  # M_TRIM_THRESHOLD: nothing is given back
-        ):
-            mallopt(parameter, value)
 
 
 def devices() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Viewing: what the net takes of the specimens of a step."""
+"""Inputs: what the net takes of the specimens of a step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Viewing:
+class InputPipeline:
     """Two views of any specimens at any step, for a net.
 
     Parameters
