@@ -108,8 +108,9 @@ def stretch(
 def stretched(values: NDArray[np.floating[Any]], limits: tuple[float, float]) -> NDArray[np.uint8]:
     """(H, W, 3) picture of (3, H, W) values between the limits of `stretch`; NaN is black."""
     low, high = limits
-    scaled = (values - low) * (255 / (high - low))
+    scaled: NDArray[np.floating[Any]] = values - low
     scaled[np.isnan(scaled)] = 0
+    scaled *= 255 / (high - low)
     picture: NDArray[np.uint8] = np.rint(scaled.clip(0, 255, out=scaled)).astype(np.uint8)
     return np.moveaxis(picture, 0, -1)
 

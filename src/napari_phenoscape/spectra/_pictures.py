@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from napari_phenoscape.spectra._composites import (
     rgb_bands,
     yellow_blue_bands,
 )
-from napari_phenoscape.spectra.vision._srgb import true_colour
+from napari_phenoscape.spectra.vision._srgb import srgb_weights, true_colour
 
 #: Names of pictures.
 COLOURS = "colours"
@@ -47,7 +46,7 @@ def ways(cube: Cube) -> tuple[str, ...]:
     first, *others = named_bands(cube.bands)
     daylight = []
     with suppress(BandMismatchError):  # the visible light has gaps
-        true_colour(replace(cube, array=np.zeros((len(cube.bands), 1, 1))))
+        srgb_weights(cube)
         daylight.append(TRUE_COLOUR)
     more = [COMPONENTS] if cube.bands.good.sum() >= 3 else []
     return (first, *daylight, *others, *more)
