@@ -433,7 +433,7 @@ def test_top_level_holds_what_it_should(tracked):
     top = {path.parts[0] for path in tracked if not path.parts[0].startswith(".")}
     assert top == {
         "src", "tests", "docs", "napari.yaml", "pyproject.toml", "README.md", "LICENSE",
-        "Makefile", "CHANGELOG.md",
+        "Makefile", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md",
     }  # fmt: skip
 
 

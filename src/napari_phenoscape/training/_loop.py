@@ -12,15 +12,16 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.errors import CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._build import augmenter, build_model
@@ -34,6 +35,7 @@ from napari_phenoscape.training._checkpoint import (
     save_checkpoint,
 )
 from napari_phenoscape.training._experiment import Experiment, Schedule
+from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
 from napari_phenoscape.training._recipe import (
     average_of,
     batch_of_step,
@@ -54,6 +56,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from napari_phenoscape.training._model import SimCLR
+
+T = TypeVar("T")
+
+#: Held by the program that trains a run.
+LOCK = ".lock"
 
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
@@ -94,7 +101,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         _check_same(experiment, read_experiment(run), run)
     found = checkpoints(run) if run is not None else []
     statistics = read_state(found[-1]).statistics if found else {}
-    collection, crops = yield from specimens_of(experiment, known=statistics)
+    notices: list[Notice] = []
+    collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
     _check_batch(experiment.schedule, crops)
     experiment = _in_steps(experiment, crops)
     known = _known(experiment, collection)
@@ -108,13 +116,13 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     _check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
-    run = _run_of_all(experiment, run, fabric)
-    if crops.lacking and fabric.is_global_zero:  # was heard before there was a run
-        log_event(run, Notice(crops.lacking))
-    with (
-        freed_memory_kept(),
-        closing(_steps(experiment, crops, known, run, fabric, net)) as steps,
-    ):
+    with ExitStack() as held:
+        run = _run_of_all(experiment, run, fabric, held)
+        held.enter_context(freed_memory_kept())
+        steps = held.enter_context(closing(_steps(experiment, crops, known, run, fabric, net)))
+        if fabric.is_global_zero:
+            for notice in notices:  # heard before there was a run
+                log_event(run, notice)
         for event in steps:
             if fabric.is_global_zero:
                 log_event(run, event)
@@ -122,12 +130,39 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     return run
 
 
-def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric) -> Path:
-    """The run directory, which rank 0 makes, or brings up to date."""
+def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:
+    """The same verb, which also adds its notices to a list."""
+    while True:
+        try:
+            event = next(verb)
+        except StopIteration as end:
+            return cast(T, end.value)
+        if isinstance(event, Notice):
+            notices.append(event)
+        yield event
+
+
+def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: ExitStack) -> Path:
+    """The run directory, which rank 0 makes, or brings up to date, and locks while ``held``.
+
+    Raises
+    ------
+    RunError
+        It cannot be written, or another program trains it.
+    """
     if fabric.is_global_zero:
-        if run is None:
-            run = new_run(experiment)
-        else:
+        resumed = run is not None
+        run = run or new_run(experiment)
+        # a generator may be closed by another thread than began it
+        lock = FileLock(run / LOCK, timeout=0, thread_local=False)
+        try:
+            held.enter_context(lock)
+        except Timeout:
+            raise RunError(
+                f"'{run}' is being trained by another program. Wait until it has ended or stop it "
+                "there, or start a new run."
+            ) from None
+        if resumed:
             remove_partial_files(run)
             drop_partial_line(run)
             write_experiment(run, experiment)
@@ -230,28 +265,32 @@ def _steps(
                 for each in (step, step + 1)
             )
             crops.prefetch(local_batch(upcoming))
-            with advice(experiment, local), peers():
-                loss, terms, seen = gradient(batch, step)
-                if schedule.clip:
-                    fabric.clip_gradients(model, optimizer, max_norm=schedule.clip)
-                optimizer.step()
-                optimizer.zero_grad()
-                if average is not None:
-                    average.update_parameters(net)
-            step += 1
-            seconds.append(time.perf_counter() - start)
-            recent.append(float(loss.detach()))
-            joint = seen.z[net.space].detach()[seen.there(net.space)]
-            yield Step(
-                step,
-                schedule.steps,
-                recent[-1],
-                agreement(joint),
-                rate,
-                schedule.batch_size / seconds[-1],
-                (schedule.steps - step) * median(seconds),
-                {name: float(term.detach()) for name, term in terms.items()},
-            )
+            with interrupt_held() as asked:
+                with advice(experiment, local), peers():
+                    loss, terms, seen = gradient(batch, step)
+                    if schedule.clip:
+                        fabric.clip_gradients(model, optimizer, max_norm=schedule.clip)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    if average is not None:
+                        average.update_parameters(net)
+                step += 1
+                seconds.append(time.perf_counter() - start)
+                recent.append(float(loss.detach()))
+                joint = seen.z[net.space].detach()[seen.there(net.space)]
+                done = Step(
+                    step,
+                    schedule.steps,
+                    recent[-1],
+                    agreement(joint),
+                    rate,
+                    schedule.batch_size / seconds[-1],
+                    (schedule.steps - step) * median(seconds),
+                    {name: float(term.detach()) for name, term in terms.items()},
+                )
+            yield done
+            if asked:
+                raise Interrupted("stopped; what was done is saved")
             if step % HEALTH_EVERY == 0:
                 alike = dataclasses.replace(
                     seen,
@@ -263,7 +302,7 @@ def _steps(
                 yield health(step, spread(joint), median(recent), float(nothing))
             if step % schedule.checkpoint_every == 0:
                 yield from save()
-    except GeneratorExit:
+    except (GeneratorExit, Interrupted):
         # stopped: the other ranks are told, and everything learned so far is kept
         any_rank(True, fabric.device)
         last: list[Event] = [*save(), Finished(run, stopped=True)]

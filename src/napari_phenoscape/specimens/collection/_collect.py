@@ -8,18 +8,23 @@ from typing import Annotated
 from pydantic import Field
 
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import Drawer
 from napari_phenoscape.specimens.collection._folder import Folder
-from napari_phenoscape.specimens.collection._specimens import Collection, Skipped, Specimen
+from napari_phenoscape.specimens.collection._specimens import Collection
 
-__all__ = ["AnySource", "Collection", "Drawer", "Folder", "Skipped", "Specimen", "collect"]
+#: Reasons for leaving something out that are said at most.
+REASONS = 8
 
 AnySource = Annotated[Folder | Drawer, Field(discriminator="kind")]
 
 
-def collect(source: AnySource) -> Generator[Progress, None, Collection]:
+def collect(source: AnySource) -> Generator[Progress | Notice, None, Collection]:
     """Find the specimens of a source; headers and masks are read, other pixels are not.
+
+    Yields
+    ------
+    How far it is; then what was left out and why, a notice for each reason.
 
     Returns
     -------
@@ -34,6 +39,11 @@ def collect(source: AnySource) -> Generator[Progress, None, Collection]:
         It holds fewer than two specimens, or its metadata does not fit them.
     """
     collection = yield from source.collect()
+    reasons = tuple(collection.left_out())
+    for sentence in reasons[:REASONS]:
+        yield Notice(sentence)
+    if len(reasons) > REASONS:
+        yield Notice(f"Left out for {len(reasons) - REASONS} other reasons: see phenoscape info.")
     if len(collection.specimens) < 2:
         others = "; ".join(f"'{left.path.name}': {left.reason}" for left in collection.skipped[:3])
         raise CollectionError(

@@ -88,7 +88,7 @@ def join(
     if bare:
         notes.append(f"{len(bare)} of {len(keys)} specimens have no row in it, e.g. '{bare[0]}'.")
     rows = rows[~rows.index.duplicated()]
-    return rows.reindex(list(keys)), [Skipped(path, note) for note in notes]
+    return rows.reindex(list(keys)), [Skipped(path, note, only_lacks=True) for note in notes]
 
 
 def name_regex(pattern: str) -> re.Pattern[str]:

@@ -20,6 +20,9 @@ from napari_phenoscape.option import Option
 #: Pixels kept around a specimen, so that its outline does not touch the edge of its crop.
 MARGIN = 2
 
+#: Files that a sentence about many names at most.
+_NAMED = 3
+
 Box = tuple[int, int, int, int]
 
 
@@ -33,10 +36,13 @@ class Skipped:
         The file.
     reason
         What is wrong with it, a sentence.
+    only_lacks
+        It is no file that was left out: something is missing, such as rows of the metadata.
     """
 
     path: Path
     reason: str
+    only_lacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,21 @@ class Collection:
         for path, group in groupby(numbers, lambda number: self.specimens[number].path):
             cube = open_cube(path, self.source.read_as)
             yield cube, self.source.labels(cube), tuple(group)
+
+    def left_out(self) -> Iterator[str]:
+        """A sentence for each reason why something is not there: how many, why, which first."""
+        by_reason: dict[tuple[str, bool], list[str]] = {}
+        for one in self.skipped:
+            name = one.path.name
+            reason = one.reason if one.only_lacks else one.reason.replace(f"'{name}'", "it")
+            by_reason.setdefault((reason, one.only_lacks), []).append(name)
+        for (reason, only_lacks), names in sorted(by_reason.items(), key=lambda i: -len(i[1])):
+            if only_lacks:
+                yield f"'{names[0]}': {reason}"
+            else:
+                some = ", ".join(f"'{name}'" for name in names[:_NAMED])
+                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                yield f"{len(names)} left out ({some}{more}): {reason}"
 
     def files(self) -> Iterator[Path]:
         """Every file that says what the specimens look like: cubes, headers, masks; not metadata.
