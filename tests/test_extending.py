@@ -141,7 +141,7 @@ given = yaml.safe_load((folder / "rgb-uv.yaml").read_text()) | {
 def phenoscape(*words):
     assert app([str(word) for word in words], standalone_mode=False) in (None, 0)
 phenoscape("train", folder / "e.yaml")
-run, = Path(folder / given["runs"]).resolve().glob("2*")
+run, = (path.parent for path in Path(folder / given["runs"]).resolve().glob("2*/experiment.yaml"))
 steps = [event for event in read_events(run) if isinstance(event, Step)]
 assert set(steps[-1].terms) == {"nt_xent", "attraction"}, steps
 assert read_experiment(run).encoder.stem.planes == 2

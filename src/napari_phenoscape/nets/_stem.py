@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from napari_phenoscape.cubes import RGB_NM, Band
+from napari_phenoscape.cubes import RGB_NM, Band, Bands
 
 #: A band that varies less than this share of the most variable one is not blown up to match it.
 LEAST_STD = 0.01
@@ -25,9 +23,9 @@ class Stem(nn.Module):
         What each plane shows, in the words of a band: its name, wavelength and region.
     """
 
-    def __init__(self, planes: Sequence[Band]) -> None:
+    def __init__(self, planes: Bands) -> None:
         super().__init__()
-        self.planes = tuple(planes)
+        self.planes = planes
 
     def kernels(self) -> NDArray[np.float64]:
         """(3, K) shares by which pretrained kernels for R, G, B become kernels for the planes."""
@@ -56,7 +54,7 @@ class Standardised(Stem):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike) -> None:
+    def __init__(self, bands: Bands, mean: ArrayLike, std: ArrayLike) -> None:
         super().__init__(bands)
         # (C,) -> (C, 1, 1)
         self.register_buffer("mean", as_tensor(mean)[:, None, None])
@@ -75,8 +73,8 @@ class BandMix(Mix):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, planes: int) -> None:
-        super().__init__([Band(f"mix {k + 1}") for k in range(planes)])
+    def __init__(self, bands: Bands, mean: ArrayLike, std: ArrayLike, planes: int) -> None:
+        super().__init__(Bands(Band(f"mix {k + 1}") for k in range(planes)))
         self.register_buffer("mean", as_tensor(mean))  # (C,)
         self.register_buffer("std", floored(as_tensor(std)))  # (C,)
         self.weight = nn.Parameter(torch.randn(planes, len(bands)) / len(bands) ** 0.5)
@@ -99,9 +97,7 @@ class BandGates(Standardised):
        https://arxiv.org/abs/1709.01507
     """
 
-    def __init__(
-        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, reduction: int
-    ) -> None:
+    def __init__(self, bands: Bands, mean: ArrayLike, std: ArrayLike, reduction: int) -> None:
         super().__init__(bands, mean, std)
         hidden = max(1, len(bands) // reduction)
         self.squeeze = nn.Linear(len(bands), hidden)
@@ -120,7 +116,7 @@ class BandGates(Standardised):
         return bands * self.gates(bands)[:, :, None, None]
 
 
-def rgb_mixing(bands: Sequence[Band]) -> NDArray[np.float64]:
+def rgb_mixing(bands: Bands) -> NDArray[np.float64]:
     """(3, C) shares by which kernels for R, G, B become kernels for other bands.
 
     A visible band gets the kernel of its wavelength (by its name, R, G or B, when it has none),

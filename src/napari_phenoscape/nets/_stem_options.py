@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.option import Option, Variants
 
 if TYPE_CHECKING:
     from napari_phenoscape.nets._stem import Stem
+
+#: Of no bands.
+NONE = Bands()
 
 #: What three bands of a camera, at 460, 550 and 640 nm, see.
 RGB_ENDS_NM = (450.0, 650.0)
@@ -28,10 +30,10 @@ class StemOption(Option):
 
     def build(
         self,
-        bands: Sequence[Band],
+        bands: Bands,
         mean: ArrayLike,
         std: ArrayLike,
-        over: Sequence[Band] = (),
+        over: Bands = NONE,
     ) -> Stem:
         """The module that makes K planes of C bands; its weights are from torch's random state.
 
@@ -57,9 +59,7 @@ class Convolution(StemOption):
 
     kind: Literal["convolution"] = "convolution"
 
-    def build(
-        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, over: Sequence[Band] = ()
-    ) -> Stem:
+    def build(self, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands = NONE) -> Stem:
         from napari_phenoscape.nets._stem import Standardised
 
         return Standardised(bands, mean, std)
@@ -71,9 +71,7 @@ class Adapter(StemOption):
     kind: Literal["adapter"] = "adapter"
     planes: int = Field(8, ge=1, le=256, description="planes that the bands are mixed into")
 
-    def build(
-        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, over: Sequence[Band] = ()
-    ) -> Stem:
+    def build(self, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands = NONE) -> Stem:
         from napari_phenoscape.nets._stem import BandMix
 
         return BandMix(bands, mean, std, self.planes)
@@ -93,9 +91,7 @@ class SpectralAttention(StemOption):
         4, ge=1, le=64, description="the hidden layer has the number of bands over this"
     )
 
-    def build(
-        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, over: Sequence[Band] = ()
-    ) -> Stem:
+    def build(self, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands = NONE) -> Stem:
         from napari_phenoscape.nets._stem import BandGates
 
         return BandGates(bands, mean, std, self.reduction)
@@ -146,9 +142,7 @@ class SpectralResponse(StemOption):
             )
         return self
 
-    def build(
-        self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike, over: Sequence[Band] = ()
-    ) -> Stem:
+    def build(self, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands = NONE) -> Stem:
         from napari_phenoscape.nets._response import ResponseCurves
 
         return ResponseCurves(

@@ -60,7 +60,7 @@ class Curves(QWidget):
             one.clear()
         self.lost.setVisible(found.occlusion is not None)
         self._set_axes(found)
-        x = found.spectra.x
+        x = found.spectra.bands.x
         if len(numbers) == 1:
             colour = OTHERS if against is None else found.clusters.colours[against]
             self._draw(self.spectra, x, found.others(numbers[0], against), colour)
@@ -72,12 +72,12 @@ class Curves(QWidget):
             if number in found.nearest:
                 self._line(self.effect, x, found.effect(number, against), colour)
                 if found.occlusion is not None:
-                    centres = [x[list(w.bands)].mean() for w in found.occlusion.windows]
-                    self._draw(self.lost, np.array(centres), lost[k], colour)
+                    middles = [x[list(w.bands)].mean() for w in found.occlusion.windows]
+                    self._draw(self.lost, np.array(middles), lost[k], colour)
 
     def _set_axes(self, found: Explanation) -> None:
-        x, nm = found.spectra.x, found.spectra.wavelengths_nm
-        names = [(i, band.name) for i, band in enumerate(found.spectra.bands)]
+        x, nm = found.spectra.bands.x, found.spectra.bands.wavelengths_nm
+        names = list(enumerate(found.spectra.bands.names))
         few = nm is None and len(names) <= FEW
         lowest = self.effect if found.occlusion is None else self.lost
         for one in self.plots:
@@ -93,8 +93,8 @@ class Curves(QWidget):
         lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
         for one in self.plots[1:]:
             one.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
-        if self._of is not found.spectra:  # else the user may have looked closer
-            self._of = found.spectra
+        if self._of is not found.spectra.bands:  # else the user may have looked closer
+            self._of = found.spectra.bands
             self._show_all()
         for one in self.plots:
             one.enableAutoRange(y=True)

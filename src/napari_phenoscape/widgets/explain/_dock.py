@@ -167,7 +167,7 @@ class ExplainDock(Dock):
         self._refresh()
         if found is None:
             return
-        many = len(found.spectra.bands) > SINGLE and found.spectra.wavelengths_nm is not None
+        many = len(found.spectra.bands) > SINGLE and found.spectra.bands.wavelengths_nm is not None
         self.hiding.setVisible(many)
         self._list(self.cluster, ALL, found.numbers)
         layers = ours(self.viewer, "clusters")
