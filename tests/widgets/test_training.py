@@ -91,7 +91,6 @@ def test_closing_the_dock_does_not_stop_the_training_and_a_new_one_shows_it_all(
     dock = open_dock(TrainDock)
     start(dock, session, wait)
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     seen = len(steps(session))
     wait(lambda: len(steps(session)) > seen + 1)
 

@@ -104,7 +104,6 @@ def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, instal
         for button in dock.findChildren(QPushButton):
             assert button.isEnabled() or "." in button.toolTip(), button.text()
         viewer.window.remove_dock_widget(dock)
-        dock.deleteLater()
         qtbot.wait(10)
     viewer.add_image(np.zeros((4, 4)))  # nobody who is gone listens
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.embeddings import (
@@ -16,23 +15,33 @@ from napari_phenoscape.embeddings import (
     UMAP,
     AnyClustering,
     AnyReduction,
-    Clusters,
     Embeddings,
     KMeans,
     cluster,
+    embed,
     embeddings_path,
-    labels_of,
     read_clusters,
     read_embeddings,
     reduce,
+    thumbnails,
     write_clusters,
     write_embeddings,
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
-from napari_phenoscape.training import EXPERIMENT, read_experiment
-from napari_phenoscape.widgets._overlay import Ground, ground_of
+from napari_phenoscape.specimens import Drawer, collect
+from napari_phenoscape.training import EXPERIMENT, crops_of, read_experiment
+from napari_phenoscape.widgets._clustered import (
+    Backdrop,
+    ClusteredRun,
+    EmbeddedRun,
+    Projection2D,
+    rows_in,
+)
+
+#: Side in pixels of a specimen on the contact sheet.
+THUMBNAIL = 64
 
 T = TypeVar("T")
 
@@ -53,49 +62,25 @@ class Grouping(Option):
     map: AnyReduction = UMAP()
 
 
-@dataclass(frozen=True, eq=False)
-class Map:
-    """Places of the specimens on a plane.
-
-    Parameters
-    ----------
-    xy : (N, 2)
-        One row per row of ``embeddings``; unitless.
-    method
-        The name of what made it.
-    embeddings
-        Whose map it is.
-    """
-
-    xy: NDArray[np.float32]
-    method: str
-    embeddings: Embeddings
-
-
-@dataclass(frozen=True, eq=False)
-class Grouped:
-    """Embeddings with their clusters, a first map, and the picture that shows the specimens."""
-
-    run: Path
-    clusters: Clusters
-    map: Map
-    ground: Ground
-
-
-def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
-    """The embeddings of a run by space, the joint one last, and its clusters if it has any."""
+def opened(run: Path) -> Generator[Event, None, EmbeddedRun]:
+    """The embeddings of a run, and its clusters if it has any."""
+    yield Progress("reading the run", 0, 1)
     joint = embeddings_path(run)
     paths = [path for path in sorted(run.glob("embeddings*.parquet")) if path != joint]
-    spaces = {
-        found.space: found
-        for found in (read_embeddings(path) for path in [*paths, joint] if path.is_file())
-    }
-    if not spaces:
+    every = [read_embeddings(path) for path in [*paths, joint] if path.is_file()]
+    if not every:
         raise MissingFileError(
             f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
         )
     path = run / "clusters.parquet"
-    return spaces, read_clusters(path) if path.is_file() else None
+    clusters = read_clusters(path) if path.is_file() else None
+    return EmbeddedRun(run, {one.space: one for one in every}, clusters=clusters)
+
+
+def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedRun]:
+    """The specimens of a run, embedded now."""
+    spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
+    return EmbeddedRun(chosen.run, spaces, chosen.untrained)
 
 
 def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None, T]:
@@ -112,44 +97,75 @@ def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None
 
 
 def group(
-    run: Path,
-    embeddings: Embeddings,
+    embedded: EmbeddedRun,
+    space: str,
     method: AnyClustering,
-    previous: Clusters | None,
-    known: Clusters | None,
-    ground: Ground | None,
-) -> Generator[Event, None, Grouped]:
-    """Cluster the embeddings of a run, write the clusters, and draw the first map by PCA.
+    previous: ClusteredRun | None,
+    *,
+    anew: bool,
+) -> Generator[Event, None, ClusteredRun]:
+    """Cluster the embeddings of a run, write the clusters, and draw the first map, by PCA.
 
     Parameters
     ----------
     previous
-        Whose numbers, names and colours carry over.
-    known
-        Clusters that are taken as they are, if they are of these specimens.
-    ground
-        The picture of the specimens, when it is at hand.
+        Whose numbers, names and colours carry over to the same specimens, and whose picture is
+        taken when it is of these embeddings.
+    anew
+        Else the clusters that the run was opened with are taken, if they are of this space.
     """
+    run, embeddings = embedded.run, embedded.spaces[space]
     seed = read_experiment(run).seed
     yield Progress("clustering", 0, 1)
-    specimens = tuple(embeddings.table["specimen"])
-    if known is None or known.specimens != specimens:
-        before, space = known or previous, embeddings.space
-        known = cluster(embeddings.x, specimens, method, seed, before, space)
-        write_clusters(known, run / "clusters.parquet")
-    ground = ground or (yield from located(run, ground_of(run)))
-    return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)
+    ids = tuple(embeddings.table["specimen"])
+    clusters = embedded.clusters
+    if anew or clusters is None or clusters.specimens != ids or clusters.space not in ("", space):
+        if previous is not None and previous.is_of_specimens_of(embeddings):
+            clusters = previous.clusters
+        clusters = cluster(embeddings.x, ids, method, seed, clusters, space)
+        write_clusters(clusters, run / "clusters.parquet")
+    if previous is not None and previous.embeddings in embedded.spaces.values():
+        backdrop = previous.backdrop
+    else:
+        backdrop = yield from located(run, backdrop_of(run, embeddings))
+    return ClusteredRun(run, embeddings, clusters, project(embedded, space, PCA(), seed), backdrop)
 
 
-def map_of(run: Path, embeddings: Embeddings, method: AnyReduction) -> Generator[Event, None, Map]:
-    """The map by the method that was asked for."""
+def mapped(
+    embedded: EmbeddedRun, space: str, method: AnyReduction
+) -> Generator[Event, None, tuple[Embeddings, Projection2D]]:
+    """The map by the method that was asked for, and whose it is."""
     yield Progress(f"drawing the map ({method.kind})", 0, 1)
-    return Map(reduce(embeddings.x, method, read_experiment(run).seed), method.kind, embeddings)
+    seed = read_experiment(embedded.run).seed
+    return embedded.spaces[space], project(embedded, space, method, seed)
 
 
-def export(embeddings: Embeddings, clusters: Clusters, path: Path) -> None:
+def project(embedded: EmbeddedRun, space: str, method: AnyReduction, seed: int) -> Projection2D:
+    """A map of one space."""
+    control = ", untrained" if embedded.untrained else ""
+    xy = reduce(embedded.spaces[space].x, method, seed)
+    return Projection2D(xy, f"{method.kind} of {space}{control}")
+
+
+def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Backdrop]:
+    """The picture of the embedded specimens, whatever was added to their folder since."""
+    experiment = read_experiment(run)
+    source = embeddings.source or experiment.collection
+    collection = yield from collect(source)
+    rows = rows_in([specimen.id for specimen in collection.specimens], embeddings)
+    boxes = np.array([specimen.box for specimen in collection.specimens])[rows]
+    sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
+    centres = (boxes[:, [0, 2]] + boxes[:, [1, 3]] - 1) / 2
+    if isinstance(source, Drawer):
+        return Backdrop(None, collection.specimens[0].path, centres, sides)
+    crops = yield from crops_of(experiment, collection)
+    return Backdrop(thumbnails(crops, THUMBNAIL)[rows], None, centres, sides)
+
+
+def export(clustered: ClusteredRun, path: Path) -> None:
     """Write file name, embedding, cluster and metadata of every specimen (.csv or .parquet)."""
-    numbers = labels_of(list(embeddings.table["specimen"]), clusters)
+    clusters, embeddings = clustered.clusters, clustered.embeddings
+    numbers = clusters.labels.tolist()
     names = [clusters.names[number] for number in numbers]
     table = embeddings.table.assign(cluster=numbers, cluster_name=names)
     write_embeddings(replace(embeddings, table=table), path)

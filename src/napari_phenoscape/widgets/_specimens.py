@@ -91,8 +91,8 @@ class SpecimensDock(Dock):
 
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             self.listen(event, self._list_layers)
-        self.session.collection_changed.connect(self._show)
-        self.session.experiment_changed.connect(self._take)
+        self.listen(self.session.collection_changed, self._show)
+        self.listen(self.session.experiment_changed, self._take)
         self._list_layers()
         self._take("collection")
         self._show()
@@ -170,8 +170,6 @@ class SpecimensDock(Dock):
             torch=False,
         )
         self.follow(task)
-        task.state_changed.connect(self._refresh)
-        self._refresh()
 
     def _show(self) -> None:
         collection = self.session.collection

@@ -50,7 +50,7 @@ class Curves(QWidget):
         self._of: Any = None
 
     def show_clusters(
-        self, found: Explanation, numbers: Sequence[int], against: int | None = None
+        self, explanation: Explanation, numbers: Sequence[int], against: int | None = None
     ) -> None:
         """Draw some clusters; of one alone also what it is compared with.
 
@@ -58,28 +58,28 @@ class Curves(QWidget):
         """
         for one in self.plots:
             one.clear()
-        self.lost.setVisible(found.occlusion is not None)
-        self._set_axes(found)
-        x = found.spectra.x
+        self.lost.setVisible(explanation.occlusion is not None)
+        self._set_axes(explanation)
+        x = explanation.spectra.x
         if len(numbers) == 1:
-            colour = OTHERS if against is None else found.clusters.colours[against]
-            self._draw(self.spectra, x, found.others(numbers[0], against), colour)
-        lost = found.lost
+            colour = OTHERS if against is None else explanation.clusters.colours[against]
+            self._draw(self.spectra, x, explanation.others(numbers[0], against), colour)
+        lost = explanation.lost
         for number in numbers:
-            colour = found.clusters.colours[number]
-            k = found.numbers.index(number)
-            self._draw(self.spectra, x, found.moments[k], colour)
-            if number in found.nearest:
-                self._line(self.effect, x, found.effect(number, against), colour)
-                if found.occlusion is not None:
-                    centres = [x[list(w.bands)].mean() for w in found.occlusion.windows]
+            colour = explanation.clusters.colours[number]
+            k = explanation.numbers.index(number)
+            self._draw(self.spectra, x, explanation.moments[k], colour)
+            if number in explanation.nearest:
+                self._line(self.effect, x, explanation.effect(number, against), colour)
+                if explanation.occlusion is not None:
+                    centres = [x[list(w.bands)].mean() for w in explanation.occlusion.windows]
                     self._draw(self.lost, np.array(centres), lost[k], colour)
 
-    def _set_axes(self, found: Explanation) -> None:
-        x, nm = found.spectra.x, found.spectra.wavelengths_nm
-        names = [(i, band.name) for i, band in enumerate(found.spectra.bands)]
+    def _set_axes(self, explanation: Explanation) -> None:
+        x, nm = explanation.spectra.x, explanation.spectra.wavelengths_nm
+        names = [(i, band.name) for i, band in enumerate(explanation.spectra.bands)]
         few = nm is None and len(names) <= FEW
-        lowest = self.effect if found.occlusion is None else self.lost
+        lowest = self.effect if explanation.occlusion is None else self.lost
         for one in self.plots:
             axis = one.getAxis("bottom")
             axis.setTicks([names] if few else None)
@@ -93,8 +93,8 @@ class Curves(QWidget):
         lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
         for one in self.plots[1:]:
             one.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
-        if self._of is not found.spectra:  # else the user may have looked closer
-            self._of = found.spectra
+        if self._of is not explanation.spectra:  # else the user may have looked closer
+            self._of = explanation.spectra
             self._show_all()
         for one in self.plots:
             one.enableAutoRange(y=True)
@@ -110,8 +110,8 @@ class Curves(QWidget):
     def _draw(self, where: Any, x: NDArray[np.float64], one: Moments, colour: str) -> None:
         """Mean ± standard deviation."""
         order = np.argsort(x, kind="stable")
-        known = order[np.isfinite(one.mean[order]) & np.isfinite(one.sd[order])]
-        edges = [pg.PlotDataItem(x[known], (one.mean + s * one.sd)[known]) for s in (-1, 1)]
+        there = order[np.isfinite(one.mean[order]) & np.isfinite(one.sd[order])]
+        edges = [pg.PlotDataItem(x[there], (one.mean + s * one.sd)[there]) for s in (-1, 1)]
         shade = pg.mkColor(colour)
         shade.setAlpha(50)
         where.addItem(pg.FillBetweenItem(*edges, brush=shade))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy
 
@@ -12,9 +12,7 @@ from napari_phenoscape.cubes import Cube, open_cube
 from napari_phenoscape.spectra import region_reference
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, regions_image
 from napari_phenoscape.widgets.form._fold import without_wheel
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
 
 #: Makes a reference of a cube; in the worker.
 Reference = Callable[[Cube], Cube]
@@ -129,7 +127,7 @@ class ReferenceBox(FileBox):
         What "none" is called.
     """
 
-    def __init__(self, dock: SpectrumDock, none: str) -> None:
+    def __init__(self, dock: CubeDock, none: str) -> None:
         super().__init__("A scan of a reference")
         self.dock, self._none = dock, none
         self.refresh()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.layers import Image
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -23,12 +24,10 @@ from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.spectra import Spectrum, mean_of, region_spectrum, write_spectra
 from napari_phenoscape.widgets._dock import column_of, row, swatch
-from napari_phenoscape.widgets._place import place
+from napari_phenoscape.widgets._place import place, raise_above
 from napari_phenoscape.widgets._regions import region_layers_of, regions_image
 from napari_phenoscape.widgets.spectrum._chart import Chart
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
 
 REGION = "Mean spectrum"
 
@@ -75,7 +74,9 @@ class KeptSection(QWidget):
         Where they are drawn.
     """
 
-    def __init__(self, dock: SpectrumDock, chart: Chart) -> None:
+    changed = Signal()  #: a spectrum came or went
+
+    def __init__(self, dock: CubeDock, chart: Chart) -> None:
         super().__init__()
         self.dock, self.chart = dock, chart
         self.pins = QListWidget()
@@ -163,7 +164,7 @@ class KeptSection(QWidget):
         self.pins.scrollToItem(entry)
         self._number += 1
         self.mark()
-        self.dock.refresh()
+        self.changed.emit()
 
     def mark(self) -> None:
         """Points on the cube, in the colours of their curves."""
@@ -172,21 +173,23 @@ class KeptSection(QWidget):
             one for one in self._kept.values()
             if one.pixel is not None and one.cube.path == cube.path
         ]  # fmt: skip
+        if not marked or layer is None:
+            place(viewer, [], "kept spectra")
+            return
         active = viewer.layers.selection.active
-        place(viewer, [], "kept spectra")
-        if marked and layer is not None:
-            points = {
-                "name": "kept spectra",
-                "face_color": [kept.colour for kept in marked],
-                "border_color": "white",
-                "size": max(3.0, max(layer.data.shape[-2:]) / 60),
-                "metadata": {"phenoscape": {"role": "kept spectra"}},
-            }
-            pixels = np.array([kept.pixel for kept in marked], dtype=np.float64)
-            at = np.asarray(layer.translate)[-2:]
-            place(viewer, [(pixels, points, "points")], "kept spectra", at=at)
-            # the user goes on with the layer that they had
-            viewer.layers.selection.active = active
+        points = {
+            "name": "kept spectra",
+            "face_color": [kept.colour for kept in marked],
+            "border_color": "white",
+            "size": max(3.0, max(layer.data.shape[-2:]) / 60),
+            "metadata": {"phenoscape": {"role": "kept spectra"}},
+        }
+        pixels = np.array([kept.pixel for kept in marked], dtype=np.float64)
+        at = np.asarray(layer.translate)[-2:]
+        (marks,) = place(viewer, [(pixels, points, "points")], "kept spectra", at=at)
+        raise_above(viewer, marks, [one for one in viewer.layers if isinstance(one, Image)])
+        # the user goes on with the layer that they had
+        viewer.layers.selection.active = active
 
     def save(self, path: Path) -> None:
         """Write the kept spectra."""
@@ -215,7 +218,7 @@ class KeptSection(QWidget):
             self.chart.drop(self._kept.pop(_number_of(entry)).items)
             self.pins.takeItem(self.pins.row(entry))
         self.mark()
-        self.dock.refresh()
+        self.changed.emit()
 
     def _average(self) -> None:
         chosen = self.chosen
