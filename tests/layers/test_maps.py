@@ -150,6 +150,8 @@ def test_frames_have_the_colour_of_the_cluster_and_features_its_name() -> None:
         "space": "rgb",
         "method": {"kind": "kmeans", "clusters": 2},
         "seed": 3,
+        "source": None,
+        "columns": ["specimen", "species", "cluster"],
     }
 
 

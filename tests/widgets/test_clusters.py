@@ -140,7 +140,7 @@ def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
     embed(dock, run, wait)
     wait(lambda: idle(dock))
     assert "50 neighbours" in dock.words.text()
-    assert dock.session.map.method == "pca"
+    assert dock.session.clustered.map.title == "pca of joint"
     assert dock.cluster_button.isEnabled()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import npe2
 import numpy as np
@@ -178,3 +180,28 @@ def contrast(label) -> float:
         )
     )
     return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+SELECT_REMOVE_ADD = """
+import napari, numpy as np
+from qtpy.QtTest import QTest
+from napari_phenoscape.widgets._session import session_of
+viewer = napari.Viewer()
+session_of(viewer)
+viewer.add_image(np.zeros((50, 50)))
+points = viewer.add_points(np.arange(20).reshape(10, 2), symbol="square")
+QTest.qWait(150)
+points.selected_data = {3}
+QTest.qWait(150)
+viewer.layers.remove(points)
+QTest.qWait(150)
+viewer.add_points([[1, 2]])
+QTest.qWait(150)
+viewer.close()
+"""
+
+
+def test_a_layer_whose_points_were_selected_can_be_removed(tmp_path):
+    """In a process of its own: napari 0.9.2 dies of it where Mesa draws in software."""
+    ended = subprocess.run([sys.executable, "-c", SELECT_REMOVE_ADD], cwd=tmp_path)
+    assert ended.returncode == 0

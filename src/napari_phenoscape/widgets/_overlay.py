@@ -42,6 +42,7 @@ class Overlay(QObject):
         self._session = session_of(viewer)
         self._shown: ClusteredRun | None = None
         self._listened: Any = None
+        self._placing = False
         self._session.clustered_changed.connect(self._show)
         self._session.selected_changed.connect(self._mark)
 
@@ -73,7 +74,11 @@ class Overlay(QObject):
             return  # the map is another one
         new = not ours(viewer, "clusters")
         new = new or before is None or not before.is_of_specimens_of(clustered.embeddings)
-        placed = _place(viewer, clustered)
+        self._placing = True
+        try:
+            placed = _place(viewer, clustered)
+        finally:
+            self._placing = False
         if new:
             look_at(viewer, placed)
         if placed[-1] is not self._listened:
@@ -93,7 +98,7 @@ class Overlay(QObject):
     def _take(self, _event: Any = None) -> None:
         """Select in the session what the user selected on the picture."""
         points = self._points
-        if points is not None:
+        if points is not None and not self._placing:
             ids = self._ids(points)
             self._session.select(ids[row] for row in points.selected_data if row < len(ids))
 
