@@ -104,7 +104,7 @@ class Overlay(QObject):
 
 
 def _place(viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
-    """The frames, and below them the contact sheet if there is no cube."""
+    """The picture, the drawer's cube or a contact sheet, and the frames on it."""
     embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
     if backdrop.cube is None:
         assert backdrop.pictures is not None  # one of the two
@@ -116,9 +116,9 @@ def _place(viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
     cube = cube or add_cube(viewer, backdrop.cube)[0]
     sizes = (backdrop.sides * MARGIN).tolist()
     points = points_layer(backdrop.centres, embeddings, clusters, size=sizes)
-    placed = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
-    raise_above(viewer, placed[0], [one for one in viewer.layers if _path_of(one) == path])
-    return placed
+    (frames,) = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
+    raise_above(viewer, frames, [one for one in viewer.layers if _path_of(one) == path])
+    return [cube, frames]
 
 
 def _path_of(layer: Any) -> str:

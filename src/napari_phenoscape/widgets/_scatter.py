@@ -33,9 +33,11 @@ class Scatter(Plot):
         self.addItem(self.rings)
         self._marked: frozenset[str] = frozenset()
         self._map: Projection2D | None = None
+        self.ink(self._say_title)
 
     def draw(self, clustered: ClusteredRun, selected: Collection[str]) -> None:
         """Show the map of a run, with the ids of some specimens marked."""
+        another, self._map = clustered.map is not self._map, clustered.map
         xy, clusters = clustered.map.xy, clustered.clusters
         self._marked = frozenset(selected)
         brushes = {number: pg.mkBrush(colour) for number, colour in clusters.colours.items()}
@@ -47,11 +49,12 @@ class Scatter(Plot):
         )
         marked = xy[[clustered.rows[specimen] for specimen in selected]]
         self.rings.setData(x=marked[:, 0], y=marked[:, 1])
-        ink = self.palette().color(QPalette.ColorRole.WindowText)
-        self.setTitle(clustered.map.title, size="9pt", color=ink)
-        if clustered.map is not self._map:  # else the user may have looked closer
-            self._map = clustered.map
+        self._say_title(self.palette().color(QPalette.ColorRole.WindowText))
+        if another:  # else the user may have looked closer
             self.autoRange()
+
+    def _say_title(self, ink: QColor) -> None:
+        self.setTitle("" if self._map is None else self._map.title, size="9pt", color=ink)
 
     def _click(self, _: Any, dots: Any, event: Any) -> None:
         ids = frozenset(dot.data() for dot in dots)
