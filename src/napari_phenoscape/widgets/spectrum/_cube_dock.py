@@ -94,5 +94,4 @@ class CubeDock(Dock):
         index = self.cubes.currentIndex()
         self.layer = self._layers[index] if index >= 0 else None
         self.cube = None if self.layer is None else self.layer.metadata["phenoscape"]["cube"]
-        self.readout.watch(self.layer, self.cube)
         self.cube_chosen.emit()

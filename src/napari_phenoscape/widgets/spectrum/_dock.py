@@ -102,7 +102,7 @@ class SpectrumDock(CubeDock):
         self.assumed_fold.setVisible(bool(self.assumed.text()))
         self.say("")
         self.chart.show_cube(self.cube)
-        self.readout.follow()
+        self.readout.watch(self.layer, self.cube)
         self.pictures.refresh()
         self.kept.mark()
         self.refresh()
