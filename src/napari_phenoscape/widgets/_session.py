@@ -184,14 +184,18 @@ class Session(QObject):
         torch: bool = True,
     ) -> Task:
         """Start a piece of work by its title; one of the same title that still runs is stopped."""
-        before = self._tasks.get(title)
-        if before is not None and before.busy:
-            before.stop()
+        self.stop(title)
         task = self._tasks[title] = Task(title, verb, torch)
         if done is not None:
             task.succeeded.connect(done)
         task.start()
         return task
+
+    def stop(self, *titles: str) -> None:
+        """Stop the work of these titles that is still going on."""
+        for title in titles:
+            if (task := self._tasks.get(title)) is not None:
+                task.stop()
 
     @property
     def busy(self) -> bool:

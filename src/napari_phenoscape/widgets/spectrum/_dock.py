@@ -16,13 +16,13 @@ from napari_phenoscape.spectra import Spectrum, pixel_spectrum
 from napari_phenoscape.widgets._dock import stacked
 from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._note import note
-from napari_phenoscape.widgets.spectrum._calibrate import CalibrationSection
+from napari_phenoscape.widgets.spectrum._calibrate import CALIBRATION, CalibrationSection
 from napari_phenoscape.widgets.spectrum._chart import Chart
-from napari_phenoscape.widgets.spectrum._composite import PictureSection
-from napari_phenoscape.widgets.spectrum._compute import ComputeSection
+from napari_phenoscape.widgets.spectrum._composite import COMPOSITE, PictureSection
+from napari_phenoscape.widgets.spectrum._compute import COMPUTING, ComputeSection
 from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
-from napari_phenoscape.widgets.spectrum._eyes import EyeSection
-from napari_phenoscape.widgets.spectrum._kept import KeptSection
+from napari_phenoscape.widgets.spectrum._eyes import CATCHING, EyeSection
+from napari_phenoscape.widgets.spectrum._kept import REGION, KeptSection
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -77,6 +77,9 @@ class SpectrumDock(CubeDock):
         self.kept.changed.connect(self.refresh)
         self.readout.changed.connect(self.chart.set_slider)
         self.chart.slider_moved.connect(self.readout.move)
+        # what they make is shown by this dock
+        self.at_close(partial(self.session.stop, LIVE, COMPOSITE, REGION, CALIBRATION))
+        self.at_close(partial(self.session.stop, COMPUTING, CATCHING))
         for callbacks, own in (
             (viewer.mouse_move_callbacks, self._moved),
             (viewer.mouse_drag_callbacks, self._pressed),
