@@ -238,3 +238,18 @@ def test_frames_lie_on_their_own_drawer_when_a_second_one_is_opened(viewer, show
     assert viewer.layers[-1] == frames(viewer)
     assert frames(viewer).features["specimen"].tolist() == ["second.bil#1", "second.bil#2"]
     assert [layer.name for layer in viewer.layers].count("second bands") == 1
+
+
+def test_work_of_a_dock_that_was_closed_is_there_when_it_is_opened_again(
+    viewer, clusters, open_dock, made, wait, qtbot
+):
+    session = clusters.session
+    clusters.open_run(made / "run-rising")
+    with qtbot.waitSignal(clusters.destroyed):
+        frame_of(clusters).titleBarWidget().close_button.click()
+    wait(lambda: session.embedded is not None and not session.busy)
+    again = open_dock(ClustersDock)
+    again.grouping.set(Grouping(clusters=KMeans(clusters=2), map=PCA()))
+    wait(lambda: session.clustered is not None and not session.busy)
+    assert by_brightness(viewer) == RISING
+    assert again.legend.rowCount() == len(session.clustered.clusters.names)

@@ -74,7 +74,7 @@ def opened(run: Path) -> Generator[Event, None, EmbeddedRun]:
         )
     path = run / "clusters.parquet"
     clusters = read_clusters(path) if path.is_file() else None
-    return EmbeddedRun(run, {one.space: one for one in every}, clusters=clusters)
+    return EmbeddedRun(run, {item.space: item for item in every}, clusters=clusters)
 
 
 def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedRun]:

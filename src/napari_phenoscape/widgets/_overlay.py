@@ -58,7 +58,7 @@ class Overlay(QObject):
         viewer = self._viewer()
         layers = [] if viewer is None else ours(viewer, "clusters")
         return next(
-            (one for one in layers if one.metadata["phenoscape"]["role"] == "clusters"), None
+            (layer for layer in layers if layer.metadata["phenoscape"]["role"] == "clusters"), None
         )
 
     @staticmethod
@@ -93,7 +93,7 @@ class Overlay(QObject):
             return
         ids, selected = self._ids(points), set(self._session.selected)
         if {ids[row] for row in points.selected_data} != selected:
-            points.selected_data = {row for row, one in enumerate(ids) if one in selected}
+            points.selected_data = {row for row, specimen in enumerate(ids) if specimen in selected}
 
     def _take(self, _event: Any = None) -> None:
         """Select in the session what the user selected on the picture."""
@@ -112,12 +112,12 @@ def _place(viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
         points = points_layer(sheet.centres, embeddings, clusters, size=sheet.frame)
         return place(viewer, [sheet_layer(sheet), points], "clusters")
     path = str(backdrop.cube)
-    cube = next((one for one in cube_layers_of(viewer) if _path_of(one) == path), None)
+    cube = next((layer for layer in cube_layers_of(viewer) if _path_of(layer) == path), None)
     cube = cube or add_cube(viewer, backdrop.cube)[0]
     sizes = (backdrop.sides * MARGIN).tolist()
     points = points_layer(backdrop.centres, embeddings, clusters, size=sizes)
     (frames,) = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
-    raise_above(viewer, frames, [one for one in viewer.layers if _path_of(one) == path])
+    raise_above(viewer, frames, [layer for layer in viewer.layers if _path_of(layer) == path])
     return [cube, frames]
 
 

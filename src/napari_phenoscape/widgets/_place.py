@@ -61,7 +61,7 @@ def place(
             placed.append(there[part])
             continue
         placed.append(viewer.add_layer(Layer.create(data, settings, kind)))
-        above = [viewer.layers.index(there[one]) for one in parts[number:] if one in there]
+        above = [viewer.layers.index(there[later]) for later in parts[number:] if later in there]
         if above:  # the user removed this one only
             viewer.layers.move(len(viewer.layers) - 1, min(above))
     return placed

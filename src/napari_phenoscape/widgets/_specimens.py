@@ -218,7 +218,7 @@ class SpecimensDock(Dock):
 
         # of several modalities a specimen may lack one; of all bands together none
         chosen = self.session.parts.get("modalities", ())
-        modalities = [as_modality(given) for given in (chosen if len(chosen) > 1 else ["full"])]
+        modalities = [as_modality(name) for name in (chosen if len(chosen) > 1 else ["full"])]
 
         def verb() -> Generator[Event, None, tuple[Collection, Crops]]:
             crops = yield from prepare(collection, modalities, MEASURED_PX)
@@ -230,12 +230,12 @@ class SpecimensDock(Dock):
         self.session.measured = measured
         crops = measured[1]
         centres = [band.wavelength_nm for band in crops.bands]
-        known = all(centre is not None for centre in centres)
-        x = np.array(centres if known else range(len(centres)), dtype=float)
+        in_nm = all(centre is not None for centre in centres)
+        x = np.array(centres if in_nm else range(len(centres)), dtype=float)
         order = np.argsort(x)
         low, high = crops.mean - crops.std, crops.mean + crops.std
         self.bands.clear()
-        self.bands.setLabel("bottom", "wavelength (nm)" if known else "band")
+        self.bands.setLabel("bottom", "wavelength (nm)" if in_nm else "band")
         symbol = "o" if len(centres) < 30 else None
         for edge in (low, high):
             self.bands.plot(x[order], edge[order], pen={"color": "#4fc3f780", "width": 1})
@@ -247,10 +247,10 @@ class SpecimensDock(Dock):
             symbolSize=5,
         )
         names = [list(enumerate(band.name for band in crops.bands))]
-        self.bands.getAxis("bottom").setTicks(None if known else names)
+        self.bands.getAxis("bottom").setTicks(None if in_nm else names)
         self.bands_fold.opened = True
         self.bands_fold.setVisible(True)
-        span = f", {x.min():.0f}-{x.max():.0f} nm" if known else ""
+        span = f", {x.min():.0f}-{x.max():.0f} nm" if in_nm else ""
         words = (
             f"{len(centres)} bands{span}."
             if len(centres) > 12

@@ -40,11 +40,11 @@ class Curves(QWidget):
         self.plots = (self.spectra, self.effect, self.lost)
         column = column_of(self)
         column.setSpacing(0)
-        for one in self.plots:
-            one.setMouseEnabled(x=True, y=False)
-            one.scene().sigMouseClicked.connect(self._clicked)
-            one.getAxis("left").setWidth(AXIS)
-            column.addWidget(one)
+        for panel in self.plots:
+            panel.setMouseEnabled(x=True, y=False)
+            panel.scene().sigMouseClicked.connect(self._clicked)
+            panel.getAxis("left").setWidth(AXIS)
+            column.addWidget(panel)
         for below in self.plots[1:]:
             below.setXLink(self.spectra)
         self._of: Any = None
@@ -56,8 +56,8 @@ class Curves(QWidget):
 
         ``against`` is a cluster, or None for all other specimens.
         """
-        for one in self.plots:
-            one.clear()
+        for panel in self.plots:
+            panel.clear()
         self.lost.setVisible(explanation.occlusion is not None)
         self._set_axes(explanation)
         x = explanation.spectra.x
@@ -80,24 +80,24 @@ class Curves(QWidget):
         names = [(i, band.name) for i, band in enumerate(explanation.spectra.bands)]
         few = nm is None and len(names) <= FEW
         lowest = self.effect if explanation.occlusion is None else self.lost
-        for one in self.plots:
-            axis = one.getAxis("bottom")
+        for panel in self.plots:
+            axis = panel.getAxis("bottom")
             axis.setTicks([names] if few else None)
-            axis.setStyle(showValues=one is lowest)
-            axis.setHeight(None if one is lowest else 8)
+            axis.setStyle(showValues=panel is lowest)
+            axis.setHeight(None if panel is lowest else 8)
             axis.showLabel(False)
             if nm is not None:
                 for region in regions_between(float(x.min()), float(x.max())):
-                    shade = shaded(*region, named=one is self.spectra)
-                    one.addItem(shade, ignoreBounds=True)
+                    shade = shaded(*region, named=panel is self.spectra)
+                    panel.addItem(shade, ignoreBounds=True)
         lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
-        for one in self.plots[1:]:
-            one.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
+        for panel in self.plots[1:]:
+            panel.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
         if self._of is not explanation.spectra:  # else the user may have looked closer
             self._of = explanation.spectra
             self._show_all()
-        for one in self.plots:
-            one.enableAutoRange(y=True)
+        for panel in self.plots:
+            panel.enableAutoRange(y=True)
 
     def _show_all(self) -> None:
         x, edge = self._of.x, 0.5 if self._of.wavelengths_nm is None else 0.0
@@ -107,15 +107,15 @@ class Curves(QWidget):
         if event.double() and self._of is not None:
             self._show_all()
 
-    def _draw(self, where: Any, x: NDArray[np.float64], one: Moments, colour: str) -> None:
+    def _draw(self, where: Any, x: NDArray[np.float64], moments: Moments, colour: str) -> None:
         """Mean ± standard deviation."""
         order = np.argsort(x, kind="stable")
-        there = order[np.isfinite(one.mean[order]) & np.isfinite(one.sd[order])]
-        edges = [pg.PlotDataItem(x[there], (one.mean + s * one.sd)[there]) for s in (-1, 1)]
+        there = order[np.isfinite(moments.mean[order]) & np.isfinite(moments.sd[order])]
+        edges = [pg.PlotDataItem(x[there], (moments.mean + s * moments.sd)[there]) for s in (-1, 1)]
         shade = pg.mkColor(colour)
         shade.setAlpha(50)
         where.addItem(pg.FillBetweenItem(*edges, brush=shade))
-        self._line(where, x, one.mean, colour)
+        self._line(where, x, moments.mean, colour)
 
     def _line(
         self, where: Any, x: NDArray[np.float64], y: NDArray[np.float64], colour: str

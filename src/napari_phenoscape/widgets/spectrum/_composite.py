@@ -134,7 +134,7 @@ class PictureSection(QWidget):
         (layer,) = place(viewer, [picture], group, at=at)
         # it was asked for: nothing hides it
         own = layers.index(layer)
-        above = [i for i, one in enumerate(layers) if isinstance(one, Image) and one.visible]
+        above = [i for i, layer in enumerate(layers) if isinstance(layer, Image) and layer.visible]
         if above and above[-1] > own:
             layers.move(own, above[-1] + 1)
         if first or (above and above[-1] > own):

@@ -122,10 +122,10 @@ class ComputeSection(QWidget):
         spectra = [kept.spectrum for kept in self.kept.chosen]
 
         def planes(cube: Cube) -> Generator[Event, None, Any]:
-            found = yield from planes_of(angles_to(cube, spectra))
+            angles = yield from planes_of(angles_to(cube, spectra))
             return [
-                plane_layer(cube, plane, f"angle to {one.name} (rad)")
-                for plane, one in zip(found, spectra, strict=True)
+                plane_layer(cube, plane, f"angle to {spectrum.name} (rad)")
+                for plane, spectrum in zip(angles, spectra, strict=True)
             ]
 
         self._work(lambda cube: angles_to(cube, spectra), planes, self.angle_words)

@@ -53,7 +53,9 @@ class CubeDock(Dock):
         """
         for data, settings, kind in made if isinstance(made, list) else [made]:
             path = settings["metadata"]["phenoscape"]["path"]
-            there = [one for one in self._layers if one.metadata["phenoscape"]["path"] == path]
+            there = [
+                other for other in self._layers if other.metadata["phenoscape"]["path"] == path
+            ]
             settings = dict(settings)
             if there:
                 for name in ("translate", "scale"):

@@ -146,13 +146,13 @@ class SpectrumDock(CubeDock):
         self.session.do(LIVE, verb, self._show_live, torch=False)
 
     def _show_live(self, read: Live) -> None:
-        cube, (row, column), found = read
+        cube, (row, column), spectrum = read
         if cube is not self.cube:
             return  # another was chosen meanwhile
-        if isinstance(found, str):
-            self.say(found, error=True)
+        if isinstance(spectrum, str):
+            self.say(spectrum, error=True)
             return
-        self.chart.show_live(found.mean)
+        self.chart.show_live(spectrum.mean)
         self.place_words.setText(f"row {row}, column {column}; Shift + click keeps it.")
 
     def _pressed(self, _viewer: Any, event: Any) -> None:

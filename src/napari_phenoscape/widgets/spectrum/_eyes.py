@@ -126,8 +126,8 @@ class EyeSection(QWidget):
             eye, light = self._seeing()
             caught = []
             for kept in self.kept.chosen:
-                one = Cube(kept.spectrum.mean[:, None, None], kept.cube.bands, kept.cube.path)
-                seen = cone_catch(one, eye, light)
+                pixel = Cube(kept.spectrum.mean[:, None, None], kept.cube.bands, kept.cube.path)
+                seen = cone_catch(pixel, eye, light)
                 caught.append((kept.spectrum.name, np.asarray(seen.array)[:, 0, 0]))
         except PhenoscapeError as error:
             self.words.say(str(error), "error")

@@ -170,8 +170,8 @@ class KeptSection(QWidget):
         """Points on the cube, in the colours of their curves."""
         cube, layer, viewer = self.dock.cube, self.dock.layer, self.dock.viewer
         marked = [] if cube is None else [
-            one for one in self._kept.values()
-            if one.pixel is not None and one.cube.path == cube.path
+            kept for kept in self._kept.values()
+            if kept.pixel is not None and kept.cube.path == cube.path
         ]  # fmt: skip
         if not marked or layer is None:
             place(viewer, [], "kept spectra")
@@ -187,7 +187,7 @@ class KeptSection(QWidget):
         pixels = np.array([kept.pixel for kept in marked], dtype=np.float64)
         at = np.asarray(layer.translate)[-2:]
         (marks,) = place(viewer, [(pixels, points, "points")], "kept spectra", at=at)
-        raise_above(viewer, marks, [one for one in viewer.layers if isinstance(one, Image)])
+        raise_above(viewer, marks, [layer for layer in viewer.layers if isinstance(layer, Image)])
         # the user goes on with the layer that they had
         viewer.layers.selection.active = active
 
@@ -263,16 +263,16 @@ class KeptSection(QWidget):
         assert cube is not None  # the buttons are grey
 
         def verb() -> Generator[Event, None, tuple[Cube, list[Spectrum]]]:
-            found = []
+            spectra = []
             for done, (name, mask) in enumerate(masks.items(), start=1):
-                found.append(region_spectrum(cube, mask, name))
+                spectra.append(region_spectrum(cube, mask, name))
                 yield Progress("reading regions", done, len(masks))
-            return cube, found
+            return cube, spectra
 
         self.dock.follow(self.dock.session.do(REGION, verb, self._keep_all, torch=False))
 
-    def _keep_all(self, found: tuple[Cube, list[Spectrum]]) -> None:
-        cube, spectra = found
+    def _keep_all(self, read: tuple[Cube, list[Spectrum]]) -> None:
+        cube, spectra = read
         for spectrum in spectra:
             self.keep(spectrum, cube=cube)
 
