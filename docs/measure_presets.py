@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from napari_phenoscape.analysis import KNN, Worth, evaluate
+from napari_phenoscape.analysis import KNN, Comparison, evaluate
 from napari_phenoscape.events import result
 from napari_phenoscape.training import Experiment, train
 from napari_phenoscape.views import PresetName
@@ -19,9 +19,9 @@ from napari_phenoscape.views import PresetName
 MEASURES = (KNN, "linear probe accuracy")
 
 
-def row(name: str, worth: Worth) -> str:
+def row(name: str, comparison: Comparison) -> str:
     """One line of the table."""
-    scores = (worth.scores[measure] for measure in MEASURES)
+    scores = (comparison.scores[measure] for measure in MEASURES)
     values = (f"{score.value:.3f} ({score.low:.2f}-{score.high:.2f})" for score in scores)
     return f"| {name} | {' | '.join(values)} |"
 
@@ -38,7 +38,8 @@ def main() -> None:
     controls: list[str] = []
     for preset in given.presets or get_args(PresetName):
         run = result(train(experiment.model_copy(update={"augmentations": preset})))
-        trained, untrained, *others = result(evaluate([run], given.label))
+        comparisons = result(evaluate([run], given.label))[given.label]
+        trained, untrained, *others = comparisons
         print(row(f"`{preset}`", trained))
         sys.stdout.flush()
         controls = [row("untrained", untrained), row("colour statistics", others[-1])]

@@ -17,8 +17,7 @@ from napari_phenoscape.embeddings import (
     KMeans,
     cluster,
     embed,
-    embeddings_path,
-    project,
+    embed_all,
     read_embeddings,
 )
 from napari_phenoscape.events import result
@@ -53,7 +52,7 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
             ids = tuple(table["specimen"].iloc[rows])
             found = cluster(x[rows], ids, KMeans(clusters=2), seed=0).labels
             assert adjusted_rand(found, table["morph"].iloc[rows]) >= 0.95
-    (rgb, _), (uv, _) = result(project(run)).cross.values()
+    (rgb, _), (uv, _) = result(embed_all(run)).trained.projections.cross.values()
     for one, other in ((rgb, uv), (uv, rgb)):
         assert matched(one, other).mean() >= 12 / 240  # 12 times chance
 
@@ -63,7 +62,7 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
 def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
     found = result(demo(tmp_path, steps=30))
     with_uv, without = (
-        {worth.embedding.split(",")[0]: worth.scores[RAND].value for worth in found.morphs[name]}
+        {one.embedding.split(",")[0]: one.scores[RAND].value for one in found.morphs[name]}
         for name in ("RGB + UV", "RGB only")
     )
     assert with_uv["trained"] >= 0.8
@@ -71,6 +70,6 @@ def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> Non
     assert without["trained"] <= 0.2
     assert without["colour statistics"] <= 0.2
     for run in found.runs.values():
-        assert read_embeddings(embeddings_path(run)).x.shape == (240, 512)
+        assert read_embeddings(run).x.shape == (240, 512)
     with Image.open(found.figure) as figure:
         assert figure.size[0] > 1000

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from napari_phenoscape.analysis import classify, nearest, neighbours_of
 from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.embeddings import embed, embeddings_path, read_embeddings, write_embeddings
+from napari_phenoscape.embeddings import embed, read_embeddings, write_embeddings
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
@@ -60,14 +60,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given |= {"image_size": 32, "runs": str(folder / "runs")}
     run = result(train(Experiment.parse(given)))
     result(embed(run))
-    embeddings = read_embeddings(embeddings_path(run))
+    embeddings = read_embeddings(run)
     table = embeddings.table
     table["known"] = table["species"].where(table.index % 3 == 0)
     table["number"] = table["known"].map({"Ficta aurea": 1, "Ficta caerulea": 2})
     table["alike"] = table["known"].where(table["known"] == "Ficta aurea")
     noise = np.random.default_rng(0).normal(size=(24, 8))
     noise[:, 0] += np.where(table["species"] == "Ficta aurea", 9, -9)
-    write_embeddings(replace(embeddings, x=noise.astype(np.float32)), embeddings_path(run))
+    write_embeddings(replace(embeddings, x=noise.astype(np.float32)), run)
     return run
 
 
@@ -79,14 +79,14 @@ def test_species_of_the_samples_are_classified_with_the_accuracy_beside(run: Pat
     end = phenoscape("classify", run, "--label", "known")
     assert end.exit_code == 0, end.output
     assert "always the commonest: 0.500" in end.stdout
-    table = pd.read_csv(run / "classification-known.csv")
-    species = read_embeddings(embeddings_path(run)).table["species"]
+    table = pd.read_csv(run / "classifications" / "rgb+uv-known.csv")
+    species = read_embeddings(run).table["species"]
     assert table["vote"].tolist() == species.tolist()
     assert table["known"].isna().sum() == 16
     found = result(classify(run, "known"))
     given = table["known"].notna()
     assert (given.sum(), found.accuracy.value) == (8, 1)
-    assert found.floor.value < 1  # eight of them are too few for plain colour
+    assert found.baseline.value < 1  # eight of them are too few for plain colour
 
 
 def test_labels_that_are_numbers_stay_numbers(run: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_cannot_be_classified_is_said(run: Path) -> None:
 
 
 def test_neighbours_are_found_by_id_and_by_file_name(run: Path) -> None:
-    table = read_embeddings(embeddings_path(run)).table
+    table = read_embeddings(run).table
     by_id = neighbours_of(run, table["specimen"][3], 5)
     assert by_id["similarity"].is_monotonic_decreasing
     assert table["specimen"][3] not in set(by_id["specimen"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_phenoscape.analysis.evaluation._floor import colour_statistics
+from napari_phenoscape.analysis.evaluation._baseline import colour_statistics
+from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
 from napari_phenoscape.analysis.evaluation._interval import bootstrap
 from napari_phenoscape.analysis.evaluation._neighbours import (
@@ -24,7 +25,6 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
-from napari_phenoscape.analysis.evaluation._worth import _of_views
 from napari_phenoscape.cubes import Band, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
@@ -119,14 +119,14 @@ def test_modalities_are_compared_only_in_the_space_that_they_share():
     cross = {name: np.stack([rows, np.roll(rows, 1, 0)]) for name in ("rgb", "uv")}
     cross["uv"][:, 2] = np.nan
     z["uv"][:, 2] = np.nan
-    scores = _of_views(Projections(z, cross), "trained, ")
+    scores = scores_of_views(Projections(z, cross))
     assert {name: len(each) for name, each in scores.items()} == {
-        "trained, rgb": 5, "trained, uv": 5, "trained, joint": 3,
+        "rgb": 5, "uv": 5, "joint": 3,
     }  # fmt: skip
     for name, other in (("rgb", "uv"), ("uv", "rgb")):
-        assert scores[f"trained, {name}"][f"same view found among {other}"].value == 1
-        assert scores[f"trained, {name}"][f"another view found among {other}"].value == 0
-    assert [len(each) for each in _of_views(Projections(z, {}), "").values()] == [3, 3, 3]
+        assert scores[name][f"same view found among {other}"].value == 1
+        assert scores[name][f"another view found among {other}"].value == 0
+    assert [len(each) for each in scores_of_views(Projections(z, {})).values()] == [3, 3, 3]
 
 
 def test_nearest_centroid_leaves_the_judged_group_out():
@@ -249,6 +249,21 @@ def test_repeats_of_a_group_do_not_narrow_the_interval():
     repeated = np.repeat(values, 10)
     together = bootstrap(lambda rows: float(repeated[rows].mean()), np.repeat(np.arange(20), 10))
     assert together == pytest.approx(alone)
+
+
+def test_a_resample_holds_as_many_whole_groups_as_there_are_each_with_all_its_rows():
+    groups = np.array([2, 0, 1, 2, 0, 2])
+    drawn: list[np.ndarray] = []
+    low, high = bootstrap(lambda rows: float(drawn.append(rows) or len(drawn)), groups)
+    assert len(drawn) == 500
+    times = np.stack([np.bincount(rows, minlength=6) for rows in drawn])  # of each row
+    by_group = times[:, [1, 2, 0]]
+    np.testing.assert_array_equal(times, by_group[:, groups])
+    assert (by_group.sum(axis=1) == 3).all()
+    # with replacement: all ten ways to have three of three
+    assert len(np.unique(by_group, axis=0)) == 10
+    # 95 % of the numbers 1 to 500 lie between these
+    assert (low, high) == pytest.approx((13.475, 487.525))
 
 
 def test_colour_statistics_are_mean_and_deviation_under_the_mask():

@@ -23,14 +23,14 @@ from napari_phenoscape.analysis import (
     occlude,
     specimen_spectra,
 )
-from napari_phenoscape.analysis.explanation._explain import (
+from napari_phenoscape.analysis.explanation._membership import membership
+from napari_phenoscape.analysis.explanation._occlusion import windows_of
+from napari_phenoscape.analysis.explanation._spectra import hedges_g
+from napari_phenoscape.analysis.explanation._tables import (
     bands_table,
     occlusion_table,
     specimens_table,
 )
-from napari_phenoscape.analysis.explanation._likeness import likeness
-from napari_phenoscape.analysis.explanation._occlusion import windows_of
-from napari_phenoscape.analysis.explanation._spectra import hedges_g
 from napari_phenoscape.analysis.explanation._words import strongest
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import Band
@@ -40,8 +40,8 @@ from napari_phenoscape.embeddings import (
     Embeddings,
     KMeans,
     Restored,
+    clusters_path,
     embed,
-    embeddings_path,
     read_clusters,
     read_embeddings,
     restore,
@@ -52,7 +52,7 @@ from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFi
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.specimens import Crops
+from napari_phenoscape.specimens import Crops, Folder
 from napari_phenoscape.spectra._spectra import spectra_table
 from napari_phenoscape.training import Experiment, Representations, train
 
@@ -166,11 +166,11 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
     return directions(0, 4, 8, 40, 90, 96, 60) * 3, labels
 
 
-def test_typical_is_who_is_nearest_to_the_centroid_and_doubtful_who_is_between():
-    like = likeness(*planted())
+def test_typical_is_who_is_nearest_to_the_centroid_and_borderline_who_is_between():
+    like = membership(*planted())
     # the mean direction of 0°, 4°, 8° and 40° is near 13°
     assert like.typical(1).tolist() == [2, 1, 0, 3]
-    assert like.doubtful(1)[0] == 3
+    assert like.borderline(1)[0] == 3
     a = np.mean(1 - np.cos(np.radians([40, 36, 32])))
     b = np.mean(1 - np.cos(np.radians([50, 56])))
     assert like.silhouette[3] == pytest.approx((b - a) / max(a, b), abs=1e-6)
@@ -188,7 +188,8 @@ def clusters_of(labels: np.ndarray, ids: tuple[str, ...]) -> Clusters:
 
 def embeddings_of(x: np.ndarray, space: str = "all") -> Embeddings:
     ids = [f"s{i}" for i in range(len(x))]
-    return Embeddings(x, pd.DataFrame({"specimen": ids, "filename": ids}), space)
+    table = pd.DataFrame({"specimen": ids, "filename": ids})
+    return Embeddings(x, table, space, Folder(path=Path("nowhere")))
 
 
 def test_noise_counts_among_all_others_and_has_no_difference_of_its_own():
@@ -245,7 +246,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
     experiment = Experiment.model_construct(
         seed=0, schedule=SimpleNamespace(steps=1), image_size=8, background="remove"
     )
-    return Restored(experiment, None, None, crops, model, torch.device("cpu"))
+    return Restored(experiment, None, crops, model, torch.device("cpu"), untrained=False)
 
 
 def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
@@ -300,9 +301,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given["schedule"] |= {"steps": 30, "batch_size": 24}
     given |= {"image_size": 32, "runs": str(folder / "runs")}
     run = result(train(Experiment.parse(given)))
-    table = result(embed(run))["rgb+uv"].table
+    embeddings = result(embed(run))["rgb+uv"]
+    table = embeddings.table
     labels = table.groupby(["species", "morph"]).ngroup().to_numpy(np.int64) + 1
-    write_clusters(clusters_of(labels, tuple(table["specimen"])), run / "clusters.parquet")
+    write_clusters(clusters_of(labels, embeddings.ids), clusters_path(run, embeddings))
     return run
 
 
@@ -311,7 +313,7 @@ def test_morphs_of_the_uv_differ_in_the_uv_and_the_net_looks_there(run: Path) ->
     bands = [band.name for band in found.spectra.bands]
     is_uv = np.isin(bands, UV)
     patched, plain = 1, 2  # Ficta aurea, with and without scales that shine in the UV
-    assert found.table["morph"][found.likeness.labels == patched].unique() == ["patched"]
+    assert found.table["morph"][found.membership.labels == patched].unique() == ["patched"]
     g = found.effect(patched, plain)
     assert g[is_uv].min() > 1
     assert g[is_uv].min() > 2 * np.abs(g[~is_uv]).max()
@@ -326,23 +328,25 @@ def test_the_command_writes_what_other_programs_read(run: Path) -> None:
     assert end.exit_code == 0, end.output
     assert "differs from all others by" in end.stdout
     assert "misses" not in end.stdout
-    assert not (run / "explanation-occlusion.csv").exists()
+    folder = run / "explanations" / "rgb+uv"
+    assert not (folder / "explanation-occlusion.csv").exists()
     end = CliRunner().invoke(app, ["explain", str(run)])
     assert "misses, when hidden" in end.stdout
-    spectra = pd.read_csv(run / "explanation-spectra.csv", index_col="band")
-    bands = pd.read_csv(run / "explanation-bands.csv")
+    spectra = pd.read_csv(folder / "explanation-spectra.csv", index_col="band")
+    bands = pd.read_csv(folder / "explanation-bands.csv")
     assert spectra.loc["R", "c1"] == pytest.approx(100 * bands["mean"][0], rel=1e-4)
     assert bands["n"].unique().tolist() == [12]
-    specimens = pd.read_csv(run / "explanation-specimens.csv")
-    assert specimens["cluster"].tolist() == read_clusters(run / "clusters.parquet").labels.tolist()
-    assert len(pd.read_csv(run / "explanation-occlusion.csv")) == 4 * 6
-    with Image.open(run / "explanation.png") as figure:
+    specimens = pd.read_csv(folder / "explanation-specimens.csv")
+    clusters = read_clusters(run / "clusters" / "rgb+uv.parquet")
+    assert specimens["cluster"].tolist() == clusters.labels.tolist()
+    assert len(pd.read_csv(folder / "explanation-occlusion.csv")) == 4 * 6
+    with Image.open(folder / "explanation.png") as figure:
         assert figure.size[0] > 1000
 
 
 def test_specimens_that_are_no_longer_those_that_were_embedded_are_refused(run: Path) -> None:
-    embeddings = read_embeddings(embeddings_path(run))
-    clusters = read_clusters(run / "clusters.parquet")
+    embeddings = read_embeddings(run)
+    clusters = read_clusters(run / "clusters" / "rgb+uv.parquet")
     rows = np.r_[0:10, 11, 10, 12 : len(clusters.labels)]
     swapped = replace(embeddings, x=embeddings.x[rows], table=embeddings.table.iloc[rows])
     net = result(restore(run))
@@ -353,7 +357,7 @@ def test_specimens_that_are_no_longer_those_that_were_embedded_are_refused(run: 
         result(occlude(net, swapped, clusters.labels))
     fewer = replace(embeddings, x=embeddings.x[1:], table=embeddings.table[1:])
     gone = re.escape(embeddings.table["specimen"][0])
-    with pytest.raises(CollectionError, match=f"47 .* embedded, and 48 are there .*{gone}"):
+    with pytest.raises(CollectionError, match=f"47 .* embedded, and these are 48 .*{gone}"):
         explained(fewer, clusters, spectra)
 
 
@@ -361,17 +365,19 @@ def test_clusters_are_explained_in_the_space_that_they_were_made_in(
     run: Path, tmp_path: Path
 ) -> None:
     made = Path(shutil.copytree(run, tmp_path / "run"))
-    other = replace(read_embeddings(embeddings_path(run)), space="uv")
-    write_embeddings(other, embeddings_path(made, "uv"))
-    for space in ("uv", ""):
-        clusters = replace(read_clusters(run / "clusters.parquet"), space=space)
-        write_clusters(clusters, made / "clusters.parquet")
-        assert result(explain(made, occlusion=False)).space == (space or "rgb+uv")
+    other = replace(read_embeddings(run), space="uv")
+    write_embeddings(other, made)
+    clusters = replace(read_clusters(run / "clusters" / "rgb+uv.parquet"), space="uv")
+    write_clusters(clusters, clusters_path(made, other))
+    assert result(explain(made, space="uv", occlusion=False)).space == "uv"
+    assert result(explain(made, occlusion=False)).space == "rgb+uv"
+    assert {path.name for path in (made / "explanations").iterdir()} >= {"uv", "rgb+uv"}
 
 
 def test_a_run_that_was_not_clustered_says_what_to_do_first(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "experiment.yaml", tmp_path)
     with pytest.raises(MissingFileError, match="phenoscape embed"):
         result(explain(tmp_path))
-    (tmp_path / "embeddings.parquet").write_bytes((run / "embeddings.parquet").read_bytes())
+    shutil.copytree(run / "embeddings", tmp_path / "embeddings")
     with pytest.raises(MissingFileError, match="phenoscape cluster"):
         result(explain(tmp_path))

@@ -28,7 +28,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import functional
 
-from napari_phenoscape.analysis.evaluation._floor import colour_statistics
+from napari_phenoscape.analysis import colour_statistics
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import result

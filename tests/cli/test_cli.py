@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import last_checkpoint, read_events, read_state
+from napari_phenoscape.training import Experiment, last_checkpoint, read_events, read_state
 
 TINY = ("--set", "schedule.steps=2", "--set", "schedule.batch_size=8", "--set", "image_size=32")
 
@@ -72,8 +73,8 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     counts = [int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)]
     assert len(counts) == 3
     assert sum(counts) == 24
-    assert sorted(set(read_clusters(run / "clusters.parquet").labels)) == [1, 2, 3]
-    assert picture(run / "clusters.png").shape[1] > 500
+    assert sorted(set(read_clusters(run / "clusters" / "rgb+uv.parquet").labels)) == [1, 2, 3]
+    assert picture(run / "clusters" / "rgb+uv.png").shape[1] > 500
     table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
     assert all(line in table for line in ("trained", "untrained", "colour statistics"))
     kept = pd.read_csv(run / "evaluation-morph.csv")
@@ -84,6 +85,43 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()
     assert picture(run / "evaluation-morph.png").shape[1] > 500
     assert "2 of 2 steps" in phenoscape("info", run).stdout
+
+
+def test_another_collection_is_embedded_clustered_and_explained_beside_the_runs_own(
+    run: Path, folder: Path, tmp_path: Path
+) -> None:
+    for words in (("embed", run), ("cluster", run, "--clusters", 2)):
+        assert phenoscape(*words).exit_code == 0
+    own = {path: path.read_bytes() for path in run.glob("*/rgb+uv.*")}
+    assert len(own) >= 4
+    (tmp_path / "some").mkdir()
+    for path in sorted((folder / "multispectral").rglob("*.tif"))[::2]:
+        shutil.copy(path, tmp_path / "some")
+    given = RGB_UV.anchored(folder).model_dump(mode="json")
+    given["collection"] |= {"path": str(tmp_path / "some"), "metadata": None}
+    yaml = tmp_path / "some.yaml"
+    yaml.write_text(Experiment.parse(given).to_yaml())
+    others = ("--collection", yaml)
+    assert "phenoscape embed" in sentence("cluster", run, *others)
+    assert "12 specimens, 512" in phenoscape("embed", run, *others).stdout
+    table = tmp_path / "table.csv"
+    clustered = phenoscape("cluster", run, *others, "--clusters", 3, "--export", table)
+    assert sum(int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)) == 12
+    exported = pd.read_csv(table)
+    assert exported["cluster"].nunique() == 3
+    end = phenoscape("explain", run, *others, "--no-occlusion")
+    assert end.exit_code == 0, end.output
+    (explanation,) = (run / "explanations").glob("rgb+uv.some-*")
+    specimens = pd.read_csv(explanation / "explanation-specimens.csv")
+    assert specimens["specimen"].tolist() == exported["specimen"].tolist()
+    end = phenoscape("neighbours", run, exported["specimen"][0], "-k", 20, *others)
+    assert end.stdout.count(".tif") == 11
+    assert {path: path.read_bytes() for path in own} == own
+
+
+def test_a_table_that_cannot_be_written_is_said_before_the_work(run: Path, tmp_path: Path) -> None:
+    said = sentence("embed", run, "--export", tmp_path / "out.xlsx")
+    assert ".csv, .parquet, .h5ad" in said
 
 
 def test_a_run_goes_on_with_more_steps(folder: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import (
     HDBSCAN,
+    UMAP,
     Clusters,
     KMeans,
     cluster,
@@ -153,6 +154,16 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert new.labels.dtype == np.int64
     assert (new.specimens, new.names, new.colours) == (old.specimens, old.names, old.colours)
     assert (new.method, new.seed, new.space) == (HDBSCAN(min_size=3), 5, "uv")
+
+
+def test_the_map_is_kept_beside_the_clusters(tmp_path: Path) -> None:
+    xy = np.array([[0, 1], [2, 3], [4, 5]], np.float32)
+    drawn = replace(before(2, -1, 7), xy=xy, map=UMAP(neighbours=7))
+    write_clusters(drawn, tmp_path / "clusters.parquet")
+    assert pd.read_parquet(tmp_path / "clusters.parquet")["y"].tolist() == [1, 3, 5]
+    read = read_clusters(tmp_path / "clusters.parquet")
+    np.testing.assert_array_equal(read.xy, xy)
+    assert read.map == UMAP(neighbours=7)
 
 
 def test_the_file_is_a_plain_table_for_other_programs(tmp_path: Path) -> None:

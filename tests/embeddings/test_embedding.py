@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,23 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_phenoscape.embeddings import embed, embeddings_path, read_embeddings
-from napari_phenoscape.errors import CheckpointError, MissingFileError
+from napari_phenoscape.embeddings import (
+    embed,
+    embed_all,
+    embedded_collection,
+    embedded_specimens,
+    embeddings_path,
+    read_embeddings,
+    read_spaces,
+    restore,
+    whole_views,
+)
+from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, read_experiment, train
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +52,14 @@ def test_each_modality_and_both_together_are_exported(run: Path) -> None:
         "joint": (24, 1024),
     }
     np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
-    table = pd.read_csv(embeddings_path(run, suffix=".csv"))
+    table = pd.read_csv(embeddings_path(run).with_suffix(".csv"))
     assert list(table.columns[:2]) == ["filename", "x1"]
     assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
 
 
 def test_parquet_gives_back_what_was_written(run: Path) -> None:
     written = result(embed(run))["uv"]
-    read = read_embeddings(embeddings_path(run, "uv"))
+    read = read_embeddings(run, "uv")
     np.testing.assert_array_equal(read.x, written.x)
     pd.testing.assert_frame_equal(read.table, written.table, check_dtype=False)
     assert (read.space, read.source) == ("uv", written.source)
@@ -67,14 +79,94 @@ def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path
         result(embed(run, Folder(path=tmp_path, metadata=None)))
 
 
-def test_what_was_not_embedded_is_not_read(tmp_path: Path) -> None:
+def test_what_was_not_embedded_is_not_read(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "experiment.yaml", tmp_path)
     with pytest.raises(MissingFileError, match="phenoscape embed"):
-        read_embeddings(embeddings_path(tmp_path))
+        read_embeddings(tmp_path)
+
+
+@pytest.fixture
+def some(samples: Path, tmp_path: Path) -> Folder:
+    """Every third specimen of the samples."""
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for path in sorted((samples / "multispectral").rglob("*.tif"))[::3]:
+        shutil.copy(path, folder)
+    return Folder(path=folder, metadata=None)
+
+
+def test_another_collection_has_files_of_its_own(run: Path, some: Folder) -> None:
+    own = result(embed(run))["uv"]
+    files = {path: path.read_bytes() for path in (run / "embeddings").iterdir()}
+    other = result(embed(run, some))["uv"]
+    control = result(embed(run, some, untrained=True))["uv"]
+    assert {path: path.read_bytes() for path in files} == files
+    assert (len(own.ids), len(other.ids)) == (24, 8)
+    for written in (other, control):
+        read = read_embeddings(run, "uv", some, untrained=written.untrained)
+        assert (read.ids, read.source) == (written.ids, some)
+        np.testing.assert_array_equal(read.x, written.x)
+    assert set(read_spaces(run, some)) == {"rgb", "uv", "joint"}
+    # the name says of which folder, the hash of which of that name
+    assert re.fullmatch(r"uv\.some-[0-9a-f]{8}\.parquet", embeddings_path(run, "uv", some).name)
+    # the run's own collection is no other, however it is named
+    assert embeddings_path(run, "uv", read_experiment(run).collection).name == "uv.parquet"
+
+
+def test_the_pictures_of_another_collection_come_from_it(run: Path, some: Folder) -> None:
+    other = result(embed(run, some))["joint"]
+    crops = result(embedded_specimens(run, other))
+    assert crops.ids == other.ids
+    net = result(restore(run, result(embedded_collection(other))))
+    whole = net.features(net.images(whole_views(net), np.arange(8)), np.arange(8)).h["joint"]
+    np.testing.assert_allclose(whole.numpy(), other.x, atol=1e-5)
+
+
+def test_an_added_photograph_moves_no_picture_and_a_removed_one_is_missed(
+    run: Path, some: Folder
+) -> None:
+    embeddings = result(embed(run, some))["joint"]
+    before = result(embedded_specimens(run, embeddings))
+    first, last = (some.path / embeddings.ids[i] for i in (0, -1))
+    shutil.copy(last, some.path / "A_first_of_all.tif")
+    after = result(embedded_specimens(run, embeddings))
+    assert after.ids == before.ids == embeddings.ids
+    np.testing.assert_array_equal(after.images, before.images)
+    first.unlink()
+    with pytest.raises(CollectionError, match=f"1 of 8 specimens are not in .*'{first.name}'"):
+        result(embedded_specimens(run, embeddings))
+
+
+def test_a_run_that_was_moved_finds_its_specimens_where_its_experiment_says(
+    run: Path, samples: Path, tmp_path: Path
+) -> None:
+    result(embed(run))
+    moved = Path(shutil.copytree(run, tmp_path / "run"))
+    shutil.copytree(samples / "multispectral", tmp_path / "here")
+    experiment = read_experiment(moved)
+    source = experiment.collection.model_copy(update={"path": tmp_path / "here"})
+    (moved / "experiment.yaml").write_text(
+        experiment.model_copy(update={"collection": source}).to_yaml()
+    )
+    embeddings = read_embeddings(moved)
+    assert embeddings.source == source
+    assert result(embedded_specimens(moved, embeddings)).ids == embeddings.ids
+
+
+def test_embedding_all_gives_what_embedding_each_gives_and_writes_nothing(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    shutil.rmtree(copy / "embeddings", ignore_errors=True)
+    made = result(embed_all(copy))
+    assert not (copy / "embeddings").exists()
+    for untrained, output in ((False, made.trained), (True, made.untrained)):
+        for space, each in result(embed(copy, untrained=untrained)).items():
+            np.testing.assert_array_equal(output.spaces[space].x, each.x)
+        assert {z.shape[:2] for z in output.projections.z.values()} == {(2, 24)}
 
 
 def test_damaged_weights_are_said_to_be_damaged(run: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     file = next(copy.glob("checkpoints/*/weights.safetensors"))
@@ -138,8 +230,7 @@ def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str
         result(embed(run, Folder(path=scans / "fine", pattern="*.bsq")))
 
 
-def test_without_a_joint_space_the_spaces_are_named(tmp_path: Path) -> None:
-    for space in ("uv", "rgb"):
-        (tmp_path / f"embeddings-{space}.parquet").touch()
-    with pytest.raises(MissingFileError, match=r"Name one of its spaces: rgb, uv\.$"):
-        read_embeddings(embeddings_path(tmp_path))
+def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
+    result(embed(run))
+    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
+        read_embeddings(run, "vu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.embeddings._thumbnails import GROUND, PAPER
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
+from napari_phenoscape.specimens import Folder
 
 RGB = tuple(Band(name) for name in "RGB")
 
@@ -45,7 +47,9 @@ def clusters(*labels: int) -> Clusters:
 
 def embeddings(*specimens: str) -> Embeddings:
     table = pd.DataFrame({"specimen": specimens, "species": ["a"] * len(specimens)})
-    return Embeddings(np.zeros((len(specimens), 512), np.float32), table, "rgb")
+    return Embeddings(
+        np.zeros((len(specimens), 512), np.float32), table, "rgb", Folder(path=Path("nowhere"))
+    )
 
 
 def test_the_sheet_lays_pictures_in_rows() -> None:
@@ -150,7 +154,7 @@ def test_frames_have_the_colour_of_the_cluster_and_features_its_name() -> None:
         "space": "rgb",
         "method": {"kind": "kmeans", "clusters": 2},
         "seed": 3,
-        "source": None,
+        "source": Folder(path=Path("nowhere")).model_dump(mode="json"),
         "columns": ["specimen", "species", "cluster"],
     }
 

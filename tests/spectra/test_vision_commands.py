@@ -132,7 +132,7 @@ def test_a_net_learns_from_catches_by_name(tmp_path):
     run("train", str(yaml))
     (directory,) = (tmp_path / "runs").iterdir()
     run("embed", str(directory))
-    assert len(pd.read_parquet(directory / "embeddings.parquet")) == 4
+    assert len(pd.read_parquet(directory / "embeddings" / "bird-uv.parquet")) == 4
 
 
 def test_the_colours_of_regions_are_a_table(tmp_path):

@@ -19,7 +19,6 @@ from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import (
     KMeans,
     embed,
-    embeddings_path,
     export,
     load_encoder,
     read_embeddings,
@@ -145,7 +144,7 @@ def test_specimens_that_lack_a_modality_train_and_embed(mixed: Experiment) -> No
     assert np.isnan(spaces["uv"].x[lacking]).all()
     # gates over one modality are 1
     np.testing.assert_allclose(spaces["joint"].x[lacking], spaces["rgb"].x[lacking], rtol=1e-5)
-    again = read_embeddings(embeddings_path(run, "uv"))
+    again = read_embeddings(run, "uv")
     np.testing.assert_array_equal(again.x, spaces["uv"].x)
 
 
@@ -162,10 +161,10 @@ def test_photographs_that_all_lack_a_modality_embed_with_a_run_that_has_it(
     assert any("Without the modality 'uv': 8 of 8 specimens" in words for words in notices)
     lacking = own["rgb"].table["filename"].str.startswith("z").to_numpy()
     for space in ("rgb", "joint"):
-        found = read_embeddings(embeddings_path(run, "" if space == "joint" else space))
+        found = read_embeddings(run, space, source)
         np.testing.assert_allclose(found.x, own[space].x[lacking], atol=1e-5)
-    assert np.isnan(read_embeddings(embeddings_path(run, "uv")).x).all()
-    assert len(result(cluster_run(run, KMeans(clusters=2))).labels) == 8
+    assert np.isnan(read_embeddings(run, "uv", source).x).all()
+    assert len(result(cluster_run(run, KMeans(clusters=2), source=source)).labels) == 8
 
 
 def test_photographs_without_any_modality_of_a_run_are_refused(
@@ -209,7 +208,7 @@ def test_clusters_and_evaluation_say_who_is_missing(mixed: Experiment) -> None:
     result(cluster_run(run, KMeans(clusters=2)))
     with pytest.raises(CollectionError, match=r"8 of 32 specimens lack the modality.*'joint'"):
         result(cluster_run(run, KMeans(clusters=2), space="uv"))
-    scores = {worth.embedding: worth.scores for worth in result(evaluate([run]))}
+    scores = {one.embedding: one.scores for one in result(evaluate([run]))[""]}
     assert {"trained, rgb", "trained, uv (24 of 32 specimens)", "trained, joint"} <= set(scores)
     assert "another view found among uv" in scores["untrained, rgb"]
     assert all(np.isfinite(score.value) for each in scores.values() for score in each.values())

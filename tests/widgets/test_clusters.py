@@ -68,7 +68,10 @@ def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock,
     assert {"species", "morph"} <= set(frames.features)
     assert sum(int(dock.legend.item(i, 2).text()) for i in range(3)) == 24
     assert len(dock.map.dots.points()) == 24
-    assert read_clusters(run / "clusters.parquet").labels.tolist() == clusters.labels.tolist()
+    assert (
+        read_clusters(run / "clusters" / "joint.parquet").labels.tolist()
+        == clusters.labels.tolist()
+    )
 
 
 def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run, wait):
@@ -108,7 +111,7 @@ def test_a_name_that_is_edited_is_kept_on_the_layer_and_on_disk(viewer, dock, ru
     )
     dock.legend.item(row, 1).setText("pale morph")
     assert points(viewer).features["cluster"].iloc[0] == "pale morph"
-    assert read_clusters(run / "clusters.parquet").names[number] == "pale morph"
+    assert read_clusters(run / "clusters" / "joint.parquet").names[number] == "pale morph"
     before = dock.session.clustered
     dock.cluster_button.click()
     wait(lambda: idle(dock) and dock.session.clustered is not before)
@@ -221,7 +224,7 @@ def test_an_embedding_that_fails_leaves_all_with_the_run_before(
     embed(dock, run, wait)
     other = Path(shutil.copytree(run, tmp_path / "other"))
     shutil.rmtree(other / "checkpoints")
-    (other / "clusters.parquet").unlink()
+    (other / "clusters" / "joint.parquet").unlink()
     dock.embedding.set(Embedding(run=other))
     dock.embed_button.click()
     wait(lambda: idle(dock))
@@ -230,8 +233,8 @@ def test_an_embedding_that_fails_leaves_all_with_the_run_before(
     dock.legend.item(0, 1).setText("eyespots")
     dock.cluster_button.click()
     wait(lambda: idle(dock))
-    assert not (other / "clusters.parquet").exists()
-    assert "eyespots" in read_clusters(run / "clusters.parquet").names.values()
+    assert not (other / "clusters" / "joint.parquet").exists()
+    assert "eyespots" in read_clusters(run / "clusters" / "joint.parquet").names.values()
     viewer.window.remove_dock_widget(dock)
     assert open_dock(ClustersDock).legend.item(0, 1).text() == "eyespots"
 
@@ -249,7 +252,8 @@ def test_a_cluster_keeps_its_name_when_none_is_typed_or_it_cannot_be_written(doc
     dock.legend.item(0, 1).setText("  ")
     assert "type one" in dock.words.text()
     assert dock.legend.item(0, 1).text() == "cluster 1"
-    shutil.rmtree(run)
+    shutil.rmtree(run / "clusters")
+    (run / "clusters").touch()
     dock.legend.item(0, 1).setText("gone")
     assert "cannot be written" in dock.words.text()
     assert dock.legend.item(0, 1).text() == "cluster 1"

@@ -89,7 +89,7 @@ def test_clusters_are_explained_as_soon_as_they_are_there(dock):
     np.testing.assert_allclose(curve(dock.curves.spectra, 0), found.moments[0].mean)
     np.testing.assert_allclose(curve(dock.curves.effect, 1), found.effect(found.numbers[1]))
     assert not dock.curves.lost.isVisible()
-    firsts = [int(found.likeness.typical(number)[0]) for number in found.nearest]
+    firsts = [int(found.membership.typical(number)[0]) for number in found.nearest]
     assert rows(dock.typical, dock)[:3] == firsts
     assert dock.session.explained.facts.pictures.shape == (24, 64, 64, 3)
 
@@ -105,10 +105,10 @@ def test_one_cluster_is_compared_with_another(dock):
     np.testing.assert_allclose(curve(dock.curves.spectra, 0), found.moments[0].mean)
     np.testing.assert_allclose(curve(dock.curves.spectra, 1), found.moments[1].mean)
     np.testing.assert_allclose(curve(dock.curves.effect, 0), found.effect(one, other))
-    assert rows(dock.typical, dock) == found.likeness.typical(one)[:6].tolist()
-    doubtful = found.likeness.silhouette[rows(dock.doubtful, dock)]
-    assert (np.diff(doubtful) >= 0).all()
-    assert (doubtful < 0.25).all()
+    assert rows(dock.typical, dock) == found.membership.typical(one)[:6].tolist()
+    borderline = found.membership.silhouette[rows(dock.borderline, dock)]
+    assert (np.diff(borderline) >= 0).all()
+    assert (borderline < 0.25).all()
 
 
 def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
@@ -168,14 +168,14 @@ def test_hiding_can_be_stopped(dock, wait):
     assert dock.hide_button.isEnabled()
 
 
-def test_the_untrained_net_is_not_asked_for_the_trained(dock, clusters, wait):
+def test_the_control_is_asked_with_the_weights_that_made_its_embeddings(dock, clusters, wait):
     clusters.embedding.set(Embedding(run=dock.session.embedded.run, untrained=True))
     before = dock.session.clustered
     clusters.embed_button.click()
     wait(lambda: dock.session.clustered is not before and explained(dock))
     dock.hide_button.click()
     wait(lambda: not dock.session.busy)
-    assert "Embed and cluster again" in dock.words.text()
+    assert dock.explanation.occlusion is not None
 
 
 def test_one_cluster_and_noise_are_answered_in_a_sentence(dock, wait):

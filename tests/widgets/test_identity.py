@@ -16,7 +16,7 @@ from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.training import Experiment, Schedule, train
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets import ClustersDock, ExplainDock
-from napari_phenoscape.widgets._clustered import EmbeddedRun
+from napari_phenoscape.widgets._clustered import EmbeddedSpaces
 from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._dock import frame_of
 from napari_phenoscape.widgets._grouping import Grouping
@@ -76,9 +76,9 @@ def clusters(open_dock) -> ClustersDock:
 def show(clusters, wait):
     """Opens a run, or shows embeddings, and waits until they are clustered."""
 
-    def until_clustered(shown: Path | EmbeddedRun):
+    def until_clustered(shown: Path | EmbeddedSpaces):
         before = clusters.session.clustered
-        if isinstance(shown, EmbeddedRun):
+        if isinstance(shown, EmbeddedSpaces):
             clusters.session.set_embedded(shown)
         else:
             clusters.open_run(shown)
@@ -127,7 +127,7 @@ def test_a_photograph_that_is_added_moves_no_picture_to_another_specimen(
 ):
     shutil.copytree(made / "rising", tmp_path / "rising")
     run = Path(shutil.copytree(made / "run-rising", tmp_path / "run"))
-    here = EmbeddedRun(run, result(embed(run, Folder(path=tmp_path / "rising"))))
+    here = EmbeddedSpaces(run, result(embed(run, Folder(path=tmp_path / "rising"))))
     photograph(tmp_path / "rising" / "2-new.png", 250)
     explain = open_dock(ExplainDock)
     show(here)
@@ -144,7 +144,7 @@ def test_a_photograph_that_is_added_moves_no_picture_to_another_specimen(
 def test_embeddings_of_another_source_have_the_pictures_of_that_source(viewer, show, made):
     show(made / "run-rising")
     run = made / "run-rising"
-    show(EmbeddedRun(run, result(embed(run, Folder(path=made / "falling")))))
+    show(EmbeddedSpaces(run, result(embed(run, Folder(path=made / "falling")))))
     assert by_brightness(viewer) == RISING[::-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from napari_phenoscape.analysis._figures import Panel, cluster_figure
@@ -11,9 +12,10 @@ from napari_phenoscape.embeddings import (
     AnyClustering,
     AnyReduction,
     Clusters,
+    Embeddings,
     cluster,
+    clusters_path,
     embedded_specimens,
-    embeddings_path,
     false_colour,
     read_clusters,
     read_embeddings,
@@ -22,6 +24,7 @@ from napari_phenoscape.embeddings import (
     write_clusters,
 )
 from napari_phenoscape.events import Event, Saved
+from napari_phenoscape.specimens import Source
 from napari_phenoscape.training import read_experiment
 
 #: Side in pixels of a specimen on a contact sheet.
@@ -34,51 +37,45 @@ def cluster_run(
     chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
     *,
     space: str = "",
+    source: Source | None = None,
     untrained: bool = False,
 ) -> Generator[Event, None, Clusters]:
-    """Cluster the embeddings of a run; ``clusters.parquet`` and ``clusters.png`` into the run.
+    """Cluster the embeddings of a run; their clusters and map into ``RUN/clusters``, with a figure.
 
-    Names and colours carry over from the ``clusters.parquet`` that is there.
+    Those of each space and collection have files of their own, named as those of the embeddings.
+    Names and colours carry over from the clusters that are there.
     """
     seed = read_experiment(run).seed
-    embeddings = read_embeddings(embeddings_path(run, space, untrained))
-    path = run / "clusters.parquet"
-    specimens = tuple(embeddings.table["specimen"])
+    embeddings = read_embeddings(run, space, source, untrained=untrained)
+    path = clusters_path(run, embeddings)
     previous = read_clusters(path) if path.is_file() else None
-    found = cluster(embeddings.x, specimens, method, seed, previous, embeddings.space)
-    write_clusters(found, path)
+    clusters = cluster(embeddings.x, embeddings.ids, method, seed, previous, embeddings.space)
+    clusters = replace(clusters, xy=reduce(embeddings.x, chart, seed), map=chart)
+    write_clusters(clusters, path)
     yield Saved(path)
-    panel = yield from cluster_panel(run, found, chart, space=space, untrained=untrained)
-    figure = run / "clusters.png"
+    panel = yield from cluster_panel(run, embeddings, clusters)
+    figure = path.with_suffix(".png")
     cluster_figure([panel], figure)
     yield Saved(figure)
-    return found
+    return clusters
 
 
 def cluster_panel(
-    run: Path,
-    clusters: Clusters,
-    chart: AnyReduction = PCA(),  # noqa: B008, options are frozen
-    *,
-    space: str = "",
-    untrained: bool = False,
-    title: str = "",
-    note: str = "",
+    run: Path, embeddings: Embeddings, clusters: Clusters, title: str = "", note: str = ""
 ) -> Generator[Event, None, Panel]:
-    """Contact sheet and map of a clustered run, for a figure.
+    """Contact sheet and map of clusters that have one, for a figure.
 
     The specimens are shown in UV false colour where the net saw visible light and UV.
     """
-    experiment = read_experiment(run)
-    embeddings = read_embeddings(embeddings_path(run, space, untrained))
     crops = yield from embedded_specimens(run, embeddings)
+    assert clusters.xy is not None  # or there is no map to show
     shown = false_colour(crops)
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(
         title=title or f"{run.name}, {embeddings.space}",
         thumbnails=thumbnails(crops, THUMBNAIL, shown),
-        xy=reduce(embeddings.x, chart, experiment.seed),
+        xy=clusters.xy,
         clusters=clusters,
         note=note.removeprefix(". "),
     )

@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._neighbours import nearest
-from napari_phenoscape.analysis.evaluation._worth import check_columns
-from napari_phenoscape.embeddings import embeddings_path, read_embeddings
+from napari_phenoscape.embeddings import read_embeddings
 from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens import Source
 
 
 def neighbours_of(
-    run: Path, specimen: str, k: int = 10, *, space: str = "", groups: str = ""
+    run: Path,
+    specimen: str,
+    k: int = 10,
+    *,
+    space: str = "",
+    source: Source | None = None,
+    groups: str = "",
 ) -> pd.DataFrame:
     """The k specimens of a run most like one of them, the most similar first.
 
@@ -27,6 +34,8 @@ def neighbours_of(
         Its id, or its file name where that is the only specimen of the file.
     space
         Whose embeddings: a modality, or the joint or only one.
+    source
+        Where the specimens came from, if not from the run's own collection.
     groups
         Those of its own level of this column, e.g. photographs of one individual, are left out.
 
@@ -41,15 +50,15 @@ def neighbours_of(
     CollectionError
         There is no such specimen, or specimens lack the modality.
     """
-    embeddings = read_embeddings(embeddings_path(run, space))
+    embeddings = read_embeddings(run, space, source)
     table = embeddings.table
     check_columns(run, table, (groups,))
     row = _row_of(table, specimen)
     level = table[groups].astype(str) if groups else None
     rows, similarity = nearest(embeddings.x, row, k, level)
-    found = table.iloc[rows].reset_index(drop=True)
-    found.insert(0, "similarity", similarity)
-    return found
+    neighbours = table.iloc[rows].reset_index(drop=True)
+    neighbours.insert(0, "similarity", similarity)
+    return neighbours
 
 
 def _row_of(table: pd.DataFrame, specimen: str) -> int:

@@ -35,7 +35,8 @@ from napari_phenoscape.events import (
     Step,
     event_line,
 )
-from napari_phenoscape.training import rank
+from napari_phenoscape.specimens import Source
+from napari_phenoscape.training import Experiment, rank
 
 T = TypeVar("T")
 
@@ -52,6 +53,14 @@ SAVED = "stopped; what was done is saved"
 AT_ONCE = "stopped at once; what was saved before is whole"
 
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
+Others = Annotated[
+    Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
+]
+
+
+def source_of(others: Path | None) -> Source | None:
+    """Where the specimens of another experiment come from."""
+    return Experiment.read(others).collection if others else None
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,15 @@ import typer
 import yaml
 from rich.markup import escape
 
-from napari_phenoscape.cli._console import Run, command, listen, out, print_events
+from napari_phenoscape.cli._console import (
+    Others,
+    Run,
+    command,
+    listen,
+    out,
+    print_events,
+    source_of,
+)
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.training import Experiment
 
@@ -114,20 +122,26 @@ def slurm(
 @command
 def embed(
     run: Run,
-    collection: Annotated[
-        Path | None, typer.Option(help="experiment.yaml with other specimens")
-    ] = None,
+    collection: Others = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="the control: weights before training")
     ] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="also the joint or only space as .csv, .parquet or .h5ad")
+    ] = None,
 ) -> None:
     """Embed the specimens with a trained run; Parquet and CSV into the run."""
-    from napari_phenoscape.embeddings import embed as verb
+    from napari_phenoscape.embeddings import check_table, embed as verb, export_table
 
-    source = Experiment.read(collection).collection if collection else None
-    for space, embeddings in listen(verb(run, source, untrained=untrained)).items():
+    if export:
+        check_table(export)
+    spaces = listen(verb(run, source_of(collection), untrained=untrained))
+    for space, embeddings in spaces.items():
         number, dimensions = embeddings.x.shape
         out.print(f"{space}: {number} specimens, {dimensions} numbers each")
+    if export:
+        export_table(list(spaces.values())[-1], export)
+        out.print(f"table {export}", soft_wrap=True)
 
 
 @command
@@ -151,7 +165,12 @@ def cluster(
     min_size: Annotated[int, typer.Option(help="of a cluster, for hdbscan", min=2)] = 5,
     chart: Annotated[str, typer.Option("--map", help="of the figure: pca, umap or tsne")] = "pca",
     space: Annotated[str, typer.Option(help="a modality, or joint")] = "",
+    collection: Others = None,
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
+    ] = None,
 ) -> None:
     """Cluster the embeddings of a run; a table and a figure into the run."""
     from napari_phenoscape.analysis import cluster_run
@@ -163,6 +182,9 @@ def cluster(
         AnyClustering,
         AnyReduction,
         KMeans,
+        check_table,
+        export_table,
+        read_embeddings,
     )
 
     methods: dict[str, AnyClustering] = {
@@ -173,40 +195,51 @@ def cluster(
     for given, known in ((method, methods), (chart, charts)):
         if given not in known:
             raise OptionError(f"'{given}' is unknown; choose from {', '.join(known)}.")
-    found = listen(
-        cluster_run(run, methods[method], charts[chart], space=space, untrained=untrained)
+    if export:
+        check_table(export)
+    source = source_of(collection)
+    made = listen(
+        cluster_run(
+            run, methods[method], charts[chart], space=space, source=source, untrained=untrained
+        )
     )
-    for number, name in found.names.items():
-        out.print(f"{name}: {int((found.labels == number).sum())} specimens")
+    for number, name in made.names.items():
+        out.print(f"{name}: {int((made.labels == number).sum())} specimens")
+    if export:
+        embeddings = read_embeddings(run, space, source, untrained=untrained)
+        export_table(embeddings, export, made)
+        out.print(f"table {export}", soft_wrap=True)
 
 
 @command
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="runs of the same specimens")],
-    label: Annotated[str, typer.Option(help="metadata column to compare with")] = "",
+    label: Annotated[
+        list[str], typer.Option(help="metadata column to compare with; repeatable")
+    ] = [],  # noqa: B006
     within: Annotated[str, typer.Option(help="compare inside each level of this column")] = "",
     groups: Annotated[
         str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
     ] = "",
 ) -> None:
-    """Compare embeddings with a label, beside the controls; a table and a figure into the run."""
+    """Compare embeddings with labels, beside the controls; tables and figures into the run."""
     from rich.table import Table
 
     from napari_phenoscape.analysis import evaluate as verb
 
-    found = listen(verb(runs, label, within=within, groups=groups))
-    table = Table("measure")
-    for column in ("embedding", "value", "95 % interval"):
-        table.add_column(column, no_wrap=True)
-    for measure in dict.fromkeys(name for worth in found for name in worth.scores):
-        measured = [(worth.embedding, worth.scores.get(measure)) for worth in found]
-        first = measure
-        for embedding, score in measured:
-            if score is not None:
-                table.add_row(first, embedding, *score.words())
-                first = ""
-        table.add_section()
-    out.print(table)
+    comparisons = listen(verb(runs, *label, within=within, groups=groups))
+    for of, embeddings in comparisons.items():
+        table = Table("measure", title=escape(of) or None)
+        for column in ("embedding", "value", "95 % interval"):
+            table.add_column(column, no_wrap=True)
+        for measure in dict.fromkeys(name for one in embeddings for name in one.scores):
+            first = measure
+            for one in embeddings:
+                if measure in one.scores:
+                    table.add_row(first, one.embedding, *one.scores[measure].words())
+                    first = ""
+            table.add_section()
+        out.print(table)
 
 
 @command

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_phenoscape.cli._console import Run, command, listen, out
+from napari_phenoscape.cli._console import Others, Run, command, listen, out, source_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
@@ -22,15 +22,27 @@ Groups = Annotated[
 @command
 def explain(
     run: Run,
+    space: Space = "",
+    collection: Others = None,
+    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
     occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
 ) -> None:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.analysis import explain as verb
 
-    found = listen(verb(run, occlusion=occlusion, width_nm=window))
-    out.print(_clusters_table(found))
-    out.print(f"tables and figure {run / 'explanation.png'}", soft_wrap=True)
+    explanation = listen(
+        verb(
+            run,
+            space=space,
+            source=source_of(collection),
+            untrained=untrained,
+            occlusion=occlusion,
+            width_nm=window,
+        )
+    )
+    out.print(_clusters_table(explanation))
+    out.print(f"tables and figure in {run / 'explanations'}", soft_wrap=True)
 
 
 @command
@@ -39,16 +51,18 @@ def neighbours(
     specimen: Annotated[str, typer.Argument(help="its id or file name")],
     k: Annotated[int, typer.Option("-k", help="how many", min=1)] = 10,
     space: Space = "",
+    collection: Others = None,
     groups: Groups = "",
 ) -> None:
     """Find the specimens of a run that are most like one of them."""
     from napari_phenoscape.analysis import neighbours_of
     from napari_phenoscape.embeddings import METADATA
 
-    found = neighbours_of(run, specimen, k, space=space, groups=groups)
+    source = source_of(collection)
+    likest = neighbours_of(run, specimen, k, space=space, source=source, groups=groups)
     table = Table("similarity", "specimen", "metadata")
-    for _, one in found.iterrows():
-        words = ", ".join(f"{name} {one[name]}" for name in found.columns[METADATA + 1 :])
+    for _, one in likest.iterrows():
+        words = ", ".join(f"{name} {one[name]}" for name in likest.columns[METADATA + 1 :])
         table.add_row(f"{one['similarity']:.3f}", escape(one["specimen"]), escape(words))
     out.print(table)
 
@@ -58,37 +72,41 @@ def classify(
     run: Run,
     label: Annotated[str, typer.Option(help="metadata column, empty for some specimens")],
     space: Space = "",
+    collection: Others = None,
     groups: Groups = "",
 ) -> None:
     """Give specimens without a label that of their neighbours; a table into the run."""
     from napari_phenoscape.analysis import VOTERS, classify as verb
 
-    found = listen(verb(run, label, space=space, groups=groups))
-    unknown = found.table[found.table[label].isna()]
+    source = source_of(collection)
+    classification = listen(verb(run, label, space=space, source=source, groups=groups))
+    unknown = classification.table[classification.table[label].isna()]
     table = Table("specimen", label, "votes")
     for name, vote, share in unknown[["specimen", "vote", "share"]].itertuples(index=False):
         table.add_row(escape(str(name)), escape(str(vote)), f"{share:.0%}")
     out.print(table if len(unknown) else f"every specimen has a {escape(label)}")
     out.print(f"right on those with a {escape(label)}, each left out ({VOTERS} voters):")
-    for name, score in (("embeddings", found.accuracy), ("colour statistics", found.floor)):
+    accuracy, baseline = classification.accuracy, classification.baseline
+    for name, score in (("embeddings", accuracy), ("colour statistics", baseline)):
         out.print("  {}: {} ({})".format(name, *score.words()))
-    out.print(f"  always the commonest: {found.commonest:.3f}")
+    out.print(f"  always the commonest: {classification.commonest:.3f}")
 
 
-def _clusters_table(found: Explanation) -> Table:
-    from napari_phenoscape.analysis import NAMED, differences, doubts, missed
+def _clusters_table(explanation: Explanation) -> Table:
+    from napari_phenoscape.analysis import NAMED, borderline, differences, missed
 
     table = Table(show_header=False)
-    names, ids, like = found.clusters.names, found.table["specimen"], found.likeness
-    for number, near in found.nearest.items():
-        size = int((like.labels == number).sum())
+    names, ids = explanation.clusters.names, explanation.table["specimen"]
+    membership = explanation.membership
+    for number, near in explanation.nearest.items():
+        size = int((membership.labels == number).sum())
         lines = {
             f"[bold]{escape(names[number])}[/]": f"{size} specimens",
-            "differs from all others by": differences(found, number),
-            f"from {escape(names[near])} by": differences(found, number, near),
-            "misses, when hidden": missed(found, number),
-            "typical": "\n".join(ids.iloc[like.typical(number)[:NAMED]]),
-            "doubtful": doubts(found, number),
+            "differs from all others by": differences(explanation, number),
+            f"from {escape(names[near])} by": differences(explanation, number, near),
+            "misses, when hidden": missed(explanation, number),
+            "typical": "\n".join(ids.iloc[membership.typical(number)[:NAMED]]),
+            "borderline": borderline(explanation, number),
         }
         for what, words in lines.items():
             if words:

@@ -12,20 +12,13 @@ from ._clustering import (
     write_clusters as write_clusters,
 )
 from ._embedding import (
-    METADATA as METADATA,
-    Embeddings as Embeddings,
+    EmbeddedRun as EmbeddedRun,
+    NetOutput as NetOutput,
     Projections as Projections,
-    Restored as Restored,
-    batches as batches,
     check_specimens as check_specimens,
     embed as embed,
+    embed_all as embed_all,
     embedded_specimens as embedded_specimens,
-    embeddings_path as embeddings_path,
-    project as project,
-    read_embeddings as read_embeddings,
-    restore as restore,
-    whole_views as whole_views,
-    write_embeddings as write_embeddings,
 )
 from ._export import export as export, load_encoder as load_encoder
 from ._reduction import (
@@ -35,6 +28,28 @@ from ._reduction import (
     AnyReduction as AnyReduction,
     reduce as reduce,
     unit_length as unit_length,
+)
+from ._restore import (
+    Restored as Restored,
+    batches as batches,
+    restore as restore,
+    whole_views as whole_views,
+)
+from ._table import (
+    METADATA as METADATA,
+    Embeddings as Embeddings,
+    clusters_path as clusters_path,
+    embedded_collection as embedded_collection,
+    embeddings_path as embeddings_path,
+    read_embeddings as read_embeddings,
+    read_spaces as read_spaces,
+    table_of as table_of,
+    write_embeddings as write_embeddings,
+)
+from ._table_export import (
+    TABLES as TABLES,
+    check_table as check_table,
+    export_table as export_table,
 )
 from ._thumbnails import (
     ContactSheet as ContactSheet,

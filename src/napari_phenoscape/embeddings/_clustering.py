@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.embeddings._reduction import principal_components, unit_length
+from napari_phenoscape.embeddings._reduction import (
+    AnyReduction,
+    principal_components,
+    unit_length,
+)
 from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, RunError
 from napari_phenoscape.option import Option
 
@@ -69,6 +73,7 @@ class _Made(Option):
     method: AnyClustering
     seed: int
     space: str = ""
+    map: AnyReduction | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +92,10 @@ class Clusters:
         What made them.
     space
         Whose embeddings they are of, a modality or ``joint``; empty when that was not said.
+    xy : (N, 2)
+        Places of the specimens on a map, unitless; None before one was drawn.
+    map
+        What drew it.
     """
 
     labels: NDArray[np.int64]
@@ -96,6 +105,8 @@ class Clusters:
     method: KMeans | HDBSCAN
     seed: int = 0
     space: str = ""
+    xy: NDArray[np.float32] | None = None
+    map: AnyReduction | None = None
 
 
 def cluster(
@@ -153,17 +164,18 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
     import pyarrow.parquet as pq
 
     labels = clusters.labels.tolist()
-    table = pa.table(
-        {
-            "specimen": pa.array(clusters.specimens, pa.string()),
-            "cluster": pa.array(labels, pa.int64()),
-            "name": pa.array([clusters.names[label] for label in labels], pa.string()),
-            "colour": pa.array([clusters.colours[label] for label in labels], pa.string()),
-        }
-    )
-    made = _Made(method=clusters.method, seed=clusters.seed, space=clusters.space)
-    table = table.replace_schema_metadata({"phenoscape": json.dumps(made.model_dump(mode="json"))})
+    columns = {
+        "specimen": pa.array(clusters.specimens, pa.string()),
+        "cluster": pa.array(labels, pa.int64()),
+        "name": pa.array([clusters.names[label] for label in labels], pa.string()),
+        "colour": pa.array([clusters.colours[label] for label in labels], pa.string()),
+    }
+    if clusters.xy is not None:
+        columns |= {"x": pa.array(clusters.xy[:, 0]), "y": pa.array(clusters.xy[:, 1])}
+    made = _Made(method=clusters.method, seed=clusters.seed, space=clusters.space, map=clusters.map)
+    table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
+        temporary.parent.mkdir(exist_ok=True)
         pq.write_table(table, temporary)
 
 
@@ -180,28 +192,32 @@ def read_clusters(path: Path) -> Clusters:
 
     if not path.is_file():
         raise MissingFileError(
-            f"There is no file '{path}'; `phenoscape cluster` writes one into a run directory."
+            f"There is no file '{path}'; `phenoscape cluster` makes one of the embeddings of the "
+            "same name."
         )
     try:
-        table = pq.read_table(path, columns=["specimen", "cluster", "name", "colour"])
+        table = pq.read_table(path)
         made = _Made.parse(json.loads((table.schema.metadata or {})[b"phenoscape"]))
+        columns = table.to_pydict()
+        labels, has_map = columns["cluster"], "x" in columns
+        clusters = Clusters(
+            labels=np.array(labels, dtype=np.int64),
+            specimens=tuple(columns["specimen"]),
+            names=dict(sorted(zip(labels, columns["name"], strict=True))),
+            colours=dict(sorted(zip(labels, columns["colour"], strict=True))),
+            method=made.method,
+            seed=made.seed,
+            space=made.space,
+            xy=np.array([columns["x"], columns["y"]], np.float32).T if has_map else None,
+            map=made.map,
+        )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(
             f"'{path}' does not hold clusters ({reason}); "
             "name a file that `phenoscape cluster` wrote."
         ) from None
-    columns = table.to_pydict()
-    labels = columns["cluster"]
-    return Clusters(
-        labels=np.array(labels, dtype=np.int64),
-        specimens=tuple(columns["specimen"]),
-        names=dict(sorted(zip(labels, columns["name"], strict=True))),
-        colours=dict(sorted(zip(labels, columns["colour"], strict=True))),
-        method=made.method,
-        seed=made.seed,
-        space=made.space,
-    )
+    return clusters
 
 
 def _kmeans(x: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.int64]:

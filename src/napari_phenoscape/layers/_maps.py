@@ -70,7 +70,7 @@ def points_layer(
                 "space": embeddings.space,
                 "method": clusters.method.model_dump(mode="json"),
                 "seed": clusters.seed,
-                "source": embeddings.source and embeddings.source.model_dump(mode="json"),
+                "source": embeddings.source.model_dump(mode="json"),
                 "columns": features.columns.tolist(),
             }
         },

@@ -11,8 +11,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from napari_phenoscape.analysis import KNN, RAND, Worth, cluster_figure, cluster_panel, evaluate
-from napari_phenoscape.embeddings import KMeans, cluster, embed, write_clusters
+from napari_phenoscape.analysis import (
+    KNN,
+    RAND,
+    Comparison,
+    cluster_figure,
+    cluster_panel,
+    cluster_run,
+    evaluate,
+)
+from napari_phenoscape.embeddings import KMeans, embed
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.samples._write import write_samples
 from napari_phenoscape.training import Experiment, train
@@ -35,8 +43,8 @@ class Result:
     """
 
     runs: dict[str, Path]
-    species: dict[str, list[Worth]]
-    morphs: dict[str, list[Worth]]
+    species: dict[str, list[Comparison]]
+    morphs: dict[str, list[Comparison]]
     figure: Path
 
     @property
@@ -87,18 +95,16 @@ def demo(directory: Path, *, seed: int = 0, steps: int = 120) -> Generator[Event
             }
         )
         runs[name] = run = yield from train(experiment)
-        species[name] = yield from evaluate([run], "species")
-        morphs[name] = yield from evaluate([run], "morph", within="species")
+        by_label = yield from evaluate([run], "species", "morph", within="species")
+        species[name], morphs[name] = by_label["species"], by_label["morph"]
         embeddings = list((yield from embed(run)).values())[-1]
-        ids = tuple(embeddings.table["specimen"])
-        found = cluster(embeddings.x, ids, KMeans(clusters=4), seed, space=embeddings.space)
-        write_clusters(found, run / "clusters.parquet")
+        clusters = yield from cluster_run(run, KMeans(clusters=4))
         note = (
             f"5-NN accuracy of species {species[name][0].scores[KNN].value:.2f}; "
             "adjusted Rand index of UV morphs within species "
             f"{morphs[name][0].scores[RAND].value:.2f}"
         )
-        panels.append((yield from cluster_panel(run, found, title=name, note=note)))
+        panels.append((yield from cluster_panel(run, embeddings, clusters, name, note)))
     figure = directory / "demo.png"
     cluster_figure(panels, figure)
     yield Saved(figure)

@@ -4,6 +4,7 @@ from .collection._folder import Folder as Folder
 from .collection._specimens import (
     Collection as Collection,
     Skipped as Skipped,
+    Source as Source,
     Specimen as Specimen,
 )
 from .crops._crops import Crops as Crops

@@ -20,8 +20,8 @@ from ._run import (
     read_experiment as read_experiment,
 )
 from ._specimens import (
+    crops_for as crops_for,
     crops_of as crops_of,
-    specimens_for as specimens_for,
     specimens_of as specimens_of,
 )
 from .parallel._runtime import fabric_of as fabric_of, rank as rank

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.events import Event
 from napari_phenoscape.specimens import (
-    AnySource,
     BandStatistics,
     Collection,
     Crops,
@@ -43,18 +42,14 @@ def specimens_of(
     return collection, (yield from crops_of(experiment, collection, keep=keep, known=known))
 
 
-def specimens_for(
-    run: Path, source: AnySource | None = None
-) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of a run, or of another source, for its newest checkpoint.
+def crops_for(run: Path, collection: Collection) -> Generator[Event, None, Crops]:
+    """Specimens as the newest checkpoint of a run takes them, its own or others.
 
     They are standardised and filled as those that it was trained on. All of the others may lack a
     modality of the run, e.g. be photographs in RGB.
     """
-    experiment = read_experiment(run)
     known = read_state(last_checkpoint(run)).statistics
-    collection = yield from collect(source or experiment.collection)
-    return collection, (yield from crops_of(experiment, collection, known=known))
+    return (yield from crops_of(read_experiment(run), collection, known=known))
 
 
 def crops_of(

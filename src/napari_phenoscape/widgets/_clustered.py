@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import Clusters, Embeddings
-from napari_phenoscape.errors import CollectionError
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,22 +51,19 @@ class Backdrop:
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddedRun:
+class EmbeddedSpaces:
     """The embeddings of a run, and the clusters that it was in when it was opened.
 
     Parameters
     ----------
     spaces
         By name, the joint one last; all of the same specimens.
-    untrained
-        Whether they are those of the control.
     clusters
         None unless the run holds some.
     """
 
     run: Path
     spaces: dict[str, Embeddings]
-    untrained: bool = False
     clusters: Clusters | None = None
 
 
@@ -106,24 +101,4 @@ class ClusteredRun:
 
         Ids are unique within one source only: ``001.png`` is in many folders.
         """
-        source = self.embeddings.source
-        return source is not None and source == embeddings.source
-
-
-def rows_in(ids: Sequence[str], embeddings: Embeddings) -> NDArray[np.intp]:
-    """(N,) places in ``ids`` of the embedded specimens; others may be among them.
-
-    Raises
-    ------
-    CollectionError
-        Some are not there.
-    """
-    places = {specimen: place for place, specimen in enumerate(ids)}
-    embedded = embeddings.table["specimen"].tolist()
-    gone = [specimen for specimen in embedded if specimen not in places]
-    if gone:
-        raise CollectionError(
-            f"{len(gone)} of {len(embedded)} specimens that were embedded are no longer there, "
-            f"'{gone[0]}' first. Put them back, or embed again."
-        )
-    return np.array([places[specimen] for specimen in embedded], np.intp)
+        return self.embeddings.source == embeddings.source

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_phenoscape.embeddings import METADATA, PCA, write_clusters
+from napari_phenoscape.embeddings import (
+    METADATA,
+    PCA,
+    TABLES,
+    clusters_path,
+    export_table,
+    write_clusters,
+)
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._dock import Dock, row, short_combo
@@ -17,7 +24,6 @@ from napari_phenoscape.widgets._grouping import (
     Embedding,
     Grouping,
     embedded,
-    export,
     group,
     mapped,
     opened,
@@ -58,7 +64,9 @@ class ClustersDock(Dock):
         self.legend = Legend()
         self.legend.renamed.connect(self._rename)
         self.export_button = self.button(
-            "Export…", "Write embeddings, clusters and metadata as CSV or Parquet", self._export
+            "Export…",
+            "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
+            self._export,
         )
         self.column.addWidget(heading("1  Embed"))
         self.column.addWidget(self.embedding)
@@ -225,7 +233,7 @@ class ClustersDock(Dock):
         try:
             if not name.strip():
                 raise OptionError("A cluster without a name could not be found again; type one.")
-            write_clusters(renamed, clustered.run / "clusters.parquet")
+            write_clusters(renamed, clusters_path(clustered.run, clustered.embeddings))
         except PhenoscapeError as error:
             self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
@@ -234,17 +242,18 @@ class ClustersDock(Dock):
 
     def _export(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
-            self, "Export", "clusters.csv", "Table (*.csv *.parquet)"
+            self, "Export", "clusters.csv", f"Table (*{' *'.join(TABLES)})"
         )
         if chosen:
             self.export(Path(chosen))
 
     def export(self, path: Path) -> None:
         """Write file name, embedding, cluster and metadata of every specimen."""
-        if self.session.clustered is None:
+        clustered = self.session.clustered
+        if clustered is None:
             return
         try:
-            export(self.session.clustered, path)
+            export_table(clustered.embeddings, path, clustered.clusters)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

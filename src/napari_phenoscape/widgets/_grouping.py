@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,26 +17,25 @@ from napari_phenoscape.embeddings import (
     Embeddings,
     KMeans,
     cluster,
+    clusters_path,
     embed,
-    embeddings_path,
+    embedded_collection,
     read_clusters,
-    read_embeddings,
+    read_spaces,
     reduce,
     thumbnails,
     write_clusters,
-    write_embeddings,
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
-from napari_phenoscape.specimens import Drawer, collect
-from napari_phenoscape.training import EXPERIMENT, crops_of, read_experiment
+from napari_phenoscape.specimens import Drawer
+from napari_phenoscape.training import EXPERIMENT, crops_for, read_experiment
 from napari_phenoscape.widgets._clustered import (
     Backdrop,
     ClusteredRun,
-    EmbeddedRun,
+    EmbeddedSpaces,
     Projection2D,
-    rows_in,
 )
 
 #: Side in pixels of a specimen on the contact sheet.
@@ -62,25 +60,22 @@ class Grouping(Option):
     map: AnyReduction = UMAP()
 
 
-def opened(run: Path) -> Generator[Event, None, EmbeddedRun]:
+def opened(run: Path) -> Generator[Event, None, EmbeddedSpaces]:
     """The embeddings of a run, and its clusters if it has any."""
     yield Progress("reading the run", 0, 1)
-    joint = embeddings_path(run)
-    paths = [path for path in sorted(run.glob("embeddings*.parquet")) if path != joint]
-    every = [read_embeddings(path) for path in [*paths, joint] if path.is_file()]
-    if not every:
+    if not (run / "embeddings").is_dir():
         raise MissingFileError(
             f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
         )
-    path = run / "clusters.parquet"
-    clusters = read_clusters(path) if path.is_file() else None
-    return EmbeddedRun(run, {item.space: item for item in every}, clusters=clusters)
+    spaces = read_spaces(run)
+    path = clusters_path(run, list(spaces.values())[-1])
+    return EmbeddedSpaces(run, spaces, read_clusters(path) if path.is_file() else None)
 
 
-def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedRun]:
+def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedSpaces]:
     """The specimens of a run, embedded now."""
     spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
-    return EmbeddedRun(chosen.run, spaces, chosen.untrained)
+    return EmbeddedSpaces(chosen.run, spaces)
 
 
 def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None, T]:
@@ -97,7 +92,7 @@ def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None
 
 
 def group(
-    embedded: EmbeddedRun,
+    embedded: EmbeddedSpaces,
     space: str,
     method: AnyClustering,
     previous: ClusteredRun | None,
@@ -117,55 +112,44 @@ def group(
     run, embeddings = embedded.run, embedded.spaces[space]
     seed = read_experiment(run).seed
     yield Progress("clustering", 0, 1)
-    ids = tuple(embeddings.table["specimen"])
+    ids = embeddings.ids
     clusters = embedded.clusters
     if anew or clusters is None or clusters.specimens != ids or clusters.space not in ("", space):
         if previous is not None and previous.is_of_specimens_of(embeddings):
             clusters = previous.clusters
         clusters = cluster(embeddings.x, ids, method, seed, clusters, space)
-        write_clusters(clusters, run / "clusters.parquet")
+        write_clusters(clusters, clusters_path(run, embeddings))
     if previous is not None and previous.embeddings in embedded.spaces.values():
         backdrop = previous.backdrop
     else:
         backdrop = yield from located(run, backdrop_of(run, embeddings))
-    return ClusteredRun(run, embeddings, clusters, project(embedded, space, PCA(), seed), backdrop)
+    return ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
 
 
 def mapped(
-    embedded: EmbeddedRun, space: str, method: AnyReduction
+    embedded: EmbeddedSpaces, space: str, method: AnyReduction
 ) -> Generator[Event, None, tuple[Embeddings, Projection2D]]:
     """The map by the method that was asked for, and whose it is."""
     yield Progress(f"drawing the map ({method.kind})", 0, 1)
-    seed = read_experiment(embedded.run).seed
-    return embedded.spaces[space], project(embedded, space, method, seed)
+    embeddings = embedded.spaces[space]
+    return embeddings, project(embeddings, method, read_experiment(embedded.run).seed)
 
 
-def project(embedded: EmbeddedRun, space: str, method: AnyReduction, seed: int) -> Projection2D:
-    """A map of one space."""
-    control = ", untrained" if embedded.untrained else ""
-    xy = reduce(embedded.spaces[space].x, method, seed)
-    return Projection2D(xy, f"{method.kind} of {space}{control}")
+def project(embeddings: Embeddings, method: AnyReduction, seed: int) -> Projection2D:
+    """A map of some embeddings."""
+    control = ", untrained" if embeddings.untrained else ""
+    return Projection2D(
+        reduce(embeddings.x, method, seed), f"{method.kind} of {embeddings.space}{control}"
+    )
 
 
 def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Backdrop]:
     """The picture of the embedded specimens, whatever was added to their folder since."""
-    experiment = read_experiment(run)
-    source = embeddings.source or experiment.collection
-    collection = yield from collect(source)
-    rows = rows_in([specimen.id for specimen in collection.specimens], embeddings)
-    boxes = np.array([specimen.box for specimen in collection.specimens])[rows]
+    collection = yield from embedded_collection(embeddings)
+    boxes = np.array([specimen.box for specimen in collection.specimens])
     sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
     centres = (boxes[:, [0, 2]] + boxes[:, [1, 3]] - 1) / 2
-    if isinstance(source, Drawer):
+    if isinstance(embeddings.source, Drawer):
         return Backdrop(None, collection.specimens[0].path, centres, sides)
-    crops = yield from crops_of(experiment, collection)
-    return Backdrop(thumbnails(crops, THUMBNAIL)[rows], None, centres, sides)
-
-
-def export(clustered: ClusteredRun, path: Path) -> None:
-    """Write file name, embedding, cluster and metadata of every specimen (.csv or .parquet)."""
-    clusters, embeddings = clustered.clusters, clustered.embeddings
-    numbers = clusters.labels.tolist()
-    names = [clusters.names[number] for number in numbers]
-    table = embeddings.table.assign(cluster=numbers, cluster_name=names)
-    write_embeddings(replace(embeddings, table=table), path)
+    crops = yield from crops_for(run, collection)
+    return Backdrop(thumbnails(crops, THUMBNAIL), None, centres, sides)

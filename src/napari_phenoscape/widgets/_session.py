@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_phenoscape.embeddings import Embeddings
     from napari_phenoscape.specimens import Collection, Crops
-    from napari_phenoscape.widgets._clustered import ClusteredRun, EmbeddedRun, Projection2D
+    from napari_phenoscape.widgets._clustered import ClusteredRun, EmbeddedSpaces, Projection2D
     from napari_phenoscape.widgets._grouping import Grouping
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
@@ -76,7 +76,7 @@ class Session(QObject):
         self.training: Task | None = None
         self.history: list[Event] = []
         self.run: Path | None = None
-        self.embedded: EmbeddedRun | None = None
+        self.embedded: EmbeddedSpaces | None = None
         self.grouping: Grouping | None = None
         self.clustered: ClusteredRun | None = None
         self.selected: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Session(QObject):
         self.collection_changed.emit()
         self.experiment_changed.emit("collection")
 
-    def set_embedded(self, embedded: EmbeddedRun) -> None:
+    def set_embedded(self, embedded: EmbeddedSpaces) -> None:
         """Keep the embeddings of a run."""
         self.embedded = embedded
         self.embedded_changed.emit()

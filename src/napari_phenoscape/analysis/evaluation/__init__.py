@@ -1,4 +1,4 @@
-"""Evaluation: how well embeddings agree with what is known, and the floors under them.
+"""Evaluation: how well embeddings agree with what is known, and the baselines beside them.
 
 Every measure takes (N, D) embeddings, of which only the directions count (the contrastive loss
 compares nothing else), and gives one number per specimen where it can, so that its mean has an

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_phenoscape._atomic import atomic
-
-if TYPE_CHECKING:
-    from napari_phenoscape.analysis.evaluation._worth import Score
+from napari_phenoscape.analysis.evaluation._score import Score
 
 _MM = 1 / 25.4
 _PANEL, _LETTER, _ROW, _ABOVE, _BELOW = (size * _MM for size in (58, 1.7, 5.5, 9, 9))
@@ -19,7 +16,7 @@ _ACROSS = 3
 _INK, _FAINT, _TRAINED = "#222222", "#707070", "#0072b2"
 
 
-def worth_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> None:
+def comparison_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> None:
     """Small multiples: a panel per measure, a row per embedding, dot and 95 % interval.
 
     Trained embeddings are blue, controls grey.

@@ -98,8 +98,8 @@ def nearest(
     if groups is not None:
         others &= np.asarray(groups) != np.asarray(groups)[row]
     similarity = np.where(others, unit @ unit[row], -np.inf)
-    found = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
-    return found, similarity[found]
+    rows = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
+    return rows, similarity[rows]
 
 
 def average_precision(
@@ -125,10 +125,11 @@ def average_precision(
         order = np.argsort(-similarity, axis=1, kind="stable")
         retrieved = np.isfinite(np.take_along_axis(similarity, order, axis=1))
         relevant = (codes[order] == codes[rows, None]) & retrieved
-        found = relevant.sum(axis=1)
+        number = relevant.sum(axis=1)
         at_rank = np.cumsum(relevant, axis=1) / np.arange(1, len(codes) + 1)
         total = (at_rank * relevant).sum(axis=1)
-        precision[rows] = np.divide(total, found, out=np.full(len(found), np.nan), where=found > 0)
+        undefined = np.full(len(number), np.nan)
+        precision[rows] = np.divide(total, number, out=undefined, where=number > 0)
     return precision
 
 

@@ -125,8 +125,8 @@ def permanova(
        https://doi.org/10.1111/j.1442-9993.2001.01070.pp.x
     """
     label, group, level = (
-        np.zeros(len(x), int) if given is None else np.unique(given, return_inverse=True)[1]
-        for given in (labels, np.arange(len(x)) if groups is None else groups, within)
+        np.zeros(len(x), int) if column is None else np.unique(column, return_inverse=True)[1]
+        for column in (labels, np.arange(len(x)) if groups is None else groups, within)
     )
     code = np.unique(np.stack([level, label]), axis=1, return_inverse=True)[1].reshape(-1)
     unit = _centred(unit_length(np.asarray(x, np.float64)), level)

@@ -88,8 +88,8 @@ def centroid_correct(
     member = codes[:, None] == np.arange(codes.max() + 1)  # (N, K)
     total = member.T @ unit
     correct = np.empty(len(x), dtype=bool)
-    for one in np.unique(group):
-        own = group == one
+    for judged in np.unique(group):
+        own = group == judged
         others = total - member[own].T @ unit[own]
         left = member[~own].any(axis=0)
         similarity = unit[own] @ unit_length(others).T
@@ -133,10 +133,10 @@ def few_shot_correct(
     draws = np.random.default_rng(seed)
     right, asked = np.zeros(len(x)), np.zeros(len(x))
     for _ in range(episodes):
-        known = np.concatenate(
+        chosen = np.concatenate(
             [draws.permutation(own)[: min(shots, len(own) - 1)] for own in of_label]
         )
-        support = np.isin(group, known)
+        support = np.isin(group, chosen)
         member = (codes[support, None] == np.arange(len(of_label))).astype(np.float64)
         centroids = unit_length(member.T @ unit[support])
         similarity = unit[~support] @ centroids.T

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis.explanation._explanation import Explanation
 from napari_phenoscape.embeddings import NOISE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from napari_phenoscape.analysis.explanation._explain import Explanation
 
 _MM = 1 / 25.4
 _WIDTH, _PANEL = 160 * _MM, 52 * _MM
@@ -23,7 +22,7 @@ _INK, _FAINT = "#222222", "#707070"
 FEW = 24
 
 
-def explanation_figure(found: Explanation, path: Path) -> None:
+def explanation_figure(explanation: Explanation, path: Path) -> None:
     """Panels one below the other, in the clusters' colours, over nm (or by band).
 
     Mean reflectance ± standard deviation over the specimens, Hedges' g against all other
@@ -36,18 +35,18 @@ def explanation_figure(found: Explanation, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    rows = 2 if found.occlusion is None else 3
+    rows = 2 if explanation.occlusion is None else 3
     figure = Figure(figsize=(_WIDTH, rows * _PANEL), layout="constrained")
     panels = figure.subplots(rows, 1, sharex=True)
-    _draw_spectra(panels[0], found)
-    _draw_effect(panels[1], found)
-    if found.occlusion is not None:
-        _draw_lost(panels[2], found)
+    _draw_spectra(panels[0], explanation)
+    _draw_effect(panels[1], explanation)
+    if explanation.occlusion is not None:
+        _draw_lost(panels[2], explanation)
     for axes in panels:
         axes.tick_params(labelsize=7, colors=_FAINT)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    bands, nm = found.spectra.bands, found.spectra.wavelengths_nm
+    bands, nm = explanation.spectra.bands, explanation.spectra.wavelengths_nm
     panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=_INK)
     if nm is None and len(bands) <= FEW:
         names = [band.name for band in bands]
@@ -56,16 +55,21 @@ def explanation_figure(found: Explanation, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=200)
 
 
-def _draw_spectra(axes: Axes, found: Explanation) -> None:
-    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
-    sizes = [int((found.likeness.labels == number).sum()) for number in found.numbers]
-    for number, one, size in zip(found.numbers, found.moments, sizes, strict=True):
-        colour, sd = found.clusters.colours[number], np.nan_to_num(one.sd)
-        name = f"{found.clusters.names[number]} ({size})"
+def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
+    x, order = explanation.spectra.x, np.argsort(explanation.spectra.x, kind="stable")
+    sizes = [int((explanation.membership.labels == number).sum()) for number in explanation.numbers]
+    for number, moments, size in zip(explanation.numbers, explanation.moments, sizes, strict=True):
+        colour, sd = explanation.clusters.colours[number], np.nan_to_num(moments.sd)
+        name = f"{explanation.clusters.names[number]} ({size})"
         axes.fill_between(
-            x[order], (one.mean - sd)[order], (one.mean + sd)[order], color=colour, alpha=0.2, lw=0
+            x[order],
+            (moments.mean - sd)[order],
+            (moments.mean + sd)[order],
+            color=colour,
+            alpha=0.2,
+            lw=0,
         )
-        axes.plot(x[order], one.mean[order], label=name, **_line(colour, len(x)))
+        axes.plot(x[order], moments.mean[order], label=name, **_line(colour, len(x)))
     axes.set_ylabel("reflectance ± sd", size=8, color=_INK)
     legend = axes.legend(
         fontsize=7, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1)
@@ -74,22 +78,22 @@ def _draw_spectra(axes: Axes, found: Explanation) -> None:
         text.set_parse_math(False)
 
 
-def _draw_effect(axes: Axes, found: Explanation) -> None:
-    x, order = found.spectra.x, np.argsort(found.spectra.x, kind="stable")
+def _draw_effect(axes: Axes, explanation: Explanation) -> None:
+    x, order = explanation.spectra.x, np.argsort(explanation.spectra.x, kind="stable")
     axes.axhline(0, color=_FAINT, linewidth=0.5)
-    for number in found.nearest:
-        g = found.effect(number)[order]
-        axes.plot(x[order], g, **_line(found.clusters.colours[number], len(x)))
+    for number in explanation.nearest:
+        g = explanation.effect(number)[order]
+        axes.plot(x[order], g, **_line(explanation.clusters.colours[number], len(x)))
     axes.set_ylabel("difference to all others\n(Hedges' g)", size=8, color=_INK)
 
 
-def _draw_lost(axes: Axes, found: Explanation) -> None:
-    assert found.occlusion is not None  # or this is not drawn
+def _draw_lost(axes: Axes, explanation: Explanation) -> None:
+    assert explanation.occlusion is not None  # or this is not drawn
     axes.axhline(0, color=_FAINT, linewidth=0.5)
-    x = [float(found.spectra.x[list(w.bands)].mean()) for w in found.occlusion.windows]
-    for number, lost in zip(found.numbers, found.lost, strict=True):
+    x = [float(explanation.spectra.x[list(w.bands)].mean()) for w in explanation.occlusion.windows]
+    for number, lost in zip(explanation.numbers, explanation.lost, strict=True):
         if number != NOISE:
-            colour, sd = found.clusters.colours[number], np.nan_to_num(lost.sd)
+            colour, sd = explanation.clusters.colours[number], np.nan_to_num(lost.sd)
             axes.fill_between(x, lost.mean - sd, lost.mean + sd, color=colour, alpha=0.2, lw=0)
             axes.plot(x, lost.mean, **_line(colour, len(x)))
     axes.set_ylabel("cosine margin lost\nwhen hidden ± sd", size=8, color=_INK)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.explanation._likeness import centroids
-from napari_phenoscape.analysis.explanation._spectra import bands_there
+from napari_phenoscape.analysis.explanation._membership import centroids
+from napari_phenoscape.analysis.explanation._spectra import bands_present
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.embeddings import (
     NOISE,
@@ -89,8 +89,8 @@ def windows_of(
     width_nm
         About; the windows divide the whole range evenly.
     """
-    known = ((i, bands[i].wavelength_nm) for i in positions)
-    centres = {i: centre for i, centre in known if centre is not None}
+    pairs = ((i, bands[i].wavelength_nm) for i in positions)
+    centres = {i: centre for i, centre in pairs if centre is not None}
     if len(centres) <= SINGLE:
         return tuple(Window(bands[i].name, (i,)) for i in positions)
     inside, nm = np.array(list(centres)), np.array(list(centres.values()))
@@ -98,11 +98,11 @@ def windows_of(
     count = max(1, round((high - low) / width_nm))
     edges = np.linspace(low, high, count + 1)
     which = np.searchsorted(edges, nm, side="right").clip(1, count) - 1
-    found = [
+    windows = [
         Window(f"{edges[w]:.0f}-{edges[w + 1]:.0f} nm", tuple(inside[which == w].tolist()))
         for w in np.unique(which).tolist()
     ]
-    return (*found, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
+    return (*windows, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
 
 
 def occlude(
@@ -153,9 +153,9 @@ def occlude(
             lost[batch, w] = margin[batch] - _margin(h, centres, own)
             done += len(batch)
             yield Progress("occluding bands", done, total)
-    there = bands_there(crops)
+    present = bands_present(crops)
     for w, window in enumerate(windows):
-        lost[~there[:, list(window.bands)].any(axis=1), w] = np.nan
+        lost[~present[:, list(window.bands)].any(axis=1), w] = np.nan
     return Occlusion(windows, margin, lost)
 
 
@@ -173,9 +173,9 @@ def _without(
     with torch.inference_mode():
         kept = image[:, hidden]
         image[:, hidden] = whole.fill[:, hidden]
-        found = net.features(image, batch).h
+        features = net.features(image, batch).h
         image[:, hidden] = kept
-    return {space: h.double().cpu().numpy() for space, h in found.items()}
+    return {space: h.double().cpu().numpy() for space, h in features.items()}
 
 
 def _margin(
@@ -184,10 +184,10 @@ def _margin(
     """(n,) of features in a space: own cluster over the best of the others, in cosine."""
     to = unit_length(h) @ centres.T
     mine, others = np.where(own, to, np.nan), np.where(own, -np.inf, to).max(axis=1)
-    there = own.any(axis=1)
-    found = np.full(len(h), np.nan)
-    found[there] = np.nanmax(mine[there], axis=1) - others[there]
-    return found
+    clustered = own.any(axis=1)
+    margin = np.full(len(h), np.nan)
+    margin[clustered] = np.nanmax(mine[clustered], axis=1) - others[clustered]
+    return margin
 
 
 def _check_same(h: NDArray[np.float64], kept: NDArray[np.float32]) -> None:

@@ -54,21 +54,21 @@ def specimen_spectra(crops: Crops) -> Generator[Progress, None, SpecimenSpectra]
         pixels = image[:, mask[0]]
         # what was not measured holds the band's mean to the last bit, as kept in 32 or 16 bits
         filled = (pixels == mean) | (pixels == mean.astype(np.float16).astype(np.float32))
-        known = ~filled | constant
-        number = known.sum(axis=1)
-        total = np.where(known, pixels, 0).sum(axis=1, dtype=np.float64)
+        measured = ~filled | constant
+        number = measured.sum(axis=1)
+        total = np.where(measured, pixels, 0).sum(axis=1, dtype=np.float64)
         np.divide(total, number, out=values[i], where=number > 0)
         yield Progress("reading spectra", i + 1, len(crops.ids))
-    values[~bands_there(crops)] = np.nan
+    values[~bands_present(crops)] = np.nan
     return SpecimenSpectra(crops.ids, crops.bands, values)
 
 
-def bands_there(crops: Crops) -> NDArray[np.bool_]:
+def bands_present(crops: Crops) -> NDArray[np.bool_]:
     """(N, C) True where a specimen has a modality that the band is of."""
-    there = np.zeros((len(crops.ids), len(crops.bands)), dtype=np.bool_)
+    present = np.zeros((len(crops.ids), len(crops.bands)), dtype=np.bool_)
     for name, index in crops.modalities.items():
-        there[:, index] |= crops.present[name][:, None]
-    return there
+        present[:, index] |= crops.present[name][:, None]
+    return present
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +90,10 @@ class Moments:
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Moments:
         """Of the numbers among (n, C)."""
-        known = np.isfinite(values)
-        n = known.sum(axis=0)
-        mean = _over(np.where(known, values, 0).sum(axis=0), n)
-        squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
+        finite = np.isfinite(values)
+        n = finite.sum(axis=0)
+        mean = _over(np.where(finite, values, 0).sum(axis=0), n)
+        squares = (np.where(finite, values - mean, 0) ** 2).sum(axis=0)
         return cls(n, mean, np.sqrt(_over(squares, n - 1)))
 
     @classmethod

@@ -11,7 +11,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import Drawer
 from napari_phenoscape.specimens.collection._folder import Folder
-from napari_phenoscape.specimens.collection._specimens import Collection
+from napari_phenoscape.specimens.collection._specimens import Collection, Source
 
 #: Reasons for leaving something out that are said at most.
 REASONS = 8
@@ -19,7 +19,7 @@ REASONS = 8
 AnySource = Annotated[Folder | Drawer, Field(discriminator="kind")]
 
 
-def collect(source: AnySource) -> Generator[Progress | Notice, None, Collection]:
+def collect(source: Source) -> Generator[Progress | Notice, None, Collection]:
     """Find the specimens of a source; headers and masks are read, other pixels are not.
 
     Yields

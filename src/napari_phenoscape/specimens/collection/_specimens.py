@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, Interpretation, files_of, open_cube
+from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.option import Option
 
@@ -127,6 +128,23 @@ class Collection:
     metadata: pd.DataFrame
     skipped: tuple[Skipped, ...] = ()
     assumed: tuple[str, ...] = ()
+
+    def take(self, ids: Sequence[str]) -> Collection:
+        """The specimens of these ids, in this order.
+
+        Raises
+        ------
+        CollectionError
+            Some are not there.
+        """
+        specimens = {specimen.id: specimen for specimen in self.specimens}
+        if missing := [name for name in ids if name not in specimens]:
+            raise CollectionError(
+                f"{len(missing)} of {len(ids)} specimens are not in '{self.source.path}' any more, "
+                f"e.g. '{missing[0]}'. Put them back, or embed what is there again."
+            )
+        chosen = tuple(specimens[name] for name in ids)
+        return replace(self, specimens=chosen, metadata=self.metadata.loc[list(ids)])
 
     def cubes(self) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
         """Each cube, opened once: the cube, its (H, W) labels, the numbers of its specimens."""

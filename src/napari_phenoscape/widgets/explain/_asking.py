@@ -19,11 +19,16 @@ from napari_phenoscape.analysis import (
     specimen_spectra,
     write_explanation,
 )
-from napari_phenoscape.embeddings import false_colour, restore, thumbnails
+from napari_phenoscape.embeddings import (
+    embedded_collection,
+    embedded_specimens,
+    false_colour,
+    restore,
+    thumbnails,
+)
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.option import Option
-from napari_phenoscape.training import specimens_for
-from napari_phenoscape.widgets._clustered import ClusteredRun, rows_in
+from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._grouping import THUMBNAIL
 
 
@@ -81,20 +86,19 @@ def compare(
 
 
 def _facts(clustered: ClusteredRun) -> Generator[Event, None, Facts]:
-    _, crops = yield from specimens_for(clustered.run, clustered.embeddings.source)
-    rows = rows_in(crops.ids, clustered.embeddings)
+    crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
     spectra = yield from specimen_spectra(crops)
-    spectra = replace(spectra, ids=clustered.ids, values=spectra.values[rows])
     shown = false_colour(crops)
-    return Facts(spectra, thumbnails(crops, THUMBNAIL, shown)[rows], shown is not None)
+    return Facts(spectra, thumbnails(crops, THUMBNAIL, shown), shown is not None)
 
 
 def hide(before: ExplainedRun, hiding: Hiding) -> Generator[Event, None, ExplainedRun]:
     """Occlude bands of the specimens."""
-    clustered, explanation = before.clustered, before.explanation
-    net = yield from restore(clustered.run, clustered.embeddings.source)
-    labels = explanation.likeness.labels
-    occlusion = yield from occlude(net, clustered.embeddings, labels, hiding.window_nm)
+    embeddings, explanation = before.clustered.embeddings, before.explanation
+    collection = yield from embedded_collection(embeddings)
+    net = yield from restore(before.clustered.run, collection, untrained=embeddings.untrained)
+    labels = explanation.membership.labels
+    occlusion = yield from occlude(net, embeddings, labels, hiding.window_nm)
     return replace(before, explanation=replace(explanation, occlusion=occlusion))
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QWidget
 
 from napari_phenoscape.analysis import (
-    DOUBTFUL,
+    BORDERLINE,
     SINGLE,
     Explanation,
+    borderline,
     differences,
-    doubts,
     missed,
     nearest,
 )
@@ -40,7 +40,7 @@ ALL, OTHERS = "all clusters", "all others"
 
 
 class ExplainDock(Dock):
-    """Spectra, bands, typical and doubtful specimens of a cluster, and neighbours of any one."""
+    """Spectra, bands, typical and borderline specimens of a cluster, and neighbours of any one."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -60,7 +60,7 @@ class ExplainDock(Dock):
             "Embed the specimens again without some of their bands, in turn: what the net looks at",
             self._hide,
         )
-        self.typical, self.doubtful, self.like = Strip(), Strip(), Strip()
+        self.typical, self.borderline, self.like = Strip(), Strip(), Strip()
         self.export_button = self.button(
             "Export…", "Write spectra, bands and specimens as CSV, and a figure", self._export
         )
@@ -72,7 +72,7 @@ class ExplainDock(Dock):
         column.addWidget(self.hiding)
         column.addWidget(self.hide_button)
         for title, strip in (
-            ("Typical", self.typical), ("Doubtful", self.doubtful), ("Neighbours", self.like),
+            ("Typical", self.typical), ("Borderline", self.borderline), ("Neighbours", self.like),
         ):  # fmt: skip
             column.addWidget(heading(title))
             column.addWidget(strip)
@@ -178,7 +178,10 @@ class ExplainDock(Dock):
         self._list(self.against, OTHERS, others)
         self.against.setEnabled(bool(others))
         self._show_curves()
-        like, numbers = explanation.likeness, [*explanation.nearest] if number is None else [number]
+        like, numbers = (
+            explanation.membership,
+            [*explanation.nearest] if number is None else [number],
+        )
         best = [like.typical(n)[:ACROSS].tolist() if n != NOISE else [] for n in numbers]
         in_turn = [i for rank in zip_longest(*best) for i in rank if i is not None]
         nearest_words = f"Nearest to the centroid, with their cosine to it{self._colours()}"
@@ -187,11 +190,11 @@ class ExplainDock(Dock):
             [self._tile(i, f"{like.similarity[i]:.3f}") for i in in_turn[:ACROSS]],
         )
         sure = np.where(np.isin(like.labels, numbers), like.silhouette, np.nan)
-        doubtful = np.flatnonzero(sure < DOUBTFUL)
-        doubtful = doubtful[np.argsort(sure[doubtful], kind="stable")]
-        self.doubtful.show_tiles(
-            self._doubts(explanation, numbers, len(doubtful)),
-            [self._tile(int(i), f"{sure[i]:.2f}") for i in doubtful[:ACROSS]],
+        near = np.flatnonzero(sure < BORDERLINE)
+        near = near[np.argsort(sure[near], kind="stable")]
+        self.borderline.show_tiles(
+            self._near(explanation, numbers, len(near)),
+            [self._tile(int(i), f"{sure[i]:.2f}") for i in near[:ACROSS]],
         )
         self._mark()
 
@@ -199,12 +202,14 @@ class ExplainDock(Dock):
         explained = self.session.explained
         return "; in UV false colour" if explained and explained.facts.false_colour else ""
 
-    def _doubts(self, explanation: Explanation, numbers: Sequence[int], doubtful: int) -> str:
+    def _borderline_words(
+        self, explanation: Explanation, numbers: Sequence[int], count: int
+    ) -> str:
         if numbers == [NOISE]:
-            return "Noise is in no cluster that it could be doubted in."
+            return "Noise is in no cluster whose border it could be near."
         if len(numbers) == 1:
-            return f"Silhouette below {DOUBTFUL}: {doubts(explanation, numbers[0])}."
-        return f"Silhouette below {DOUBTFUL}: {count_of(doubtful, 'specimen')}."
+            return f"Silhouette below {BORDERLINE}: {borderline(explanation, numbers[0])}."
+        return f"Silhouette below {BORDERLINE}: {count_of(count, 'specimen')}."
 
     def _show_curves(self) -> None:
         explanation, number = self.explanation, self.cluster.currentData()
@@ -216,7 +221,7 @@ class ExplainDock(Dock):
             self.answer.setText("Each cluster against all other specimens.")
             return
         self.curves.show_clusters(explanation, [number], against)
-        size = count_of(int((explanation.likeness.labels == number).sum()), "specimen")
+        size = count_of(int((explanation.membership.labels == number).sum()), "specimen")
         if number == NOISE:
             self.answer.setText(f"{size} in no cluster.")
             return
@@ -237,7 +242,7 @@ class ExplainDock(Dock):
             specimen = self.session.selected[0]
             row = clustered.rows[specimen]
             rows, similarity = nearest(clustered.embeddings.x, row, ACROSS)
-            cluster = explanation.clusters.names[int(explanation.likeness.labels[row])]
+            cluster = explanation.clusters.names[int(explanation.membership.labels[row])]
             self.like.show_tiles(
                 f"Most like {specimen} ({cluster}), with their cosine",
                 [
@@ -248,7 +253,7 @@ class ExplainDock(Dock):
         self._mark()
 
     def _mark(self) -> None:
-        for strip in (self.typical, self.doubtful, self.like):
+        for strip in (self.typical, self.borderline, self.like):
             strip.mark(next(iter(self.session.selected), ""))
 
     def _tile(self, row: int, words: str) -> Tile:
@@ -256,7 +261,7 @@ class ExplainDock(Dock):
         assert explanation is not None  # whose specimen it is
         assert explained is not None
         specimen = explanation.table.iloc[row]
-        like, names = explanation.likeness, explanation.clusters.names
+        like, names = explanation.membership, explanation.clusters.names
         label = int(like.labels[row])
         tip = [f"{specimen['specimen']}: {names[label]}"]
         tip += [f"{key} {specimen[key]}" for key in explanation.table.columns[METADATA:]]

@@ -1,4 +1,4 @@
-"""Likeness: which specimens are most like their cluster, and which are nearly in another."""
+"""Membership: how much each specimen is of its cluster, and which are nearly in another."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from napari_phenoscape.embeddings import NOISE, unit_length
 
 #: Below this silhouette, a place in a cluster has no substance (Kaufman & Rousseeuw 1990, Finding
 #: groups in data, table 4; https://doi.org/10.1002/9780470316801).
-DOUBTFUL = 0.25
+BORDERLINE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
+class Membership:
     """How much each of N specimens belongs to its cluster.
 
     Parameters
@@ -43,10 +43,10 @@ class Likeness:
         members = np.flatnonzero(self.labels == number)
         return members[np.argsort(-self.similarity[members], kind="stable")]
 
-    def doubtful(self, number: int) -> NDArray[np.intp]:
+    def borderline(self, number: int) -> NDArray[np.intp]:
         """Specimens of a cluster, that with the smallest silhouette first.
 
-        Only those below `DOUBTFUL` give reason to doubt.
+        Only those below `BORDERLINE` are nearly in another.
         """
         members = np.flatnonzero(self.labels == number)
         return members[np.argsort(self.silhouette[members], kind="stable")]
@@ -60,7 +60,7 @@ def centroids(
     return np.stack([unit[labels == number].mean(axis=0) for number in numbers])
 
 
-def likeness(x: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Likeness:
+def membership(x: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Membership:
     """Of (N, D) embeddings in two clusters at least."""
     numbers = np.unique(labels[labels != NOISE])
     unit = unit_length(np.asarray(x, np.float64))
@@ -74,4 +74,4 @@ def likeness(x: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Likenes
     widths[inside] = silhouette(unit[inside], labels[inside])
     # the cosine to a mean is the mean of the cosines, so this is the silhouette's next cluster
     other = numbers[np.where(own, -np.inf, to_mean).argmax(axis=1)]
-    return Likeness(labels, similarity, widths, other)
+    return Membership(labels, similarity, widths, other)

@@ -1,4 +1,4 @@
-"""Floor: what plain colour tells, without learning."""
+"""Baseline: what plain colour tells, without learning."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ def colour_statistics(crops: Crops) -> NDArray[np.float32]:
     for image, mask in zip(crops.images, crops.masks, strict=True):
         pixels = image[:, mask[0]]
         rows.append((pixels.mean(axis=1), pixels.std(axis=1)))
-    found = np.array(rows, dtype=np.float32)  # (N, 2, C)
+    moments = np.array(rows, dtype=np.float32)  # (N, 2, C)
     for name, index in crops.modalities.items():
-        average = found[crops.present[name]].mean(axis=0)
+        average = moments[crops.present[name]].mean(axis=0)
         for i in np.flatnonzero(~crops.present[name]):
-            found[i][:, index] = average[:, index]
-    return found.reshape(len(found), -1)
+            moments[i][:, index] = average[:, index]
+    return moments.reshape(len(moments), -1)
+
+
+def standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D) with mean 0 and standard deviation 1 of every column; a constant one is 0."""
+    spread = x.std(axis=0)
+    scaled: NDArray[np.float32] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return scaled

@@ -1,0 +1,175 @@
+"""Evaluate: the embeddings of runs beside their controls, in tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis.evaluation._baseline import colour_statistics, standardised
+from napari_phenoscape.analysis.evaluation._columns import check_columns
+from napari_phenoscape.analysis.evaluation._comparison import compare, levels_of
+from napari_phenoscape.analysis.evaluation._figure import comparison_figure
+from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
+from napari_phenoscape.analysis.evaluation._neighbours import matched
+from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
+from napari_phenoscape.embeddings import Projections, embed_all, table_of
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.specimens import Collection, collect
+from napari_phenoscape.training import read_experiment
+
+RANK = "effective dimensions (RankMe)"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What one embedding tells.
+
+    Parameters
+    ----------
+    embedding
+        Which one, in words.
+    scores
+        By measure.
+    """
+
+    embedding: str
+    scores: dict[str, Score] = field(default_factory=dict)
+
+
+def evaluate(
+    runs: Sequence[Path], *labels: str, within: str = "", groups: str = ""
+) -> Generator[Event, None, dict[str, list[Comparison]]]:
+    """Compare embeddings with metadata columns, beside the untrained net and plain colour.
+
+    Writes ``evaluation-<label>.csv`` and ``.png`` into the first run for each label. Where
+    specimens lack a modality, its embedding is measured on those that have it, and named with
+    their number.
+
+    Parameters
+    ----------
+    runs
+        Trained runs of the same specimens; each is embedded anew, trained and untrained.
+    labels
+        The columns to compare with; without one, only what needs no label is measured. The files
+        are read once for all of them.
+    within
+        Compare inside each level of this column; the column itself is compared over all.
+    groups
+        Specimens of the same level of this column are never on both sides of a judgement, and
+        are drawn together for the intervals.
+
+    Returns
+    -------
+    By label, ``""`` without one: each embedding.
+
+    Raises
+    ------
+    OptionError
+        The metadata has no such column. No pixel was read.
+    CollectionError
+        The runs have different specimens, or nothing is there to tell apart.
+    """
+    collections = yield from _collections(runs, (*labels, within, groups))
+    table = table_of(collections[0])
+    group = table[groups] if groups else None
+    levels = {label: table[within] if within not in ("", label) else None for label in labels}
+    for label, level in levels.items():
+        levels_of(table[label], level)  # or no pixel need be read
+    rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
+    for run, collection in zip(runs, collections, strict=True):
+        name = f"{run.name}: " if len(runs) > 1 else ""
+        made = yield from embed_all(run, collection)
+        for net, output in (("trained", made.trained), ("untrained", made.untrained)):
+            views = scores_of_views(output.projections)
+            rows += [
+                (f"{name}{net}, {space}", e.x, views[space]) for space, e in output.spaces.items()
+            ]
+        rows.append((f"{name}colour statistics", standardised(colour_statistics(made.crops)), {}))
+    comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
+    for done, (name, x, of_views) in enumerate(rows):
+        yield Progress("measuring embeddings", done, len(rows))
+        embedded = ~np.isnan(x).any(axis=1)
+        own = {RANK: Score(rank_me(x[embedded]))} | of_views
+        if not embedded.all():
+            name = f"{name} ({embedded.sum()} of {len(x)} specimens)"
+        for label, of_label in comparisons.items():
+            scores: dict[str, Score] = {}
+            if label:
+                try:
+                    scores = compare(x, table[label], group, levels[label])
+                except CollectionError:
+                    if embedded.all():
+                        raise
+                    # those that have the modality are all alike in the label
+            of_label.append(Comparison(name, scores | own))
+    for label, of_label in comparisons.items():
+        stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
+        path = runs[0] / f"{stem}.csv"
+        with atomic(path) as temporary:
+            as_table(of_label).to_csv(temporary, index=False)
+        yield Saved(path)
+        figure = path.with_name(f"{stem}.png")
+        comparison_figure({each.embedding: each.scores for each in of_label}, figure)
+        yield Saved(figure)
+    return comparisons
+
+
+def _collections(
+    runs: Sequence[Path], columns: Sequence[str]
+) -> Generator[Event, None, list[Collection]]:
+    """The specimens of the runs, which are the same and have these columns."""
+    collections: list[Collection] = []
+    for run in runs:
+        collection = yield from collect(read_experiment(run).collection)
+        check_columns(run, table_of(collection), columns)
+        collections.append(collection)
+        ids, first = (
+            [specimen.id for specimen in of.specimens] for of in (collection, collections[0])
+        )
+        if ids != first:
+            raise CollectionError(
+                f"'{run.name}' has other specimens than '{runs[0].name}' ({len(ids)} and "
+                f"{len(first)}), so their numbers cannot be compared. Evaluate them apart."
+            )
+    return collections
+
+
+def as_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """One row per embedding and measure: ``embedding, measure, value, low, high, p``."""
+    return pd.DataFrame(
+        [
+            {"embedding": comparison.embedding, "measure": measure, **score._asdict()}
+            for comparison in comparisons
+            for measure, score in comparison.scores.items()
+        ]
+    )
+
+
+def scores_of_views(projections: Projections) -> dict[str, dict[str, Score]]:
+    """What projections of two views tell, by space."""
+    scores: dict[str, dict[str, Score]] = {}
+    having = {space: ~np.isnan(z[0]).any(axis=1) for space, z in projections.z.items()}
+    for space, (first, second) in projections.z.items():
+        own = having[space]
+        distance = alignment(first[own], second[own])
+        scores[space] = {
+            "alignment of two views": over_specimens(distance),
+            "uniformity": Score(uniformity(first[own])),
+            "another view found": over_specimens(matched(first[own], second[own])),
+        }
+    # without the loss cross_modal, nothing makes the projections of two modalities comparable
+    for space, other in permutations(projections.cross, 2):
+        both = having[space] & having[other]
+        mine, theirs = projections.cross[space][0], projections.cross[other]
+        for view, projected in zip(("same view", "another view"), theirs, strict=True):
+            score = over_specimens(matched(mine[both], projected[both]))
+            scores[space][f"{view} found among {other}"] = score
+    return scores

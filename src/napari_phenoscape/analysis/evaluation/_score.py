@@ -1,0 +1,49 @@
+"""Score: one number of an embedding, and how sure it is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.analysis.evaluation._interval import bootstrap
+
+
+class Score(NamedTuple):
+    """One number, how sure it is, and whether chance could have made it.
+
+    Parameters
+    ----------
+    value
+        NaN where it is not defined.
+    low, high
+        95 % bootstrap interval over the specimens (or their groups); NaN where there is none.
+    p
+        Of the permutation test, NaN where there is none.
+    """
+
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+
+    def words(self) -> tuple[str, str]:
+        """The value, and its interval or p, for a table; a dash where it is not defined."""
+        value = f"{self.value:.3f}" if np.isfinite(self.value) else "-"
+        interval = f"{self.low:.3f} to {self.high:.3f}" if np.isfinite(self.low) else ""
+        return value, f"p = {self.p:.3f}" if np.isfinite(self.p) else interval
+
+
+def over_specimens(values: NDArray[Any]) -> Score:
+    """Mean of (N,) values, one of each specimen, and its interval."""
+    statistic = partial(mean_of, values)
+    everyone = np.arange(len(values))
+    return Score(statistic(everyone), *bootstrap(statistic, everyone))
+
+
+def mean_of(values: NDArray[Any], rows: NDArray[np.intp]) -> float:
+    """Mean of some of (N,) values, over what is defined; NaN where nothing is."""
+    defined = values[rows][~np.isnan(values[rows])]
+    return float(defined.mean()) if len(defined) else np.nan

@@ -1,0 +1,210 @@
+"""Embeddings: one row of D numbers per specimen, and the files of a run that hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import as_modality
+from napari_phenoscape.errors import MissingFileError
+from napari_phenoscape.events import Event
+from napari_phenoscape.specimens import Collection, Source, collect
+from napari_phenoscape.training import read_experiment
+
+#: From this column on, the table of `Embeddings` holds metadata.
+METADATA = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """What an encoder makes of every specimen of a collection.
+
+    Parameters
+    ----------
+    x : (N, D)
+        One row per specimen, float32, as the encoder gave it (not unit length); NaN where a
+        specimen lacks the modality.
+    table
+        N rows in the same order. Columns ``specimen`` (unique id), ``filename``, ``path``,
+        ``row`` and ``column`` (centre of the specimen in its cube, pixels), then the metadata.
+    space
+        Whose embedding it is: a modality's name, or ``joint`` for several fused.
+    source
+        Where the specimens came from, and where their pictures are.
+    untrained
+        Of the control: the net with the weights that training began with.
+    """
+
+    x: NDArray[np.float32]
+    table: pd.DataFrame
+    space: str
+    source: Source
+    untrained: bool = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """N specimen ids."""
+        return tuple(self.table["specimen"])
+
+
+def embeddings_path(
+    run: Path, space: str = "", source: Source | None = None, *, untrained: bool = False
+) -> Path:
+    """Where a run keeps the embeddings of one space and collection.
+
+    ``RUN/embeddings/joint.parquet``; those of another collection than the run's own are in
+    ``joint.others-1f2e3d4c.parquet``, those of the control in ``joint.untrained.parquet``.
+
+    Parameters
+    ----------
+    space
+        A modality, or ``joint``; empty for the joint or only one.
+    source
+        None for the run's own collection.
+    """
+    experiment = read_experiment(run)
+    names = [as_modality(modality).name for modality in experiment.modalities]
+    parts = [space or (names[0] if len(names) == 1 else "joint")]
+    if source is not None:
+        source = source.anchored(Path.cwd())
+        if source != experiment.collection:
+            key = hashlib.sha256(source.model_dump_json().encode()).hexdigest()[:8]
+            parts.append(f"{source.path.stem}-{key}")
+    if untrained:
+        parts.append("untrained")
+    return run / "embeddings" / f"{'.'.join(parts)}.parquet"
+
+
+def clusters_path(run: Path, embeddings: Embeddings) -> Path:
+    """Where a run keeps the clusters of some embeddings: ``RUN/clusters/joint.parquet``."""
+    of = embeddings_path(run, embeddings.space, embeddings.source, untrained=embeddings.untrained)
+    return run / "clusters" / of.name
+
+
+def write_embeddings(embeddings: Embeddings, run: Path) -> list[Path]:
+    """Write the embeddings into their files in a run, Parquet and beside it CSV.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written; a file that was there stays.
+    """
+    path = embeddings_path(run, embeddings.space, embeddings.source, untrained=embeddings.untrained)
+    columns = in_columns(embeddings.x)
+    table = pd.concat([embeddings.table, columns], axis=1)
+    table.attrs = {
+        "space": embeddings.space,
+        "source": embeddings.source.model_dump(mode="json"),
+        "untrained": embeddings.untrained,
+    }
+    with atomic(path) as temporary:
+        temporary.parent.mkdir(exist_ok=True)
+        table.to_parquet(temporary)
+    with atomic(path.with_suffix(".csv")) as temporary:
+        for_reading(embeddings.table, columns).to_csv(temporary, index=False)
+    return [path, path.with_suffix(".csv")]
+
+
+def read_embeddings(
+    run: Path, space: str = "", source: Source | None = None, *, untrained: bool = False
+) -> Embeddings:
+    """The embeddings that `write_embeddings` wrote; parameters as in `embeddings_path`.
+
+    Raises
+    ------
+    MissingFileError
+        There are none of this space and collection.
+    """
+    path = embeddings_path(run, space, source, untrained=untrained)
+    if not path.is_file():
+        stems = sorted(other.stem for other in path.parent.glob("*.parquet"))
+        way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
+        others = " --collection …" if source else ""
+        raise MissingFileError(
+            f"The run '{run}' has no embeddings '{path.stem}'. {way} the specimens first: "
+            f"`phenoscape embed {run}{others}`."
+        )
+    whole = pd.read_parquet(path)
+    columns = [name for name in whole if is_dimension(name)]
+    x = whole[columns].to_numpy(np.float32)
+    table, space = whole.drop(columns=columns), whole.attrs["space"]
+    table.attrs = {}
+    # a run that was moved says in its experiment where its specimens are now
+    return Embeddings(x, table, space, source or read_experiment(run).collection, untrained)
+
+
+def read_spaces(
+    run: Path, source: Source | None = None, *, untrained: bool = False
+) -> dict[str, Embeddings]:
+    """The embeddings of every space that a run has of a collection, the joint one last.
+
+    Raises
+    ------
+    MissingFileError
+        There are none.
+    """
+    names = [as_modality(modality).name for modality in read_experiment(run).modalities]
+    spaces = [
+        space
+        for space in [*names, *(["joint"] if len(names) > 1 else [])]
+        if embeddings_path(run, space, source, untrained=untrained).is_file()
+    ]
+    return {
+        space: read_embeddings(run, space, source, untrained=untrained) for space in spaces or [""]
+    }
+
+
+def embedded_collection(embeddings: Embeddings) -> Generator[Event, None, Collection]:
+    """The specimens of some embeddings, in their order, from where they came.
+
+    Others that are there by now are left out.
+
+    Raises
+    ------
+    MissingFileError, CollectionError
+        The source is gone, or some of the specimens are.
+    """
+    collection = yield from collect(embeddings.source)
+    return collection.take(embeddings.ids)
+
+
+def table_of(collection: Collection) -> pd.DataFrame:
+    """What is known of each specimen: the table of `Embeddings`."""
+    specimens = collection.specimens
+    boxes = np.array([specimen.box for specimen in specimens])
+    own = pd.DataFrame(
+        {
+            "specimen": [specimen.id for specimen in specimens],
+            "filename": [specimen.path.name for specimen in specimens],
+            "path": [str(specimen.path) for specimen in specimens],
+            "row": (boxes[:, 0] + boxes[:, 1] - 1) / 2,
+            "column": (boxes[:, 2] + boxes[:, 3] - 1) / 2,
+        }
+    )
+    metadata = collection.metadata.reset_index(drop=True)
+    clash = [name for name in metadata if name in own or is_dimension(name)]
+    return pd.concat([own, metadata.rename(columns={n: f"metadata.{n}" for n in clash})], axis=1)
+
+
+def in_columns(x: NDArray[np.float32]) -> pd.DataFrame:
+    """(N, D) as columns x1, ..., xD."""
+    return pd.DataFrame(x, columns=[f"x{i + 1}" for i in range(x.shape[1])])
+
+
+def for_reading(table: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    """File name, x1..xD, then the rest: the order that other programs expect of a CSV."""
+    rest = table.drop(columns="filename")
+    return pd.concat([table[["filename"]], columns, rest], axis=1)
+
+
+def is_dimension(column: object) -> bool:
+    """Whether a column's name is x1, x2, ..."""
+    return re.fullmatch(r"x\d+", str(column)) is not None

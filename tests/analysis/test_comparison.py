@@ -1,0 +1,137 @@
+"""Embeddings beside a label: what counts, what is read, and what is said before it is read."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_phenoscape.analysis import KNN, RAND, Comparison, compare, evaluate
+from napari_phenoscape.embeddings import embed
+from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.events import Event, result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import collect
+from napari_phenoscape.training import Experiment, crops_for, read_experiment, train
+
+T = TypeVar("T")
+
+OPENED: list[str] = []
+sys.addaudithook(lambda event, given: OPENED.append(str(given[0])) if event == "open" else None)
+
+
+def opened(verb: Generator[Event, None, T]) -> tuple[Counter[str], T]:
+    """How often each specimen's file is opened while a verb runs to its end, and its result."""
+    OPENED.clear()
+    made = result(verb)
+    return Counter(Path(name).name for name in OPENED if name.endswith(".tif")), made
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare")
+    samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 2, "batch_size": 8}
+    given |= {"image_size": 32, "runs": str(folder / "runs")}
+    return result(train(Experiment.parse(given)))
+
+
+@pytest.fixture(scope="module")
+def evaluated(run: Path) -> tuple[Counter[str], dict[str, list[Comparison]]]:
+    """Two labels of it, one of them within the other, and how often its files were opened."""
+    return opened(evaluate([run], "species", "morph", within="species"))
+
+
+def directions(*degrees: float) -> np.ndarray:
+    angle = np.radians(degrees)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def test_who_has_no_label_or_no_embedding_is_left_out():
+    apart = [*range(10), *range(80, 90)]
+    x = directions(*apart, 5, 85)
+    x[-1] = np.nan
+    # the one without a label lies among a, that without an embedding is called b
+    labels = pd.Series([*"a" * 10, *"b" * 10, None, "b"], name="morph")
+    scores = compare(x, labels)
+    assert scores[KNN][:3] == (1, 1, 1)
+    assert scores[RAND][:3] == (1, 1, 1)
+    assert scores == compare(x[:20], labels[:20])
+
+
+def test_intervals_are_of_the_specimens_that_were_judged():
+    draws = np.random.default_rng(0)
+    x = draws.normal(size=(40, 4)).astype(np.float32)
+    # the first twelve, of the level without two labels, tell nothing
+    labels = pd.Series([*"a" * 12, *draws.permutation([*"ab" * 14])], name="morph")
+    level = pd.Series([*"p" * 12, *"q" * 28], name="species")
+    groups = pd.Series(np.arange(40) // 3)
+    alone = slice(12, None)
+    assert compare(x, labels, groups, level) == compare(x[alone], labels[alone], groups[alone])
+
+
+def test_intervals_are_of_groups_that_are_drawn_together():
+    draws = np.random.default_rng(0)
+    labels, x = pd.Series(list("ab") * 20), draws.normal(size=(40, 4)).astype(np.float32)
+    pairs = np.repeat(np.arange(40), 2)
+    # the centroid of the others is the same, and each of them twice is no more evidence than once
+    measure = "nearest-centroid accuracy"
+    twice = compare(x[pairs], labels[pairs].reset_index(drop=True), pd.Series(pairs))[measure]
+    assert twice == pytest.approx(compare(x, labels)[measure], nan_ok=True)
+    assert twice.high - twice.low > 0.2
+
+
+def test_one_label_alone_cannot_be_told_apart():
+    x, alike = directions(0, 1, 80, 81), pd.Series(list("aaaa"), name="morph")
+    with pytest.raises(CollectionError, match="No specimens hold two values of 'morph'"):
+        compare(x, alike)
+    level = pd.Series(list("ppqq"), name="species")
+    with pytest.raises(CollectionError, match="No level of 'species' holds two values of 'morph'"):
+        compare(x, level.rename("morph"), within=level)
+
+
+def test_a_second_label_costs_no_second_reading_of_the_files(run: Path, evaluated) -> None:
+    to_find, collection = opened(collect(read_experiment(run).collection))
+    to_read, _ = opened(crops_for(run, collection))
+    assert len(to_read) == 24
+    assert evaluated[0] == to_find + to_read
+
+
+def test_the_column_that_others_are_compared_within_is_compared_over_all(
+    run: Path, evaluated
+) -> None:
+    embeddings = result(embed(run))["rgb+uv"]
+    scores = compare(embeddings.x, embeddings.table["species"])
+    trained = evaluated[1]["species"][0]
+    assert {measure: trained.scores[measure] for measure in scores} == scores
+    for label, comparisons in evaluated[1].items():
+        kept = pd.read_csv(run / f"evaluation-{label}.csv")
+        assert kept["embedding"].unique().tolist() == [one.embedding for one in comparisons]
+
+
+def test_a_column_that_is_not_there_is_said_before_any_pixel_is_read(run: Path) -> None:
+    for given, words in (
+        ({"labels": ("specie",)}, "column 'specie'. Did you mean 'species'"),
+        ({"labels": ("species", "murph")}, "Did you mean 'morph'"),
+        ({"labels": ("species",), "within": "sox"}, "Did you mean 'sex'"),
+        ({"labels": ("species",), "groups": "q"}, "column 'q'. They have specimen, filename"),
+    ):
+        events = []
+        with pytest.raises(OptionError, match=words):
+            events.extend(evaluate([run], *given.pop("labels"), **given))
+        assert {event.what for event in events} <= {"finding specimens"}
+
+
+def test_what_cannot_be_told_apart_is_said_before_any_pixel_is_read(run: Path) -> None:
+    events: list[Event] = []
+    with pytest.raises(CollectionError, match="'morph' holds two values of 'species'"):
+        events.extend(evaluate([run], "species", within="morph"))
+    assert {event.what for event in events} == {"finding specimens"}
