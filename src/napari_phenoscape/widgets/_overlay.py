@@ -63,7 +63,7 @@ class Overlay(QObject):
 
     @staticmethod
     def _ids(points: Any) -> list[str]:
-        return list(points.features["specimen"])
+        return list(points.features.get("specimen", ()))  # other plugins may put their own there
 
     def _show(self) -> None:
         viewer, clustered, before = self._viewer(), self._session.clustered, self._shown
@@ -92,7 +92,7 @@ class Overlay(QObject):
         if points is None:
             return
         ids, selected = self._ids(points), set(self._session.selected)
-        if {ids[row] for row in points.selected_data} != selected:
+        if {ids[row] for row in points.selected_data if row < len(ids)} != selected:
             points.selected_data = {row for row, specimen in enumerate(ids) if specimen in selected}
 
     def _take(self, _event: Any = None) -> None:

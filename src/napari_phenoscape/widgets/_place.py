@@ -134,7 +134,7 @@ def _with_columns_of_others(
 ) -> pd.DataFrame | None:
     """New features, and the columns that somebody else gave the same specimens, by id."""
     before = layer.metadata["phenoscape"]
-    if features is None or mark["source"] != before["source"]:
+    if features is None or "specimen" not in layer.features or mark["source"] != before["source"]:
         return features
     there = layer.features.drop_duplicates("specimen").set_index("specimen")
     others = there.drop(columns=[*before["columns"], *features], errors="ignore")

@@ -202,9 +202,7 @@ class ExplainDock(Dock):
         explained = self.session.explained
         return "; in UV false colour" if explained and explained.facts.false_colour else ""
 
-    def _borderline_words(
-        self, explanation: Explanation, numbers: Sequence[int], count: int
-    ) -> str:
+    def _near(self, explanation: Explanation, numbers: Sequence[int], count: int) -> str:
         if numbers == [NOISE]:
             return "Noise is in no cluster whose border it could be near."
         if len(numbers) == 1:
