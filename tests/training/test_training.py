@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,17 @@ import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.embeddings import embed
-from napari_phenoscape.errors import CollectionError, OptionError, TrainingError
-from napari_phenoscape.events import Finished, Health, Progress, Saved, Started, Step, result
+from napari_phenoscape.errors import CollectionError, OptionError, RunError, TrainingError
+from napari_phenoscape.events import (
+    Finished,
+    Health,
+    Notice,
+    Progress,
+    Saved,
+    Started,
+    Step,
+    result,
+)
 from napari_phenoscape.losses import NTXent
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
@@ -28,6 +38,8 @@ from napari_phenoscape.training import (
     train,
     views_of,
 )
+from napari_phenoscape.training._gradient import Gradient, Objective
+from napari_phenoscape.training._interrupts import interrupt_held
 from napari_phenoscape.training._optimizers import LARS
 from napari_phenoscape.training._recipe import batch_of_step, learning_rate
 
@@ -79,6 +91,72 @@ def test_a_stopped_and_resumed_run_gives_the_numbers_of_an_uninterrupted_one(
     one, other = weights(whole), weights(torn)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_interrupt_in_the_middle_of_a_batch_saves_the_batch_and_stops(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as a notebook's stop button: SIGINT to a program that does not listen
+    whole = Gradient.__call__
+
+    def interrupted(self: Gradient, batch: np.ndarray, step: int) -> Objective:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, batch, step)
+
+    monkeypatch.setattr(Gradient, "__call__", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    steps = []
+    with pytest.raises(KeyboardInterrupt, match="saved"):
+        steps += [event.step for event in train(experiment) if isinstance(event, Step)]
+    assert signal.getsignal(signal.SIGINT) is before
+    (run,) = experiment.runs.iterdir()
+    assert last_checkpoint(run).name == "step-00000003"
+    assert read_events(run)[-2:] == [
+        Saved(last_checkpoint(run)),
+        Finished(run, stopped=True),
+    ]
+
+
+def test_an_interrupt_that_is_asked_for_twice_does_not_wait() -> None:
+    reached = []
+
+    def batch() -> None:
+        with interrupt_held() as asked:
+            signal.raise_signal(signal.SIGINT)
+            reached.append(len(asked))
+            signal.raise_signal(signal.SIGINT)
+            reached.append(2)
+
+    with pytest.raises(KeyboardInterrupt):
+        batch()
+    assert reached == [1]
+
+
+def test_a_run_is_trained_by_one_program_at_a_time(experiment: Experiment) -> None:
+    first = train(experiment)
+    run = next(event.run for event in first if isinstance(event, Started))
+    with pytest.raises(RunError, match="is being trained by another program"):
+        result(train(experiment, run))
+    first.close()
+    result(train(experiment, run))
+    assert last_checkpoint(run).name == "step-00000006"
+
+
+def test_what_was_left_out_is_told_and_stands_in_the_log(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    photographs = shutil.copytree(experiment.collection.path, tmp_path / "photographs")
+    names = sorted(path.name for path in photographs.rglob("*.tif"))[:2]
+    for path in photographs.rglob("*.tif"):
+        if path.name in names:
+            path.write_bytes(b"II*\0")
+    source = experiment.collection.model_copy(update={"path": photographs})
+    asked = with_steps(experiment.model_copy(update={"collection": source}), 1)
+    told = [event.message for event in train(asked) if isinstance(event, Notice)]
+    assert any(words.startswith(f"2 left out ('{names[0]}', '{names[1]}'): ") for words in told)
+    (run,) = experiment.runs.iterdir()
+    assert [e.message for e in read_events(run) if isinstance(e, Notice)] == told
 
 
 def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one(

@@ -85,9 +85,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _stop_signals(say: Callable[[str], object]) -> Iterator[list[int]]:
-    """A list that holds the signal that asked to stop: Ctrl-C, or SIGTERM, which clusters send.
+    """A list that holds the signal that asked to stop: Ctrl-C, SIGTERM or SIGHUP.
 
-    Between two events a verb can save; in the middle of one it could not.
+    Clusters send SIGTERM, a terminal that is closed sends SIGHUP. Between two events a verb can
+    save; in the middle of one it could not.
     """
     stopping: list[int] = []
 
@@ -97,7 +98,9 @@ def _stop_signals(say: Callable[[str], object]) -> Iterator[list[int]]:
         stopping.append(number)
         say("stopping; again to stop without saving")
 
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stopping
     finally:
