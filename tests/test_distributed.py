@@ -17,7 +17,7 @@ from torchvision.ops import StochasticDepth
 
 from napari_phenoscape import _distributed as ranks
 from napari_phenoscape.cubes import Band
-from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
+from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projections, total_loss
 from napari_phenoscape.nets import of_present
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import Experiment, augmenter, build_model
@@ -89,7 +89,7 @@ def after_backward(case: str) -> dict[str, torch.Tensor]:
     rows = {name: ranks.gathered(own) for name, own in found_z.items()}
     z = {name: rows[name] for name in SPACES}
     cross = {name: rows[f"cross {name}"] for name in PRESENT}
-    batch = Projected(z, {"species": SPECIES}, present=present, cross=cross)
+    batch = Projections(z, {"species": SPECIES}, present=present, cross=cross)
     loss, _ = total_loss(CASES[case], batch)
     loss.backward()  # type: ignore[no-untyped-call]
     found = {"loss": loss.detach(), "draws": draws}

@@ -24,8 +24,10 @@ import pytest
 import typer
 import yaml
 
+from napari_phenoscape.cubes import READERS
 from napari_phenoscape.option import Option
 from napari_phenoscape.training import Experiment
+from tests.fuzz import attempts as fuzzed
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "napari_phenoscape"
@@ -334,6 +336,35 @@ def test_every_command_of_the_manifest_is_used_once(manifest):
     ]
     used += [item.command for items in (found.menus or {}).values() for item in items]
     assert {command.id for command in found.commands} == set(used)
+
+
+def _endings(text: str) -> set[str]:
+    """``.bil`` and ``.zarr.zip``, wherever a text in backticks says so."""
+    return {
+        ending
+        for quoted in re.findall(r"`([^`]*)`", text)
+        for word in quoted.split()
+        for ending in re.findall(r"^[A-Z*]*((?:\.[a-z0-9]+)+)$", word)
+    }
+
+
+def test_manifest_offers_the_files_of_every_reader_that_knows_a_cube_when_it_sees_one(manifest):
+    offered = [p for entry in manifest.contributions.readers for p in entry.filename_patterns]
+    known = [p for reader in READERS if reader.recognise for p in reader.patterns]
+    assert sorted(offered) == sorted(known)
+
+
+def test_documents_list_the_files_of_every_reader_and_no_others():
+    page = (ROOT / "docs" / "opening-cubes.md").read_text("utf-8")
+    table = page.partition("## Formats\n")[2].partition("\n\n## ")[0]
+    firsts = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    listed = set().union(*map(_endings, firsts))
+    assert listed == {p.removeprefix("*") for reader in READERS for p in reader.patterns}
+
+
+def test_every_reader_is_fuzzed():
+    assert set(fuzzed.NAMES) == {reader.name for reader in READERS}
+    assert set(fuzzed.seeds()) == set(fuzzed.NAMES)
 
 
 def _commands(verbs: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:

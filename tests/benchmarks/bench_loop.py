@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from napari_phenoscape.events import result
-from napari_phenoscape.losses import Projected, total_loss
+from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB
 from napari_phenoscape.training import Experiment, augmenter, build_model, specimens_of
@@ -36,7 +36,7 @@ def _bare(experiment: Experiment) -> Callable[[], object]:
         batch = batch_of_step(i, len(crops.ids), experiment.schedule.batch_size, 0)
         masks = torch.from_numpy(crops.masks[batch])
         both = views(images, masks, seed=0, step=i, specimens=batch, view=(0, 1), rows=batch)
-        loss, _ = total_loss(experiment.losses, Projected(net({modality: both.image}).z))
+        loss, _ = total_loss(experiment.losses, Projections(net({modality: both.image}).z))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -198,6 +198,25 @@ def test_an_ignore_value_that_no_number_can_have_hides_nothing(tmp_path):
     assert not np.isnan(cube.reflectance()).any()
 
 
+def test_gains_are_in_the_order_of_the_bands_in_the_file(tmp_path):
+    ones = open_cube(write(tmp_path)).array[:, 1, 3].astype(float)
+    cube = open_cube(write(tmp_path, "data gain values = {1, 2, 3, 4}\n"))
+    assert cube.reflectance()[:, 1, 3].tolist() == (ones * [1, 2, 3, 4]).tolist()
+    np.testing.assert_array_equal(cube.reflectance(np.array([3, 0])), cube.reflectance()[[3, 0]])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_gains_that_give_reflectance_go_before_those_that_give_radiance(tmp_path, order):
+    lines = [
+        "data gain values = {1, 2, 3, 4}\n",
+        "data offset values = {5, 5, 5, 5}\n",
+        "data reflectance gain values = {10, 20, 30, 40}\n",
+    ]
+    cube = open_cube(write(tmp_path, "".join(lines[::order])))
+    assert cube.gain.tolist() == [10, 20, 30, 40]
+    assert not cube.offset.any()
+
+
 def test_gains_and_offsets_are_of_each_band(tmp_path):
     cube = open_cube(
         write(

@@ -136,7 +136,7 @@ FILES: dict[str, Write] = {
 READ = r"""
 import os, re, sys
 from pathlib import Path
-from napari_phenoscape.cubes._open import open_cube, zarr_numbers
+from napari_phenoscape.cubes import open_cube
 
 def peak():
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])

@@ -8,12 +8,14 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 import npe2
+import numcodecs
 import numpy as np
 import pyarrow
 import pytest
@@ -103,6 +105,28 @@ def test_xarrays_attributes_are_read(tmp_path):
     assert cube.ignore_value == 114
     assert np.isnan(cube.reflectance()[5, 2, 4])
     assert cube.reflectance()[5, 3, 4] == pytest.approx(119 * 0.5 + 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "said"),
+    [("i2", -9999, -9999), ("f4", -9999.0, -9999), ("f4", np.inf, np.inf)],
+)
+def test_in_zarr_2_of_xarray_the_fill_value_is_not_measured(tmp_path, dtype, fill, said):
+    numbers = NUMBERS.astype(dtype)
+    numbers[:, 1, 2] = fill
+    for name, names in (("a", {"_ARRAY_DIMENSIONS": ["wavelength", "y", "x"]}), ("b", {})):
+        group = zarr.create_group(tmp_path / f"{name}.zarr", zarr_format=2)
+        array = group.create_array("scene", shape=NUMBERS.shape, dtype=dtype, fill_value=fill)
+        array[...] = numbers
+        array.attrs.update(names | {"scale_factor": 0.01})
+        group.create_array("wavelength", data=NM, fill_value=np.nan)
+    cube = open_cube(tmp_path / "a.zarr")
+    assert cube.ignore_value == said
+    assert np.isnan(cube.reflectance()[:, 1, 2]).all()
+    assert np.isnan(cube.reflectance()).sum() == 6
+    assert cube.reflectance()[5, 3, 4] == pytest.approx(1.19)
+    # zarr's own fill value, 0 mostly, is a number like others
+    assert open_cube(tmp_path / "b.zarr").ignore_value is None
 
 
 def test_centres_in_micrometres_are_nm_here_whatever_the_bands_are_called(tmp_path):
@@ -243,6 +267,22 @@ def test_a_block_that_expands_beyond_its_size_is_refused_before_it_does(tmp_path
         open_cube(tmp_path / "a.zarr").array[0]
 
 
+@pytest.mark.parametrize("codec", ["zlib", "gzip", "bz2", "zstd", "lz4", "blosc"])
+def test_in_zarr_2_too_blocks_are_bounded(tmp_path, codec):
+    compressor = numcodecs.get_codec({"id": codec})
+    for name, side in (("bomb", 800), ("a", 4)):
+        numbers = np.arange(8 * side**2, dtype="u2").reshape(8, side, side) // 1000 + 1
+        zarr.create_array(
+            tmp_path / f"{name}.zarr", data=numbers, chunks=numbers.shape, compressors=compressor,
+            filters=[numcodecs.Delta("u2")], zarr_format=2,
+        )  # fmt: skip
+    cube = open_cube(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(cube.array[...], np.ones((4, 8, 4)))
+    shutil.copy(tmp_path / "bomb.zarr" / "0.0.0", tmp_path / "a.zarr" / "0.0.0")
+    with pytest.raises(CubeError, match="expands to more than the"):
+        open_cube(tmp_path / "a.zarr").array[0]
+
+
 def test_a_frame_of_zstd_that_does_not_say_its_size_is_bounded_too(tmp_path):
     numbers = np.arange(8 * 4 * 4, dtype="u2").reshape(8, 4, 4)
     group = zarr.create_group(tmp_path / "a.zarr")
@@ -290,6 +330,20 @@ def test_the_second_member_of_a_gzip_file_counts(tmp_path):
         open_cube(tmp_path / "a.zarr").array[0]
 
 
+def test_shards_in_shards_and_checksums_of_compressed_blocks_are_read(tmp_path):
+    from zarr.codecs import BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec
+
+    inner = ShardingCodec(chunk_shape=(3, 2, 5), codecs=[BytesCodec(), GzipCodec()])
+    shards = ShardingCodec(chunk_shape=(3, 4, 5), codecs=[inner])
+    for name, how in {
+        "a": {"serializer": shards, "compressors": None},
+        "b": {"compressors": [GzipCodec(), Crc32cCodec()]},
+    }.items():
+        zarr.create_array(tmp_path / f"{name}.zarr", data=NUMBERS, chunks=NUMBERS.shape, **how)
+        array = open_cube(tmp_path / f"{name}.zarr").array
+        np.testing.assert_array_equal(array[...], np.moveaxis(NUMBERS, 2, 0))
+
+
 @pytest.mark.parametrize("place", ["start", "end"])
 def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
     from zarr.codecs import BloscCodec
@@ -313,6 +367,22 @@ def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
     for index in (..., (slice(None), 0, 0)):
         with pytest.raises(CubeError, match=r"bytes of Blosc, 2147483647 are declared"):
             array[index]
+
+
+def test_a_shard_whose_list_points_beyond_its_end_is_refused(tmp_path):
+    from zarr.codecs import BytesCodec, ShardingCodec
+
+    sharded = ShardingCodec(chunk_shape=(2, 4, 5), index_codecs=[BytesCodec()])
+    zarr.create_array(
+        tmp_path / "a.zarr", data=NUMBERS, chunks=NUMBERS.shape, serializer=sharded,
+        compressors=None,
+    )  # fmt: skip
+    block = tmp_path / "a.zarr" / "c" / "0" / "0" / "0"
+    coded = bytearray(block.read_bytes())
+    coded[-3 * 16 + 8 : -2 * 16] = (2**62).to_bytes(8, "little")  # bytes of the first block
+    block.write_bytes(coded)
+    with pytest.raises(CubeError, match="ends before its block"):
+        open_cube(tmp_path / "a.zarr").array[:, 0, 0]
 
 
 def test_a_damaged_block_of_blosc_does_not_end_the_process(tmp_path):
@@ -439,6 +509,22 @@ def test_nothing_is_overwritten_and_no_half_is_left(tmp_path):
     (tmp_path / "b.zarr").mkdir()
     with pytest.raises(RunError, match="is there already"):
         result(write_cube(cube, tmp_path / "b.zarr"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sizes of files are limited as a disk is")
+def test_nothing_is_left_on_a_full_disk(tmp_path):
+    import resource
+
+    noise = np.random.default_rng(0).integers(0, 2**16, (4, 512, 512)).astype("u2")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(RunError, match="cannot be written"):
+            result(write_cube(Cube(noise, BANDS, Path("a")), tmp_path / "b.zarr"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    time.sleep(0.5)  # what zarr still writes comes later
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

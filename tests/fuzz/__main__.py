@@ -11,8 +11,6 @@ import sys
 import warnings
 from pathlib import Path
 
-READERS = ("envi", "tiff", "picture", "matlab", "hdf5", "zarr")
-
 #: Files beyond this size are not tried.
 LARGEST = 16384
 
@@ -21,7 +19,7 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     """Try inputs for so long, beginning with valid files; ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["napari_phenoscape.cubes._open", "tifffile"]):
+    with atheris.instrument_imports(include=["napari_phenoscape.cubes", "tifffile"]):
         from tests.fuzz.attempts import attempt, seeds
 
     warnings.simplefilter("ignore")
@@ -42,9 +40,11 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
 
 def main(seconds: str, *readers: str) -> None:
     """Fuzz one reader after the other; exit 1 when one of them broke."""
+    from napari_phenoscape.cubes import READERS
+
     broken = [
         reader
-        for reader in readers or READERS
+        for reader in readers or [reader.name for reader in READERS]
         if subprocess.run([sys.executable, "-m", "tests.fuzz", seconds, reader, "here"]).returncode
     ]
     sys.exit(f"broken: {', '.join(broken)}; the inputs are in fuzz/" if broken else 0)

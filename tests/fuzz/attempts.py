@@ -49,8 +49,9 @@ data gain values = {1, 1, 1, 1, 1, 1}
 """
 
 
-#: Of each reader, the name of the file that is damaged.
+#: Of each of our readers, the name of the file that is damaged.
 NAMES = {
+    "folder": "any/a_500nm.tif",
     "envi": "any.hdr",
     "tiff": "any.tif",
     "picture": "any.png",
@@ -65,6 +66,7 @@ def seeds() -> dict[str, list[bytes]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         return {
+            "folder": [_plane(folder)],
             "envi": [ENVI],
             "tiff": _tiffs(folder),
             "picture": _pictures(folder),
@@ -77,13 +79,17 @@ def seeds() -> dict[str, list[bytes]]:
 def attempt(folder: Path, reader: str, content: bytes) -> bool:
     """Whether a file with this content opens; anything but a cube or our own error is a bug.
 
-    Of ENVI and Zarr, ``content`` is the text that describes the numbers, which lie beside it.
+    Of ENVI and Zarr, ``content`` is the text that describes the numbers, which lie beside it; of
+    a folder, the first of two bands.
     """
     path = folder / NAMES[reader]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     if reader == "envi":
         path.with_suffix(".dat").write_bytes(bytes(range(250)) * 4)
+    if reader == "folder":
+        path = path.parent
+        (path / "b_600nm.tif").write_bytes(_plane(folder))
     if reader == "zarr":
         path = path.parent
         (path / "c" / "0" / "0").mkdir(parents=True, exist_ok=True)
@@ -95,7 +101,8 @@ def attempt(folder: Path, reader: str, content: bytes) -> bool:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < MOST_MEMORY, f"{peak} bytes for a file of {len(content)}"
-    assert not refused or path.name in refused or path.stem in refused, f"no file in: {refused}"
+    named = {each.stem for each in (path, folder / NAMES[reader])}
+    assert not refused or any(name in refused for name in named), f"no file in: {refused}"
     return not refused
 
 
@@ -111,6 +118,11 @@ def _refused(path: Path) -> str:
     except PhenoscapeError as error:
         return str(error)
     return ""
+
+
+def _plane(folder: Path) -> bytes:
+    tifffile.imwrite(folder / "a.tif", NUMBERS[..., 0].astype("u2"), compression="zlib")
+    return (folder / "a.tif").read_bytes()
 
 
 def _tiffs(folder: Path) -> list[bytes]:

@@ -12,7 +12,14 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.losses import LocalPatches, Matches, Projected, contrast, matches, total_loss
+from napari_phenoscape.losses import (
+    LocalPatches,
+    Matches,
+    Projections,
+    contrast,
+    matches,
+    total_loss,
+)
 from napari_phenoscape.losses._patches import PAIRS
 from napari_phenoscape.nets import Encoder, Grid
 from napari_phenoscape.nets._encoder import ModalityEncoder
@@ -93,7 +100,7 @@ def test_matched_cells_show_the_same_place_within_a_patch_and_cells_of_one_index
     found = matches(first, second, grid)
     (a, width_a), (b, width_b) = shown_at(first, grid), shown_at(second, grid)
     patch = torch.minimum(width_a, width_b)[:, None]
-    real = found.place[:48].isfinite().all(2)
+    real = found.position[:48].isfinite().all(2)
     there = [
         places.take_along_dim(cell[..., None], 1)
         for places, cell in ((a, found.cell[:48]), (b, found.cell[48:]))
@@ -109,8 +116,8 @@ def test_fourteen_by_fourteen_tokens_match_by_geometry_and_hardly_by_index() -> 
     """The numbers of the documentation: 100 % against 4 %."""
     first, second = two_views(GEOMETRY, 32, 224)
     found = matches(first, second, tiles(14, 14, 16))
-    real = found.place[:32].isfinite().all(2)
-    apart = (found.place[:32] - found.place[32:]).norm(dim=2)[real]
+    real = found.position[:32].isfinite().all(2)
+    apart = (found.position[:32] - found.position[32:]).norm(dim=2)[real]
     assert real.sum(1).min() == PAIRS
     assert (apart <= 1).float().mean() >= 0.95
     (a, width_a), (b, width_b) = (shown_at(view, tiles(14, 14, 16)) for view in (first, second))
@@ -128,7 +135,7 @@ def plain(mask: Tensor, matrix: Tensor | None = None) -> Views:
 def pairs_of(found: Matches) -> list[tuple[int, int]]:
     """Of the first specimen."""
     count = len(found.cell) // 2
-    real = found.place[0].isfinite().all(1)
+    real = found.position[0].isfinite().all(1)
     cells = found.cell[0][real].tolist(), found.cell[count][real].tolist()
     return sorted(zip(*cells, strict=True))
 
@@ -151,19 +158,49 @@ def test_a_flip_and_a_shift_are_followed() -> None:
     assert found == [(0, 1), (1, 2), (2, 3)]
 
 
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[0.5, 0, 0], [0, 0.5, 0], [0, 0, 1]],
+        [[0.0, -3, 9], [3, 0, -2], [0, 0, 1]],
+        [[2.0, 0.7, 1], [0.1, 1, 0], [0, 0, 1]],
+        [[1.0, 0.2, 0], [0, 1.5, 0], [0.05, -0.02, 1]],
+    ],
+    ids=["half", "threefold and turned", "sheared", "perspective"],
+)
+def test_a_patch_shrinks_in_the_specimen_as_the_view_is_zoomed(matrix: list[list[float]]) -> None:
+    view = plain(torch.ones(1, 1, 8, 8, dtype=torch.bool), torch.tensor(matrix))
+    # four small cells about the middle of the view: neighbours span the area of one patch
+    found = matches(view, view, Grid(2, 2, 3.5 - 0.005, 0.01))
+    upper_left, right, down, _ = found.position[0][found.cell[0].argsort()]
+    (ax, ay), (bx, by) = (right - upper_left).tolist(), (down - upper_left).tolist()
+    assert abs(ax * by - ay * bx) == pytest.approx(1, rel=1e-3)
+
+
+def test_positions_are_counted_in_the_patches_of_the_more_zoomed_view() -> None:
+    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    whole, twice = plain(mask), plain(mask, torch.diag(torch.tensor([2.0, 2, 1])))
+    found = matches(whole, twice, tiles(4, 4, 2))
+    real = found.position[0].isfinite().all(1)
+    # a patch of 2 px is 1 px in the specimen; cells of the whole view are 2 px apart, from 0.5
+    column = found.cell[0][real] % 4
+    torch.testing.assert_close(found.position[0][real][:, 0], 0.5 + 2.0 * column)
+    assert column.max() == 1  # it shows twice as much
+
+
 def test_what_is_erased_or_on_neither_view_has_no_pair() -> None:
     operations = (RandomErasing(p=1.0, scale=(0.3, 0.4)),)
     first, second = two_views(operations, 16, 96)
     found = matches(first, second, tiles(6, 6, 16))
     for view, cells in ((first, found.cell[:16]), (second, found.cell[16:])):
         cover = adaptive_avg_pool2d(view.mask.float(), (6, 6)).flatten(1)
-        real = found.place[:16].isfinite().all(2)
+        real = found.position[:16].isfinite().all(2)
         assert cover.gather(1, cells)[real].min() >= 0.45  # their windows are 17 px wide, not 16
     none = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
-    assert not matches(plain(none), plain(none), tiles(4, 4, 2)).place.isfinite().any()
+    assert not matches(plain(none), plain(none), tiles(4, 4, 2)).position.isfinite().any()
 
 
-def by_hand(z: Tensor, pair: Tensor, specimen: Tensor, place: Tensor, radius: float) -> float:
+def by_hand(z: Tensor, pair: Tensor, specimen: Tensor, position: Tensor, radius: float) -> float:
     """Dense contrast, one exponential at a time."""
     unit = normalize(z, dim=1).numpy()
     losses = []
@@ -171,7 +208,7 @@ def by_hand(z: Tensor, pair: Tensor, specimen: Tensor, place: Tensor, radius: fl
         partner = next(j for j in range(len(z)) if j != i and pair[j] == pair[i])
         total = 0.0
         for j in range(len(z)):
-            near = specimen[i] == specimen[j] and float((place[i] - place[j]).norm()) < radius
+            near = specimen[i] == specimen[j] and float((position[i] - position[j]).norm()) < radius
             if j == partner or (j != i and not near):
                 total += np.exp(unit[i] @ unit[j] / 0.2)
         losses.append(-np.log(np.exp(unit[i] @ unit[partner] / 0.2) / total))
@@ -183,23 +220,23 @@ def test_cells_repel_those_of_others_and_their_own_beyond_the_radius(radius: flo
     random = torch.Generator().manual_seed(0)
     specimens, pairs = 3, 5
     z = torch.randn(2 * specimens, pairs, 8, generator=random, dtype=torch.float64)
-    place = 3 * torch.rand(specimens, pairs, 2, generator=random).repeat(2, 1, 1)
-    place[1, 3], place[4, 3] = torch.nan, torch.nan  # this specimen has a pair less
-    batch = Projected({"rgb": z[:, 0]}, patches={"rgb": z}, place=place)
+    position = 3 * torch.rand(specimens, pairs, 2, generator=random).repeat(2, 1, 1)
+    position[1, 3], position[4, 3] = torch.nan, torch.nan  # this specimen has a pair less
+    batch = Projections({"rgb": z[:, 0]}, patches={"rgb": z}, position=position)
     found = LocalPatches(radius=radius).value(batch)
-    real = place.isfinite().all(2)
+    real = position.isfinite().all(2)
     specimen = torch.arange(specimens).repeat(2)[:, None].expand(-1, pairs)
     pair = specimen * pairs + torch.arange(pairs)
-    wanted = by_hand(z[real], pair[real], specimen[real], place[real], radius)
+    wanted = by_hand(z[real], pair[real], specimen[real], position[real], radius)
     assert float(found) == pytest.approx(wanted, abs=1e-10)
 
 
 def test_places_in_contrast_have_the_gradient_of_finite_differences() -> None:
     random = torch.Generator().manual_seed(0)
     z = torch.randn(8, 3, generator=random, dtype=torch.float64).requires_grad_()
-    place = 2 * torch.rand(8, 2, generator=random)
+    position = 2 * torch.rand(8, 2, generator=random)
     group = torch.arange(4).repeat(2)
-    assert torch.autograd.gradcheck(lambda z: contrast(z, group, 0.5, place=place), z)
+    assert torch.autograd.gradcheck(lambda z: contrast(z, group, 0.5, position=position), z)
 
 
 def test_several_modalities_are_averaged_and_too_few_pairs_cost_nothing() -> None:
@@ -207,16 +244,16 @@ def test_several_modalities_are_averaged_and_too_few_pairs_cost_nothing() -> Non
     patches = {
         name: torch.randn(4, 3, 8, generator=random, requires_grad=True) for name in ("rgb", "uv")
     }
-    place = torch.rand(2, 3, 2, generator=random).repeat(2, 1, 1)
+    position = torch.rand(2, 3, 2, generator=random).repeat(2, 1, 1)
     loss = LocalPatches()
-    both = loss.value(Projected({}, patches=patches, place=place))
+    both = loss.value(Projections({}, patches=patches, position=position))
     each = [
-        loss.value(Projected({}, patches={name: rows}, place=place))
+        loss.value(Projections({}, patches={name: rows}, position=position))
         for name, rows in patches.items()
     ]
     assert both.item() == pytest.approx(sum(one.item() for one in each) / 2)
-    place[0], place[2] = torch.nan, torch.nan
-    total, terms = total_loss([loss], Projected({}, patches=patches, place=place))
+    position[0], position[2] = torch.nan, torch.nan
+    total, terms = total_loss([loss], Projections({}, patches=patches, position=position))
     assert total.item() == 0
     assert list(terms) == ["local_patches"]
     total.backward()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_phenoscape.cubes import Band
-from napari_phenoscape.losses import CrossModal, NTXent, Projected, contrast, total_loss
+from napari_phenoscape.losses import CrossModal, NTXent, Projections, contrast, total_loss
 from napari_phenoscape.nets import joined
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR
@@ -109,7 +109,7 @@ def test_a_batch_in_which_nobody_has_a_modality_still_trains():
     h, z, _, cross = net(scenes(), present=nobody)
     assert h["uv"].isnan().all()
     there = {name: rows[:2] for name, rows in nobody.items()}
-    loss, _ = total_loss(BOTH, Projected(z, present=there, cross=cross))
+    loss, _ = total_loss(BOTH, Projections(z, present=there, cross=cross))
     loss.backward()
     assert loss.isfinite()
     uv = list(net.encoders)[1]
@@ -130,7 +130,7 @@ def test_losses_compare_only_what_is_there():
     (rgb, rgb_of), (uv, uv_of) = rows("rgb"), rows("uv")
     pairs = (rgb, rgb_of), (uv, uv_of), (z["joint"], whole)
     expected = [contrast(*pair, 0.2) for pair in pairs]
-    found = NTXent().value(Projected(z, present=there))
+    found = NTXent().value(Projections(z, present=there))
     torch.testing.assert_close(found, torch.stack(expected).mean())
 
     # cross-modal, from the definition: the third and the fourth specimen are nobody's positive
@@ -143,7 +143,7 @@ def test_losses_compare_only_what_is_there():
     ]
     assert len(anchors) == 8
     apart = {"rgb": z["rgb"], "uv": z["uv"]}
-    cross = CrossModal().value(Projected({"joint": z["joint"]}, present=there, cross=apart))
+    cross = CrossModal().value(Projections({"joint": z["joint"]}, present=there, cross=apart))
     torch.testing.assert_close(cross, torch.stack(anchors).mean())
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import BandMismatchError
-from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projected, total_loss
+from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projections, total_loss
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR
 from napari_phenoscape.training._checkpoint import _contiguous
@@ -95,7 +95,7 @@ def test_every_weight_learns_and_all_survive_safetensors(sharing, stem):
     net = simclr(bands, sharing, stem, BOTH)
     images = scenes(net, bands)
     seen = net(images)
-    total_loss(BOTH, Projected(seen.z, cross=seen.cross))[0].backward()
+    total_loss(BOTH, Projections(seen.z, cross=seen.cross))[0].backward()
     idle = [name for name, w in net.named_parameters() if w.grad is None or not w.grad.any()]
     assert idle == []
     torch.optim.SGD(net.parameters(), lr=1e-6).step()

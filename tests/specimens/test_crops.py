@@ -23,7 +23,7 @@ from napari_phenoscape.specimens import (
     collect,
     prepare,
 )
-from napari_phenoscape.specimens.crops import _prepare as store, _reading as reading
+from napari_phenoscape.specimens.crops import _prepare as store
 from napari_phenoscape.specimens.crops._reading import resampling
 
 BANDS = (Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0))
@@ -178,7 +178,7 @@ def test_reading_in_slabs_changes_nothing(monkeypatch):
     pixels = np.random.default_rng(1).random((3, 23, 17), dtype=np.float32)
     pixels[1, 5:9, 3:8] = np.nan
     whole = crops(cube(pixels), cube(pixels), size=7)
-    monkeypatch.setattr(reading, "SLAB_BYTES", 4 * 3 * 17 * 2)
+    monkeypatch.setattr("napari_phenoscape.cubes._blocks.BLOCK", 3 * 17 * 2)
     slabs = crops(cube(pixels), cube(pixels), size=7)
     np.testing.assert_allclose(slabs.images, whole.images, rtol=1e-5)
 

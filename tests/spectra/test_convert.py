@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import npe2
@@ -147,6 +148,18 @@ def test_a_part_has_the_numbers_at_its_place():
     assert part.mask.tolist() == [[False] * 3, [True, False, False]]
     assert [band.name for band in part.bands] == ["550.125 nm", "366.551 nm"]
     np.testing.assert_array_equal(part.reflectance(), np.asarray(part.array) * [[[2]], [[0]]])
+
+
+def test_every_crop_is_the_part_of_the_whole_that_it_names():
+    whole = cube(mask=np.random.default_rng(0).random((3, 5)) < 0.5)
+    numbers = np.asarray(whole.array)
+    for top, bottom in itertools.combinations(range(4), 2):
+        for left, right in itertools.combinations(range(6), 2):
+            down, across = slice(top, bottom), slice(left, right)
+            part = cropped(whole, range(4), down, across)
+            np.testing.assert_array_equal(part.array[...], numbers[:, down, across])
+            np.testing.assert_array_equal(part.array[:, -1, -1], numbers[:, bottom - 1, right - 1])
+            np.testing.assert_array_equal(part.mask, whole.mask[down, across])
 
 
 @pytest.mark.parametrize("rows", [slice(2, 2), slice(0, 4), slice(-1, 2)])

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.signal import savgol_filter
 from spectral.algorithms.continuum import remove_continuum
 
-from napari_phenoscape.cubes import Band, Cube
+from napari_phenoscape.cubes import Band, Cube, LazyArray
 from napari_phenoscape.errors import BandMismatchError, CubeError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import (
@@ -168,16 +168,16 @@ def test_a_band_that_is_not_there_is_named():
 
 
 def test_a_smoothed_band_is_read_with_its_window_alone():
-    class Counting:
-        dtype, ndim, shape = np.dtype("f4"), 3, (40, 4, 5)
-
-        def __getitem__(self, index):
-            read.extend(range(40)[index[0]])
-            return np.ones(self.shape, "f4")[index]
+    class Counting(LazyArray):
+        def read(self, bands, rows, columns):
+            read.extend(bands)
+            return np.ones(self.shape, "f4")[bands, rows, columns]
 
     read: list[int] = []
     nm = 400 + 10.0 * np.arange(40)
-    one = Cube(Counting(), tuple(Band(f"{x}", x) for x in nm), Path("leaf.bil"))
+    one = Cube(
+        Counting((40, 4, 5), np.dtype("f4")), tuple(Band(f"{x}", x) for x in nm), Path("leaf.bil")
+    )
     np.testing.assert_allclose(smoothed(one, 5).array[20], 1)
     assert read == [18, 19, 20, 21, 22]
 
@@ -223,21 +223,18 @@ def test_an_angle_is_over_the_bands_that_both_have():
 
 @pytest.mark.parametrize("index", [2, (slice(1, 3), 1), (..., slice(0, 5, 2)), ([4, 0], 3, 2)])
 def test_parts_are_parts_of_the_whole(index, monkeypatch):
-    monkeypatch.setattr("napari_phenoscape.spectra._blocks.BLOCK", 30)  # a row at a time
-    monkeypatch.setattr("napari_phenoscape.spectra._smoothing._AT_ONCE", 15)
+    monkeypatch.setattr("napari_phenoscape.cubes._blocks.BLOCK", 30)  # a row at a time
     x = cube(noise())
     for made in (smoothed(x, 3), without_continuum(x), calibrated(x, cube(noise(1) + 1))):
         np.testing.assert_array_equal(made.array[index], np.asarray(made.array)[index])
 
 
-class Endless:
-    """(408, 800, 500) numbers that take no memory themselves."""
+class Endless(LazyArray):
+    """Numbers that take no memory themselves."""
 
-    dtype, ndim, shape = np.dtype("u2"), 3, (408, 800, 500)
-
-    def __getitem__(self, index):
+    def read(self, bands, rows, columns):
         ramp = np.arange(1, 409, dtype="u2")[:, None, None]
-        return np.array(np.broadcast_to(ramp, self.shape)[index])
+        return np.array(np.broadcast_to(ramp, self.shape)[bands, rows, columns])
 
 
 def whole(one: Cube) -> np.ndarray:
@@ -260,11 +257,12 @@ def whole(one: Cube) -> np.ndarray:
 )
 def test_a_large_cube_does_not_double_in_memory(compute):
     nm = np.linspace(348, 810, 408)
-    one = Cube(Endless(), tuple(Band(f"{x:.2f} nm", x) for x in nm), Path("scan.bil"))
+    array = Endless((408, 800, 500), np.dtype("u2"))
+    one = Cube(array, tuple(Band(f"{x:.2f} nm", x) for x in nm), Path("scan.bil"))
     tracemalloc.start()
     try:
         compute(one)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < np.prod(Endless.shape) * Endless.dtype.itemsize  # 326 MB
+    assert peak < 2 * 408 * 800 * 500  # 326 MB

@@ -114,7 +114,7 @@ def test_a_cone_catch_cube_is_lazy_and_reads_like_any_other(monkeypatch):
     whole = found.array[...]
     weights, _ = catch_weights(scan, read_eye("bird-uv"), illuminant("d65"))
     np.testing.assert_allclose(whole, np.einsum("kc,chw->khw", weights, array), rtol=1e-5)
-    monkeypatch.setattr("napari_phenoscape.spectra._blocks.BLOCK", 1)
+    monkeypatch.setattr("napari_phenoscape.cubes._blocks.BLOCK", 1)
     np.testing.assert_allclose(found.array[...], whole, rtol=1e-6)
     for part in ([3, 0], slice(1, None, 3), slice(None, None, -2)), (1, 4, 5):
         np.testing.assert_allclose(found.array[part], whole[part], rtol=1e-6)

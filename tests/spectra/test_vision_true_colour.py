@@ -97,7 +97,7 @@ def test_rows_in_blocks_and_steps_are_those_of_the_whole(monkeypatch):
     array = np.random.default_rng(1).uniform(0, 1, (len(NM), 7, 5)).astype("f4")
     bands = tuple(Band(f"{n} nm", n) for n in NM)
     whole = true_colour(Cube(array, bands, Path("leaf.bil")))
-    monkeypatch.setattr("napari_phenoscape.spectra.vision._srgb.BLOCK", 1)
+    monkeypatch.setattr("napari_phenoscape.cubes._blocks.BLOCK", 1)
     assert np.array_equal(true_colour(Cube(array, bands, Path("leaf.bil"))), whole)
     assert np.array_equal(true_colour(Cube(array, bands, Path("leaf.bil")), 3), whole[::3, ::3])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import OptionError, TrainingError
-from napari_phenoscape.losses import Projected, total_loss
+from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import Experiment, SimCLR, augmenter, build_model
 from napari_phenoscape.training._gradient import Gradient, _joined, check_caching
@@ -114,7 +114,7 @@ def test_the_gradient_of_a_batch_in_chunks_is_that_of_the_whole(backbone: str, c
     for one, other in zip(whole, parts, strict=True):
         assert_same(one, other)
     assert float(parts[0]["local_patches"]) > 0
-    assert all(float(slope.abs().max()) > 0 for slope in parts[1].values())
+    assert all(float(grad.abs().max()) > 0 for grad in parts[1].values())
 
 
 def test_specimens_that_lack_a_modality_do_so_in_chunks_too() -> None:
@@ -152,7 +152,7 @@ def test_dropout_is_the_same_in_both_passes() -> None:
         encoder.backbone.trunk.append(nn.Dropout2d(0.5))
     torch.manual_seed(1)
     gradient(EVERYBODY, STEP)
-    cached = {name: slope.clone() for name, slope in gradients(net).items()}
+    cached = {name: grad.clone() for name, grad in gradients(net).items()}
 
     net.zero_grad()
     torch.manual_seed(1)
@@ -160,13 +160,13 @@ def test_dropout_is_the_same_in_both_passes() -> None:
     for chunk in np.split(EVERYBODY, [3, 6]):
         inputs = gradient.pipeline(chunk, STEP)
         rows.append(net.features(inputs.images, inputs.mixed, inputs.matches.cell))
-        places.append(inputs.matches.place)
+        places.append(inputs.matches.position)
     whole = [
         {name: _joined([each[part][name] for each in rows]) for name in rows[0][part]}
         for part in (0, 1)
     ]
     z, patches, cross = net.project(*whole)
-    total, _ = total_loss(asked.losses, Projected(z, {}, patches, _joined(places), {}, cross))
+    total, _ = total_loss(asked.losses, Projections(z, {}, patches, _joined(places), {}, cross))
     total.backward()
     assert_same(gradients(net), cached)
 
@@ -206,10 +206,10 @@ def test_batch_norm_is_refused_in_words() -> None:
         check_caching(asked, build_model(asked, COLOURS.statistics))
 
 
-def projected(sick: Iterator[int]) -> Projected:
+def projected(sick: Iterator[int]) -> Projections:
     z = torch.ones(2 * SPECIMENS, 4)
     z[list(sick)] = torch.nan
-    return Projected({"rgb": torch.ones(2 * SPECIMENS, 4), "joint": z})
+    return Projections({"rgb": torch.ones(2 * SPECIMENS, 4), "joint": z})
 
 
 @pytest.mark.parametrize(

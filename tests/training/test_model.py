@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import CheckpointError, PhenoscapeError
-from napari_phenoscape.losses import CrossModal, NTXent, Projected, agreement, total_loss
+from napari_phenoscape.losses import CrossModal, NTXent, Projections, agreement, total_loss
 from napari_phenoscape.nets import fusion
 from napari_phenoscape.nets._backbone import Features
 from napari_phenoscape.nets._options import Attention
@@ -109,7 +109,7 @@ def test_attention_has_more_than_one_key_so_its_weights_learn():
 @pytest.mark.parametrize("kind", ["gated", "attention"])
 def test_learned_fusion_trains_with_every_weight(kind):
     net = simclr({"rgb": RGB, "uv": UV}, fusion={"kind": kind})
-    total_loss([NTXent()], Projected(net(scenes(net)).z))[0].backward()
+    total_loss([NTXent()], Projections(net(scenes(net)).z))[0].backward()
     assert all(weight.grad is not None for weight in net.parameters())
     assert net.embed(scenes(net))["joint"].shape == (4, 512)
 
@@ -129,7 +129,7 @@ def test_modalities_are_compared_in_a_space_of_its_own_for_which_the_others_have
         "rgb": (4, 16), "uv": (4, 16),
     }  # fmt: skip
     assert not torch.allclose(seen.cross["rgb"], seen.z["rgb"])
-    CrossModal().value(Projected(seen.z, cross=seen.cross)).backward()
+    CrossModal().value(Projections(seen.z, cross=seen.cross)).backward()
     learning = {name.split(".")[0] for name, w in net.named_parameters() if w.grad is not None}
     assert learning == {"encoders", "cross_heads"}
 
@@ -203,7 +203,7 @@ def test_every_weight_learns():
     losses = (NTXent(), CrossModal())
     net = simclr({"rgb": RGB, "uv": UV}, losses=losses)
     seen = net(scenes(net))
-    total_loss(losses, Projected(seen.z, cross=seen.cross))[0].backward()
+    total_loss(losses, Projections(seen.z, cross=seen.cross))[0].backward()
     assert [name for name, weight in net.named_parameters() if not weight.grad.any()] == []
 
 
@@ -226,7 +226,7 @@ def test_a_few_steps_teach_which_views_belong_together():
     for _ in range(25):
         views = colours + 0.1 * torch.randn(16, 3, 32, 32, generator=random)
         z = net({"uv": views}).z
-        total, _ = total_loss([NTXent()], Projected(z))
+        total, _ = total_loss([NTXent()], Projections(z))
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

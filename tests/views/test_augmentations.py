@@ -14,6 +14,7 @@ from napari_phenoscape.views import (
     PRESETS,
     AnyAugmentation,
     ColorJitter,
+    RandomAffine,
     RandomErasing,
     RandomGaussianNoise,
     RandomGrayscale,
@@ -21,9 +22,11 @@ from napari_phenoscape.views import (
     RandomPosterize,
     RandomResizedCrop,
     RandomRotation,
+    RandomVerticalFlip,
     operations,
     warnings,
 )
+from napari_phenoscape.views._geometry import composed
 from napari_phenoscape.views._randomness import philox, uniforms
 
 WORD = 2**32 - 1
@@ -146,6 +149,44 @@ def test_crops_have_the_areas_and_proportions_asked_for():
     area, ratio = width * height / 10_000, width / height
     assert [area.min(), area.mean(), area.max()] == pytest.approx([0.1, 0.2, 0.3], abs=0.005)
     assert [ratio.min(), np.median(ratio), ratio.max()] == pytest.approx([0.5, 1, 2], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("operation", "u"),
+    [
+        (RandomHorizontalFlip(p=1), []),
+        (RandomVerticalFlip(p=1), []),
+        (RandomRotation(p=1), [0.75]),  # by 90 degrees
+        (RandomAffine(p=1, degrees=0, translate=0.1), [0.5, 0.9, 0.2, 0.5, 0.5, 0.5]),
+    ],
+    ids=["flip", "upside down", "quarter turn", "shift"],
+)
+def test_crops_reach_from_edge_to_edge_of_a_specimen_that_was_moved(operation, u):
+    specimen = np.array([6.0, 8, 26, 20])
+    # 6 px wide, one in each of two opposite corners
+    crop = RandomResizedCrop(scale=(1 / 64, 1 / 64), ratio=(1, 1))
+    draws = {
+        operation.kind: np.array([[0, *u]] * 2),
+        crop.kind: np.array([[0, 0.5, 0.5, 0, 0], [0, 0.5, 0.5, 1, 1]]),
+    }
+    matrices = composed((operation, crop), draws, 48, 16, np.tile(specimen, (2, 1)))
+    corners = np.array([[-0.5, 15.5], [-0.5, 15.5], [1, 1]])  # of the views
+    x, y, w = np.linalg.inv(matrices).swapaxes(0, 1) @ corners
+    shown = np.stack([x / w, y / w]).reshape(2, -1) + 0.5
+    np.testing.assert_allclose([*shown.min(1), *shown.max(1)], specimen, atol=1e-9)
+
+
+def test_a_crop_stays_in_the_picture_when_the_specimen_has_left_it():
+    crop = RandomResizedCrop(scale=(0.25, 0.25), ratio=(1, 1))
+    shift = RandomAffine(p=1, degrees=0, translate=1, scale=(1, 1))
+    draws = {
+        shift.kind: np.array([[0, 0.5, 1, 0.5, 0.5, 0.5, 0.5]] * 3),
+        crop.kind: np.array([[0, 0.5, 0.5, along, 0.5] for along in (0, 0.5, 1)]),
+    }
+    bounds = np.tile([6.0, 8, 26, 20], (3, 1))
+    # moved by 48 px to the right, of which the crop shows the last 24 of what came into the picture
+    matrices = composed((shift, crop), draws, 48, 24, bounds)
+    np.testing.assert_allclose(matrices[:, 0], np.tile([1.0, 0, 48 - 24], (3, 1)), atol=1e-9)
 
 
 def test_erased_rectangles_stay_in_the_view():

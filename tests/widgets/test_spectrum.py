@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_phenoscape.cubes import Band, Cube, open_cube, write_cube
+from napari_phenoscape.cubes import Band, Cube, LazyArray, open_cube, write_cube
 from napari_phenoscape.events import result
 from napari_phenoscape.layers import cube_layers
 from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
@@ -51,18 +51,17 @@ def test_the_curve_follows_the_cursor(viewer, dock, wait):
     assert dock.chart.live.getData()[1] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
-class Slow:
+class Slow(LazyArray):
     """Numbers that are there when they are let go."""
 
-    dtype, ndim, shape = np.dtype("f4"), 3, (3, 4, 5)
-
     def __init__(self):
+        super().__init__((3, 4, 5), np.dtype("f4"))
         self.free = threading.Event()
         self.free.set()
 
-    def __getitem__(self, index):
+    def read(self, bands, rows, columns):
         assert self.free.wait(30), "the window waits for it"
-        return np.full(self.shape, 0.5, "f4")[index]
+        return np.full(self.shape, 0.5, "f4")[bands, rows, columns]
 
 
 def test_a_spectrum_that_takes_time_does_not_keep_the_window_waiting(

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import npe2
 import numpy as np
@@ -15,8 +16,13 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_phenoscape.cubes import READERS
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.widgets import open_spectral_cube, open_spectral_folder
+from napari_phenoscape.widgets import (
+    _commands as commands,
+    open_spectral_cube,
+    open_spectral_folder,
+)
 from napari_phenoscape.widgets._dock import frame_of
 
 pytestmark = pytest.mark.gui
@@ -54,6 +60,21 @@ def test_the_command_opens_a_cube_whatever_its_name(viewer, drawer, tmp_path, mo
     choose(monkeypatch, tmp_path / "scan.raw")
     open_spectral_cube()
     assert viewer.layers["scan bands"].data.shape == (4, 40, 60)
+
+
+def test_the_command_offers_the_files_of_every_reader_those_of_other_packages_too(monkeypatch):
+    asked = []
+
+    def ask(*given):
+        asked.extend(given)
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", ask)
+    theirs = replace(READERS[0], name="theirs", patterns=("*.theirs",))
+    monkeypatch.setattr(commands, "all_readers", lambda: (*READERS, theirs))
+    open_spectral_cube()
+    offered = asked[-1].partition("(")[2].partition(")")[0].split()
+    assert offered == [*(p for reader in READERS for p in reader.patterns), "*.theirs"]
 
 
 def test_a_folder_of_bands_is_opened_as_a_cube(viewer, tmp_path, monkeypatch):

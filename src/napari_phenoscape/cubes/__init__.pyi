@@ -1,4 +1,5 @@
 from ._arrays import FileArray as FileArray, full_scale as full_scale
+from ._blocks import row_blocks as row_blocks
 from ._cube import (
     BUILT_IN_MODALITIES as BUILT_IN_MODALITIES,
     NEAREST_NM as NEAREST_NM,
@@ -6,7 +7,6 @@ from ._cube import (
     RGB_NM as RGB_NM,
     VISUAL_SYSTEMS as VISUAL_SYSTEMS,
     Band as Band,
-    BandArray as BandArray,
     Cube as Cube,
     Modality as Modality,
     Region as Region,
@@ -16,13 +16,13 @@ from ._cube import (
     spectral_region as spectral_region,
 )
 from ._derived import (
-    BlockArray as BlockArray,
     binned as binned,
     cropped as cropped,
     in_reflectance as in_reflectance,
 )
 from ._interpretation import Interpretation as Interpretation
 from ._labels import natural as natural
+from ._lazy import LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading
 from ._open import (
     doubts as doubts,
@@ -32,4 +32,6 @@ from ._open import (
     recognise as recognise,
 )
 from ._write import write_cube as write_cube
-from .readers._zarr_store import is_store as is_store
+from .readers._reader import Reader as Reader
+from .readers._table import READERS as READERS, all_readers as all_readers
+from .readers._zarr import is_store as is_store

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._cube import BandArray
+from napari_phenoscape.cubes._lazy import LazyArray, as_slice
 from napari_phenoscape.cubes._mapping import Mapping, reading
 from napari_phenoscape.errors import CubeError
 
@@ -38,8 +38,10 @@ SURE_NS = 20_000
 _LISTS = frozenset((list, np.ndarray))
 
 
-class FileArray:
+class FileArray(LazyArray):
     """(C, H, W) numbers that lie uncompressed in a file; an index reads a copy of what it names.
+
+    A copied layer or another process maps the file again.
 
     Parameters
     ----------
@@ -70,8 +72,9 @@ class FileArray:
         order: tuple[int, int, int],
         offset: int = 0,
     ) -> None:
-        self._made_of = (path, dtype, shape, order, offset)
-        self._path = path
+        depth, rows, columns = (shape[axis] for axis in order)
+        super().__init__((depth, rows, columns), np.zeros(0, dtype).real.dtype)
+        self._path, self._offset = path, offset
         self.file_dtype, self.order = dtype, order
         self._sure_until = 0
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -90,13 +93,12 @@ class FileArray:
         self._view = whole.reshape(shape).transpose(order)
         self._reads_ahead = True
         self._read_ahead(False)
-        self.shape: tuple[int, ...] = self._view.shape
-        self.ndim = 3
-        self._is_complex = dtype.kind == "c"
-        magnitude = np.zeros(0, dtype).real.dtype
-        self.dtype: np.dtype[Any] = magnitude.newbyteorder("=")
+
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        return self[as_slice(bands), rows, columns]
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
+        # numpy indexes the view itself: what the base would add takes longer than a spectrum
         parts = index if isinstance(index, tuple) else (index,)
         is_copy = not _LISTS.isdisjoint(map(type, parts))
         thread = get_ident()
@@ -107,7 +109,7 @@ class FileArray:
             numbers = self._view[index]
             if numbers.nbytes > LITTLE and not is_copy:
                 self._advise(numbers)
-            if self._is_complex:
+            if self.file_dtype.kind == "c":
                 numbers, is_copy = np.abs(numbers), True
             block: NDArray[Any] = (
                 numbers.astype(self.dtype, copy=False) if is_copy else np.array(numbers, self.dtype)
@@ -122,18 +124,11 @@ class FileArray:
             self._look_closer()
         return block
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self[...].astype(dtype or self.dtype, copy=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a copied layer or another process maps the file again instead of taking its bytes along
-        return FileArray, self._made_of
-
     def read_as(
         self, dtype: np.dtype[Any], shape: tuple[int, int, int], order: tuple[int, int, int]
     ) -> FileArray:
         """The same bytes of the same file, taken for other numbers."""
-        return FileArray(self._path, dtype, shape, order, self._made_of[-1])
+        return FileArray(self._path, dtype, shape, order, self._offset)
 
     def _look_closer(self) -> None:
         """Whether what was just read are the numbers of the file that was opened."""
@@ -186,21 +181,18 @@ class FileArray:
             self._mapping.bytes.madvise(mmap.MADV_NORMAL if wanted else mmap.MADV_RANDOM)
 
     def _spanned(self, index: tuple[Any, ...]) -> tuple[NDArray[Any], float]:
-        """The view of all that lies between the chosen indices, and their share of it."""
-        spans, share = list(index), 1.0
-        for axis, part in enumerate(index):
-            if not isinstance(part, list | np.ndarray):
-                continue
-            chosen = np.asarray(part)
-            if chosen.dtype.kind not in "iu" or not chosen.size or Ellipsis in index[:axis]:
-                return self._view, 1.0
-            chosen = chosen % self.shape[axis]
-            spans[axis] = slice(int(chosen.min()), int(chosen.max()) + 1)
-            share *= chosen.size / (spans[axis].stop - spans[axis].start)
-        return self._view[tuple(spans)], share
+        """The view of all that lies between the chosen bands, and their share of it."""
+        bands, *rest = index
+        chosen = np.ravel(bands)
+        are_bands = isinstance(bands, list | np.ndarray) and chosen.dtype.kind in "iu"
+        if not are_bands or not chosen.size or not all(type(part) in (int, slice) for part in rest):
+            return self._view, 1.0
+        chosen = chosen % self.shape[0]
+        span = self._view[(slice(chosen.min(), chosen.max() + 1), *rest)]
+        return span, chosen.size / len(span)
 
 
-class DecodedArray:
+class DecodedArray(LazyArray):
     """(C, H, W) numbers of a file that must be decoded as a whole; done at the first index.
 
     Parameters
@@ -210,7 +202,8 @@ class DecodedArray:
     shape, dtype
         As the file declares them.
     decode
-        Reads the (C, H, W) numbers.
+        Reads the (C, H, W) numbers; a function of a module or a `partial` of one, so that the array
+        can be pickled.
 
     Raises
     ------
@@ -225,9 +218,7 @@ class DecodedArray:
         dtype: np.dtype[Any],
         decode: Callable[[], NDArray[Any]],
     ) -> None:
-        self.shape: tuple[int, ...] = shape
-        self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
-        self.ndim = 3
+        super().__init__(shape, dtype)
         self._decode = decode
         declared = int(np.prod(shape, dtype=object)) * dtype.itemsize
         refuse_bomb(path, declared)
@@ -237,11 +228,8 @@ class DecodedArray:
         # as its decoder laid it out: a second copy, band by band, would double the memory
         return np.asarray(self._decode(), dtype=self.dtype)
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        return np.array(self._numbers[index])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self[...].astype(dtype or self.dtype, copy=False)
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        return np.array(self._numbers[as_slice(bands), rows, columns])
 
 
 def refuse_bomb(path: Path, declared: int) -> None:
@@ -266,33 +254,6 @@ def refuse_bomb(path: Path, declared: int) -> None:
             f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all be "
             "there. Copy it again from its source."
         )
-
-
-class Planes:
-    """Some planes of a lazy array, in order."""
-
-    def __init__(self, array: BandArray, chosen: list[int]) -> None:
-        self._array = array
-        self._chosen = np.array(chosen, dtype=np.intp)
-        self._run = slice(chosen[0], chosen[-1] + 1)
-        self._is_run = len(chosen) == self._run.stop - self._run.start
-        self.shape: tuple[int, ...] = (len(chosen), *array.shape[1:])
-        self.dtype = array.dtype
-        self.ndim = 3
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        first, *rest = index if isinstance(index, tuple) else (index,)
-        if first is Ellipsis:
-            everything: NDArray[Any] = np.asarray(self._array[self._chosen])[index]
-            return everything
-        planes: Any = self._chosen[first]
-        if self._is_run and isinstance(first, slice) and first.step in (None, 1):
-            start, stop, _ = first.indices(len(self._chosen))
-            planes = slice(self._run.start + start, self._run.start + stop)
-        return np.asarray(self._array[(planes, *rest)])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self[...].astype(dtype or self.dtype, copy=False)
 
 
 def full_scale(dtype: np.dtype[Any], bits: int | None = None) -> tuple[float, str]:

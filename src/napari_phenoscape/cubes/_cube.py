@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape.cubes._lazy import LazyArray
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.option import Option
 
@@ -29,18 +30,6 @@ RGB_NM = (640.0, 550.0, 460.0)
 
 #: A band further than this from the wavelength that was asked for is not that band.
 NEAREST_NM = 15.0
-
-
-class BandArray(Protocol):
-    """Lazy ``(band, y, x)`` array: reads from disk what an index asks for and nothing else."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    @property
-    def ndim(self) -> int: ...
-    def __getitem__(self, index: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +93,7 @@ class Cube:
         What was assumed because the file does not say it, one sentence each.
     """
 
-    array: BandArray
+    array: LazyArray | NDArray[Any]
     bands: tuple[Band, ...]
     path: Path
     gain: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))

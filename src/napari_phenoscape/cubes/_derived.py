@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,74 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._lazy import LazyArray, Window
 from napari_phenoscape.errors import CubeError
 
 
-class BlockArray(ABC):
-    """(C, H, W) numbers that are computed when they are indexed.
-
-    Parameters
-    ----------
-    shape
-        C, H, W.
-    dtype
-        Of the numbers.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
-        self.shape: tuple[int, ...] = shape
-        self.dtype = dtype
-        self.ndim = 3
-
-    @abstractmethod
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        """(bands, rows, columns) numbers; slices have whole, positive ends and steps."""
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        first, rows, columns = _three(index)
-        bands = np.atleast_1d(np.arange(self.shape[0])[first])
-        (down, drop_row), (across, drop_column) = (
-            _run(part, side) for part, side in zip((rows, columns), self.shape[1:], strict=True)
-        )
-        numbers = self.block(bands, down, across)
-        dropped = (0 if np.ndim(np.arange(self.shape[0])[first]) == 0 else slice(None),)
-        return numbers[(*dropped, drop_row, drop_column)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self[...].astype(dtype or self.dtype, copy=False)
-
-
-class _Window(BlockArray):
-    """Some bands, rows and columns of an array, in its own numbers."""
-
-    def __init__(self, cube: Cube, bands: NDArray[np.intp], rows: slice, columns: slice) -> None:
-        shape = len(bands), rows.stop - rows.start, columns.stop - columns.start
-        super().__init__(shape, cube.array.dtype)
-        self._array, self._bands = cube.array, bands
-        self._corner = rows.start, columns.start
-
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        row, column = self._corner
-        chosen: Any = self._bands[bands]
-        if len(chosen) and (np.diff(chosen) == 1).all():  # a slice reads in one go
-            chosen = slice(int(chosen[0]), int(chosen[-1]) + 1)
-        down = slice(rows.start + row, rows.stop + row, rows.step)
-        across = slice(columns.start + column, columns.stop + column, columns.step)
-        return np.asarray(self._array[chosen, down, across])
-
-
-class _Reflectance(BlockArray):
+class _Reflectance(LazyArray):
     """Reflectance in float32, NaN where nothing was measured."""
 
     def __init__(self, cube: Cube) -> None:
         super().__init__(cube.shape, np.dtype(np.float32))
         self._cube = cube
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         return self._cube.reflectance(bands, rows, columns)
 
 
-class _Binned(BlockArray):
+class _Binned(LazyArray):
     """Mean reflectance over so many neighbouring bands, rows and columns."""
 
     def __init__(self, cube: Cube, bands: int, pixels: int) -> None:
@@ -88,11 +35,11 @@ class _Binned(BlockArray):
         )
         self._cube, self._per, self._pixels = cube, bands, pixels
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         if rows.step > 1 or columns.step > 1:
             # no more than a line of the finer cube at a time
             lines = [
-                self.block(bands, slice(row, row + 1, 1), slice(columns.start, columns.stop, 1))
+                self.read(bands, slice(row, row + 1, 1), slice(columns.start, columns.stop, 1))
                 for row in range(rows.start, rows.stop, rows.step)
             ]
             return np.concatenate(lines, axis=1)[:, :, :: columns.step]
@@ -100,9 +47,7 @@ class _Binned(BlockArray):
         size = self._pixels
         down = slice(rows.start * size, min(rows.stop * size, height))
         across = slice(columns.start * size, min(columns.stop * size, width))
-        found = np.empty(
-            (len(bands), rows.stop - rows.start, columns.stop - columns.start), np.float32
-        )
+        found = self._empty(bands, rows, columns)
         for place, band in enumerate(bands):
             of_band = np.arange(band * self._per, min((band + 1) * self._per, depth))
             values = self._cube.reflectance(of_band, down, across)
@@ -143,7 +88,7 @@ def cropped(
     proposed = tuple(shown[band] for band in cube.rgb_bands or () if band in shown)
     return replace(
         cube,
-        array=_Window(cube, index, down, across),
+        array=Window(cube.array, index, down, across),
         bands=tuple(cube.bands[i] for i in index),
         gain=gain,
         offset=offset,
@@ -181,7 +126,7 @@ def binned(cube: Cube, bands: int = 1, pixels: int = 1) -> Cube:
     )
 
 
-def _of_reflectance(cube: Cube, array: BlockArray) -> Cube:
+def _of_reflectance(cube: Cube, array: LazyArray) -> Cube:
     return replace(
         cube,
         array=array,
@@ -216,27 +161,3 @@ def _inside(part: slice, side: int, name: str, cube: Cube) -> slice:
             f"two whole numbers from 0 to {side}, the lower one first."
         )
     return slice(start, stop)
-
-
-def _three(index: Any) -> tuple[Any, Any, Any]:
-    """An index of each of the three axes."""
-    given = list(index) if isinstance(index, tuple) else [index]
-    if any(part is Ellipsis for part in given):
-        place = next(i for i, part in enumerate(given) if part is Ellipsis)
-        given[place : place + 1] = [slice(None)] * (4 - len(given))
-    given += [slice(None)] * (3 - len(given))
-    return given[0], given[1], given[2]
-
-
-def _run(part: Any, side: int) -> tuple[slice, Any]:
-    """What to read along an axis of pixels, rising, and how to index what was read."""
-    if isinstance(part, slice):
-        wanted = range(side)[part]
-        if not len(wanted):
-            return slice(0, 0, 1), slice(None)
-        low, high = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
-        return slice(low, high + 1, abs(wanted.step)), slice(
-            None, None, -1 if wanted.step < 0 else 1
-        )
-    place = range(side)[int(part)]
-    return slice(place, place + 1, 1), 0

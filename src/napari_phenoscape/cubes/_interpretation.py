@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 from pydantic import Field, field_validator
 
-from napari_phenoscape.cubes._arrays import Planes, unique
+from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._cube import Band, Cube, spectral_region
 from napari_phenoscape.cubes._labels import MASK, band_of_label
+from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.option import Option
 
@@ -107,7 +108,7 @@ def _named(cube: Cube, names: tuple[str, ...]) -> Cube:
     note = f"As stated, the planes are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
     return replace(
         _without(cube, _OF_WAVELENGTHS if has_centres else (), note),
-        array=Planes(cube.array, kept),
+        array=Window(cube.array, np.array(kept, np.intp)),
         bands=tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True)),
         gain=gain,
         offset=offset,

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
-from napari_phenoscape.cubes.readers import (
-    _envi as envi,
-    _hdf5 as hdf5,
-    _matlab as matlab,
-    _picture as picture,
-    _tiff as tiff,
-    _tiff_folder as tiff_folder,
-    _zarr as zarr,
-)
+from napari_phenoscape.cubes.readers._envi import header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
-from napari_phenoscape.cubes.readers._zarr_store import is_store
+from napari_phenoscape.cubes.readers._reader import Reader, needs
+from napari_phenoscape.cubes.readers._table import all_readers, reader_of
+from napari_phenoscape.cubes.readers._zarr import root_of
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
-
-__all__ = ["Interpretation", "doubts", "is_store", "open_cube", "read_mask", "recognise"]
 
 #: How files begin that hold a cube after one more step, and that step.
 _ONE_STEP_AWAY = {
@@ -41,92 +36,78 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     Parameters
     ----------
     path
-        An ENVI header or data file, a TIFF, a picture (PNG, JPEG, BMP, WebP), a MATLAB or an HDF5
-        file (NetCDF-4 too), a Zarr store. An array of the last three is named like a file in a
-        folder: ``scan.h5/scene/reflectance``. A folder with one TIFF for each band.
+        A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
+        HDF5 or Zarr file is named like a file in a folder: ``scan.h5/scene/reflectance``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
     Raises
     ------
     CubeError
-        The file is no cube, or is damaged.
+        The file is no cube, or is damaged, or needs a library that is not there.
     MissingFileError
         The file, or its header or data, is not there.
     """
     path, inside = _container(Path(path))
     said = read_as or Interpretation()
-    try:
-        return interpreted(_open(path, inside, plain=bool(said.names)), said)
-    except PhenoscapeError:
-        raise
-    except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
+    with _readable(path):
+        reader = _reader(path)
+    with _readable(path, reader.install):
+        return interpreted(_opened(reader, path, inside, plain=bool(said.names)), said)
 
 
-def _open(path: Path, inside: str, *, plain: bool) -> Cube:
-    if zarr.is_store(path):
-        return zarr.open_zarr(path, inside)
-    if path.is_dir() and tiff_folder.is_folder_of_bands(path):
-        return tiff_folder.open_folder(path)
-    head = _head(path)
-    if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
-        return zarr.open_zarr(path, inside)
-    if head.startswith(matlab.SIGNATURES):
-        return matlab.open_matlab(path, inside)
-    if head.startswith(hdf5.SIGNATURES):
-        return hdf5.open_hdf5(path, inside)
-    if inside:
+def _opened(reader: Reader, path: Path, inside: str, *, plain: bool) -> Cube:
+    if not inside:
+        return reader.open_planes(path) if plain and reader.open_planes else reader.open(path)
+    if reader.open_array is None:
         raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
-    if head.startswith(tiff.SIGNATURES):
-        return tiff.open_tiff(path, plain=plain)
-    if head.startswith(picture.SIGNATURES):
-        return picture.open_picture(path)
-    is_named_so = path.suffix.lower() in (".hdr", *envi.ENDINGS[1:])
-    for start, step in _ONE_STEP_AWAY.items():
-        if head.startswith(start) and not is_named_so:
-            raise CubeError(f"'{path.name}' is {step} and open what comes out.")
-    if not is_named_so and not envi.recognise(path):
+    return reader.open_array(path, inside)
+
+
+def _reader(path: Path) -> Reader:
+    """The reader that claims a file, else the first whose names it bears, to say what is wrong."""
+    head = _head(path)
+    if (found := reader_of(path, head)) is not None:
+        return found
+    if path.is_dir():
         raise CubeError(
-            f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
-            "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
+            f"'{path}' is a folder; a file, a Zarr store, or a folder with one TIFF for each band "
+            "was expected. A folder of cubes is a collection."
         )
-    return envi.open_envi(path)
+    for start, step in _ONE_STEP_AWAY.items():
+        if head.startswith(start):
+            raise CubeError(f"'{path.name}' is {step} and open what comes out.")
+    name = path.name.lower()
+    for reader in all_readers():
+        if any(fnmatch(name, pattern) for pattern in reader.patterns):
+            return reader
+    raise CubeError(
+        f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
+        "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
+    )
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """What a cube is read from: its file, and its ENVI header if it has one."""
     path, _ = _container(path)
-    header = envi.header_of(path)
+    header = header_of(path)
     return (path,) if header is None else (path, header)
 
 
-def recognise(
-    path: str | Path,
-) -> Literal["envi", "tiff", "picture", "matlab", "hdf5", "zarr"] | None:
-    """What kind of cube a file is, None when it is not one of ours.
+def recognise(path: str | Path) -> str | None:
+    """The name of the `Reader` of a file that is evidently a cube, else None.
 
     Cheap, and strict about TIFF: only specimen stacks (RGB, UV, mask) and spectral files whose
-    convention is evident are ours, other people's TIFFs are not. Of MATLAB and HDF5, those with
-    a cube and its wavelengths are, and an array in them that is named.
+    convention is evident are ours, other people's TIFFs are not, nor are pictures. Of MATLAB and
+    HDF5, those with a cube and its wavelengths are, and an array in them that is named.
     """
     path, inside = _container(Path(path))
     try:
-        if zarr.is_store(path):
-            return "zarr" if inside or zarr.recognise(path) else None
-        head = _head(path)
-        if head.startswith(zarr.ZIP) and zarr.is_zipped(path):
-            return "zarr" if inside or zarr.recognise(path) else None
-        if head.startswith(matlab.SIGNATURES):
-            return "matlab" if inside or matlab.recognise(path) else None
-        if head.startswith(hdf5.SIGNATURES):
-            return "hdf5" if inside or hdf5.recognise(path) else None
-        if head.startswith(tiff.SIGNATURES):
-            return "tiff" if tiff.recognise(path) else None
-        if head.startswith(picture.SIGNATURES):
-            return "picture" if picture.recognise(path, head) else None
-        return "envi" if envi.recognise(path) else None
-    except (PhenoscapeError, OSError):
+        reader = reader_of(path, _head(path))
+        if reader is None or reader.recognise is None or (inside and not reader.open_array):
+            return None
+        return reader.name if inside or reader.recognise(path) else None
+    except (PhenoscapeError, ImportError, OSError):
         return None
 
 
@@ -151,21 +132,15 @@ def read_mask(path: str | Path) -> NDArray[Any]:
         It is not there.
     """
     path = Path(path)
-    head = _head(path)
-    try:
-        if head.startswith(tiff.SIGNATURES):
-            numbers = tiff.read_numbers(path)
-        elif head.startswith(picture.SIGNATURES):
-            numbers = picture.read_numbers(path)
-        else:
-            raise CubeError(
-                f"'{path.name}' is no mask; a TIFF, PNG or BMP of one band was expected. Save it "
-                "as one of these."
-            )
-    except PhenoscapeError:
-        raise
-    except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
+    with _readable(path):
+        reader = reader_of(path, _head(path))
+    if reader is None or reader.read_mask is None:
+        raise CubeError(
+            f"'{path.name}' is no mask; a TIFF, PNG or BMP of one band was expected. Save it as "
+            "one of these."
+        )
+    with _readable(path, reader.install):
+        numbers = reader.read_mask(path)
     if numbers.dtype == np.bool_:
         return numbers.astype(np.uint8)
     if numbers.dtype.kind == "f":
@@ -181,7 +156,7 @@ def read_mask(path: str | Path) -> NDArray[Any]:
 
 def _container(path: Path) -> tuple[Path, str]:
     """The file or Zarr store, and the rest of a path that goes on inside it."""
-    if (store := zarr.root_of(path)) is not None:
+    if (store := root_of(path)) is not None:
         rest = path.relative_to(store).as_posix()
         return store, "" if rest == "." else rest
     if not path.exists():
@@ -192,22 +167,26 @@ def _container(path: Path) -> tuple[Path, str]:
 
 
 def _head(path: Path) -> bytes:
+    """The first bytes of a file; of a folder, none."""
     if path.is_dir():
-        raise CubeError(
-            f"'{path}' is a folder; a file, a Zarr store, or a folder with one TIFF for each band "
-            "was expected. A folder of cubes is a collection."
-        )
+        return b""
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+@contextmanager
+def _readable(path: Path, install: str = "") -> Iterator[None]:
+    """What the system, or a library that is missing, says of a file becomes our own error."""
     try:
-        with path.open("rb") as file:
-            return file.read(16)
+        yield
+    except PhenoscapeError:
+        raise
+    except ImportError as error:
+        raise needs(path, error.name or str(error), install) from None
     except FileNotFoundError:
         raise MissingFileError(f"There is no file at '{path}'. Correct its path.") from None
     except OSError as error:
-        raise CubeError(_unreadable(path, error)) from None
-
-
-def _unreadable(path: Path, error: OSError) -> str:
-    return (
-        f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "
-        "Check its permissions and its disk."
-    )
+        raise CubeError(
+            f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "
+            "Check its permissions and its disk."
+        ) from None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes._blocks import BLOCK, row_blocks
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK
 from napari_phenoscape.cubes.readers._envi import DATA_TYPES, INTERLEAVES
@@ -21,9 +23,6 @@ from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Progress
 
 ENVI_ENDINGS, TIFF_ENDINGS, ZARR = (".bil", ".bip", ".bsq"), (".tif", ".tiff"), ".zarr"
-
-#: Largest block that is in memory at a time, in numbers.
-BLOCK = 16 << 20
 
 #: Bytes of a block of Zarr, uncompressed, and its smallest side in pixels.
 ZARR_BLOCK, ZARR_SIDE = 512 << 10, 64
@@ -114,15 +113,6 @@ def zarr_block(shape: tuple[int, int, int], itemsize: int) -> tuple[int, int, in
     return bands, min(side, shape[1]), min(side, shape[2])
 
 
-def _row_blocks(cube: Cube) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """(C, rows, W) numbers from top to bottom."""
-    bands, rows, columns = cube.shape
-    at_once = max(1, BLOCK // (bands * columns))
-    for start in range(0, rows, at_once):
-        part = slice(start, min(start + at_once, rows))
-        yield part, np.asarray(cube.array[:, part, :])
-
-
 def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress, None, None]:
     dtype, (bands, rows, _) = _dtype(cube), cube.shape
     order = [{"C": 0, "H": 1, "W": 2}[axis] for axis in INTERLEAVES[interleave][0]]
@@ -132,7 +122,8 @@ def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress
                 file.write(np.ascontiguousarray(cube.array[band], dtype).data)
                 yield Progress("writing bands", band + 1, bands)
             return
-        for part, block in _row_blocks(cube):
+        for part, _ in row_blocks(cube):
+            block = np.asarray(cube.array[:, part])
             file.write(np.ascontiguousarray(block.transpose(order), dtype).data)
             yield Progress("writing rows", part.stop, rows)
 
@@ -231,21 +222,33 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
     if any(centre is not None for centre in centres):
         numbers = np.array([np.nan if centre is None else centre for centre in centres])
         store.create_array(
-            "wavelength", data=numbers, dimension_names=("band",), attributes={"units": "nm"},
-            config={"write_empty_chunks": True},
+            "wavelength", data=numbers, chunks=numbers.shape, dimension_names=("band",),
+            attributes={"units": "nm"}, config={"write_empty_chunks": True},
         )  # fmt: skip
     if cube.mask is not None:
         store.create_array(
-            "mask", data=cube.mask, dimension_names=("y", "x"),
+            "mask", data=cube.mask, chunks=cube.mask.shape, dimension_names=("y", "x"),
             config={"write_empty_chunks": True},
         )  # fmt: skip
-    (bands, rows, columns), (_, high, wide) = cube.shape, array.chunks
+    (bands, rows, columns), (deep, high, wide) = cube.shape, array.chunks
     across = max(1, BLOCK // (bands * high * wide)) * wide
-    for top in range(0, rows, high):
-        for left in range(0, columns, across):
-            part = slice(top, top + high), slice(left, left + across)
-            array[:, *part] = np.asarray(cube.array[:, *part])
-        yield Progress("writing rows", min(top + high, rows), rows)
+    # given several blocks at once, zarr goes on writing the others after one has failed
+    with ThreadPoolExecutor() as threads:
+        for top, left in product(range(0, rows, high), range(0, columns, across)):
+            part = np.asarray(cube.array[:, top : top + high, left : left + across])
+            written = [
+                threads.submit(
+                    array.set_block_selection,
+                    (band // deep, top // high, (left + column) // wide),
+                    part[band : band + deep, :, column : column + wide],
+                )
+                for band in range(0, bands, deep)
+                for column in range(0, part.shape[2], wide)
+            ]
+            for block in written:
+                block.result()
+            if left + across >= columns:
+                yield Progress("writing rows", min(top + high, rows), rows)
 
 
 def _zarr_attributes(cube: Cube) -> dict[str, Any]:

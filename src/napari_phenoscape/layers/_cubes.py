@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import BandArray, Cube, doubts, open_cube, recognise
+from napari_phenoscape.cubes import Cube, LazyArray, doubts, open_cube, recognise
 from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
 from napari_phenoscape.spectra import (
     FALSE_COLOUR,
@@ -23,7 +23,7 @@ from napari_phenoscape.spectra import (
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
-Reader = Callable[[str | Sequence[str]], list[LayerData] | list[tuple[None]]]
+ReadLayers = Callable[[str | Sequence[str]], list[LayerData] | list[tuple[None]]]
 
 #: Bands, rows and columns that the contrast limits are measured on.
 LIMITS_SAMPLE = (16, 64, 256)
@@ -145,14 +145,12 @@ def _settings(
     }
 
 
-def get_reader(path: str | Sequence[str]) -> Reader | None:
+def get_reader(path: str | Sequence[str]) -> ReadLayers | None:
     """npe2's hook: the reader for a cube of ours, None for anything else.
 
     Pictures are left to napari, and so are files that follow no convention of ours.
     """
-    if all(recognise(one) not in (None, "picture") for one in _listed(path)):
-        return read_layers
-    return None
+    return read_layers if all(map(recognise, _listed(path))) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
@@ -191,7 +189,7 @@ def _remember_drop(given: Path, data: Path) -> None:
     _last_drop[data.absolute()] = given.absolute(), time.monotonic()
 
 
-def _limits(array: BandArray, ignore_value: float | None) -> tuple[float, float]:
+def _limits(array: LazyArray | NDArray[Any], ignore_value: float | None) -> tuple[float, float]:
     """Black and white of the band slider: percentiles 0.5 and 99.5 of a sample of all bands."""
     steps = (
         slice(None, None, -(-side // wanted))

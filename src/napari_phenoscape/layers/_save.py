@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_phenoscape.cubes import Band, BandArray, Cube, full_scale, write_cube
+from napari_phenoscape.cubes import Band, Cube, full_scale, write_cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import result
 
@@ -35,7 +35,7 @@ def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def _of_layer(path: str, data: Any, attributes: dict[str, Any]) -> Cube:
-    array: BandArray = data
+    array: Any = data
     if attributes.get("rgb"):
         array = np.moveaxis(np.asarray(data)[..., :3], -1, 0)
     elif array.ndim == 2:

@@ -1,8 +1,6 @@
 from ._contrastive import (
     agreement as agreement,
     contrast as contrast,
-    cross_modal as cross_modal,
-    nt_xent as nt_xent,
     spread as spread,
 )
 from ._losses import (
@@ -11,7 +9,7 @@ from ._losses import (
     LocalPatches as LocalPatches,
     Loss as Loss,
     NTXent as NTXent,
-    Projected as Projected,
+    Projections as Projections,
     total_loss as total_loss,
 )
 from ._patches import Matches as Matches, matches as matches

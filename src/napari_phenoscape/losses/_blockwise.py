@@ -11,22 +11,10 @@ from torch import Tensor
 BLOCK = 4 << 20
 
 
-def contrast_of_units(
-    z: Tensor,
-    group: Tensor,
-    part: Tensor | None,
-    related: Tensor | None,
-    place: Tensor | None,
-    temperature: float,
-    decoupled: bool,
-) -> Tensor:
-    """`losses.contrast` of (M, P) rows of unit length."""
-    value: Tensor = _Contrast.apply(z, group, part, related, place, temperature, decoupled)
-    return value
+class BlockwiseContrast(torch.autograd.Function):
+    """`losses.contrast` of (M, P) rows of unit length.
 
-
-class _Contrast(torch.autograd.Function):
-    """The loss is a scalar, so its gradient can be computed on the way, block by block.
+    The loss is a scalar, so its gradient can be computed on the way, block by block.
 
     With s(i, a) = z_i · z_a / T and w_i = 1 / anchors, the derivative by s(i, a) is
     w_i (softmax_{A(i)} s(i, a) - [a in P(i)] / |P(i)|).
@@ -39,7 +27,7 @@ class _Contrast(torch.autograd.Function):
         group: Tensor,
         part: Tensor | None,
         related: Tensor | None,
-        place: Tensor | None,
+        position: Tensor | None,
         temperature: float,
         decoupled: bool,
     ) -> Tensor:
@@ -58,10 +46,12 @@ class _Contrast(torch.autograd.Function):
             denominator = others & ~positive if decoupled else others
             if related is not None:
                 denominator &= positive | (related[rows, None] != related)
-            if place is not None:
+            if position is not None:
                 # not by a matrix product, which loses small differences of large coordinates
                 mode = "donot_use_mm_for_euclid_dist"
-                denominator &= positive | (torch.cdist(place[rows], place, compute_mode=mode) >= 1)
+                denominator &= positive | (
+                    torch.cdist(position[rows], position, compute_mode=mode) >= 1
+                )
             positives = positive.sum(1, keepdim=True)
             # with nothing to be told from there is nothing to learn
             is_anchor = (positives > 0) & denominator.any(1, keepdim=True)
@@ -72,10 +62,10 @@ class _Contrast(torch.autograd.Function):
             total += torch.where(is_anchor, each, 0).sum()
             anchors += is_anchor.sum()
             if gradient is not None:
-                slope = torch.where(denominator, (scores - repulsion).exp(), 0)
-                slope = torch.where(is_anchor, slope - share, 0)
-                gradient[rows] += slope @ z
-                gradient += slope.T @ z[rows]
+                grad = torch.where(denominator, (scores - repulsion).exp(), 0)
+                grad = torch.where(is_anchor, grad - share, 0)
+                gradient[rows] += grad @ z
+                gradient += grad.T @ z[rows]
         if gradient is not None:
             ctx.save_for_backward(gradient / (temperature * anchors))
         return total / anchors

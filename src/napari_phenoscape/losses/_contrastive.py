@@ -16,7 +16,7 @@ def contrast(
     decoupled: bool = False,
     part: Tensor | None = None,
     related: Tensor | None = None,
-    place: Tensor | None = None,
+    position: Tensor | None = None,
 ) -> Tensor:
     """Contrastive loss in which rows of the same group are each other's positives.
 
@@ -43,7 +43,7 @@ def contrast(
     related : (M,)
         Integers, e.g. the species; rows that are equal in it and no positives of each other are
         not compared.
-    place : (M, E)
+    position : (M, E)
         Coordinates; rows that are nearer to each other than 1 and no positives of each other are
         not compared.
 
@@ -62,79 +62,15 @@ def contrast(
     import torch
     from torch.nn.functional import normalize
 
-    from napari_phenoscape.losses._blockwise import contrast_of_units
+    from napari_phenoscape.losses._blockwise import BlockwiseContrast
 
     z = z if z.dtype == torch.float64 else z.float()
     with torch.autocast(z.device.type, enabled=False):
         unit = normalize(z, dim=1)
-        return contrast_of_units(unit, group, part, related, place, temperature, decoupled)
-
-
-def nt_xent(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
-    """Normalised temperature-scaled cross-entropy between two views [1]_.
-
-    Parameters
-    ----------
-    z0, z1 : (N, P)
-        Projections; row i of both comes from the same specimen. Need not be unit length.
-    temperature
-        Divides the cosine similarities. Unitless, > 0.
-
-    Returns
-    -------
-    () mean over the 2N anchors, in nats; log(2N - 1) when all projections coincide.
-
-    References
-    ----------
-    .. [1] Chen et al. 2020, SimCLR, eq. 1. https://arxiv.org/abs/2002.05709
-    """
-    import torch
-
-    z = torch.cat([z0, z1])
-    return contrast(z, _specimens(z), temperature)
-
-
-def cross_modal(z0: Tensor, z1: Tensor, temperature: float) -> Tensor:
-    """Symmetric cross-entropy between two modalities, as CLIP's [1]_, with two views in each.
-
-    Parameters
-    ----------
-    z0, z1 : (2N, P)
-        Projections in one and the other modality, first all first views. A row is compared with
-        the rows of the other modality only; both views of its specimen there are positives.
-    temperature
-        Divides the cosine similarities. Unitless, > 0.
-
-    Returns
-    -------
-    () mean over the 4N anchors, in nats; log(2N) when all projections coincide.
-
-    References
-    ----------
-    .. [1] Radford et al. 2021, CLIP, fig. 3. https://arxiv.org/abs/2103.00020
-    """
-    return between(z0, z1, _specimens(z0).repeat(2), temperature, None)
-
-
-def between(
-    z0: Tensor,
-    z1: Tensor,
-    group: Tensor,
-    temperature: float,
-    related: Tensor | None,
-    there: Tensor | slice = slice(None),
-) -> Tensor:
-    """Contrast of the rows of one modality with those of another, of all or those ``there``."""
-    import torch
-
-    modality = torch.arange(2, device=z0.device).repeat_interleave(len(z0))
-    return contrast(
-        torch.cat([z0, z1])[there],
-        group[there],
-        temperature,
-        part=modality[there],
-        related=None if related is None else related[there],
-    )
+        value: Tensor = BlockwiseContrast.apply(
+            unit, group, part, related, position, temperature, decoupled
+        )
+        return value
 
 
 def agreement(z: Tensor) -> float:
@@ -145,7 +81,7 @@ def agreement(z: Tensor) -> float:
     with torch.no_grad(), torch.autocast(z.device.type, enabled=False):
         unit = normalize(z.float(), dim=1)
         nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
-        specimen = _specimens(z)
+        specimen = torch.arange(len(z) // 2, device=z.device).repeat(2)
         return float((specimen[nearest] == specimen).float().mean())
 
 
@@ -160,10 +96,3 @@ def spread(z: Tensor) -> float:
     with torch.no_grad():
         unit = normalize(z.float(), dim=1)
         return float(unit.std(0, correction=0).mean() * unit.shape[1] ** 0.5)
-
-
-def _specimens(z: Tensor) -> Tensor:
-    """(2N,) specimen number of each row: 0..N-1, 0..N-1."""
-    import torch
-
-    return torch.arange(len(z) // 2, device=z.device).repeat(2)

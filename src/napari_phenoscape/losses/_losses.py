@@ -10,80 +10,60 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from napari_phenoscape.losses._contrastive import (
-    agreement,
-    between,
-    contrast,
-    cross_modal,
-    nt_xent,
-    spread,
-)
+from napari_phenoscape.losses._contrastive import contrast
 from napari_phenoscape.option import Option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "AnyLoss",
-    "CrossModal",
-    "LocalPatches",
-    "Loss",
-    "NTXent",
-    "Projected",
-    "agreement",
-    "contrast",
-    "cross_modal",
-    "nt_xent",
-    "spread",
-    "total_loss",
-]
-
 
 @dataclass(frozen=True, eq=False)
-class Projected:
-    """What the losses see of a batch of N specimens.
+class Projections:
+    """What the net makes of both views of a batch of N specimens, and what the losses know of them.
+
+    Rows 0..N-1 are the first views, rows N..2N-1 the second views of the same specimens.
 
     Parameters
     ----------
     z : (2N, P) each
-        Projections of each space: rows 0..N-1 the first views, N..2N-1 the second ones.
-    known : (N,) each
+        Of whole views, by space: each modality, and ``joint`` where they are fused.
+    labels : (N,) each
         By metadata column: whole numbers, equal where the column is; -1 where it says nothing.
     patches : (2N, Q, P) each
-        Projections of matching grid cells by modality; column q of both views of a specimen is a
-        pair. Empty when no loss asks for them.
-    place : (2N, Q, 2) or None
-        Where these cells lie in their specimen, in patches; NaN where there are fewer pairs than Q.
+        Of single grid cells, by modality: cell q of row i shows what cell q of row N + i shows.
+        Empty when no loss asks for them.
+    position : (2N, Q, 2) or None
+        Where these cells lie in their specimen, (x, y) in patches; NaN where it has fewer than Q.
     present : (N,) bool each
-        Which specimens have a modality; empty when all have all. Projections of what is not there
-        take part in no term.
+        Which specimens have a modality; empty when all have all. The others' rows take part in no
+        term.
     cross : (2N, P) each
-        Projections of each modality into the space that they share. Empty when no loss asks for
-        them.
+        Of whole views by modality, in the one space in which modalities are compared. Empty when no
+        loss asks for them.
     """
 
     z: dict[str, Tensor]
-    known: dict[str, Tensor] = field(default_factory=dict)
+    labels: dict[str, Tensor] = field(default_factory=dict)
     patches: dict[str, Tensor] = field(default_factory=dict)
-    place: Tensor | None = None
+    position: Tensor | None = None
     present: dict[str, Tensor] = field(default_factory=dict)
     cross: dict[str, Tensor] = field(default_factory=dict)
 
     def several(self, *spaces: str) -> bool:
-        """Whether two specimens at least have all of these spaces, so that there is a contrast."""
+        """Whether two specimens at least have all of these spaces: one alone has no contrast."""
         import torch
 
-        given = [self.present[name] for name in spaces if name in self.present]
-        return not given or int(torch.stack(given).all(0).sum()) > 1
+        present = [self.present[name] for name in spaces if name in self.present]
+        return not present or int(torch.stack(present).all(0).sum()) > 1
 
-    def there(self, *spaces: str) -> Tensor | slice:
-        """Rows that are there, of the projections of one space or of several below each other."""
+    def rows(self, *spaces: str) -> Tensor | slice:
+        """Which rows take part, of one space, or of the rows of several below each other."""
         import torch
 
         if not self.present:
             return slice(None)
-        one = next(iter(self.z.values()))
-        everyone = torch.ones(len(one) // 2, dtype=torch.bool, device=one.device)
+        z = next(iter(self.z.values()))
+        everyone = torch.ones(len(z) // 2, dtype=torch.bool, device=z.device)
         return torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
 
 
@@ -104,13 +84,13 @@ class Loss(Option):
         """The metadata columns that it needs."""
         return ()
 
-    def value(self, batch: Projected) -> Tensor:
+    def value(self, batch: Projections) -> Tensor:
         """() in nats."""
         raise NotImplementedError
 
 
 class OfSpecimens(Loss):
-    """Base of the terms that compare whole specimens, of which more may be known."""
+    """Base of the terms that compare whole specimens, which metadata may relate."""
 
     positives: str = Field(
         "",
@@ -127,17 +107,17 @@ class OfSpecimens(Loss):
     def columns(self) -> tuple[str, ...]:
         return tuple(column for column in (self.positives, self.ignore) if column)
 
-    def _groups(self, batch: Projected, rows: int) -> tuple[Tensor, Tensor | None]:
-        """Of each row: the number of its group of positives, and of those that do not repel."""
+    def _groups(self, batch: Projections, rows: int) -> tuple[Tensor, Tensor | None]:
+        """(rows,) twice: equal numbers attract each other, and equal ones do not repel."""
         import torch
 
-        device = next(iter(batch.z.values())).device
-        alone = torch.arange(len(next(iter(batch.z.values()))) // 2, device=device)
+        z = next(iter(batch.z.values()))
+        alone = torch.arange(len(z) // 2, device=z.device)
 
         def numbers(column: str) -> Tensor:
-            known = batch.known[column].to(device)
-            # who is not known is equal to nobody but itself
-            own = torch.where(known < 0, known.max() + 1 + alone, known)
+            labels = batch.labels[column].to(z.device)
+            # a specimen without a label is equal to nobody but itself
+            own = torch.where(labels < 0, labels.max() + 1 + alone, labels)
             return own.repeat(rows // len(own))
 
         group = numbers(self.positives) if self.positives else alone.repeat(rows // len(alone))
@@ -152,19 +132,20 @@ class NTXent(OfSpecimens):
         False, description="leave the positive out of the denominator (DCL), for small batches"
     )
 
-    def value(self, batch: Projected) -> Tensor:
+    def value(self, batch: Projections) -> Tensor:
+        """() in nats; log(2N - 1) when all projections coincide."""
         terms = []
-        for name, rows in batch.z.items():
+        for name, z in batch.z.items():
             if batch.several(name):
-                group, related = self._groups(batch, len(rows))
-                there = batch.there(name)
+                group, related = self._groups(batch, len(z))
+                rows = batch.rows(name)
                 terms.append(
                     contrast(
-                        rows[there],
-                        group[there],
+                        z[rows],
+                        group[rows],
                         self.temperature,
                         decoupled=self.decoupled,
-                        related=None if related is None else related[there],
+                        related=None if related is None else related[rows],
                     )
                 )
         return _mean(terms, batch.z)
@@ -180,17 +161,33 @@ class CrossModal(OfSpecimens):
     ----------
     .. [1] Mu et al. 2021, SLIP: self-supervision meets language-image pre-training, section 3.
        https://arxiv.org/abs/2112.12750
+    .. [2] Radford et al. 2021, CLIP, fig. 3. https://arxiv.org/abs/2103.00020
     """
 
     kind: Literal["cross_modal"] = "cross_modal"
 
-    def value(self, batch: Projected) -> Tensor:
+    def value(self, batch: Projections) -> Tensor:
+        """() in nats; log(2N) when all projections coincide.
+
+        The symmetric cross-entropy of CLIP [2]_, with two views of each specimen in each modality.
+        """
+        import torch
+
         terms = []
-        for (a, one), (b, other) in combinations(batch.cross.items(), 2):
+        for (a, z_a), (b, z_b) in combinations(batch.cross.items(), 2):
             if batch.several(a, b):
-                group, related = self._groups(batch, 2 * len(one))
-                there = batch.there(a, b)
-                terms.append(between(one, other, group, self.temperature, related, there))
+                group, related = self._groups(batch, 2 * len(z_a))
+                rows = batch.rows(a, b)
+                modality = torch.arange(2, device=z_a.device).repeat_interleave(len(z_a))
+                terms.append(
+                    contrast(
+                        torch.cat([z_a, z_b])[rows],
+                        group[rows],
+                        self.temperature,
+                        part=modality[rows],
+                        related=None if related is None else related[rows],
+                    )
+                )
         return _mean(terms, batch.cross)
 
 
@@ -219,33 +216,33 @@ class LocalPatches(Loss):
         json_schema_extra={"step": 0.1},
     )
 
-    def value(self, batch: Projected) -> Tensor:
+    def value(self, batch: Projections) -> Tensor:
         """() in nats; 0 when fewer than two specimens of the batch have a pair."""
         import torch
 
-        assert batch.place is not None  # the net makes patches for this loss alone
-        real = batch.place.isfinite().all(2)  # (2N, Q)
+        assert batch.position is not None  # the net makes patches for this loss alone
+        real = batch.position.isfinite().all(2)  # (2N, Q)
         specimens, pairs = len(real) // 2, real.shape[1]
         own = torch.arange(specimens, device=real.device).repeat(2)
         pair = own[:, None] * pairs + torch.arange(pairs, device=real.device)
         # other specimens lie 2 away along a third axis
         third = (2 * own)[:, None, None].expand(-1, pairs, 1)
-        place = torch.cat([batch.place / self.radius, third.to(batch.place)], dim=2)
+        position = torch.cat([batch.position / self.radius, third.to(batch.position)], dim=2)
         terms = []
-        for name, rows in batch.patches.items():
+        for name, patches in batch.patches.items():
             own_real = real
             if name in batch.present:
                 own_real = real & batch.present[name].repeat(2)[:, None]
             if int(own_real[:specimens].any(1).sum()) > 1:
-                z, number, where = rows[own_real], pair[own_real], place[own_real]
-                terms.append(contrast(z, number, self.temperature, place=where))
+                z, group = patches[own_real], pair[own_real]
+                terms.append(contrast(z, group, self.temperature, position=position[own_real]))
         return _mean(terms, batch.patches)
 
 
 AnyLoss = Annotated[NTXent | CrossModal | LocalPatches, Field(discriminator="kind")]
 
 
-def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[str, Tensor]]:
+def total_loss(losses: Sequence[Loss], batch: Projections) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the terms, and each term before its weight.
 
     Parameters
@@ -253,7 +250,7 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
     losses
         At least one term.
     batch
-        Projections, and what is known of the specimens.
+        Both views of its specimens.
 
     Returns
     -------
@@ -262,14 +259,14 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
     terms
         By kind; the second of a kind is called ``kind_2``, and so on.
     """
-    seen = Counter[str]()
+    count = Counter[str]()
     terms: dict[str, Tensor] = {}
     weighted = []
     for loss in losses:
         kind = loss.kind  # type: ignore[attr-defined]
-        seen[kind] += 1
+        count[kind] += 1
         value = loss.value(batch)
-        terms[kind if seen[kind] == 1 else f"{kind}_{seen[kind]}"] = value
+        terms[kind if count[kind] == 1 else f"{kind}_{count[kind]}"] = value
         weighted.append(loss.weight * value)
     total = weighted[0]
     for value in weighted[1:]:
@@ -277,10 +274,10 @@ def total_loss(losses: Sequence[Loss], batch: Projected) -> tuple[Tensor, dict[s
     return total, terms
 
 
-def _mean(terms: Sequence[Tensor], rows: Mapping[str, Tensor]) -> Tensor:
-    """Mean of the terms; 0, of no slope, where no two specimens can be compared."""
+def _mean(terms: Sequence[Tensor], projections: Mapping[str, Tensor]) -> Tensor:
+    """Mean of the terms; 0, with a gradient of 0, where no two specimens can be compared."""
     import torch
 
     if not terms:
-        return 0 * torch.stack([each.sum() for each in rows.values()]).sum()
+        return 0 * torch.stack([each.sum() for each in projections.values()]).sum()
     return torch.stack(tuple(terms)).mean()

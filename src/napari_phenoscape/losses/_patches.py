@@ -27,13 +27,13 @@ class Matches(NamedTuple):
     cell : (2N, Q)
         Their numbers in the grid, row by row. Rows i and N + i are the views of a specimen, and
         column q of both is a pair.
-    place : (2N, Q, 2)
+    position : (2N, Q, 2)
         Where the cells' centres lie in the specimen, (x, y) in patches, float32; NaN where there
         are fewer pairs than Q.
     """
 
     cell: Tensor
-    place: Tensor
+    position: Tensor
 
 
 def matches(first: Views, second: Views, grid: Grid) -> Matches:
@@ -59,18 +59,18 @@ def matches(first: Views, second: Views, grid: Grid) -> Matches:
     exact = "donot_use_mm_for_euclid_dist"
     distance = torch.cdist(a, b, compute_mode=exact) / patch[:, None, None]  # (N, K, K)
     distance.masked_fill_(~(inside_a[:, :, None] & inside_b[:, None]), torch.inf)
-    there, back = distance.argmin(2), distance.argmin(1)
-    mutual = back.gather(1, there) == torch.arange(a.shape[1], device=a.device)
+    nearest_b, nearest_a = distance.argmin(2), distance.argmin(1)
+    mutual = nearest_a.gather(1, nearest_b) == torch.arange(a.shape[1], device=a.device)
     apart = distance.amin(2).masked_fill(~mutual, torch.inf)
     apart, cell_a = apart.topk(min(PAIRS, a.shape[1]), largest=False)  # (N, Q)
-    cell_b = there.gather(1, cell_a)
-    places = [
-        (place / patch[:, None, None])
+    cell_b = nearest_b.gather(1, cell_a)
+    position = [
+        (centres / patch[:, None, None])
         .take_along_dim(cell[..., None], 1)
         .masked_fill((apart > 1)[..., None], torch.nan)
-        for place, cell in ((a, cell_a), (b, cell_b))
+        for centres, cell in ((a, cell_a), (b, cell_b))
     ]
-    return Matches(torch.cat([cell_a, cell_b]), torch.cat(places).float())
+    return Matches(torch.cat([cell_a, cell_b]), torch.cat(position).float())
 
 
 def _cells(view: Views, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,10 +87,10 @@ def _cells(view: Views, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     )
     # (h', w', 2), also -1 to 1 from edge to edge of the view, as grid_sample has it
     centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-    places = ((2 * centres + 1) / size - 1).float().expand(len(view.mask), -1, -1, -1)
+    where = ((2 * centres + 1) / size - 1).float().expand(len(view.mask), -1, -1, -1)
     if view.field is not None:
         bend = grid_sample(
-            view.field.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=False
+            view.field.permute(0, 3, 1, 2), where, padding_mode="border", align_corners=False
         )
         centres = centres + bend.permute(0, 2, 3, 1)
     back = torch.linalg.inv(view.matrix.to(exact))
@@ -101,7 +101,7 @@ def _cells(view: Views, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     area = torch.linalg.det(back).abs() / middle.abs() ** 3
     width = 2 * (round(grid.step) // 2) + 1
     cover = avg_pool2d(view.mask.float(), width, 1, width // 2, count_include_pad=False)
-    covered = grid_sample(cover, places, mode="nearest", align_corners=False)
+    covered = grid_sample(cover, where, mode="nearest", align_corners=False)
     return (
         (seen[..., :2] / seen[..., 2:]).flatten(1, 2),
         area.sqrt() * grid.step,

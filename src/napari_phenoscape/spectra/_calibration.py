@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import BlockArray, Cube
+from napari_phenoscape.cubes import Cube, LazyArray, row_blocks
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.spectra._blocks import BLOCK, as_reflectance
 
 
-class _Calibrated(BlockArray):
+class _Calibrated(LazyArray):
     """(numbers - dark) / (white - dark), with references of (C, W)."""
 
     def __init__(self, cube: Cube, gain: NDArray[np.float64], dark: NDArray[np.float64]) -> None:
@@ -21,7 +21,7 @@ class _Calibrated(BlockArray):
         self._numbers = _in_numbers(cube)
         self._gain, self._dark = gain.astype(np.float32), dark.astype(np.float32)
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         dark, gain = (part[bands][:, None, columns] for part in (self._dark, self._gain))
         found = self._numbers.reflectance(bands, rows, columns)
         found -= dark
@@ -95,9 +95,7 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
         )
     raw = _in_numbers(cube)
     total, count = (np.zeros((cube.shape[0], cube.shape[2])) for _ in range(2))
-    at_once = max(1, BLOCK // total.size)
-    for start in range(int(rows[0]), int(rows[-1]) + 1, at_once):
-        down = slice(start, min(start + at_once, int(rows[-1]) + 1))
+    for _, down in row_blocks(raw, rows=slice(int(rows[0]), int(rows[-1]) + 1), most=BLOCK):
         numbers = raw.reflectance(rows=down)
         inside = region[down] & np.isfinite(numbers)
         total += np.where(inside, numbers, 0).sum(axis=1, dtype=np.float64)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import BandMismatchError, CubeError
-from napari_phenoscape.spectra._composites import BLOCK, STRETCH
+from napari_phenoscape.spectra._blocks import picture_of
+from napari_phenoscape.spectra._composites import STRETCH
 
 #: Pixels at most that the components are computed from.
 SAMPLE = 20_000
@@ -74,22 +76,18 @@ def components_picture(cube: Cube, components: Components, step: int = 1) -> NDA
     step
         Every so many rows and columns.
     """
-    rows, columns = cube.shape[1:]
-    picture = np.zeros((len(range(0, rows, step)), len(range(0, columns, step)), 3), np.uint8)
-    across = slice(None, None, step)
     width = np.ptp(components.limits, axis=1)
     scale = np.divide(255, width, out=np.zeros(3), where=width > 0)
     weights = (components.axes * scale[:, None]).astype(np.float32)
     # what stands for black, with the mean: one product and one sum per pixel
     shift = (components.axes @ components.mean + components.limits[:, 0]) * scale
-    at_once = max(1, BLOCK // (len(components.bands) * picture.shape[1]))
-    for start in range(0, len(picture), at_once):
-        block = picture[start : start + at_once]
-        down = slice(start * step, (start + len(block) - 1) * step + 1, step)
-        spectra = cube.reflectance(_slice_of(components.bands), down, across)
+
+    def colours(spectra: NDArray[np.float32]) -> NDArray[Any]:
         score = np.tensordot(weights, spectra, 1) - shift[:, None, None].astype(np.float32)
-        block[:] = np.moveaxis(np.nan_to_num(score).round().clip(0, 255), 0, -1)
-    return picture
+        shown: NDArray[Any] = np.nan_to_num(score).round().clip(0, 255)
+        return shown
+
+    return picture_of(cube, components.bands, step, colours)
 
 
 def _sample(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -102,7 +100,7 @@ def _sample(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     area = (rows.stop - rows.start) * (columns.stop - columns.start)
     step = max(1, round((area / SAMPLE) ** 0.5))
     rows, columns = (slice(part.start, part.stop, step) for part in (rows, columns))
-    values = cube.reflectance(_slice_of(good), rows, columns).astype(np.float64)
+    values = cube.reflectance(good, rows, columns).astype(np.float64)
     values = values.reshape(len(good), -1)
     if cube.mask is not None and (inside := cube.mask[rows, columns].ravel()).any():
         values = values[:, inside]
@@ -120,9 +118,3 @@ def _sample(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
             "every band; principal components need four. Choose another picture."
         )
     return values, good[usable]
-
-
-def _slice_of(bands: NDArray[np.intp]) -> NDArray[np.intp] | slice:
-    """The same bands as a slice, which reads in one go, where they are one."""
-    whole = len(bands) > 0 and bands[-1] - bands[0] + 1 == len(bands)
-    return slice(int(bands[0]), int(bands[-1]) + 1) if whole else bands

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, as_modality, nearest_band
 from napari_phenoscape.errors import BandMismatchError
-
-#: Largest block that is in memory at a time, in numbers (float32: 64 MB).
-BLOCK = 16 << 20
+from napari_phenoscape.spectra._blocks import picture_of
 
 #: Shares of the pixels, in per cent, that a composite shows as black and as white.
 STRETCH = (1.0, 99.0)
@@ -38,22 +36,17 @@ def composite(cube: Cube, bands: tuple[int, int, int], step: int = 1) -> NDArray
     step
         Every so many rows and columns.
     """
-    rows, columns = cube.shape[1:]
     index = np.array(bands, dtype=np.intp)
     low, high = stretch(cube, index)
-    picture = np.empty((len(range(0, rows, step)), len(range(0, columns, step)), 3), np.uint8)
-    at_once = max(1, BLOCK // (3 * picture.shape[1]))
-    across = slice(None, None, step)
-    for start in range(0, len(picture), at_once):
-        block = picture[start : start + at_once]
-        down = slice(start * step, (start + len(block) - 1) * step + 1, step)
-        values = cube.reflectance(index, down, across)
+
+    def colours(values: NDArray[np.float32]) -> NDArray[np.float32]:
         values[np.isnan(values)] = low
         values -= low
         values *= 255 / (high - low)
         np.clip(values, 0, 255, out=values)
-        block[:] = np.moveaxis(np.rint(values, out=values), 0, -1)
-    return picture
+        return np.rint(values, out=values)
+
+    return picture_of(cube, index, step, colours)
 
 
 def rgb_bands(cube: Cube) -> tuple[int, int, int]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube
+from napari_phenoscape.cubes import Cube, row_blocks
 from napari_phenoscape.errors import CubeError
 
-#: Largest block that is in memory at a time, in numbers (with what is computed from it: 50 MB).
+#: Numbers of a cube that are in memory at a time (with what is computed from them: 50 MB).
 BLOCK = 2 << 20
 
 
@@ -44,7 +42,11 @@ def mean_spectrum(
         raise CubeError(f"The mask on '{cube.path.name}' marks no pixel. Draw a region first.")
     count = np.zeros(cube.shape[0])
     mean, squares = np.zeros_like(count), np.zeros_like(count)
-    for rows, columns in _blocks(cube, mask):
+    down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    box, columns = (slice(int(inside[0]), int(inside[-1]) + 1) for inside in (down, across))
+    for _, rows in row_blocks(cube, rows=box, columns=columns, most=BLOCK):
+        if not mask[rows, columns].any():
+            continue  # nothing of it is read
         values = cube.reflectance(rows=rows, columns=columns)[:, mask[rows, columns]]
         values = values.astype(np.float64)
         measured = np.isfinite(values)
@@ -60,15 +62,3 @@ def mean_spectrum(
     nowhere = count == 0
     mean[nowhere] = squares[nowhere] = np.nan
     return mean, np.sqrt(squares / np.maximum(count, 1))
-
-
-def _blocks(cube: Cube, mask: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
-    """Row blocks of the mask's bounding box, small enough for the memory; empty ones left out."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    across = slice(int(columns[0]), int(columns[-1]) + 1)
-    at_once = max(1, BLOCK // (cube.shape[0] * (across.stop - across.start)))
-    end = int(rows[-1]) + 1
-    for start in range(int(rows[0]), end, at_once):
-        down = slice(start, min(start + at_once, end))
-        if mask[down, across].any():
-            yield down, across

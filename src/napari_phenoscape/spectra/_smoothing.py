@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import BlockArray, Cube
+from napari_phenoscape.cubes import Cube, LazyArray, row_blocks
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.spectra._blocks import as_reflectance
 
@@ -16,7 +16,7 @@ from napari_phenoscape.spectra._blocks import as_reflectance
 _AT_ONCE = 1 << 18
 
 
-class _Smoothed(BlockArray):
+class _Smoothed(LazyArray):
     """(C, H, W) smoothed reflectance; a band is read with those in its window, and no others."""
 
     def __init__(self, cube: Cube, window: int, order: int) -> None:
@@ -32,26 +32,18 @@ class _Smoothed(BlockArray):
             [row[first : first + window] for row, first in zip(weights, self._first, strict=True)]
         ).astype(np.float32)
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        height = len(range(rows.start, rows.stop, rows.step))
-        width = len(range(columns.start, columns.stop, columns.step))
-        found = np.empty((len(bands), height, width), np.float32)
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        found = self._empty(bands, rows, columns)
         window = self._weights.shape[1]
         for run in np.split(np.arange(len(bands)), np.flatnonzero(np.diff(bands) != 1) + 1):
-            if not len(run):
-                continue  # no bands were asked for
             low, high = int(self._first[bands[run[0]]]), int(self._first[bands[run[-1]]]) + window
-            at_once = max(1, _AT_ONCE // max((high - low) * width, 1))
-            for start in range(0, height, at_once):
-                part = found[:, start : start + at_once]
-                first = rows.start + start * rows.step
-                down = slice(first, first + part.shape[1] * rows.step, rows.step)
-                x = self._cube.reflectance(slice(low, high), down, columns)
+            read = slice(low, high)
+            for part, down in row_blocks(self._cube, read, rows, columns, _AT_ONCE):
+                x = self._cube.reflectance(read, down, columns)
                 for place in run:
                     own = int(self._first[bands[place]]) - low
-                    part[place] = np.tensordot(
-                        self._weights[bands[place]], x[own : own + window], 1
-                    )
+                    weights = self._weights[bands[place]]
+                    found[place, part] = np.tensordot(weights, x[own : own + window], 1)
         return found
 
 

@@ -24,7 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_phenoscape._distributed import average_gradients, gathered, local_batch
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.losses import Projected, total_loss
+from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._health import check_finite
@@ -50,7 +50,7 @@ class Objective(NamedTuple):
 
     loss: Tensor
     terms: dict[str, Tensor]
-    batch: Projected
+    batch: Projections
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ class Gradient:
             return self._cached(batch, np.split(mine, range(chunk, len(mine), chunk)), step)
         images, mixed, matches, there = self.pipeline(mine, step)
         seen = self.model(images, mixed, None if matches is None else matches.cell, there)
-        place = None if matches is None else matches.place
-        return self._backward(batch, seen.z, seen.patches, seen.cross, place, step)
+        position = None if matches is None else matches.position
+        return self._backward(batch, seen.z, seen.patches, seen.cross, position, step)
 
     def _backward(
         self,
@@ -105,15 +105,15 @@ class Gradient:
         z: dict[str, Tensor],
         patches: dict[str, Tensor],
         cross: dict[str, Tensor],
-        place: Tensor | None,
+        position: Tensor | None,
         step: int,
     ) -> Objective:
         """Loss of the rows of all ranks, and its gradient as far as autograd knows the way."""
-        projected = Projected(
+        projected = Projections(
             {name: gathered(rows) for name, rows in z.items()},
             {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
             {name: gathered(rows) for name, rows in patches.items()},
-            None if place is None else gathered(place),
+            None if position is None else gathered(position),
             present(self.crops, batch, self.fabric.device),
             {name: gathered(rows) for name, rows in cross.items()},
         )
@@ -127,20 +127,22 @@ class Gradient:
     ) -> Objective:
         """The same, with the features of one of the ``chunks`` of this rank at a time."""
         device = self.fabric.device
-        states, kept, places = [], [], []
+        states, kept, positions = [], [], []
         for chunk in chunks:
             states.append(_random_state(device))
             with torch.no_grad():
-                rows, place = self._features(chunk, step)
+                rows, position = self._features(chunk, step)
             kept.append(rows)
-            places.append(place)
+            positions.append(position)
         whole = {key: _joined([rows[key] for rows in kept]).requires_grad_() for key in kept[0]}
         kept.clear()
         with self.fabric.autocast():
             there = self.pipeline.present(np.concatenate(chunks))
             projections = self.net.project(*_apart(whole), there)
-        place = None if places[0] is None else _joined([p for p in places if p is not None])
-        objective = self._backward(batch, *projections, place, step)
+        position = (
+            None if positions[0] is None else _joined([p for p in positions if p is not None])
+        )
+        objective = self._backward(batch, *projections, position, step)
         start = 0
         for chunk, state in zip(chunks, states, strict=True):
             _set_random_state(device, state)
@@ -169,7 +171,7 @@ class Gradient:
             h, cells = self.net.features(images, mixed, cell, there)
         rows = {("h", name): each for name, each in h.items()}
         rows |= {("cells", name): each for name, each in cells.items()}
-        return rows, None if matches is None else matches.place
+        return rows, None if matches is None else matches.position
 
 
 def check_caching(experiment: Experiment, net: SimCLR) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_phenoscape.errors import TrainingError
 from napari_phenoscape.events import Health
-from napari_phenoscape.losses import Projected
+from napari_phenoscape.losses import Projections
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._experiment import Experiment
 
@@ -47,7 +47,7 @@ def health(step: int, spread: float, loss: float, nothing: float) -> Health:
 
 
 def check_finite(
-    loss: Tensor, batch: Projected, specimens: NDArray[np.int64], crops: Crops, step: int
+    loss: Tensor, batch: Projections, specimens: NDArray[np.int64], crops: Crops, step: int
 ) -> None:
     """Stop a training whose loss is not a number, and name who is to blame.
 

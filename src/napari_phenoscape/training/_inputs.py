@@ -64,7 +64,7 @@ class InputPipeline:
     def __call__(self, specimens: NDArray[np.int64], step: int) -> Inputs:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
-        mix = net.mix(crops.modalities, len(crops.bands)) if self.views.commutes else None
+        mix = net.mix(crops.modalities, len(crops.bands))
         in_memory = isinstance(crops.images, np.ndarray)
         both = self.views(
             torch.from_numpy(crops.images if in_memory else crops.images[specimens]),

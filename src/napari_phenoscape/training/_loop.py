@@ -277,7 +277,7 @@ def _steps(
                 step += 1
                 seconds.append(time.perf_counter() - start)
                 recent.append(float(loss.detach()))
-                joint = seen.z[net.space].detach()[seen.there(net.space)]
+                joint = seen.z[net.space].detach()[seen.rows(net.space)]
                 done = Step(
                     step,
                     schedule.steps,

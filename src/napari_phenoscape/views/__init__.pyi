@@ -3,12 +3,15 @@ from ._augmentations import (
     operations as operations,
     warnings as warnings,
 )
+from ._colour import BandContext as BandContext
 from ._filters import (
+    Filter as Filter,
     RandomGaussianBlur as RandomGaussianBlur,
     RandomGaussianNoise as RandomGaussianNoise,
     RandomSharpness as RandomSharpness,
 )
 from ._geometry import (
+    Geometric as Geometric,
     RandomAffine as RandomAffine,
     RandomErasing as RandomErasing,
     RandomHorizontalFlip as RandomHorizontalFlip,
@@ -18,9 +21,11 @@ from ._geometry import (
     RandomThinPlateSpline as RandomThinPlateSpline,
     RandomVerticalFlip as RandomVerticalFlip,
 )
+from ._kornia_module import KorniaModule as KorniaModule
 from ._operation import Operation as Operation
 from ._photometric import (
     ColorJitter as ColorJitter,
+    Photometric as Photometric,
     RandomGrayscale as RandomGrayscale,
     RandomPosterize as RandomPosterize,
 )

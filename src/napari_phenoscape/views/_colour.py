@@ -22,7 +22,7 @@ from napari_phenoscape.spectra import standard_table
 if TYPE_CHECKING:
     from torch import Tensor
 
-Places = NDArray[np.intp] | slice
+BandIndex = NDArray[np.intp] | slice
 
 #: Values of one picture that are worked on at once where copies of them are made.
 BLOCK_VALUES = 2**18
@@ -45,7 +45,7 @@ class Grey(NamedTuple):
         How much of each is in it; their sum is 1.
     """
 
-    bands: Places
+    bands: BandIndex
     weights: NDArray[np.float64]
 
     def of(self, image: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class Colour:
         Whether they are red, green and blue, in this order.
     """
 
-    bands: Places
+    bands: BandIndex
     greys: tuple[Grey, ...]
     wavelengths_nm: NDArray[np.float64] | None
     triplet: bool
@@ -99,19 +99,21 @@ def turned(values: Tensor, turns: NDArray[np.float64]) -> Tensor:
     """
     import torch
 
+    if values.requires_grad:
+        values = values.clone()  # to go back they are needed as they are, and will be overwritten
     high, low = values.amax(1), values.amin(1)
     chroma = high - low
     red, green, blue = ((values - low[:, None]) / chroma.clamp_min(1e-12)[:, None]).unbind(1)
     # 0 to 6: from red by green (2) and blue (4) to red again
-    hue = torch.copysign(2 + red - green - blue, blue - green).add_(3)
-    hue += values.new_tensor(6 * turns).view(-1, 1, 1)
-    found = torch.empty_like(values)
-    for i, place in enumerate((0, 2, 4)):
-        away = hue - place
+    hue = torch.copysign(2 + red - green - blue, blue - green)
+    hue = hue + values.new_tensor(6 * turns + 3).view(-1, 1, 1)
+    new = torch.empty_like(values)
+    for i, full in enumerate((0, 2, 4)):
+        away = hue - full
         away.sub_((away / 6).round_(), alpha=6).abs_()
-        # a colour is full within 1 of its place, and gone beyond 2
-        torch.addcmul(high, chroma, away.sub_(1).clamp_(0, 1), value=-1, out=found[:, i])
-    return found
+        # a colour is full within 1 of its hue, and gone beyond 2
+        new[:, i] = torch.addcmul(high, chroma, away.sub_(1).clamp_(0, 1), value=-1)
+    return new
 
 
 def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.float64]) -> Tensor:
@@ -123,11 +125,11 @@ def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.
     order = np.argsort(wavelengths_nm, kind="stable")
     centres = wavelengths_nm[order]
     moved = []
-    for one, step in zip(values, nm, strict=True):
-        places = np.interp(centres - step, centres, np.arange(len(centres)))
-        below = np.minimum(places.astype(np.intp), len(centres) - 2)
-        share = one.new_tensor(places - below).view(-1, 1, 1)
-        new = one[order[below]] * (1 - share) + one[order[below + 1]] * share
+    for picture, step in zip(values, nm, strict=True):
+        position = np.interp(centres - step, centres, np.arange(len(centres)))
+        below = np.minimum(position.astype(np.intp), len(centres) - 2)
+        share = picture.new_tensor(position - below).view(-1, 1, 1)
+        new = picture[order[below]] * (1 - share) + picture[order[below + 1]] * share
         moved.append(new[np.argsort(order)])
     return torch.stack(moved)
 
@@ -135,90 +137,92 @@ def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.
 def blocks(image: Tensor) -> Iterator[Tensor]:
     """Rows of (N, C, H, W) pictures, few enough for a processor's cache: no copy is a large one."""
     rows = max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3]))
-    yield from image.split(rows, dim=2)  # type: ignore[no-untyped-call]
+    for first in range(0, image.shape[2], rows):
+        yield image[:, :, first : first + rows]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """What an operation may know of the C bands.
+class BandContext:
+    """What an operation may know of the C bands of the pictures.
 
     Parameters
     ----------
     colours
-        See `colours`.
-    places : (C,)
-        -1 at the shortest and 1 at the longest wavelength; where a band has none, all are in the
-        order UV, visible, infrared and evenly spaced.
+        Which bands together are a colour: see `colours`.
+    position : (C,)
+        Along the spectrum: -1 at the shortest and 1 at the longest wavelength. Where a band has
+        none, all are evenly spaced in the order UV, visible, infrared.
     wavelengths_nm : (C,) or None
         None unless every band has one.
     mean : (C,)
-        Reflectance over the collection.
+        Reflectance over the specimens of the collection.
     """
 
     colours: tuple[Colour, ...]
-    places: NDArray[np.float64]
+    position: NDArray[np.float64]
     wavelengths_nm: NDArray[np.float64] | None
     mean: NDArray[np.float32]
 
     @classmethod
-    def of(cls, bands: Sequence[Band], mean: NDArray[np.float32]) -> Scene:
-        """The scene that these bands see."""
+    def of(cls, bands: Sequence[Band], mean: NDArray[np.float32]) -> BandContext:
+        """Of these bands, and their ``mean`` reflectance."""
         centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
         nm = np.array(centres) if len(centres) == len(bands) else None
-        order = np.argsort([_place(band) for band in bands], kind="stable")
+        order = np.argsort([_wavelength_or_rank(band) for band in bands], kind="stable")
         ranks = np.argsort(order).astype(np.float64)
         along = ranks if nm is None else nm
         span = np.ptp(along)
-        places = 2 * (along - along.min()) / span - 1 if span else np.zeros(len(bands))
-        return cls(colours(bands), places, nm, mean)
+        position = 2 * (along - along.min()) / span - 1 if span else np.zeros(len(bands))
+        return cls(colours(bands), position, nm, mean)
 
 
-def _place(band: Band) -> float:
+def _wavelength_or_rank(band: Band) -> float:
     """A sort key: nm, or the middle of what the band's name says."""
     if band.wavelength_nm is not None:
         return band.wavelength_nm
-    known = {name: i for i, name in enumerate(("UV_B", "UV_G", "UV_R", "B", "G", "R"))}
-    return known.get(band.name, len(known))
+    names = ("UV_B", "UV_G", "UV_R", "B", "G", "R")
+    return names.index(band.name) if band.name in names else len(names)
 
 
 def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
     """The colour triplets among the bands, and one spectrum of those that remain."""
     names = [band.name for band in bands]
-    found = []
+    parts = []
     rest = list(range(len(bands)))
     # no eye weighs the three UV bands
     for triplet, weights in ((("R", "G", "B"), LUMA), (("UV_R", "UV_G", "UV_B"), (1 / 3,) * 3)):
         if all(name in names for name in triplet):
-            places = [names.index(name) for name in triplet]
-            rest = [i for i in rest if i not in places]
-            grey = Grey(_neighbours(places), np.array(weights))
-            found.append(Colour(grey.bands, (grey,), None, triplet=True))
+            numbers = [names.index(name) for name in triplet]
+            rest = [i for i in rest if i not in numbers]
+            grey = Grey(_band_index(numbers), np.array(weights))
+            parts.append(Colour(grey.bands, (grey,), None, triplet=True))
     if rest:
         centres = [bands[i].wavelength_nm for i in rest]
-        known = np.array([c for c in centres if c is not None])
-        if len(known) < len(rest):
-            alike = Grey(_neighbours(rest), np.full(len(rest), 1 / len(rest)))
-            found.append(Colour(alike.bands, (alike,), None, triplet=False))
+        nm = np.array([centre for centre in centres if centre is not None])
+        if len(nm) < len(rest):
+            mean = Grey(_band_index(rest), np.full(len(rest), 1 / len(rest)))
+            parts.append(Colour(mean.bands, (mean,), None, triplet=False))
         else:
-            greys = _greys(bands, rest, known)
-            found.append(Colour(_neighbours(rest), greys, known, triplet=False))
-    return tuple(found)
+            greys = _greys(bands, rest, nm)
+            parts.append(Colour(_band_index(rest), greys, nm, triplet=False))
+    return tuple(parts)
 
 
 def _greys(
-    bands: Sequence[Band], places: list[int], wavelengths_nm: NDArray[np.float64]
+    bands: Sequence[Band], numbers: list[int], wavelengths_nm: NDArray[np.float64]
 ) -> tuple[Grey, ...]:
     """One grey for each spectral region of these bands, that of visible light first."""
-    regions = [bands[i].region for i in places]
-    found = []
+    regions = [bands[i].region for i in numbers]
+    greys = []
     for region in sorted(set(regions), key=lambda name: (name != "vis", str(name))):
         among = [i for i, name in enumerate(regions) if name == region]
         weights = np.ones(len(among))
         if region == "vis":
             _, luminance, _ = standard_table("cie_1931_2_degree").at(wavelengths_nm[among])
             weights = luminance * _widths(wavelengths_nm[among])
-        found.append(Grey(_neighbours([places[i] for i in among]), weights / weights.sum()))
-    return tuple(found)
+        index = _band_index([numbers[i] for i in among])
+        greys.append(Grey(index, weights / weights.sum()))
+    return tuple(greys)
 
 
 def _widths(wavelengths_nm: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -230,6 +234,6 @@ def _widths(wavelengths_nm: NDArray[np.float64]) -> NDArray[np.float64]:
     return widths
 
 
-def _neighbours(places: list[int]) -> Places:
-    first, last = places[0], places[-1] + 1
-    return slice(first, last) if places == list(range(first, last)) else np.array(places)
+def _band_index(numbers: list[int]) -> BandIndex:
+    first, end = numbers[0], numbers[-1] + 1
+    return slice(first, end) if numbers == list(range(first, end)) else np.array(numbers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -19,43 +21,81 @@ from napari_phenoscape.views._operation import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_phenoscape.views._colour import Scene
-
+    from napari_phenoscape.views._colour import BandContext
 
 #: Normal numbers that are drawn from one seed, about: whole bands of a view.
 SEED_VALUES = 2**19
 
+#: Turns the gradient to what a filter made into that to what it took, (N, n, H, W), in place, and
+#: returns that to the ``unit``, where it counts.
+Backward = Callable[["Tensor"], "Tensor | None"]
+
 
 class Filter(Operation):
-    """Base: acts on the neighbourhood of each pixel of the view, band by band."""
+    """Base: changes the finished view.
 
-    #: Does a pixel depend on its neighbours?
+    A new one needs its `apply` only, which autograd follows where a gradient is wanted. It is given
+    all bands, unmixed unless it says that it `commutes`.
+    """
+
+    #: Whether a pixel depends on its neighbours: background is then put in before it too.
     mixes_pixels: ClassVar[bool] = True
 
-    def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
-    ) -> Tensor | None:
-        """Change (N, n, H, W) bands of the views in place, ``first_band`` being the first of them.
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        """(N, n, H, W) bands of the views, changed; the given ones may be overwritten.
 
-        ``unit`` says what `unit` says of these bands, (n,), or, where the bands are mixes of
-        others, (n, n) such that it times n independent numbers is distributed as their mix.
-        Returns what `adjoint` wants to know again.
+        Parameters
+        ----------
+        view : (N, n, H, W)
+            Reflectance.
+        u : (N, draws)
+            Uniform numbers in [0, 1).
+        first_band
+            The number of the first of the n bands. Those of this module are given some at a time.
+        unit : (n,) or (n, n)
+            What `unit` says of these bands, or its mixes where bands are mixed. For noise of mixed
+            bands a matrix, that gives independent numbers the covariance of the mixes.
         """
         raise NotImplementedError
 
-    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
-        """Turn a gradient to what `apply` made into that to what it took, (N, n, H, W), in place.
+    def apply_with_backward(self, view: Tensor, u: NDArray[np.float64], unit: Tensor) -> Backward:
+        """`apply` to all bands, in place, and the way back of a gradient: autograd's."""
+        import torch
 
-        All bands are there. Returns the gradient to the ``unit``, (n, n), where it counts.
-        """
-        raise NotImplementedError
+        before = view.clone()
+        view.copy_(self.apply(view, u, 0, unit))
 
-    def unit(self, scene: Scene) -> NDArray[np.float32]:
+        def backward(grad: Tensor) -> Tensor:
+            leaves = before.detach().requires_grad_(), unit.detach().requires_grad_()
+            with torch.enable_grad():
+                after = self.apply(leaves[0].clone(), u, 0, leaves[1])
+            to_view, to_unit = torch.autograd.grad(after, leaves, grad, materialize_grads=True)
+            grad.copy_(to_view)
+            return to_unit
+
+        return backward
+
+    def unit(self, context: BandContext) -> NDArray[np.float32]:
         """(C,) reflectance that strength 1 stands for in each band."""
-        return scene.mean
+        return context.mean
 
 
-class RandomGaussianBlur(Filter):
+class LinearFilter(Filter):
+    """Base of filters that do the same linear thing to each band, their gradient written out."""
+
+    def commutes(self, context: BandContext) -> bool:
+        return True
+
+    def apply_with_backward(self, view: Tensor, u: NDArray[np.float64], unit: Tensor) -> Backward:
+        self.apply(view, u, 0, unit)
+        return partial(self.adjoint, u=u)
+
+    def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
+        """Multiply a gradient in place, (N, n, H, W), with the transpose of what `apply` does."""
+        raise NotImplementedError
+
+
+class RandomGaussianBlur(LinearFilter):
     """A picture out of focus (Kornia's RandomGaussianBlur).
 
     The kernel reaches three times the largest sigma; the border is mirrored.
@@ -80,7 +120,7 @@ class RandomGaussianBlur(Filter):
         """Pixels of the kernel on each side of its centre."""
         return math.ceil(3 * self.sigma[1])
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         import torch
         from torch.nn.functional import pad
 
@@ -90,20 +130,21 @@ class RandomGaussianBlur(Filter):
             wide = pad(view, _both(axis, reach), mode="reflect")
             torch.mul(wide.narrow(axis, reach, size), heights[0], out=view)
             _add_sides(view, wide, heights, axis)
+        return view
 
-    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+    def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         from torch.nn.functional import pad
 
-        size, heights = slope.shape[-1], self._heights(slope, u)
+        size, heights = grad.shape[-1], self._heights(grad, u)
         reach = len(heights) - 1
         for axis in (2, 3):
-            wide = pad(slope, _both(axis, 2 * reach))
+            wide = pad(grad, _both(axis, 2 * reach))
             spread = wide.narrow(axis, reach, size + 2 * reach) * heights[0]
             _add_sides(spread, wide, heights, axis)
-            slope.copy_(spread.narrow(axis, reach, size))
+            grad.copy_(spread.narrow(axis, reach, size))
             # what fell beside the picture goes to the pixels that stood there, mirrored
             for beside, onto in ((0, 1), (size + reach, size - 1 - reach)):
-                slope.narrow(axis, onto, reach).add_(spread.narrow(axis, beside, reach).flip(axis))
+                grad.narrow(axis, onto, reach).add_(spread.narrow(axis, beside, reach).flip(axis))
 
     def _heights(self, view: Tensor, u: NDArray[np.float64]) -> Tensor:
         """(reach + 1, N, 1, 1, 1) of the kernel, from its centre outwards."""
@@ -130,7 +171,7 @@ def _add_sides(view: Tensor, wide: Tensor, heights: Tensor, axis: int) -> None:
         view.addcmul_(pair, heights[shift])
 
 
-class RandomSharpness(Filter):
+class RandomSharpness(LinearFilter):
     """Edges softened (factor below 1) or enhanced (above 1) (Kornia's RandomSharpness).
 
     The view is blended with, or drawn away from, a copy smoothed by a 3x3 kernel (5 at the centre,
@@ -151,20 +192,21 @@ class RandomSharpness(Filter):
         """(N,) unitless."""
         return between(u[:, 0], *self.sharpness)
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
         inner = view[:, :, 1:-1, 1:-1]
         own, beside = self._weights(view, u)
         smooth = _box(view).mul_(beside)
         inner.mul_(own).add_(smooth)
+        return view
 
-    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
+    def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         from torch.nn.functional import pad
 
-        inner = slope[:, :, 1:-1, 1:-1]
-        own, beside = self._weights(slope, u)
+        inner = grad[:, :, 1:-1, 1:-1]
+        own, beside = self._weights(grad, u)
         spread = _box(pad(inner * beside, (2, 2, 2, 2)))
         inner.mul_(own)
-        slope.add_(spread)
+        grad.add_(spread)
 
     def _weights(self, view: Tensor, u: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
         """(N, 1, 1, 1) weights of a pixel, and of the sum of the 3x3 around it."""
@@ -201,34 +243,46 @@ class RandomGaussianNoise(Filter):
         """(N,) standard deviations over the bands' means."""
         return between(u[:, 0], *self.std)
 
-    def apply(
-        self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor
-    ) -> Tensor | None:
+    def commutes(self, context: BandContext) -> bool:
+        """In distribution: noise of mixed bands has the covariance of the mix, in other numbers."""
+        return True
+
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        self._add(view, u, first_band, unit)
+        return view
+
+    def apply_with_backward(self, view: Tensor, u: NDArray[np.float64], unit: Tensor) -> Backward:
+        import torch
+
+        numbers, mixed = self._add(view, u, 0, unit), unit.ndim == 2
+
+        def backward(grad: Tensor) -> Tensor | None:
+            if not mixed:
+                return None
+            pairs = zip(grad.flatten(2), numbers.to(grad.device).flatten(2).mT, strict=True)
+            return torch.stack([left @ right for left, right in pairs]).sum(0)
+
+        return backward
+
+    def _add(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        """Add it; return the independent numbers that were mixed, where they were."""
         import torch
 
         mixed, random = unit.ndim == 2, torch.Generator()
         seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(view.shape[-1])
         # numbers that are not kept lie in the cache when the next ones overwrite them
-        drawn = torch.empty((len(view) if mixed else 1, *view.shape[1:]))
+        everyone = torch.empty((len(view) if mixed else 1, *view.shape[1:]), dtype=view.dtype)
         for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
-            numbers = drawn[i if mixed else 0]
+            numbers = everyone[i if mixed else 0]
             for band in range(0, len(numbers), step):
                 random.manual_seed(int(seed) + first_band + band)
                 numbers[band : band + step].normal_(0, float(level), generator=random)
-            one = numbers.to(view.device)
+            noise = numbers.to(view.device)
             if mixed:
-                view[i] += (unit @ one.flatten(1)).view(one.shape)
+                view[i] += (unit @ noise.flatten(1)).view(noise.shape)
             else:
-                view[i].addcmul_(one, unit[:, None, None])
-        return drawn.to(view.device) if mixed else None
-
-    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> Tensor | None:
-        if kept is None:
-            return None
-        import torch
-
-        pairs = zip(slope.flatten(2), kept.flatten(2).mT, strict=True)
-        return torch.stack([one @ numbers for one, numbers in pairs]).sum(0)
+                view[i].addcmul_(noise, unit[:, None, None])
+        return everyone
 
 
 def bands_of_a_seed(size: int) -> int:

@@ -6,7 +6,7 @@ Coordinates are (x, y) with pixel centres at whole numbers, as in Kornia. Pictur
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,20 @@ from pydantic import Field
 
 from napari_phenoscape.views._operation import Operation, PositiveInterval, ShareInterval, between
 
+if TYPE_CHECKING:
+    from napari_phenoscape.views._colour import BandContext
+
 Floats = NDArray[np.float64]
 
 
-class Geometric(Operation):
+class SameForAllBands(Operation):
+    """Base of what moves or hides places, the same in every band: it commutes."""
+
+    def commutes(self, context: BandContext) -> bool:
+        return True
+
+
+class Geometric(SameForAllBands):
     """Base: moves the picture as a 3x3 matrix does."""
 
     def matrix(self, u: Floats, side: int) -> Floats:
@@ -189,7 +199,7 @@ class RandomPerspective(Geometric):
         return matrices
 
 
-class RandomThinPlateSpline(Operation):
+class RandomThinPlateSpline(SameForAllBands):
     """A soft bend: the corners and the centre move, the rest follows (Kornia's name).
 
     It acts on the view after all other geometry, whatever its place in the list.
@@ -238,7 +248,7 @@ class RandomThinPlateSpline(Operation):
         return np.stack([*bends, np.ones_like(x), x, y])
 
 
-class RandomErasing(Operation):
+class RandomErasing(SameForAllBands):
     """A rectangle of the view is blanked with the mean and leaves the mask (Kornia's name).
 
     Source: Zhong et al. 2017, Random Erasing. https://arxiv.org/abs/1708.04896
@@ -302,8 +312,8 @@ def shrinkage(matrices: Floats, size: int) -> NDArray[np.int64]:
     centre = (size - 1) / 2
     around = np.array([[centre, centre + 1, centre], [centre, centre, centre + 1], [1, 1, 1]])
     seen = np.linalg.inv(matrices) @ around
-    places = seen[:, :2] / seen[:, 2:]
-    right, down = places[:, :, 1] - places[:, :, 0], places[:, :, 2] - places[:, :, 0]
+    points = seen[:, :2] / seen[:, 2:]
+    right, down = points[:, :, 1] - points[:, :, 0], points[:, :, 2] - points[:, :, 0]
     area: Floats = np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])
     return np.sqrt(area).round().clip(1, None).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Our photometric and filter operations as modules of Kornia, for pipelines built with it."""
+"""KorniaModule: a photometric operation or a filter of ours, in pipelines built with Kornia."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from kornia.augmentation import IntensityAugmentationBase2D
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from napari_phenoscape.cubes import Band
-from napari_phenoscape.views._colour import Scene
+from napari_phenoscape.views._colour import BandContext
 from napari_phenoscape.views._filters import Filter
 from napari_phenoscape.views._photometric import Photometric
 
@@ -50,14 +51,14 @@ class KorniaModule(IntensityAugmentationBase2D):
     ) -> None:
         super().__init__(p=operation.p, same_on_batch=same_on_batch, keepdim=keepdim)
         self.operation = operation
-        self._scene = Scene.of(tuple(bands), np.asarray(mean, np.float32))
+        self._context = BandContext.of(tuple(bands), np.asarray(mean, np.float32))
         if isinstance(operation, Photometric):
-            operation.check(self._scene)
+            operation.check(self._context)
 
     def generate_parameters(self, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """(N, draws) uniform numbers."""
+        """(N, draws) uniform numbers; one more than none, which Kornia could not repeat."""
         rows = 1 if self.same_on_batch else shape[0]
-        u = torch.rand(rows, self.operation.draws, dtype=torch.float64)
+        u = torch.rand(rows, max(1, self.operation.draws), dtype=torch.float64)
         return {"u": u.expand(shape[0], -1)}
 
     def apply_transform(
@@ -71,12 +72,14 @@ class KorniaModule(IntensityAugmentationBase2D):
         u = params["u"].cpu().numpy()
         image = input.clone()
         if isinstance(self.operation, Filter):
-            unit = torch.as_tensor(self.operation.unit(self._scene)).to(image)
-            filtered: Tensor = _Filtered.apply(image, self.operation, u, unit)
-            return filtered
+            unit = torch.as_tensor(self.operation.unit(self._context)).to(image)
+            if image.requires_grad:
+                filtered: Tensor = _Filtered.apply(image, self.operation, u, unit)
+                return filtered
+            return self.operation.apply(image, u, 0, unit)
         image *= image.new_tensor(self.operation.gain(u)).view(-1, 1, 1, 1)
         if self.operation.changes_pixels:
-            self.operation.apply(image, torch.ones_like(image[:, :1]), u, self._scene)
+            return self.operation.apply(image, torch.ones_like(image[:, :1]), u, self._context)
         return image
 
 
@@ -88,11 +91,12 @@ class _Filtered(torch.autograd.Function):
         ctx: Any, image: Tensor, operation: Filter, u: NDArray[np.float64], unit: Tensor
     ) -> Tensor:
         ctx.mark_dirty(image)
-        ctx.filter, ctx.u, ctx.kept = operation, u, operation.apply(image, u, 0, unit)
+        ctx.filter_backward = operation.apply_with_backward(image, u, unit)
         return image
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        slope = slopes[0].clone()
-        ctx.filter.adjoint(slope, ctx.u, ctx.kept)
-        return slope, None, None, None
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad = grad.clone()
+        ctx.filter_backward(grad)
+        return grad, None, None, None

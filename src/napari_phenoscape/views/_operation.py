@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from napari_phenoscape.option import Option
+
+if TYPE_CHECKING:
+    from napari_phenoscape.views._colour import BandContext
 
 
 class Operation(Option):
@@ -20,6 +23,14 @@ class Operation(Option):
 
     kind: str
     p: float = Field(0.5, ge=0, le=1, description="share of the views that it changes")
+
+    def commutes(self, context: BandContext) -> bool:
+        """Whether views of mixed bands are the mixes of the views, for any mix of the bands.
+
+        If all operations of a list do, bands are mixed before the views are made, which is faster;
+        else after, which is always right.
+        """
+        return False
 
     def warning(self) -> str:
         """What this setting destroys, in a sentence; empty when nothing."""

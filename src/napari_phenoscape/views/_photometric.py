@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from napari_phenoscape.views._colour import Scene, blocks
+from napari_phenoscape.views._colour import BandContext, blocks
 from napari_phenoscape.views._operation import Operation, between
 
 if TYPE_CHECKING:
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class Photometric(Operation):
-    """Base: acts on each pixel's values, before the warp."""
+    """Base: changes the spectrum of each pixel, before the warp.
 
-    #: Does it do something else to a brighter picture?
-    needs_exposure: ClassVar[bool] = False
-    #: Does it ask what the specimen looks like on average?
-    sees_specimen: ClassVar[bool] = False
+    A new one needs its `apply`, or its `gain`. What else is here says what it does not do, and so
+    makes it faster.
+    """
+
+    #: Whether a picture g times as bright comes out g times as bright.
+    is_homogeneous: ClassVar[bool] = False
+    #: Whether it asks for the ``mask``; if `is_affine`, for no more than the mean spectrum in it.
+    sees_specimen: ClassVar[bool] = True
 
     def gain(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) factor common to all bands; applied once, after the warp."""
@@ -32,19 +36,46 @@ class Photometric(Operation):
 
     @property
     def changes_pixels(self) -> bool:
-        """Whether there is more to it than a common factor."""
+        """Whether there is more to it than its `gain`."""
         return True
 
-    def is_affine(self, scene: Scene) -> bool:
-        """Whether each new spectrum is an affine function of the pixel's old one."""
-        return True
+    def is_affine(self, context: BandContext) -> bool:
+        """Whether each new spectrum is A x + b of the old one, A and b alike for all pixels."""
+        return False
 
-    def check(self, scene: Scene) -> None:
+    def commutes(self, context: BandContext) -> bool:
+        return not self.changes_pixels or self.is_affine(context)
+
+    def check(self, context: BandContext) -> None:
         """Raise BandMismatchError when it means nothing for these bands."""
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
-        """Change (N, C, H, W) reflectance in place; ``mask`` (N, 1, H, W) is the specimen."""
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
+        """(N, C, H, W) reflectance, changed; the given one may be overwritten.
+
+        Parameters
+        ----------
+        image : (N, C, H, W)
+            Its `gain` is applied elsewhere. Of any H and W: it may be given a few spectra.
+        mask : (N, 1, H, W)
+            1 on the specimen, 0 beside it.
+        u : (N, draws)
+            Uniform numbers in [0, 1).
+        context
+            What is known of the bands.
+        """
         raise NotImplementedError
+
+
+class Linear(Photometric):
+    """Base of what multiplies each pixel's spectrum with a matrix, whatever the specimen."""
+
+    is_homogeneous: ClassVar[bool] = True
+    sees_specimen: ClassVar[bool] = False
+
+    def is_affine(self, context: BandContext) -> bool:
+        return True
 
 
 class ColorJitter(Photometric):
@@ -63,7 +94,7 @@ class ColorJitter(Photometric):
         "say so, colour (saturation, hue)."
     )
     draws: ClassVar[int] = 4
-    sees_specimen: ClassVar[bool] = True
+    is_homogeneous: ClassVar[bool] = True
 
     kind: Literal["ColorJitter"] = "ColorJitter"
     p: float = Field(1.0, ge=0, le=1, description="share of the views that it changes")
@@ -101,14 +132,16 @@ class ColorJitter(Photometric):
     def changes_pixels(self) -> bool:
         return bool(self.contrast or self.saturation or self.hue)
 
-    def is_affine(self, scene: Scene) -> bool:
-        return not (self.hue and any(part.triplet for part in scene.colours))
+    def is_affine(self, context: BandContext) -> bool:
+        return not (self.hue and any(part.triplet for part in context.colours))
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
         import torch
 
         _, contrast, saturation, turns = self.factors(u)
-        parts = scene.colours
+        parts = context.colours
         if self.contrast:
             luminance = torch.cat([parts[0].greys[0].of(block) for block in blocks(image)], dim=2)
             # row by row: the order of a sum must not depend on the number of threads
@@ -124,6 +157,7 @@ class ColorJitter(Photometric):
                     block[:, grey.bands] = values * factor + grey.of(block) * (1 - factor)
                 if self.hue:
                     block[:, part.bands] = part.turn(block[:, part.bands], turns)
+        return image
 
     def warning(self) -> str:
         if self.p and (self.hue > 0.02 or self.saturation > 0.2):
@@ -134,7 +168,7 @@ class ColorJitter(Photometric):
         return ""
 
 
-class RandomGrayscale(Photometric):
+class RandomGrayscale(Linear):
     """Every band of a colour takes the colour's grey value (Kornia's RandomGrayscale).
 
     R, G, B become luminance, UV_R, UV_G, UV_B their mean; of a spectrum the visible bands become
@@ -149,10 +183,13 @@ class RandomGrayscale(Photometric):
     kind: Literal["RandomGrayscale"] = "RandomGrayscale"
     p: float = Field(0.1, ge=0, le=1, description="share of the views that it changes")
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
         for block in blocks(image):
-            for grey in (one for part in scene.colours for one in part.greys):
+            for grey in (grey for part in context.colours for grey in part.greys):
                 block[:, grey.bands] = grey.of(block)
+        return image
 
     def warning(self) -> str:
         if self.p:
@@ -173,7 +210,6 @@ class RandomPosterize(Photometric):
     """
 
     invariance: ClassVar[str] = "Fine steps of light do not matter, coarse ones do."
-    needs_exposure: ClassVar[bool] = True
     draws: ClassVar[int] = 1
 
     kind: Literal["RandomPosterize"] = "RandomPosterize"
@@ -190,14 +226,14 @@ class RandomPosterize(Photometric):
         """(N,) whole numbers of bits."""
         return np.floor(between(u[:, 0], self.bits_low, self.bits_high + 1)).astype(np.int64)
 
-    def is_affine(self, scene: Scene) -> bool:
-        return False
-
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
-        for one, bits in zip(image, self.bits(u), strict=True):
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
+        for i, bits in enumerate(self.bits(u)):
             if bits < 8:
                 step = float(2 ** (8 - bits))
-                one.mul_(255 / step).floor_().mul_(step / 255)
+                image[i].mul_(255 / step).floor_().mul_(step / 255)
+        return image
 
     def warning(self) -> str:
         if self.p and self.bits_low < 8:

@@ -13,14 +13,19 @@ from torch import Tensor
 
 from napari_phenoscape.cubes import Band
 from napari_phenoscape.views._augmentations import operations as checked
-from napari_phenoscape.views._colour import Scene
-from napari_phenoscape.views._drawing import Drawing
-from napari_phenoscape.views._filters import Filter
-from napari_phenoscape.views._geometry import RandomThinPlateSpline, composed, shrinkage
+from napari_phenoscape.views._colour import BandContext
+from napari_phenoscape.views._filters import Filter, RandomGaussianNoise
+from napari_phenoscape.views._geometry import (
+    RandomThinPlateSpline,
+    SameForAllBands,
+    composed,
+    shrinkage,
+)
 from napari_phenoscape.views._operation import Operation
-from napari_phenoscape.views._order import Learned, Order, chunks_of, in_squares
 from napari_phenoscape.views._photometric import Photometric
 from napari_phenoscape.views._randomness import uniforms
+from napari_phenoscape.views._renderer import Renderer
+from napari_phenoscape.views._request import ViewRequest, chunks_of
 from napari_phenoscape.views._views import Views
 
 #: Values that are worked on at once, of several specimens or of some bands of one, for each thread:
@@ -57,7 +62,7 @@ class Augmenter:
         self.operations = checked(operations)  # type: ignore[arg-type]
         self.size = size
         self.fill = torch.as_tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
-        self._scene = Scene.of(bands, np.asarray(fill, np.float32))
+        self._context = BandContext.of(bands, np.asarray(fill, np.float32))
         self._photometric: Sequence[Photometric] = [
             op for op in self.operations if isinstance(op, Photometric)
         ]
@@ -65,18 +70,24 @@ class Augmenter:
             (o for o in self.operations if isinstance(o, RandomThinPlateSpline)), None
         )
         for operation in self._photometric:
-            operation.check(self._scene)
-        self._units: dict[str, Tensor] = {
-            op.kind: torch.as_tensor(op.unit(self._scene))
+            operation.check(self._context)
+        for op in self.operations:
+            if not isinstance(op, Photometric | SameForAllBands | Filter):
+                raise TypeError(
+                    f"{op.kind} belongs to no stage, so it would do nothing. Derive it from "
+                    "Photometric, Geometric or Filter."
+                )
+        self._units = [
+            (op, torch.as_tensor(op.unit(self._context)))
             for op in self.operations
             if isinstance(op, Filter)
-        }
-        self._drawing = Drawing(self.operations, self._scene, size, background)
+        ]
+        self._renderer = Renderer(self.operations, self._context, size, background)
 
     @property
     def commutes(self) -> bool:
-        """Whether bands may be mixed before anything else happens: see ``mix`` of a call."""
-        return all(not op.p or op.is_affine(self._scene) for op in self._photometric)
+        """Whether the bands of ``mix`` are mixed before anything else happens, which is faster."""
+        return all(not op.p or op.commutes(self._context) for op in self.operations)
 
     def __call__(
         self,
@@ -103,46 +114,54 @@ class Augmenter:
         view
             Of several views, all first ones come first, then all second ones.
         mix : (K, C) or None
-            Weights; the views then show the K planes ``mix @ reflectance``, and only these are
-            warped and filtered. They are the mixes of the views without it, with a gradient to
-            the weights; only the noise is another one, of the same distribution. Needs
-            `commutes`.
+            Weights; the views then show the K planes ``mix @ reflectance``, with a gradient to the
+            weights. If the operations `commutes`, only these planes are warped and filtered; the
+            noise is then another one, of the same distribution.
         rows : (N,) or None
             Which of the ``images`` are those of the specimens, so that none need be copied. None:
             all.
         """
+        if mix is not None and not self.commutes:
+            views = self(
+                images, masks, seed=seed, step=step, specimens=specimens, view=view, rows=rows
+            )
+            image = (mix @ views.image.flatten(2)).view(-1, len(mix), self.size, self.size)
+            return views._replace(image=image)
         side, size, device = images.shape[-1], self.size, images.device
         which = (view,) if isinstance(view, int) else view
-        number, count = len(masks), len(masks) * len(which)
+        count = len(masks) * len(which)
         draws = self._draws(seed, step, np.asarray(specimens), which)
         masks = masks.bool()
         bounds = np.tile(_bounds(masks), (len(which), 1))
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
-        numbers = np.tile(np.arange(number) if rows is None else rows, len(which))
+        image_of_row = np.tile(np.arange(len(masks)) if rows is None else rows, len(which))
         fill, photometric = self.fill.to(device), self._photometric
         if mix is not None:
-            images, numbers, photometric = self._mixed(images, numbers, masks, draws, mix)
+            images, image_of_row, photometric = self._mixed(images, image_of_row, masks, draws, mix)
             fill = (mix @ fill.flatten())[:, None, None][None]
+        elif images.requires_grad and torch.is_grad_enabled():
+            # autograd goes back through the light
+            lit, gain = self._renderer.lit(
+                photometric, images[image_of_row], masks.repeat(len(which), 1, 1, 1).float(), draws
+            )
+            images, image_of_row = lit if gain is None else lit * gain, np.arange(count)
+            photometric = ()
         views = Views(
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
             torch.from_numpy(matrix.astype(np.float32)).to(device),
             None if bends is None else torch.from_numpy(bends.astype(np.float32)).to(device),
         )
-        factors = self._drawing.warp.factors(matrix, side, bends).to(device)
-        units = self._unit_of(mix, device)
-        order = Order(images, numbers, photometric, masks, draws, factors, fill, units, views)
-        chunks = chunks_of(shrinkage(matrix, size), number, self._together(images))
-        if images.requires_grad and torch.is_grad_enabled():
-            learned = (images, fill, *units.values())
-            image = Learned.apply(self._drawing.draw, self._drawing.back, order, chunks, *learned)
-            return views._replace(image=image)
-        for chunk in chunks:
-            self._drawing.draw(order, chunk)
-        return views
+        factors = self._renderer.warp.factors(matrix, side, bends).to(device)
+        units = self._units_of(mix, device)
+        request = ViewRequest(
+            images, image_of_row, photometric, masks, draws, factors, fill, units, views
+        )
+        chunks = chunks_of(shrinkage(matrix, size), len(masks), self._chunk_size(images))
+        return views._replace(image=self._renderer.render(request, chunks))
 
-    def _together(self, images: Tensor) -> int:
+    def _chunk_size(self, images: Tensor) -> int:
         """How many views of (M, C, S, S) pictures are made at once."""
         if images.device.type != "cpu":
             return sys.maxsize
@@ -170,59 +189,66 @@ class Augmenter:
         active = (u[:, 0] < self._bend.p)[:, None, None]
         return np.where(active, self._bend.weights(u[:, 1:]), 0) * (self.size / 2)
 
-    def _unit_of(self, mix: Tensor | None, device: torch.device) -> dict[str, Tensor]:
+    def _units_of(self, mix: Tensor | None, device: torch.device) -> dict[str, Tensor]:
         """The filters' units: see `Filter.apply`."""
-        units = {kind: unit.to(device) for kind, unit in self._units.items()}
+        units: dict[str, Tensor] = {op.kind: unit.to(device) for op, unit in self._units}
         if mix is None:
             return units
-        # R'R is the covariance of the mixed noise
-        return {
-            kind: torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
-            for kind, unit in units.items()
-            if kind in self._drawing.noisy
-        }
+        for op, _ in self._units:
+            unit = units[op.kind]
+            if isinstance(op, RandomGaussianNoise):
+                # R'R is the covariance of the mixed noise
+                units[op.kind] = torch.linalg.qr((mix * unit).mT, mode="reduced").R.mT
+            else:
+                units[op.kind] = mix @ unit
+        return units
 
     def _mixed(
         self,
         images: Tensor,
-        numbers: NDArray[np.int64],
+        image_of_row: NDArray[np.int64],
         masks: Tensor,
         draws: dict[str, NDArray[np.float64]],
         mix: Tensor,
     ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
-        """(R, K, S, S) mixes of the pictures, and what `Order` says of them.
+        """Images, image_of_row and photometric of a `ViewRequest`, the images being mixed.
 
         The photometric stage is affine in a pixel's spectrum, so what it does to the unit spectra
         and to darkness is all that it does: mix @ (A x + b) = (mix @ A) x + mix @ b. Where it is
-        but a common factor, the views of a specimen have one mix.
+        but a common factor, the views of a specimen have one mix, and the factor is left to them.
         """
         changing = [op for op in self._photometric if op.p and op.changes_pixels]
         if not changing:
-            seen = np.arange(len(masks))
+            first_views = np.arange(len(masks))
             # each by itself, for the bits of a matrix product depend on the batch
-            planes = in_squares(mix @ images[number].flatten(1) for number in numbers[seen])
-            return planes, np.tile(seen, len(numbers) // len(masks)), self._photometric
-        bands, rows = images.shape[1], []
+            planes = [mix @ images[number].flatten(1) for number in image_of_row[first_views]]
+            return (
+                torch.stack(planes).view(-1, len(mix), *images.shape[2:]),
+                np.tile(first_views, len(image_of_row) // len(masks)),
+                self._photometric,
+            )
+        bands, planes = images.shape[1], []
         # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
         pixels = images.new_zeros((1, bands, bands + 2, 1))
         pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
         specimen = images.new_zeros((1, 1, bands + 2, 1))
         specimen[:, :, -1] = 1
-        for row, number in enumerate(numbers):
+        for row, number in enumerate(image_of_row):
             picture = images[number].flatten(1)
             if any(op.sees_specimen for op in changing):
                 mask = masks[row % len(masks)].flatten().float()
                 pixels[0, :, -1, 0] = (picture @ mask) / mask.sum().clamp_min(1)
             own = {kind: u[row : row + 1] for kind, u in draws.items()}
-            lit, gain = self._drawing.lit(self._photometric, pixels, specimen, own)
+            lit, gain = self._renderer.lit(self._photometric, pixels, specimen, own)
             factor = 1 if gain is None else gain.flatten()
             if lit is pixels:
-                rows.append((mix * factor) @ picture)
+                planes.append((mix * factor) @ picture)
                 continue
             dark = lit[0, :, bands].clone()
             weights = mix @ ((lit[0, :, :bands, 0] - dark) * factor)
-            rows.append(torch.addmm(mix @ (dark * factor), weights, picture))
-        return in_squares(rows), np.arange(len(numbers)), ()
+            planes.append(torch.addmm(mix @ (dark * factor), weights, picture))
+        mixed = torch.stack(planes).view(-1, len(mix), *images.shape[2:])
+        return mixed, np.arange(len(image_of_row)), ()
 
 
 def _bounds(masks: Tensor) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.errors import BandMismatchError
-from napari_phenoscape.views._colour import Scene, blocks, shifted
-from napari_phenoscape.views._filters import Filter, RandomGaussianNoise
+from napari_phenoscape.views._colour import BandContext, blocks, shifted
+from napari_phenoscape.views._filters import LinearFilter, RandomGaussianNoise
 from napari_phenoscape.views._operation import NotNegativeInterval, between
-from napari_phenoscape.views._photometric import Photometric
+from napari_phenoscape.views._photometric import Linear, Photometric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ class RandomExposure(Photometric):
         return False
 
 
-class RandomIlluminantTilt(Photometric):
+class RandomIlluminantTilt(Linear):
     """Warmer or cooler light: a gain that changes smoothly from the first wavelength to the last.
 
     The gain is exp(a x + b (3 x² - 1) / 2), x being -1 at the shortest and 1 at the longest
@@ -61,18 +61,20 @@ class RandomIlluminantTilt(Photometric):
         json_schema_extra={"step": 0.05},
     )
 
-    def gains(self, u: NDArray[np.float64], scene: Scene) -> NDArray[np.float64]:
+    def gains(self, u: NDArray[np.float64], context: BandContext) -> NDArray[np.float64]:
         """(N, C) factors."""
         a, b = between(u, -self.strength, self.strength).T[:, :, None]
-        x = scene.places
+        x = context.position
         gains: NDArray[np.float64] = np.exp(a * x + b * (1.5 * x**2 - 0.5))
         return gains
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
-        image.mul_(image.new_tensor(self.gains(u, scene))[..., None, None])
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
+        return image.mul_(image.new_tensor(self.gains(u, context))[..., None, None])
 
 
-class RandomBandShift(Photometric):
+class RandomBandShift(Linear):
     """A spectrometer whose calibration is a little off: the spectrum is read at shifted nm.
 
     Between bands it is linear; beyond the first and the last it goes on flat. The bands need
@@ -91,17 +93,20 @@ class RandomBandShift(Photometric):
         """(N,) nm; features move to longer waves when positive."""
         return between(u[:, 0], -self.shift_nm, self.shift_nm)
 
-    def check(self, scene: Scene) -> None:
-        if scene.wavelengths_nm is None:
+    def check(self, context: BandContext) -> None:
+        if context.wavelengths_nm is None:
             raise BandMismatchError(
                 "RandomBandShift moves the spectrum along its wavelengths, and not every band has "
                 "one. Leave it out, or give the cube wavelengths."
             )
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
-        assert scene.wavelengths_nm is not None
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
+        assert context.wavelengths_nm is not None
         for block in blocks(image):
-            block.copy_(shifted(block, scene.wavelengths_nm, self.shifts(u)))
+            block.copy_(shifted(block, context.wavelengths_nm, self.shifts(u)))
+        return image
 
 
 class RandomBandDropout(Photometric):
@@ -109,6 +114,7 @@ class RandomBandDropout(Photometric):
 
     invariance: ClassVar[str] = "No single band decides; a faulty one does not matter."
     draws: ClassVar[int] = 1
+    sees_specimen: ClassVar[bool] = False
 
     kind: Literal["RandomBandDropout"] = "RandomBandDropout"
     share: float = Field(
@@ -120,10 +126,16 @@ class RandomBandDropout(Photometric):
         seeds = (u[:, 0] * 2.0**53).astype(np.int64)
         return np.stack([np.random.default_rng(s).random(bands) < self.share for s in seeds])
 
-    def apply(self, image: Tensor, mask: Tensor, u: NDArray[np.float64], scene: Scene) -> None:
+    def is_affine(self, context: BandContext) -> bool:
+        return True
+
+    def apply(
+        self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
+    ) -> Tensor:
         for i, bands in enumerate(self.dropped(u, image.shape[1])):
             for band in np.flatnonzero(bands):
-                image[i, band] = float(scene.mean[band])
+                image[i, band] = float(context.mean[band])
+        return image
 
     def warning(self) -> str:
         if self.p and self.share > 0.5:
@@ -148,11 +160,11 @@ class RandomSensorNoise(RandomGaussianNoise):
     kind: Literal["RandomSensorNoise"] = "RandomSensorNoise"  # type: ignore[assignment]
     ends: float = Field(3.0, ge=0, le=20, description="level at the first and last band, times std")
 
-    def unit(self, scene: Scene) -> NDArray[np.float32]:
-        return (scene.mean * (1 + (self.ends - 1) * scene.places**2)).astype(np.float32)
+    def unit(self, context: BandContext) -> NDArray[np.float32]:
+        return (context.mean * (1 + (self.ends - 1) * context.position**2)).astype(np.float32)
 
 
-class RandomVignetting(Filter):
+class RandomVignetting(LinearFilter):
     """The picture darkens towards its border, by the cos⁴ law of a lens.
 
     At the distance r from a centre (r = 1 half a view away) the light falls to
@@ -178,8 +190,8 @@ class RandomVignetting(Filter):
         light: NDArray[np.float64] = (1 + squared * tangent[:, None, None] ** 2) ** -2.0
         return light
 
-    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> None:
-        view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
+    def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
+        return view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
 
-    def adjoint(self, slope: Tensor, u: NDArray[np.float64], kept: Tensor | None) -> None:
-        self.apply(slope, u, 0, slope)
+    def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
+        self.apply(grad, u, 0, grad)

@@ -14,10 +14,10 @@ Floats = NDArray[np.float64]
 
 
 class Warp:
-    """Makes the places at which views are sampled.
+    """Makes the sampling grids of views: where in its picture each pixel of a view looks.
 
-    A place is linear in what is known of a pixel of the view, `RandomThinPlateSpline.bend_basis`
-    (without bends its 1, x and y): a small matrix product for each view.
+    That is linear in the `RandomThinPlateSpline.bend_basis` of the pixel (without bends, in its 1,
+    x and y): a small matrix product for each view.
 
     Parameters
     ----------
@@ -64,20 +64,20 @@ class Warp:
         back = normalise @ np.linalg.inv(matrices)
         back /= (back[:, 2] @ [centre, centre, 1])[:, None, None]
         # x, y and, where there is a perspective, the depth
-        found = np.zeros((len(matrices), 8, 8), np.float32)
-        found[:, : self._rows, : len(self._basis)] = (back @ pixel)[:, : self._rows]
-        return torch.from_numpy(found)
+        factors = np.zeros((len(matrices), 8, 8), np.float32)
+        factors[:, : self._rows, : len(self._basis)] = (back @ pixel)[:, : self._rows]
+        return torch.from_numpy(factors)
 
     def __call__(self, factors: Tensor) -> Tensor:
-        """(N, h, w, 2) places (x, y), -1 to 1 from edge to edge of the source."""
+        """(N, h, w, 2) points (x, y) of the source, -1 to 1 from edge to edge."""
         basis = self._basis.to(factors.device)
-        found = (factors[:, : self._rows, : len(basis)] @ basis)[..., : self.size**2]
+        xyz = (factors[:, : self._rows, : len(basis)] @ basis)[..., : self.size**2]
         if self._rows == 3:
             # behind the camera there is nothing to see: so small a depth puts it far outside
-            found[:, :2] /= found[:, 2:].clamp_min_(1e-6)
+            xyz[:, :2] /= xyz[:, 2:].clamp_min_(1e-6)
         # as complex numbers x and y are put side by side several times faster than by a stack
-        places = torch.view_as_real(torch.complex(found[:, 0], found[:, 1]))
-        return places.view(-1, self.size, self.size, 2)
+        grid = torch.view_as_real(torch.complex(xyz[:, 0], xyz[:, 1]))
+        return grid.view(-1, self.size, self.size, 2)
 
     def field(self, weights: Tensor) -> Tensor:
         """(N, h, w, 2) bends in view pixels, of (N, 8, 2) weights of the basis."""

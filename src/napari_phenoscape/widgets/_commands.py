@@ -10,7 +10,7 @@ from napari.layers import Layer
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog
 
-from napari_phenoscape.cubes import open_cube
+from napari_phenoscape.cubes import all_readers, open_cube
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.layers import cube_layers
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 def open_spectral_cube() -> None:
     """Choose a file and open it as a cube, whatever else claims its name."""
+    patterns = [pattern for reader in all_readers() for pattern in reader.patterns]
     chosen, _ = QFileDialog.getOpenFileName(
         None,
         "Open a spectral cube",
         "",
-        "Spectral cubes (*.bil *.bip *.bsq *.hdr *.img *.raw *.dat *.tif *.tiff);;All files (*)",
+        f"Spectral cubes ({' '.join(patterns)});;All files (*)",
     )
     _add_chosen(chosen)
 

@@ -195,6 +195,6 @@ def _check_same(h: NDArray[np.float64], kept: NDArray[np.float32]) -> None:
     if alike.min() < SAME:
         raise CheckpointError(
             f"The run's net gives other embeddings than those that were clustered (cosine "
-            f"{alike.min():.2f}, above {SAME} was expected): the run was trained on, or they are "
-            "of the untrained net. Embed and cluster again."
+            f"{alike.min():.2f}, above {SAME} was expected): it was trained on since. Embed and "
+            "cluster again."
         )

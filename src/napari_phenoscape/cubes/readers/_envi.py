@@ -10,6 +10,7 @@ from napari_phenoscape.cubes._arrays import FileArray, full_scale, ignorable, sc
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._envi_bands import envi_bands
 from napari_phenoscape.cubes.readers._envi_header import Header, is_header
+from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.errors import CubeError, MissingFileError
 
 #: numpy's name for ENVI's ``data type``.
@@ -257,3 +258,12 @@ def _default_bands(header: Header, count: int, notes: list[str]) -> tuple[int, i
         return None
     red, green, blue = (int(band) - 1 for band in given)  # ENVI counts from 1
     return red, green, blue
+
+
+READER = Reader(
+    name="envi",
+    patterns=("*.hdr", *(f"*{ending}" for ending in ENDINGS[1:])),
+    claims=lambda path, _: path.is_file() and recognise(path),
+    open=open_envi,
+    recognise=recognise,
+)

@@ -18,6 +18,7 @@ from napari_phenoscape.cubes._arrays import ignorable
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
@@ -49,7 +50,7 @@ def recognise(path: Path) -> bool:
     return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
-def open_hdf5(path: Path, inside: str) -> Cube:
+def open_hdf5(path: Path, inside: str = "") -> Cube:
     """The cube of an HDF5 file; its numbers are read when they are indexed.
 
     Parameters
@@ -62,7 +63,7 @@ def open_hdf5(path: Path, inside: str) -> Cube:
     Raises
     ------
     CubeError
-        h5py is not installed; the file is damaged, holds no cube or several, or its numbers are
+        The file is damaged, holds no cube or several, or its numbers are
         not in it.
     """
     try:
@@ -114,13 +115,8 @@ def _cube(path: Path, inside: str, file: Any) -> Cube:
 
 
 def _opened(path: Path) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise CubeError(
-            f"'{path.name}' is HDF5, which needs h5py: "
-            'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
-        ) from None
+    import h5py
+
     try:
         return h5py.File(path, "r", locking="best-effort")
     except _DAMAGED as error:
@@ -225,3 +221,14 @@ def _damaged(path: Path, error: Exception) -> CubeError:
         f"'{path.name}' cannot be read as HDF5 ({str(error)[:200]}); it is damaged or cut short. "
         "Copy it again from its source."
     )
+
+
+READER = Reader(
+    name="hdf5",
+    patterns=("*.h5", "*.hdf5", "*.he5", "*.nc"),
+    claims=lambda _, head: head.startswith(SIGNATURES),
+    open=open_hdf5,
+    recognise=recognise,
+    open_array=open_hdf5,
+    install=FORMATS,
+)

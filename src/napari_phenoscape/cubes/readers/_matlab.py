@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._arrays import DecodedArray, full_scale
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._mat5 import read_numbers, stored_variables
+from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
@@ -22,8 +24,6 @@ from napari_phenoscape.cubes.readers._variables import (
     wavelengths_of,
 )
 from napari_phenoscape.errors import CubeError
-
-SIGNATURES = (b"MATLAB 5.0",)
 
 #: What a file that is damaged or made to harm ends in.
 _DAMAGED = (ValueError, StopIteration, KeyError, EOFError, MemoryError, struct.error, zlib.error)
@@ -35,7 +35,7 @@ def recognise(path: Path) -> bool:
     return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
-def open_matlab(path: Path, inside: str) -> Cube:
+def open_matlab(path: Path, inside: str = "") -> Cube:
     """The cube of a MATLAB file; its numbers are read as a whole when they are first needed.
 
     Parameters
@@ -58,7 +58,7 @@ def open_matlab(path: Path, inside: str) -> Cube:
     order = (axis, *(i for i in range(3) if i != axis))
     bands, rows, columns = (cube.shape[i] for i in order)
     array = DecodedArray(
-        path, (bands, rows, columns), cube.dtype, lambda: _read(path, cube.name).transpose(order)
+        path, (bands, rows, columns), cube.dtype, partial(_planes, path, cube.name, order)
     )
     centres = [] if wavelengths is None else _read(path, wavelengths.name).ravel().tolist()
     gain, note = full_scale(cube.dtype)
@@ -81,6 +81,10 @@ def _variables(path: Path) -> list[Variable]:
         raise _damaged(path, error) from None
 
 
+def _planes(path: Path, name: str, order: tuple[int, ...]) -> NDArray[Any]:
+    return _read(path, name).transpose(order)
+
+
 def _read(path: Path, name: str) -> NDArray[Any]:
     try:
         return read_numbers(path, next(s for s in stored_variables(path) if s.name == name))
@@ -93,3 +97,13 @@ def _damaged(path: Path, error: Exception) -> CubeError:
         f"'{path.name}' cannot be read as MATLAB 5 ({str(error)[:200] or type(error).__name__}); "
         "it is damaged or cut short. Copy it again from its source."
     )
+
+
+READER = Reader(
+    name="matlab",
+    patterns=("*.mat",),
+    claims=lambda _, head: head.startswith(b"MATLAB 5.0"),
+    open=open_matlab,
+    recognise=recognise,
+    open_array=open_matlab,
+)

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_phenoscape.cubes._arrays import DecodedArray, Planes, refuse_bomb
+from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.errors import CubeError
 
 #: How the files of these formats begin.
@@ -28,17 +31,6 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns
 
 
-def recognise(path: Path, head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is a picture."""
-    if not head.startswith(SIGNATURES):
-        return False
-    try:
-        with _opened(path):
-            return True
-    except CubeError:
-        return False
-
-
 def open_picture(path: Path) -> Cube:
     """The bands R, G, B of a colour picture; its mask is where it is at least half opaque.
 
@@ -48,24 +40,21 @@ def open_picture(path: Path) -> Cube:
         The picture is grey, has other colours than RGB, or is damaged.
     """
     mode, (width, height), turned = _look(path)
-    deep = _is_deep(path)
+    if deep := _is_deep(path):
+        import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
     notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
     if turned != 1:
         notes.append("The picture is turned as its EXIF orientation says.")
     dtype, white = (np.dtype(np.uint16), 65535) if deep else (np.dtype(np.uint8), 255)
     depth = len(mode)
-
-    def decode() -> NDArray[Any]:
-        pixels = _decode_deep(path) if deep else _decode(path, mode)
-        return np.moveaxis(_upright(pixels, turned)[..., :depth], -1, 0)
-
+    decode = partial(_bands, path, mode, turned, deep=deep)
     pixels = DecodedArray(path, (depth, height, width), dtype, decode)
     mask = None
     if mode == "RGBA":
         opaque = pixels[3] > white // 2
         mask = None if opaque.all() else opaque
     return Cube(
-        array=Planes(pixels, [0, 1, 2]) if depth == 4 else pixels,
+        array=Window(pixels, np.arange(3)) if depth == 4 else pixels,
         bands=RGB,
         path=path,
         gain=np.array(1 / white, np.float32),
@@ -150,6 +139,12 @@ def _look(path: Path) -> tuple[str, tuple[int, int], int]:
     return mode, (height, width) if turned in _EXCHANGED else (width, height), turned
 
 
+def _bands(path: Path, mode: str, turned: int, *, deep: bool) -> NDArray[Any]:
+    """(C, H, W) numbers, upright."""
+    pixels = _decode_deep(path) if deep else _decode(path, mode)
+    return np.moveaxis(_upright(pixels, turned)[..., : len(mode)], -1, 0)
+
+
 def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
     """(H, W, 4) pixels, as Pillow has them in its memory."""
     with _opened(path) as picture:
@@ -183,13 +178,8 @@ def _is_deep(path: Path) -> bool:
 
 
 def _decode_deep(path: Path) -> NDArray[np.uint16]:
-    try:
-        import imagecodecs
-    except ImportError:
-        raise CubeError(
-            f"'{path.name}' has 16 bits a colour, which needs imagecodecs: "
-            'pip install "napari-phenoscape[formats]", or save it as TIFF.'
-        ) from None
+    import imagecodecs
+
     try:
         pixels = imagecodecs.png_decode(path.read_bytes())
     except (RuntimeError, ValueError) as error:  # also of a message that is no text
@@ -198,3 +188,14 @@ def _decode_deep(path: Path) -> NDArray[np.uint16]:
             "from its source."
         ) from None
     return np.asarray(pixels)
+
+
+# without `recognise`: napari shows pictures itself
+READER = Reader(
+    name="picture",
+    patterns=("*.png", "*.jpg", "*.jpeg", "*.bmp", "*.webp"),
+    claims=lambda _, head: head.startswith(SIGNATURES),
+    open=open_picture,
+    read_mask=read_numbers,
+    install=FORMATS,
+)

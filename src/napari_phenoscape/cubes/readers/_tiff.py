@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import Planes, full_scale, ignorable, scale_in_float32, unique
+from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, bands_of_labels
+from napari_phenoscape.cubes._lazy import Window
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
 from napari_phenoscape.errors import CubeError
-
-__all__ = ["SIGNATURES", "open_tiff", "read_numbers", "recognise"]
 
 #: Roles of a specimen stack by position, where no names say them.
 SPECIMEN = (
@@ -30,19 +30,12 @@ EVIDENTLY_SPECTRAL = 17
 PROBE = 512
 
 
-def open_tiff(path: Path, *, plain: bool = False) -> Cube:
+def open_tiff(path: Path) -> Cube:
     """The cube in a TIFF.
 
     Channels are known by their names (ImageJ labels, OME, GDAL), else by their number: 3 = RGB,
     5 = RGB and micaToolbox's two of UV, 6 = RGB and UV, 7 = the same with a mask, 8 and more =
     spectral. A channel that is declared as transparency is the mask.
-
-    Parameters
-    ----------
-    path
-        The file.
-    plain
-        Every channel is a band, whatever it is called.
 
     Raises
     ------
@@ -51,12 +44,21 @@ def open_tiff(path: Path, *, plain: bool = False) -> Cube:
     """
     stack = read_stack(path)
     notes = list(stack.notes)
-    roles = _plain(stack) if plain else _roles(stack, notes)
+    return _cube(stack, _roles(stack, notes), notes)
+
+
+def open_planes(path: Path) -> Cube:
+    """The cube in a TIFF of which every channel is a band, whatever it is called."""
+    stack = read_stack(path)
+    return _cube(stack, _plain(stack), list(stack.notes))
+
+
+def _cube(stack: Stack, roles: list[Band | str], notes: list[str]) -> Cube:
     masks = [index for index, role in enumerate(roles) if role == MASK]
     if len(masks) > 1:
         raise CubeError(
-            f"'{path.name}' names {len(masks)} of its channels a mask; one was expected. Rename "
-            "the others."
+            f"'{stack.path.name}' names {len(masks)} of its channels a mask; one was expected. "
+            "Rename the others."
         )
     chosen = [index for index, role in enumerate(roles) if role != MASK]
     bands = tuple(role for role in roles if isinstance(role, Band))
@@ -71,9 +73,11 @@ def open_tiff(path: Path, *, plain: bool = False) -> Cube:
     dtype = stack.array.dtype
     gain, offset = scale_of(stack, chosen, notes)
     return Cube(
-        array=stack.array if len(chosen) == stack.array.shape[0] else Planes(stack.array, chosen),
+        array=stack.array
+        if len(chosen) == stack.array.shape[0]
+        else Window(stack.array, np.array(chosen)),
         bands=bands,
-        path=path,
+        path=stack.path,
         gain=gain,
         offset=offset,
         mask=mask,
@@ -214,3 +218,15 @@ def scale_of(
     gain, note = full_scale(stack.array.dtype, stack.bits)
     notes.append(note)
     return np.array(gain, np.float32), zero
+
+
+READER = Reader(
+    name="tiff",
+    patterns=("*.tif", "*.tiff"),
+    claims=lambda _, head: head.startswith(SIGNATURES),
+    open=open_tiff,
+    recognise=recognise,
+    open_planes=open_planes,
+    read_mask=read_numbers,
+    install=FORMATS,
+)

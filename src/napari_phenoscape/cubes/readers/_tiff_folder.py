@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable, unique
-from napari_phenoscape.cubes._cube import Band, BandArray, Cube
-from napari_phenoscape.cubes._derived import BlockArray
+from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, natural
+from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._tiff import scale_of
 from napari_phenoscape.cubes.readers._tiff_stack import Stack, read_stack
 from napari_phenoscape.errors import CubeError
@@ -23,19 +24,16 @@ ENDINGS = (".tif", ".tiff")
 _SEPARATORS = "_-. "
 
 
-class _Files(BlockArray):
+class _Files(LazyArray):
     """(C, H, W) numbers, a band in each file."""
 
-    def __init__(self, planes: list[BandArray]) -> None:
+    def __init__(self, planes: list[LazyArray]) -> None:
         _, rows, columns = planes[0].shape
         super().__init__((len(planes), rows, columns), planes[0].dtype)
         self._planes = planes
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        found = [np.asarray(self._planes[band][0, rows, columns]) for band in bands]
-        if not found:
-            return np.asarray(self._planes[0][:0, rows, columns])
-        return np.stack(found)
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        return np.stack([self._planes[band][0, rows, columns] for band in bands])
 
 
 def is_folder_of_bands(path: Path) -> bool:
@@ -140,3 +138,11 @@ def _words(stem: str, common: str) -> str:
 def _described(stack: Stack) -> str:
     _, rows, columns = stack.array.shape
     return f"{rows} × {columns} of {stack.array.dtype}"
+
+
+READER = Reader(
+    name="folder",
+    patterns=(),
+    claims=lambda path, _: path.is_dir() and is_folder_of_bands(path),
+    open=open_folder,
+)

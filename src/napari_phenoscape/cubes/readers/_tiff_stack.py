@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
-from napari_phenoscape.cubes._cube import BandArray
+from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes.readers._reader import FORMATS, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
@@ -83,7 +85,7 @@ class Stack:
     """
 
     path: Path
-    array: BandArray
+    array: LazyArray
     axis: Literal["samples", "channels", "pages"]
     names: tuple[str, ...] = ()
     wavelengths_nm: tuple[float, ...] | None = None
@@ -149,8 +151,8 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
 def _refuse_planes_of_others(path: Path, tif: tifffile.TiffFile) -> None:
     """OME's description may name other files, anywhere, as the place of some planes."""
     said = (tif.ome_metadata or "") if tif.is_ome else ""
-    own = re.findall(r'<OME\b[^>]*?\bUUID="([^"]*)"', said)
-    named = re.findall(r"<UUID\b[^>]*>\s*([^<\s]*)", said)
+    own = re.findall(r'<(?:\w+:)?OME\b[^>]*?\bUUID="([^"]*)"', said)
+    named = re.findall(r"<(?:\w+:)?UUID\b[^>]*>\s*([^<\s]*)", said)
     if set(named) - set(own):
         raise CubeError(
             f"'{path.name}' takes planes from other files, which are not opened; one file with all "
@@ -254,7 +256,7 @@ def _array(
     series: tifffile.TiffPageSeries,
     shape: tuple[int, ...],
     order: tuple[int, ...],
-) -> BandArray:
+) -> LazyArray:
     dtype = series.dtype.newbyteorder(tif.byteorder)
     a, b, c = shape
     i, j, k = order
@@ -277,13 +279,15 @@ def _array(
             )
     if key.is_tiled:  # one may be larger than all of the picture
         refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
-    number = tif.series.index(series)
-
-    def decode() -> NDArray[Any]:
-        with _readable(path):
-            return decode_planes(path, number).reshape(shape).transpose(order)
-
+    decode = partial(_decode, path, tif.series.index(series), shape, order)
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)
+
+
+def _decode(
+    path: Path, number: int, shape: tuple[int, ...], order: tuple[int, ...]
+) -> NDArray[Any]:
+    with _readable(path):
+        return decode_planes(path, number).reshape(shape).transpose(order)
 
 
 def _said(tif: tifffile.TiffFile, page: Any, count: int) -> dict[str, Any]:
@@ -347,10 +351,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except _DAMAGE as error:
         if "imagecodecs" in str(error):
-            raise CubeError(
-                f"'{path.name}' is compressed in a way that needs imagecodecs: "
-                'pip install "napari-phenoscape[formats]", or save it uncompressed.'
-            ) from None
+            raise needs(path, "imagecodecs", FORMATS) from None
         raise CubeError(
             f"'{path.name}' cannot be decoded ({error}); it is damaged or of an unusual kind. Copy "
             "it again from its source, or save it anew as plain TIFF."

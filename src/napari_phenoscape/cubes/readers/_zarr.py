@@ -1,18 +1,23 @@
 """Zarr, versions 2 and 3: folders ``NAME.zarr`` and their zip files; through zarr (an extra).
 
-What a store says of itself is read in `zarr_store`; its numbers, guarded, in `zarr_numbers`.
-Nothing outside the store is opened, and no codec runs that is not known to be harmless.
+Here a store is listed: names, shapes, types, axes and attributes of its arrays. The numbers of
+those that are wanted come from zarr, guarded, in `_zarr_numbers`. Nothing outside the store is
+opened, and no codec runs that is not known to be harmless.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import math
 import struct
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,62 +26,103 @@ from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._cube import Band, Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
+from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._variables import (
     Variable,
     bands_of,
     choose,
     mask_among,
+    names_wavelengths,
     number_of,
     spectral_axis,
     stated_scale,
     text_of,
     wavelengths_of,
 )
-from napari_phenoscape.cubes.readers._zarr_files import contents_of
-from napari_phenoscape.cubes.readers._zarr_store import (
-    DAMAGED,
-    Node,
-    Store,
-    damaged,
-    is_store,
-    is_zipped,
-    read_store,
-    root_of,
-)
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
-__all__ = ["ZIP", "is_store", "is_zipped", "open_zarr", "recognise", "root_of"]
-
-ZIP = b"PK\x03\x04"
+_ZIP = b"PK\x03\x04"
 
 #: From so many channels on, a picture of OME-Zarr is a spectrum; below, it is a microscope's.
 SPECTRAL = 17
 
-#: Of these, reading an array runs nothing but arithmetic and decompression (``pickle`` is one
-#: that would run the file's own program).
-HARMLESS = {
-    "bytes", "endian", "transpose", "crc32c", "sharding_indexed", "blosc", "zstd", "gzip", "zlib",
-    "bz2", "lz4", "shuffle", "delta", "bitround", "fletcher32", "fixedscaleoffset",
-}  # fmt: skip
+#: Groups and arrays of a store that are looked at; bytes of what one of them says of itself.
+MOST_OBJECTS, MOST_TEXT = 10_000, 16 << 20
+
+#: Files that say that a folder is a group or an array.
+_MARKS = ("zarr.json", ".zarray", ".zgroup")
+
+#: What damaged metadata raise, and the zip file around them.
+_DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
+           ValueError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An array of a store, or a list that is an attribute of one: "array/attribute".
+
+    Parameters
+    ----------
+    variable
+        It among the others of a file, without the single axes that are more than three.
+    kept
+        Its positions of those axes.
+    attributes
+        As they stand.
+    channels
+        Names of the channels of a picture of OME-Zarr; None of any other array.
+    stated
+        The numbers of a list.
+    """
+
+    variable: Variable
+    kept: tuple[int, ...]
+    attributes: dict[str, Any]
+    channels: tuple[str, ...] | None = None
+    stated: list[float] | None = None
+
+
+def root_of(path: Path) -> Path | None:
+    """The store that a path names or lies in: the outermost of the folders that are parts of it."""
+    if path.is_file():
+        return None
+    found = None
+    for folder in (path, *path.parents):
+        if is_store(folder):
+            found = folder
+        elif found is not None:
+            break
+    return found
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store or a part of one, or bears the name of one."""
+    return path.is_dir() and (
+        path.suffix.lower() == ".zarr" or any((path / mark).is_file() for mark in _MARKS)
+    )
+
+
+def is_zipped(path: Path) -> bool:
+    """Whether a zip file is a Zarr store."""
+    with _contents_of(path) as contents:
+        return any(contents.joinpath(mark).is_file() for mark in _MARKS)
 
 
 def recognise(path: Path) -> bool:
     """Whether a store holds numbers with three axes and their wavelengths, or OME's spectra."""
-    with contents_of(path) as contents:
-        store = read_store(path, contents)
-    variables = store.variables
+    nodes = _nodes(path)
+    variables = [node.variable for node in nodes.values()]
 
     def is_spectral(node: Node) -> bool:
-        if not node.variable.is_cube:
-            return False
+        cube = node.variable
         if node.channels is not None:
-            return dict(zip(node.axes, node.shape, strict=True)).get("channel", 0) >= SPECTRAL
-        return "band_names" in node.attributes or bool(wavelengths_of(node.variable, variables))
+            return dict(zip(cube.axes, cube.shape, strict=True)).get("channel", 0) >= SPECTRAL
+        return "band_names" in node.attributes or bool(wavelengths_of(cube, variables))
 
-    return any(map(is_spectral, store.nodes.values()))
+    return any(node.variable.is_cube and is_spectral(node) for node in nodes.values())
 
 
-def open_zarr(path: Path, inside: str) -> Cube:
+def open_zarr(path: Path, inside: str = "") -> Cube:
     """The cube of a Zarr store; its numbers are read when they are indexed.
 
     Parameters
@@ -89,101 +135,73 @@ def open_zarr(path: Path, inside: str) -> Cube:
     Raises
     ------
     CubeError
-        zarr is not installed; the store is damaged, holds no cube or several, or its numbers are
-        not in it.
+        The store is damaged, holds no cube or several, or its numbers are not in it.
     """
-    with contents_of(path) as contents:
-        store = read_store(path, contents)
-        variables = store.variables
-        chosen = choose(path, inside, variables)
-        notes = [f"'{chosen.name}' of {len(variables)} variables is taken."] * (
-            not inside and len(store.nodes) > 1
-        )
-        node = store.nodes[chosen.name]
-        if gaps := _numbers(path, node.name).gaps:
-            notes.append(gaps)
-        try:
-            return _cube(store, inside, node, notes)
-        except PhenoscapeError:
-            raise
-        except DAMAGED as error:
-            raise damaged(path, node.name, error) from None
-
-
-def _cube(store: Store, inside: str, node: Node, notes: list[str]) -> Cube:
-    variables, chosen = store.variables, node.variable
+    nodes, notes = _nodes(path), list[str]()
+    variables = [node.variable for node in nodes.values()]
+    chosen = choose(path, inside, variables)
+    if not inside and sum(node.stated is None for node in nodes.values()) > 1:
+        notes.append(f"'{chosen.name}' of {len(variables)} variables is taken.")
+    node = nodes[chosen.name]
     wavelengths = wavelengths_of(chosen, variables)
     axis = spectral_axis(chosen, wavelengths, notes)
-    order = (axis, *(i for i in range(3) if i != axis))
-    count, rows, columns = (chosen.shape[i] for i in order)
-    centres, unit = _centres(store, wavelengths, node)
-    gain, offset = stated_scale(store.path.name, node.attributes, chosen.dtype, count, notes)
-    mask_variable = mask_among(variables, (rows, columns), notes)
-    mask: NDArray[np.bool_] | None = None
-    if mask_variable is not None:
-        mask = np.asarray(_numbers(store.path, mask_variable.name)[...]) > 0
-    ignored = _ignored(node.attributes)
-    return Cube(
-        array=ChunkedArray(open_numbers, store.path, node.name, (order[0], order[1], order[2])),
-        bands=_bands(node, count, centres, unit, notes),
-        path=store.path / inside,
-        gain=gain,
-        offset=offset,
-        mask=mask,
-        ignore_value=None if ignored is None else ignorable(ignored, chosen.dtype),
-        rgb_bands=_shown(node.attributes, count),
-        provenance=tuple(notes),
+    c, h, w = axis, *(i for i in range(3) if i != axis)
+    array = ChunkedArray(
+        open_numbers, path, chosen.name, (node.kept[c], node.kept[h], node.kept[w])
     )
+    notes += array.stored.gaps
+    count, rows, columns = array.shape
+    with _sound(path, chosen.name):
+        gain, offset = stated_scale(path.name, node.attributes, chosen.dtype, count, notes)
+        mask = mask_among(variables, (rows, columns), notes)
+        centres = None if wavelengths is None else nodes[wavelengths.name]
+        return Cube(
+            array=array,
+            bands=_bands(path, node, centres, count, notes),
+            path=path / inside,
+            gain=gain,
+            offset=offset,
+            mask=None if mask is None else _whole(path, nodes[mask.name]) > 0,
+            ignore_value=_ignored(node),
+            rgb_bands=_shown(node.attributes, count),
+            provenance=tuple(notes),
+        )
 
 
-def open_numbers(path: Path, inside: str) -> Any:
-    """The array of this name, with three axes, for `ChunkedArray`."""
-    return _numbers(path, inside)
+def open_numbers(path: Path, name: str) -> Any:
+    """The array of this name, for `ChunkedArray`."""
+    from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
+
+    with _sound(path, name), _contents_of(path) as contents:
+        return Numbers(path, contents, name, _metadata_of(contents, name))
 
 
-def _numbers(path: Path, inside: str) -> Any:
-    with contents_of(path) as contents:
-        node = read_store(path, contents).nodes[inside]
-        unknown = [name for name in node.codecs if name not in HARMLESS]
-        if unknown:
-            raise CubeError(
-                f"'{inside}' in '{path.name}' is coded by '{unknown[0][:40]}', which may run a "
-                f"program and is not used; {', '.join(sorted(HARMLESS))} were expected. Write it "
-                "again with one of these."
-            )
-        try:
-            from napari_phenoscape.cubes.readers._zarr_numbers import Numbers
-        except ImportError:
-            raise CubeError(
-                f"'{path.name}' is Zarr, which needs zarr: "
-                'pip install "napari-phenoscape[formats]", or export it as ENVI or TIFF.'
-            ) from None
-        return Numbers(path, contents, node)
+def _whole(path: Path, node: Node) -> NDArray[Any]:
+    return np.asarray(open_numbers(path, node.variable.name)[...]).reshape(node.variable.shape)
 
 
 def _bands(
-    node: Node, count: int, centres: Sequence[float], unit: str, notes: list[str]
+    path: Path, node: Node, wavelengths: Node | None, count: int, notes: list[str]
 ) -> tuple[Band, ...]:
-    said = node.attributes
-    names = said.get("band_names")
-    in_nm = not len(centres) or unit == "nm"
-    if isinstance(names, list) and len(names) == count and all(map(_is_text, names)) and in_nm:
-        regions = said.get("regions")
-        regions = regions if isinstance(regions, list) and len(regions) == count else [None] * count
-        flagged = said.get("bad_bands")
-        known = list(centres) or [math.nan] * count
+    said, centres, unit = node.attributes, list[float](), ""
+    if wavelengths is not None:
+        centres = wavelengths.stated or _whole(path, wavelengths).ravel().astype(float).tolist()
+        unit = text_of(wavelengths.attributes, "units", "Units", "unit")
+    names, regions, bad = map(said.get, ("band_names", "regions", "bad_bands"))
+    if _is_list(names, count, str) and (not centres or unit == "nm"):
+        regions = regions if _is_list(regions, count) else [None] * count
         return tuple(
             Band(
                 name,
                 None if math.isnan(centre) else centre,
                 region if region in ("uv", "vis", "nir", "swir") else None,
-                bad=isinstance(flagged, list) and i in flagged,
+                bad=isinstance(bad, list) and i in bad,
             )
             for i, (name, centre, region) in enumerate(
-                zip(unique(names), known, regions, strict=True)
+                zip(unique(names), centres or [math.nan] * count, regions, strict=True)
             )
         )
-    if len(centres) or node.channels is None or len(node.channels) != count:
+    if centres or node.channels is None or len(node.channels) != count:
         return bands_of(count, centres, unit, notes)
     labelled = [(name, band_of_label(name)) for name in node.channels]
     bands = [band if isinstance(band, Band) else Band(name) for name, band in labelled]
@@ -191,35 +209,184 @@ def _bands(
     return tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True))
 
 
-def _centres(store: Store, wavelengths: Variable | None, cube: Node) -> tuple[list[float], str]:
-    """Band centres and the unit that they are in, empty when nobody says it."""
-    if wavelengths is None:
-        return [], ""
-    if wavelengths.name in store.lists:
-        return store.lists[wavelengths.name], text_of(cube.attributes, "wavelength_units")
-    node = store.nodes[wavelengths.name]
-    numbers = np.asarray(_numbers(store.path, node.name)[...]).ravel()
-    return numbers.astype(float).tolist(), text_of(node.attributes, "units", "Units", "unit")
-
-
-def _ignored(said: dict[str, Any]) -> float | None:
-    fill = said.get("_FillValue")
-    if isinstance(fill, str):  # as xarray writes the one of a float
-        try:
-            return float(struct.unpack("<d", base64.standard_b64decode(fill))[0])
-        except (ValueError, struct.error):
-            return None
-    return number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _ignored(node: Node) -> float | None:
+    fill = node.attributes.get("_FillValue")
+    if isinstance(fill, str):
+        with suppress(ValueError, struct.error):  # as Zarr 2, and as xarray, writes a float
+            if fill.endswith("Infinity"):
+                fill = float(fill)
+            else:
+                fill = struct.unpack("<d", base64.standard_b64decode(fill))[0]
+    said = node.attributes | {"_FillValue": fill}
+    number = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
+    return None if number is None else ignorable(number, node.variable.dtype)
 
 
 def _shown(said: dict[str, Any], count: int) -> tuple[int, int, int] | None:
     given = said.get("rgb_bands")
-    if not isinstance(given, list) or len(given) != 3:
-        return None
-    if not all(isinstance(band, int) and 0 <= band < count for band in given):
-        return None
-    return given[0], given[1], given[2]
+    if _is_list(given, 3, int) and all(0 <= band < count for band in given):
+        return given[0], given[1], given[2]
+    return None
+
+
+def _is_list(value: Any, count: int, kind: Any = object) -> TypeGuard[list[Any]]:
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(isinstance(each, kind) for each in value)
+    )
+
+
+@contextmanager
+def _sound(path: Path, place: str) -> Iterator[None]:
+    """Reading what a part of a store says of itself; damage is a CubeError."""
+    try:
+        yield
+    except PhenoscapeError:
+        raise
+    except _DAMAGED as error:
+        raise CubeError(
+            f"'{path.name}' cannot be read as Zarr: '{place or '/'}' in it says what cannot be "
+            f"({type(error).__name__}: {str(error)[:100]}). Copy it again from its source."
+        ) from None
+
+
+@contextmanager
+def _contents_of(path: Path) -> Iterator[Path | zipfile.Path]:
+    """The folder that is a store, or the root of the zip file that is.
+
+    Raises
+    ------
+    CubeError
+        It is a zip file that is damaged.
+    """
+    if path.is_dir():
+        yield path
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+        # a walk that never ends in Python before 3.11.10 and 3.12.6 (CVE-2024-8088)
+        if any("//" in f"/{name}" for name in archive.namelist()):
+            archive.close()
+            raise zipfile.BadZipFile("a name in it begins with a slash, or has two of them")
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        raise CubeError(
+            f"'{path.name}' cannot be read as a zip file ({error}); it is damaged or cut short. "
+            "Copy it again from its source."
+        ) from None
+    with archive:
+        yield zipfile.Path(archive)
+
+
+def _metadata_of(contents: Path | zipfile.Path, place: str) -> dict[str, Any]:
+    """What a group or an array says of itself; only empty attributes where it says nothing."""
+    said = _json(contents.joinpath(place, "zarr.json"))
+    if not said:
+        said = _json(contents.joinpath(place, ".zarray"))
+        said["attributes"] = _json(contents.joinpath(place, ".zattrs"))
+    said["attributes"] = dict(said.get("attributes") or {})
+    return said
+
+
+def _json(file: Path | zipfile.Path) -> dict[str, Any]:
+    if not file.is_file() or _is_link(file):
+        return {}
+    size = file.stat().st_size if isinstance(file, Path) else file.root.getinfo(file.at).file_size
+    if size > MOST_TEXT:
+        raise CubeError(
+            f"'{file}' has {size} bytes; metadata of at most {MOST_TEXT} were expected. Copy the "
+            "store again from its source."
+        )
+    return dict(json.loads(file.read_bytes()))
+
+
+def _is_link(file: Path | zipfile.Path) -> bool:
+    return isinstance(file, Path) and file.is_symlink()
+
+
+def _nodes(path: Path) -> dict[str, Node]:
+    """The arrays of a store, of OME's pyramids the finest level alone; and lists of centres."""
+    nodes: dict[str, Node] = {}
+    pictures: dict[str, dict[str, Any]] = {}
+    seen, waiting = 0, [""]
+    with _contents_of(path) as contents:
+        while waiting:
+            place = waiting.pop(0)
+            with _sound(path, place):
+                said = _metadata_of(contents, place)
+                if "shape" in said:
+                    nodes |= _named(place, said, pictures)
+                    continue
+                ome = said["attributes"].get("ome", said["attributes"])
+                if isinstance(ome, dict) and ome.get("multiscales"):
+                    pictures[place] = ome
+                inner = contents.joinpath(place).iterdir()
+                names = sorted(one.name for one in inner if one.is_dir() and not _is_link(one))
+            waiting += [f"{place}/{name}".lstrip("/") for name in names]
+            seen += 1 + len(names)
+            if seen > MOST_OBJECTS:
+                raise CubeError(
+                    f"'{path.name}' holds more than {MOST_OBJECTS} groups and arrays; a cube and "
+                    "its wavelengths were expected. Export the cube alone."
+                )
+    return nodes
+
+
+def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]]) -> dict[str, Node]:
+    """An array and its lists of band centres, by name; of a picture only the finest level."""
+    shape, attributes = tuple(map(int, said["shape"])), said["attributes"]
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
+    axes = said.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS") or ()
+    axes = tuple(map(str, axes)) if len(axes) == len(shape) else ()
+    if "_ARRAY_DIMENSIONS" in attributes and said["zarr_format"] == 2:
+        # xarray and GDAL keep "not measured" there, in Zarr 2
+        attributes.setdefault("_FillValue", said.get("fill_value"))
+    channels = None
+    for place, ome in pictures.items():
+        if not PurePosixPath(name).is_relative_to(place):
+            continue
+        picture = ome["multiscales"][0]
+        if name != f"{place}/{picture['datasets'][0]['path']}".lstrip("/"):
+            return {}
+        # version 0.3 has the names alone
+        given = [axis if isinstance(axis, dict) else {"name": axis} for axis in picture["axes"]]
+        axes = tuple(
+            "channel" if axis.get("type") == "channel" or axis["name"] == "c" else str(axis["name"])
+            for axis in given
+        )
+        shown = (ome.get("omero") or {}).get("channels", [])
+        channels = tuple(str(channel.get("label", "")) for channel in shown)
+        if len(axes) != len(shape):
+            raise ValueError(f"{len(axes)} axes of OME for {len(shape)}")
+    try:
+        dtype = np.dtype(str(said.get("data_type") or said["dtype"]))
+    except (TypeError, ValueError):
+        dtype = np.dtype("O")  # a text, or of many parts: no cube
+    kept = list(range(len(shape)))
+    for axis, side in enumerate(shape):  # a single time point, depth, ...
+        if len(kept) > 3 and side == 1 and not (axes and axes[axis] in ("channel", "y", "x")):
+            kept.remove(axis)
+    sides, axes = tuple(shape[axis] for axis in kept), tuple(axes[axis] for axis in kept if axes)
+    found = {name: Node(Variable(name, sides, dtype, axes), tuple(kept), attributes, channels)}
+    unit = {"units": text_of(attributes, "wavelength_units")}
+    for key, value in attributes.items():
+        if names_wavelengths(key) and any(_is_list(value, side, int | float) for side in shape):
+            stated = Variable(f"{name}/{key}".lstrip("/"), (len(value),), np.dtype(float))
+            found[stated.name] = Node(stated, (0,), unit, stated=list(map(float, value)))
+    return found
+
+
+def _claims(path: Path, head: bytes) -> bool:
+    return is_store(path) or (head.startswith(_ZIP) and is_zipped(path))
+
+
+READER = Reader(
+    name="zarr",
+    patterns=("*.zarr", "*.zarr.zip"),
+    claims=_claims,
+    open=open_zarr,
+    recognise=recognise,
+    open_array=open_zarr,
+    install=FORMATS,
+)

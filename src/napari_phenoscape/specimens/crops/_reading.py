@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, Modality, binned, cropped, describe
+from napari_phenoscape.cubes import Cube, Modality, binned, cropped, describe, row_blocks
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._specimens import Collection, Specimen
@@ -18,9 +18,6 @@ from napari_phenoscape.specimens.crops._layout import layout_of
 from napari_phenoscape.specimens.crops._preparation import DTYPES, Preparation
 from napari_phenoscape.specimens.crops._statistics import BandStatistics, BandSums
 from napari_phenoscape.spectra import widened
-
-#: Bytes of reflectance that are in memory at once beside the crops.
-SLAB_BYTES = 1 << 28
 
 
 class Reading:
@@ -200,13 +197,11 @@ def _resampled(
     total = np.zeros(shape, dtype=np.float32)
     weight = np.zeros(shape, dtype=np.float32)
     row0, column0 = corner
-    slab = max(1, SLAB_BYTES // (4 * len(index) * width))
-    for start in range(0, height, slab):
-        stop = min(start + slab, height)
-        part = cube.reflectance(
-            index, slice(row0 + start, row0 + stop), slice(column0, column0 + width)
-        )
-        lines = rows[:, start:stop]
+    across = slice(column0, column0 + width)
+    box = slice(row0, row0 + height)
+    for place, down in row_blocks(cube, index, box, across):
+        part = cube.reflectance(index, down, across)
+        lines = rows[:, place]
         measured = np.isfinite(part)
         if measured.all():
             weight += lines.sum(axis=1)[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._tables import read_cells
-from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, BlockArray, Cube, Region, spectral_region
+from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, Cube, LazyArray, Region, spectral_region
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 from napari_phenoscape.spectra.vision._camera import CameraModel, is_of_a_camera, read_camera_model
@@ -163,7 +163,7 @@ def catch_weights(
 
 
 def _caught(
-    cube: Cube, array: BlockArray, eye: Eye, regions: list[Region | None], notes: list[str]
+    cube: Cube, array: LazyArray, eye: Eye, regions: list[Region | None], notes: list[str]
 ) -> Cube:
     bands = tuple(
         Band(name, region=region) for name, region in zip(eye.receptors, regions, strict=True)

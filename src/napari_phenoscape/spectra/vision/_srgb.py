@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import BandMismatchError
+from napari_phenoscape.spectra._blocks import picture_of
 from napari_phenoscape.spectra.vision._curves import standard_table
 from napari_phenoscape.spectra.vision._quadrature import quadrature, steps_nm
 
@@ -18,9 +19,6 @@ SHARE = 0.9
 
 #: x and y of the red, green and blue of sRGB [IEC 61966-2-1:1999, table 1].
 PRIMARIES = np.array([[0.64, 0.33], [0.30, 0.60], [0.15, 0.06]])
-
-#: Numbers of a cube that are in memory at a time.
-BLOCK = 4 << 20
 
 
 def true_colour(cube: Cube, step: int = 1, white: float = 1.0) -> NDArray[np.uint8]:
@@ -51,18 +49,13 @@ def true_colour(cube: Cube, step: int = 1, white: float = 1.0) -> NDArray[np.uin
     weights = _srgb_weights(cube) / white
     used = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, used].astype(np.float32)
-    rows, columns = cube.shape[1:]
-    picture = np.empty((len(range(0, rows, step)), len(range(0, columns, step)), 3), np.uint8)
-    at_once = max(1, BLOCK // (len(used) * picture.shape[1]))
-    across = slice(None, None, step)
-    for start in range(0, len(picture), at_once):
-        block = picture[start : start + at_once]
-        down = slice(start * step, (start + len(block) - 1) * step + 1, step)
-        spectra = cube.reflectance(used, down, across)
+
+    def colours(spectra: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         with np.errstate(invalid="ignore"):  # infinite less infinite: not measured
             linear = np.tensordot(weights, spectra, axes=1)
-        block[:] = np.moveaxis((255 * _gamma(linear)).round(), 0, -1)
-    return picture
+        return (255 * _gamma(linear)).round()
+
+    return picture_of(cube, used, step, colours)
 
 
 def _srgb_weights(cube: Cube) -> NDArray[np.float64]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import BlockArray, Cube, Modality, in_reflectance
+from napari_phenoscape.cubes import Cube, LazyArray, Modality, in_reflectance
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.spectra.vision._catch import cone_catch, read_eye
 
 
-class _Beside(BlockArray):
+class _Beside(LazyArray):
     """Reflectance in the bands of several cubes of one size, one cube after the other."""
 
     def __init__(self, cubes: Sequence[Cube]) -> None:
@@ -22,10 +22,8 @@ class _Beside(BlockArray):
         self._ends = np.cumsum([cube.shape[0] for cube in cubes])
         super().__init__((int(self._ends[-1]), *cubes[0].shape[1:]), np.dtype(np.float32))
 
-    def block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        height = len(range(rows.start, rows.stop, rows.step))
-        width = len(range(columns.start, columns.stop, columns.step))
-        found = np.empty((len(bands), height, width), np.float32)
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        found = self._empty(bands, rows, columns)
         of = np.searchsorted(self._ends, bands, side="right")
         for which, cube in enumerate(self._cubes):
             if (places := np.flatnonzero(of == which)).size:

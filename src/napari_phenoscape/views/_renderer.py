@@ -1,94 +1,146 @@
-"""Drawing: a few views at a time, from their pictures, and the gradient back to these."""
+"""Renderer: fills views from their pictures, a few at a time, and takes the gradient back."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
-from napari_phenoscape.views._colour import Scene
-from napari_phenoscape.views._filters import Filter, RandomGaussianNoise, bands_of_a_seed
+from napari_phenoscape.views._colour import BandContext
+from napari_phenoscape.views._filters import (
+    Backward,
+    Filter,
+    LinearFilter,
+    RandomGaussianNoise,
+    bands_of_a_seed,
+)
 from napari_phenoscape.views._geometry import (
     RandomErasing,
     RandomPerspective,
     RandomThinPlateSpline,
 )
 from napari_phenoscape.views._operation import Operation
-from napari_phenoscape.views._order import Chunk, Drawn, Order
 from napari_phenoscape.views._photometric import Photometric
+from napari_phenoscape.views._request import Chunk, ViewRequest
 from napari_phenoscape.views._warp import Warp
 
+Rows = slice | NDArray[np.intp]
 
-class Drawing:
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """What is kept of the n rows of a chunk, to take a gradient back through them.
+
+    Parameters
+    ----------
+    chunk
+        Which it is.
+    shape
+        n, C, S, S of its pictures.
+    grid : (n, h, w, 2)
+        Where the pictures are sampled, -1 to 1 from edge to edge.
+    gain : (n, 1, 1, 1) or None
+        Common to all bands.
+    shown, visible : (n, 1, h, w)
+        0 or 1: where the filters see the picture, and where their work is seen.
+    filters
+        In the order in which they acted: kind, the rows that it changed, and the way back.
+    """
+
+    chunk: Chunk
+    shape: torch.Size
+    grid: Tensor
+    gain: Tensor | None
+    shown: Tensor
+    visible: Tensor
+    filters: list[tuple[str, Rows, Backward]]
+
+
+class Renderer:
     """Fills the rows of views: light, one sampling, lens and sensor.
 
     Parameters
     ----------
     operations
         Each kind at most once.
-    scene
-        What they act on.
+    context
+        What is known of the bands.
     size, background
         As the `Augmenter` has them.
 
     Attributes
     ----------
     warp
-        Makes the places of the sampling.
-    noisy
-        Kinds of the operations that add noise, in their order.
+        Says where the pictures are sampled.
     """
 
     def __init__(
         self,
         operations: Sequence[Operation],
-        scene: Scene,
+        context: BandContext,
         size: int,
         background: Literal["remove", "keep"],
     ) -> None:
-        self._scene, self._size, self._background = scene, size, background
+        self._context, self._size, self._background = context, size, background
         self._filters = [op for op in operations if isinstance(op, Filter)]
         self._mixes_pixels = any(op.mixes_pixels for op in self._filters)
-        self._erasing = next((o for o in operations if isinstance(o, RandomErasing)), None)
-        self.noisy: tuple[str, ...] = tuple(
-            op.kind for op in self._filters if isinstance(op, RandomGaussianNoise)
+        self._by_band = all(
+            isinstance(op, LinearFilter | RandomGaussianNoise) for op in self._filters
         )
+        self._erasing = next((o for o in operations if isinstance(o, RandomErasing)), None)
         projective = any(isinstance(op, RandomPerspective) for op in operations)
         bends = any(isinstance(op, RandomThinPlateSpline) for op in operations)
         self.warp = Warp(size, projective, bends)
         self._own = _Own()
 
-    def draw(self, order: Order, chunk: Chunk) -> Drawn:
-        """Fill the rows of the views that are those of a chunk."""
+    def render(self, request: ViewRequest, chunks: Sequence[Chunk]) -> Tensor:
+        """(R, C, h, w) images of the views, filled like their masks.
+
+        With a gradient to the pictures, the fill and the units, if the pictures have one.
+        """
+        if request.images.requires_grad and torch.is_grad_enabled():
+            learned = (request.images, request.fill, *request.units.values())
+            image: Tensor = _Render.apply(self, request, chunks, *learned)
+            return image
+        for chunk in chunks:
+            self.forward(request, chunk, keep=False)
+        return request.views.image
+
+    def forward(self, request: ViewRequest, chunk: Chunk, keep: bool) -> Tape:
+        """Fill the rows of the views that are those of a chunk; ``keep`` what goes back."""
         rows, shrink = chunk.rows, chunk.shrink
-        pictures, image = order.pictures(rows), order.views.image[rows]
-        mask = order.masks[chunk.specimens].float()
+        pictures, image = request.images_of(rows), request.views.image[rows]
+        mask = request.masks[chunk.specimens].float()
         side, cpu = pictures.shape[-1], pictures.device.type == "cpu"
-        draws = {kind: u[rows] for kind, u in order.draws.items()}
-        source, gain = self.lit(order.photometric, pictures, mask, draws)
-        grid = self.warp(order.factors[rows])
+        draws = {kind: u[rows] for kind, u in request.draws.items()}
+        source, gain = self.lit(request.photometric, pictures, mask, draws)
+        grid = self.warp(request.factors[rows])
         shown, seen = self._seen(mask, grid)
         visible = shown.clone() if self._mixes_pixels else shown
         self._erase(draws, visible, seen)
-        order.views.mask[rows] = seen
+        request.views.mask[rows] = seen
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
         bands = source.shape[1]
         # noise of mixed bands is itself a mix, of all
-        alone = all(unit.ndim == 1 for unit in order.units.values())
-        block = torch.get_num_threads() * bands_of_a_seed(self._size) if alone and cpu else bands
-        kept: list[Tensor | None] = []
+        in_blocks = self._by_band and all(unit.ndim == 1 for unit in request.units.values())
+        block = bands
+        if in_blocks and cpu and not keep:
+            block = torch.get_num_threads() * bands_of_a_seed(self._size)
+        filters: list[tuple[str, Rows, Backward]] = []
         for first in range(0, bands, block):
             part = slice(first, first + block)
-            fill, pixels = order.fill[:, part], _shrunk(source[:, part], shrink)
+            fill, pixels = request.fill[:, part], _shrunk(source[:, part], shrink)
             if cpu:
                 # read in order it comes fast, and lies in the cache when it is sampled in any order
                 pixels.sum()
@@ -99,48 +151,50 @@ class Drawing:
                 # a lens must not smear the removed background into the specimen
                 view = torch.lerp(fill, view, shown)
             for op in self._filters:
-                u = draws[op.kind]
-                unit = order.units.get(op.kind, fill)
-                unit = unit[part] if alone else unit
+                u, unit = draws[op.kind], request.units[op.kind]
                 for on, some in _active(u[:, 0] < op.p, view):
-                    kept.append(op.apply(some, u[on, 1:], first, unit))
+                    if keep:
+                        backward = op.apply_with_backward(some, u[on, 1:], unit)
+                        filters.append((op.kind, on, backward))
+                    else:
+                        some.copy_(op.apply(some, u[on, 1:], first, unit[part]))
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is slower.
             # into place: fresh memory costs as much as the arithmetic
             torch.lerp(fill, view, visible, out=image[:, part])
-        return Drawn(chunk, pictures.shape, draws, grid, gain, shown, visible, kept)
+        return Tape(chunk, pictures.shape, grid, gain, shown, visible, filters)
 
-    def back(self, drawn: Drawn, slope: Tensor) -> tuple[Tensor, ...]:
-        """Gradients to the pictures of a chunk, the fill and the units, from that to its views.
+    def backward(self, tape: Tape, grad: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Gradients to the pictures of a chunk, the fill and units, from that to its views.
 
-        All that is drawn is affine in these; this is its transpose, from the last to the first.
+        `forward` again, from its last line to its first.
         """
-        left = slope * drawn.visible
-        fill = slope.sum((0, 2, 3)) - left.sum((0, 2, 3))
-        kept = list(drawn.kept)
-        units = {kind: fill.new_zeros(len(fill), len(fill)) for kind in self.noisy}
-        for op in reversed(self._filters):
-            u = drawn.draws[op.kind]
-            for on, some in _active(u[:, 0] < op.p, left):
-                found = op.adjoint(some, u[on, 1:], kept.pop())
-                if found is not None:
-                    units[op.kind] += found
+        left = grad * tape.visible
+        fill = grad.sum((0, 2, 3)) - left.sum((0, 2, 3))
+        units: dict[str, Tensor] = {}
+        for kind, rows, backward in reversed(tape.filters):
+            some = left[rows]
+            unit = backward(some)
+            if not isinstance(rows, slice):
+                left[rows] = some
+            if unit is not None:
+                units[kind] = unit
         if self._mixes_pixels:
             fill += left.sum((0, 2, 3))
-            left *= drawn.shown
+            left *= tape.shown
             fill -= left.sum((0, 2, 3))
-        if drawn.gain is not None:
-            left *= drawn.gain
+        if tape.gain is not None:
+            left *= tape.gain
         with torch.enable_grad():
             # their values do not matter
-            pictures = slope.new_zeros(drawn.shape, requires_grad=True)
-            pixels = _shrunk(pictures, drawn.chunk.shrink)
-        # 0: bilinear, 1: border; of the gradients to pixels and places only the first
+            pictures = grad.new_zeros(tape.shape, requires_grad=True)
+            pixels = _shrunk(pictures, tape.chunk.shrink)
+        # 0: bilinear, 1: border; of the gradients to pixels and grid only the first
         left, _ = torch.ops.aten.grid_sampler_2d_backward(
-            left, pixels.detach(), drawn.grid, 0, 1, False, [True, False]
+            left, pixels.detach(), tape.grid, 0, 1, False, [True, False]
         )
         if pixels is not pictures:
             (left,) = torch.autograd.grad(pixels, pictures, left)
-        return left, fill.view(1, -1, 1, 1), *units.values()
+        return left, fill.view(1, -1, 1, 1), units
 
     def lit(
         self,
@@ -163,15 +217,19 @@ class Drawing:
             if image is images:
                 image = self._copied(images)
             for rows, some in _active(active, image):
-                if op.needs_exposure:
+                if not op.is_homogeneous:
                     # of these only: when a gain is applied must not depend on other specimens
                     some *= some.new_tensor(gain[rows]).view(-1, 1, 1, 1)
                     gain[rows] = 1
-                op.apply(some, mask[rows], u[rows, 1:], self._scene)
+                # what autograd has to know again must not be overwritten
+                own = some.clone() if some.requires_grad else some
+                some.copy_(op.apply(own, mask[rows], u[rows, 1:], self._context))
         return image, images.new_tensor(gain).view(-1, 1, 1, 1)
 
     def _copied(self, images: Tensor) -> Tensor:
         """A copy in memory that is kept: fresh memory costs as much as the arithmetic."""
+        if images.requires_grad and torch.is_grad_enabled():
+            return images.clone()
         own = self._own
         if own.buffer.shape[1:] != images.shape[1:] or len(own.buffer) < len(images):
             own.buffer = torch.empty_like(images)
@@ -202,6 +260,39 @@ class Drawing:
                 mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
 
 
+class _Render(torch.autograd.Function):
+    """`Renderer.render`, given also what there is a gradient to: pictures, fill and units."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        renderer: Renderer,
+        request: ViewRequest,
+        chunks: Sequence[Chunk],
+        *learned: Tensor,
+    ) -> Tensor:
+        # not the request itself: it holds the views, which hold this
+        ctx.renderer, ctx.image_of_row = renderer, request.image_of_row
+        ctx.kinds, ctx.shapes = tuple(request.units), [each.shape for each in learned]
+        ctx.tapes = [renderer.forward(request, chunk, keep=True) for chunk in chunks]
+        return request.views.image
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        images, fill, *units = (grad.new_zeros(shape) for shape in ctx.shapes)
+        of_kind = dict(zip(ctx.kinds, units, strict=True))
+        for tape in ctx.tapes:
+            rows = tape.chunk.rows
+            pictures, fills, own = ctx.renderer.backward(tape, grad[rows])
+            for number, picture in zip(ctx.image_of_row[rows], pictures, strict=True):
+                images[number] += picture
+            fill += fills
+            for kind, unit in own.items():
+                of_kind[kind] += unit
+        return None, None, None, images, fill, *units
+
+
 class _Own(threading.local):
     """What every thread has for itself."""
 
@@ -210,12 +301,12 @@ class _Own(threading.local):
 
 
 def _sampled(pixels: Tensor, grid: Tensor) -> Tensor:
-    """(n, C, h, w) of pictures at (n, h, w, 2) places; of a single one, threads share the bands."""
+    """(n, C, h, w) of pictures by a (n, h, w, 2) grid; of a single one, threads share the bands."""
     count, bands, *_ = pixels.shape
     parts = math.gcd(bands, torch.get_num_threads()) if count == 1 else 1
     shared = pixels.view(count * parts, bands // parts, *pixels.shape[2:])
-    places = grid.expand(count * parts, -1, -1, -1)
-    view = grid_sample(shared, places, padding_mode="border", align_corners=False)
+    shared_grid = grid.expand(count * parts, -1, -1, -1)
+    view = grid_sample(shared, shared_grid, padding_mode="border", align_corners=False)
     return view.view(count, bands, *view.shape[2:])
 
 
@@ -227,9 +318,7 @@ def _shrunk(pictures: Tensor, shrink: int) -> Tensor:
     return avg_pool2d(pad(pictures, border, mode="replicate"), shrink)
 
 
-def _active(
-    active: NDArray[np.bool_], images: Tensor
-) -> Iterator[tuple[slice | NDArray[np.intp], Tensor]]:
+def _active(active: NDArray[np.bool_], images: Tensor) -> Iterator[tuple[Rows, Tensor]]:
     """Which of the images are active, and these to be changed; nothing where none is.
 
     Neighbours are a part of the images. Others are copied and written back: a few numbers at a time

@@ -1,0 +1,68 @@
+"""What a format says of itself: how its files are known, offered and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.errors import CubeError
+
+#: What brings h5py, zarr and imagecodecs.
+FORMATS = 'pip install "napari-phenoscape[formats]"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How the files of one format become cubes.
+
+    Its functions raise a `PhenoscapeError` where a file is damaged, and import what is not always
+    there when they are called.
+
+    Parameters
+    ----------
+    name
+        What `recognise` calls a file of this format.
+    patterns
+        Of the names that such files usually have, e.g. ``*.bil``, for the dialog, and for napari
+        where there is ``recognise``. What is in a file decides, not its name.
+    claims
+        Whether a file or folder is of this format, by its path and its first 16 bytes (of a folder
+        there are none). Cheap: it is asked of files of every kind.
+    open
+        The cube in it, its numbers unread.
+    recognise
+        Whether a file of this format is evidently a cube, so that napari opens it here when it is
+        dropped. None: only when it is asked to.
+    open_array
+        The cube in the array of a name, of a format whose files hold several.
+    open_planes
+        The cube of which every plane is a band, whatever the file calls them, for a user who names
+        them (`Interpretation`); ``open`` where there is none.
+    read_mask
+        (H, W) numbers of a file of one channel, of a format in which people keep masks.
+    install
+        The command that brings the library that it needs; else ``pip install`` and its name.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    claims: Callable[[Path, bytes], bool]
+    open: Callable[[Path], Cube]
+    recognise: Callable[[Path], bool] | None = None
+    open_array: Callable[[Path, str], Cube] | None = None
+    open_planes: Callable[[Path], Cube] | None = None
+    read_mask: Callable[[Path], NDArray[Any]] | None = None
+    install: str = ""
+
+
+def needs(path: Path, library: str, install: str) -> CubeError:
+    """The error to raise where a library is missing that a file needs."""
+    return CubeError(
+        f"'{path.name}' needs {library}: {install or f'pip install {library}'}, or export it as "
+        "ENVI or uncompressed TIFF."
+    )

@@ -1,0 +1,81 @@
+"""The table of formats: ours, and those of other packages."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_phenoscape._extensions import ExtensionWarning, extensions
+from napari_phenoscape.cubes.readers import (
+    _envi as envi,
+    _hdf5 as hdf5,
+    _matlab as matlab,
+    _picture as picture,
+    _tiff as tiff,
+    _tiff_folder as tiff_folder,
+    _zarr as zarr,
+)
+from napari_phenoscape.cubes.readers._reader import Reader
+
+#: In the order in which they are asked; ENVI, whose data begin with any bytes, at the end.
+READERS: tuple[Reader, ...] = (
+    zarr.READER,
+    tiff_folder.READER,
+    matlab.READER,
+    hdf5.READER,
+    tiff.READER,
+    picture.READER,
+    envi.READER,
+)
+
+
+def all_readers() -> tuple[Reader, ...]:
+    """Ours, and those that other packages add to the entry points ``napari_phenoscape.readers``.
+
+    Warns
+    -----
+    ExtensionWarning
+        What is added is no `Reader`; it is left out.
+    """
+    return (*READERS, *_added())
+
+
+def reader_of(path: Path, head: bytes) -> Reader | None:
+    """The first reader that claims a file or folder, which begins with ``head``.
+
+    Warns
+    -----
+    ExtensionWarning
+        One of another package fails at that; it is left out.
+    """
+    for reader in READERS:
+        if reader.claims(path, head):
+            return reader
+    # after ours: what a file of ours is does not change with what else is installed
+    for reader in _added():
+        try:
+            if reader.claims(path, head):
+                return reader
+        except Exception as error:  # noqa: BLE001  whatever a stranger's function raises
+            _warn(
+                f"The reader '{reader.name}' of another package fails at '{path.name}' "
+                f"({type(error).__name__}: {error})"
+            )
+    return None
+
+
+def _added() -> Iterator[Reader]:
+    for name, found in extensions("readers").items():
+        if isinstance(found, Reader):
+            yield found
+        else:
+            _warn(f"'{name}', which a package adds to the readers, is {type(found).__name__}")
+
+
+def _warn(fact: str) -> None:
+    warnings.warn(
+        f"{fact}; a working Reader was expected. It is left out; update or remove that package.",
+        ExtensionWarning,
+        stacklevel=3,
+    )
