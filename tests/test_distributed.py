@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.ops import StochasticDepth
 
 from napari_phenoscape import _distributed as ranks
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projections, total_loss
 from napari_phenoscape.nets import of_present
 from napari_phenoscape.specimens import Crops
@@ -123,7 +123,7 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
         images=coarse.repeat(8, 2).repeat(8, 3),
         masks=np.ones((8, 1, sides, sides), dtype=np.bool_),
         ids=tuple("abcdefgh"),
-        bands=tuple(Band(f"{name}{i}") for name in names for i in range(3)),
+        bands=Bands(Band(f"{name}{i}") for name in names for i in range(3)),
         modalities={"rgb": np.arange(3), "uv": np.arange(3, 6)},
         present={"rgb": np.ones(8, np.bool_), "uv": ~np.isin(np.arange(8), lacking)},
         mean=np.full(6, 0.5, np.float32),

@@ -25,7 +25,7 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
-from napari_phenoscape.cubes import Band, as_modality
+from napari_phenoscape.cubes import Band, Bands, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
@@ -270,7 +270,7 @@ def test_colour_statistics_are_mean_and_deviation_under_the_mask():
     images = np.array([[[[1, 3], [5, 99]], [[2, 2], [2, 99]]]], np.float32)
     masks = np.array([[[[True, True], [True, False]]]])
     one = np.ones(2, np.float32)
-    crops = Crops(images, masks, ("a",), (Band("R"), Band("G")), {}, {}, one, one)
+    crops = Crops(images, masks, ("a",), Bands([Band("R"), Band("G")]), {}, {}, one, one)
     np.testing.assert_allclose(colour_statistics(crops), [[3, 2, np.sqrt(8 / 3), 0]], rtol=1e-6)
 
 
@@ -281,7 +281,7 @@ def test_colours_that_a_specimen_lacks_are_those_of_the_average_specimen():
         images.astype(np.float32),
         np.ones((3, 1, 2, 2), np.bool_),
         ("a", "b", "c"),
-        (Band("R"), Band("UV")),
+        Bands([Band("R"), Band("UV")]),
         modalities,
         {"rgb": np.ones(3, np.bool_), "uv": present},
         *np.ones((2, 2), np.float32),

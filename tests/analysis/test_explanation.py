@@ -33,7 +33,7 @@ from napari_phenoscape.analysis.explanation._tables import (
 )
 from napari_phenoscape.analysis.explanation._words import strongest
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     NOISE,
     Clusters,
@@ -96,7 +96,7 @@ def test_moments_of_parts_are_those_of_all():
         np.testing.assert_allclose(getattr(together, one), getattr(whole, one))
 
 
-def crops_of(images: np.ndarray, bands: tuple[Band, ...], **more: object) -> Crops:
+def crops_of(images: np.ndarray, bands: Bands, **more: object) -> Crops:
     count, channels = images.shape[:2]
     given = {
         "images": images.astype(np.float32),
@@ -117,7 +117,7 @@ def test_spectra_are_of_the_mask_and_of_what_was_measured():
     images[0, 1, 0, 0] = 0.7  # as where nothing was measured: the mean of the band
     images[1, 1] = 0.7
     crops = crops_of(
-        images, (Band("R"), Band("UV")), masks=masks,
+        images, Bands([Band("R"), Band("UV")]), masks=masks,
         modalities={"r": np.array([0]), "uv": np.array([1])},
         present={"r": np.array([True, True]), "uv": np.array([True, True])},
         mean=np.array([0.4, 0.7], np.float32),
@@ -130,7 +130,7 @@ def test_spectra_are_of_the_mask_and_of_what_was_measured():
 def test_a_modality_that_is_lacking_has_no_spectrum():
     rng = np.random.default_rng(0)
     crops = crops_of(
-        rng.random((3, 2, 4, 4)), (Band("R"), Band("UV")),
+        rng.random((3, 2, 4, 4)), Bands([Band("R"), Band("UV")]),
         modalities={"r": np.array([0]), "uv": np.array([1])},
         present={"r": np.ones(3, bool), "uv": np.array([True, False, True])},
     )  # fmt: skip
@@ -141,7 +141,7 @@ def test_a_modality_that_is_lacking_has_no_spectrum():
 
 def test_a_band_of_two_modalities_is_there_with_one_of_them():
     crops = crops_of(
-        np.random.default_rng(0).random((2, 2, 4, 4)), (Band("R"), Band("UV")),
+        np.random.default_rng(0).random((2, 2, 4, 4)), Bands([Band("R"), Band("UV")]),
         modalities={"r": np.array([0]), "r+uv": np.array([0, 1])},
         present={"r": np.ones(2, bool), "r+uv": np.array([True, False])},
     )  # fmt: skip
@@ -151,7 +151,7 @@ def test_a_band_of_two_modalities_is_there_with_one_of_them():
 
 def test_a_band_that_is_constant_is_measured_all_the_same():
     images = np.full((2, 1, 2, 2), 0.5)
-    crops = crops_of(images, (Band("R"),), std=np.ones(1, np.float32))
+    crops = crops_of(images, Bands([Band("R")]), std=np.ones(1, np.float32))
     assert result(specimen_spectra(crops)).values.tolist() == [[0.5], [0.5]]
 
 
@@ -197,7 +197,7 @@ def test_noise_counts_among_all_others_and_has_no_difference_of_its_own():
     embeddings = embeddings_of(x)
     ids = tuple(embeddings.table["specimen"])
     values = np.array([1.0, 2, 3, 2, 5, 6, 9])[:, None]
-    spectra = SpecimenSpectra(ids, (Band("R"),), values)
+    spectra = SpecimenSpectra(ids, Bands([Band("R")]), values)
     found = explained(embeddings, clusters_of(labels, ids), spectra)
     assert found.numbers == (1, 2, NOISE)
     assert found.nearest == {1: 2, 2: 1}
@@ -213,17 +213,17 @@ def test_noise_counts_among_all_others_and_has_no_difference_of_its_own():
 def test_fewer_than_two_clusters_are_answered_in_a_sentence(labels, words):
     embeddings = embeddings_of(directions(0, 1, 50))
     ids = tuple(embeddings.table["specimen"])
-    spectra = SpecimenSpectra(ids, (Band("R"),), np.ones((3, 1)))
+    spectra = SpecimenSpectra(ids, Bands([Band("R")]), np.ones((3, 1)))
     with pytest.raises(CollectionError, match=words):
         explained(embeddings, clusters_of(np.array(labels), ids), spectra)
 
 
 def test_few_bands_are_hidden_one_by_one_and_many_in_windows():
-    few = tuple(Band(name) for name in ("R", "G", "B", *UV))
+    few = Bands(Band(name) for name in ("R", "G", "B", *UV))
     assert [w.bands for w in windows_of(few, range(6))] == [(i,) for i in range(6)]
     assert [w.name for w in windows_of(few, [3, 4])] == ["UV_R", "UV_G"]
-    many = tuple(Band(f"{nm} nm", float(nm)) for nm in range(400, 501))
-    windows = windows_of((*many, Band("catch")), range(102), 25)
+    many = Bands(Band(f"{nm} nm", float(nm)) for nm in range(400, 501))
+    windows = windows_of(Bands([*many, Band("catch")]), range(102), 25)
     assert [w.name for w in windows] == [
         "400-425 nm", "425-450 nm", "450-475 nm", "475-500 nm", "catch"
     ]  # fmt: skip
@@ -232,7 +232,7 @@ def test_few_bands_are_hidden_one_by_one_and_many_in_windows():
 
 
 def test_of_neighbouring_bands_only_the_strongest_is_named():
-    bands = [Band(f"{nm} nm", nm) for nm in (400.0, 410.0, 430.0, 500.0)]
+    bands = Bands(Band(f"{nm} nm", nm) for nm in (400.0, 410.0, 430.0, 500.0))
     assert strongest(np.array([3.0, -4.0, 2.0, np.nan]), bands, apart_nm=15) == [1, 2]
 
 
@@ -253,7 +253,7 @@ def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
     # two clusters, told apart by the second band alone
     levels = np.array([[0.32, 0.1], [0.3, 0.1], [0.32, 0.5], [0.3, 0.5]])
     images = np.ones((4, 2, 8, 8)) * levels[:, :, None, None]
-    crops = crops_of(images, (Band("a"), Band("b")))
+    crops = crops_of(images, Bands([Band("a"), Band("b")]))
     net = band_means(images, crops)
     x = (levels - crops.mean).astype(np.float32)
     labels = np.array([1, 1, 2, 2])
@@ -270,7 +270,7 @@ def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
 def test_what_a_specimen_lacks_it_cannot_lose():
     levels = np.array([[0.3, 0.1], [0.32, 0.1], [0.3, 0.5], [0.32, 0.5]])
     images = np.ones((4, 2, 8, 8)) * levels[:, :, None, None]
-    crops = crops_of(images, (Band("a"), Band("b")))
+    crops = crops_of(images, Bands([Band("a"), Band("b")]))
     crops = replace(
         crops, modalities=crops.modalities | {"b": np.array([1])},
         present={"all": np.array([True, True, True, False]), "b": np.ones(4, bool)},
@@ -284,7 +284,7 @@ def test_a_table_holds_bands_that_repeat_a_wavelength():
     x, labels = planted()
     embeddings = embeddings_of(x)
     ids = tuple(embeddings.table["specimen"])
-    bands = (Band("a", 900.0), Band("b", 900.0))
+    bands = Bands([Band("a", 900.0), Band("b", 900.0)])
     spectra = SpecimenSpectra(ids, bands, np.arange(14.0).reshape(7, 2))
     found = explained(embeddings, clusters_of(labels, ids), spectra)
     assert spectra_table(found.cluster_spectra())["band"].tolist() == ["a", "b"]

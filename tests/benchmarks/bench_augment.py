@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.views import (
     Augmenter,
     ColorJitter,
@@ -81,11 +81,11 @@ def _theirs() -> torch.nn.Module:
 SAMPLINGS = 1.5
 
 
-def _named(bands: int) -> tuple[Band, ...]:
+def _named(bands: int) -> Bands:
     names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
     if bands <= len(names):
-        return tuple(Band(name) for name in names[:bands])
-    return tuple(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
+        return Bands(Band(name) for name in names[:bands])
+    return Bands(Band(f"{nm:.2f}", nm) for nm in np.linspace(348, 810, bands))
 
 
 def _ours(

@@ -100,7 +100,7 @@ def _warm(header: Path) -> Iterator[Comparison]:
 
     def first_look() -> object:
         opened = open_cube(header)
-        return composite(opened, rgb_bands(opened))
+        return composite(opened, rgb_bands(opened.bands))
 
     bands: dict[str, Read] = {
         "ours": lambda b, y, x: cube.array[b],

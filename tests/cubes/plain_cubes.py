@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Cube, LazyArray, Reader
+from napari_phenoscape.cubes import Band, Bands, Cube, LazyArray, Reader
 from napari_phenoscape.errors import CubeError
 
 
@@ -47,7 +47,7 @@ def open_plain(path: Path) -> Cube:
     centres = np.linspace(first, last, bands)
     return Cube(
         array=Planes(path, (bands, rows, columns), len(line)),
-        bands=tuple(Band(f"{nm:.7g} nm", float(nm)) for nm in centres),
+        bands=Bands(Band(f"{nm:.7g} nm", float(nm)) for nm in centres),
         path=path,
     )
 

@@ -53,7 +53,7 @@ def test_the_cube_and_its_wavelengths_are_found(tmp_path, write, kind):
     assert recognise(path) == kind
     assert cube.shape == (6, 4, 5)
     np.testing.assert_array_equal(np.asarray(cube.array), NUMBERS.transpose(2, 0, 1))
-    np.testing.assert_array_equal(cube.wavelengths_nm, NM)
+    np.testing.assert_array_equal(cube.bands.wavelengths_nm, NM)
     assert Modality(name="uv", range_nm=(400, 500)).indices(cube).tolist() == [0, 1, 2]
     assert "'scene' of 3 variables is taken." in cube.provenance
     if write is not hdf5:  # there it is no type of its own
@@ -63,7 +63,7 @@ def test_the_cube_and_its_wavelengths_are_found(tmp_path, write, kind):
 def test_the_axis_of_the_bands_is_that_of_the_wavelengths(tmp_path):
     cube = open_cube(hdf5(tmp_path / "a.h5", scene=NUMBERS.transpose(2, 0, 1), wl=NM / 1000))
     assert cube.shape == (6, 4, 5)
-    np.testing.assert_allclose(cube.wavelengths_nm, NM)
+    np.testing.assert_allclose(cube.bands.wavelengths_nm, NM)
     assert "No wavelength units are given; micrometres are taken." in cube.provenance
 
 
@@ -80,7 +80,7 @@ def test_without_a_word_about_it_the_last_axis_is_taken(tmp_path):
     cube = open_cube(mat5(tmp_path / "a.mat", scene=NUMBERS))
     assert cube.shape == (6, 4, 5)
     assert "The last axis of (4, 5, 6) is taken as the bands." in cube.provenance
-    assert cube.wavelengths_nm is None
+    assert cube.bands.wavelengths_nm is None
 
 
 @pytest.mark.parametrize("write", [mat5, mat73, hdf5])
@@ -267,5 +267,5 @@ def test_real_files_equal_scipys(phenoscape_data):
         name = next(name for name in theirs if name.startswith("hsi"))
         np.testing.assert_array_equal(np.asarray(cube.array), theirs[name].transpose(2, 0, 1))
         nm = theirs.get("wavelengths", theirs.get("wavlength")).ravel()
-        np.testing.assert_allclose(cube.wavelengths_nm, nm, atol=1e-6)
+        np.testing.assert_allclose(cube.bands.wavelengths_nm, nm, atol=1e-6)
         assert recognise(path) == "matlab"

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube, Modality, as_modality, spectral_region
+from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality, spectral_region
 from napari_phenoscape.errors import BandMismatchError, OptionError
 
 
 def cube_of(bands: list[Band], **given: object) -> Cube:
     array = np.arange(len(bands) * 6, dtype=np.uint16).reshape(len(bands), 2, 3)
-    return Cube(array, tuple(bands), Path("leaf.bil"), **given)  # type: ignore[arg-type]
+    return Cube(array, Bands(bands), Path("leaf.bil"), **given)  # type: ignore[arg-type]
 
 
 SEVEN = cube_of(
@@ -41,10 +41,19 @@ def test_uv_ends_below_400_nm() -> None:
     assert spectral_region(400.0) == "vis"
 
 
+def test_every_spectral_region_is_a_modality() -> None:
+    cube = cube_of([Band(f"{nm} nm", nm) for nm in (399.0, 400.0, 700.0, 1000.0, 2499.0, 2500.0)])
+    regions = [as_modality(name).indices(cube).tolist() for name in ("uv", "vis", "nir", "swir")]
+    assert regions == [[0], [1], [2], [3, 4]]
+
+
 def test_a_band_flagged_bad_is_only_in_all() -> None:
     cube = cube_of([Band("a", 450.0), Band("b", 460.0, bad=True)])
     assert as_modality("full").indices(cube).tolist() == [0]
     assert as_modality("all").indices(cube).tolist() == [0, 1]
+    camera = cube_of([Band("R"), Band("G", bad=True), Band("B")])
+    with pytest.raises(BandMismatchError, match="no bands for the modality 'rgb'"):
+        as_modality("rgb").indices(camera)
 
 
 def test_a_range_has_both_ends_in() -> None:
@@ -63,6 +72,19 @@ def test_names_and_numbers_choose_in_the_order_given() -> None:
 def test_a_band_that_is_not_there_is_refused_by_name(modality: Modality) -> None:
     with pytest.raises(BandMismatchError, match=r"leaf\.bil.*6 bands: R, G, B"):
         modality.indices(SEVEN)
+
+
+@pytest.mark.parametrize("name", ["rgb+uv", "red edge", "400.5-700", "bird-uv", "_é2", "a"])
+def test_a_modality_has_a_name_that_a_file_can_have(name: str) -> None:
+    assert Modality.parse({"name": name}).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".rgb", "..", "a/b", "../../a", r"a\b", "C:", "a ", " a", "a.", "-a", "a\n", "*"]
+)
+def test_a_modality_that_cannot_name_a_file_is_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=r"name: files are named by it, .* red_edge \(given: "):
+        Modality.parse({"name": name})
 
 
 def test_an_unknown_modality_is_refused() -> None:

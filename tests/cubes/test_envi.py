@@ -106,7 +106,7 @@ def test_a_header_may_be_written_in_many_ways(tmp_path, text):
     header.write_text(text(header.read_text()), "utf-8", newline="")
     cube = open_cube(header)
     assert cube.array[2, 1, 3] == 213
-    assert cube.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+    assert cube.bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
     assert [band.name for band in cube.bands] == ["400 nm", "500.5 nm", "600 nm", "700 nm"]
 
 
@@ -155,7 +155,7 @@ def test_header_offset_is_skipped(tmp_path):
 )
 def test_wavelengths_are_nm_or_not_taken_for_nm(tmp_path, units, values, centres, note):
     path = write(tmp_path, f"wavelength units = {units}\nwavelength = {{{values}}}\n")
-    found = open_cube(path).wavelengths_nm
+    found = open_cube(path).bands.wavelengths_nm
     assert (None if found is None else found.tolist()) == centres
     assert note in notes_of(path)
 
@@ -244,13 +244,13 @@ def test_a_scale_that_is_no_number_is_refused(tmp_path, words, what):
 
 
 def test_default_bands_count_from_one(tmp_path):
-    assert open_cube(write(tmp_path, "default bands = {4, 2, 1}\n")).rgb_bands == (3, 1, 0)
+    assert open_cube(write(tmp_path, "default bands = {4, 2, 1}\n")).bands.proposed == (3, 1, 0)
 
 
 @pytest.mark.parametrize("given", ["{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"])
 def test_default_bands_that_are_none_are_noted(tmp_path, given):
     path = write(tmp_path, f"default bands = {given}\n")
-    assert open_cube(path).rgb_bands is None
+    assert open_cube(path).bands.proposed is None
     assert "default bands" in notes_of(path)
 
 
@@ -480,7 +480,7 @@ def test_every_header_of_the_truth_table_is_right_or_refused(phenoscape_data):
             np.testing.assert_array_equal(np.asarray(cube.array), expected, err_msg=row["header"])
             if row["nwl"]:
                 low, high = map(float, row["wl"].split(".."))
-                assert (cube.wavelengths_nm[0], cube.wavelengths_nm[-1]) == (low, high)
+                assert cube.bands.wavelengths_nm[[0, -1]].tolist() == [low, high]
             opened += 1
     assert opened == 20
 
@@ -503,7 +503,7 @@ def test_every_file_of_the_torture_chamber_is_opened_or_refused(phenoscape_data)
 def test_the_maize_kernel_has_580_bands_from_366_551_nm(phenoscape_data):
     cube = open_cube(phenoscape_data / "plantcv-hyperspectral" / "corn-kernel-hyperspectral.raw")
     assert cube.shape == (580, 31, 43)
-    assert cube.wavelengths_nm[[0, -1]].tolist() == [366.551, 1048.421]
+    assert cube.bands.wavelengths_nm[[0, -1]].tolist() == [366.551, 1048.421]
     assert "byte order" in " ".join(cube.provenance)
 
 
@@ -511,8 +511,9 @@ def test_headwall_files_are_opened_without_an_ending_and_bup_is_refused(phenosca
     folder = phenoscape_data / "plantcv-hyperspectral"
     cube = open_cube(folder / "darkReference")
     assert cube.shape == (978, 1, 1600)
-    assert cube.rgb_bands == (158, 252, 519)
-    assert open_cube(folder / "darkReference2.hdr").wavelengths_nm is None  # 35 for 978 bands
+    assert cube.bands.proposed == (158, 252, 519)
+    # 35 for 978 bands
+    assert open_cube(folder / "darkReference2.hdr").bands.wavelengths_nm is None
     with pytest.raises(CubeError, match="'interleave = bup'"):
         open_cube(folder / "darkReference4.hdr")
 

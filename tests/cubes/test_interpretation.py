@@ -11,7 +11,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.cubes import Band, Cube, Interpretation, as_modality, open_cube, write_cube
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    Interpretation,
+    as_modality,
+    open_cube,
+    write_cube,
+)
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Drawer, Folder, collect
@@ -56,10 +64,10 @@ def test_channels_that_fit_no_convention_open_by_their_names(tmp_path):
 
 
 def test_a_name_keeps_the_wavelength_that_the_file_gives(tmp_path):
-    bands = (Band("400 nm", 400.0), Band("500 nm", 500.0, bad=True))
+    bands = Bands([Band("400 nm", 400.0), Band("500 nm", 500.0, bad=True)])
     result(write_cube(Cube(PLANES[:2].astype("u2"), bands, Path("a")), tmp_path / "a.bil"))
     named = open_cube(tmp_path / "a.bil", Interpretation(names=("blue", "green")))
-    assert named.bands == (Band("B", 400.0, "vis"), Band("G", 500.0, "vis", bad=True))
+    assert named.bands == Bands([Band("B", 400.0, "vis"), Band("G", 500.0, "vis", bad=True)])
 
 
 def test_evenly_spaced_wavelengths_are_given_by_their_ends(tmp_path):
@@ -68,14 +76,14 @@ def test_evenly_spaced_wavelengths_are_given_by_their_ends(tmp_path):
         planarconfig="contig",
     )  # fmt: skip
     cube = open_cube(tmp_path / "a.tif", Interpretation(wavelengths_nm=(348.39, 809.61)))
-    assert cube.wavelengths_nm[[0, 1, 407]].tolist() == [348.39, 349.523219, 809.61]
+    assert cube.bands.wavelengths_nm[[0, 1, 407]].tolist() == [348.39, 349.523219, 809.61]
     assert cube.bands[0].name == "348.39 nm"
     assert len(as_modality("uv").indices(cube)) == 46
     assert not any("wavelengths are not given" in note for note in cube.provenance)
     each = tuple(float(nm) for nm in range(400, 808))
     assert open_cube(
         tmp_path / "a.tif", Interpretation(wavelengths_nm=each)
-    ).wavelengths_nm.tolist() == list(each)
+    ).bands.wavelengths_nm.tolist() == list(each)
     with pytest.raises(CubeError, match="has 408 bands and 3 wavelengths are given"):
         open_cube(tmp_path / "a.tif", Interpretation(wavelengths_nm=(1.0, 2.0, 3.0)))
 

@@ -55,7 +55,7 @@ def test_a_reader_of_another_package_opens_its_files_everywhere(tmp_path, add):
     add(plain=plain_cubes.READER)
     cube = open_cube(path)
     np.testing.assert_array_equal(cube.array[[2, 0], 1, ::-1], NUMBERS[[2, 0], 1, ::-1])
-    assert cube.wavelengths_nm.tolist() == [400, 500, 600, 700]
+    assert cube.bands.wavelengths_nm.tolist() == [400, 500, 600, 700]
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(cube)).array[...], NUMBERS)
     told = CliRunner().invoke(app, ["info", str(path)])
     assert told.exit_code == 0, told.output

@@ -288,7 +288,7 @@ def test_gdal_metadata_gives_wavelengths_scale_and_nodata(tmp_path):
         extratags=[*gdal(9, "wavelength", centres, scale), (42113, "s", 0, "405", True)],
     )
     cube = open_cube(path)
-    assert cube.wavelengths_nm.tolist() == centres
+    assert cube.bands.wavelengths_nm.tolist() == centres
     assert cube.reflectance()[5, 0, 0] == pytest.approx(0.5)
     assert np.isnan(cube.reflectance()[4, 3, 2])
     assert recognise(path) == "tiff"
@@ -302,7 +302,7 @@ def test_gdal_wavelengths_in_micrometres_are_nm_here(tmp_path):
         photometric="minisblack",
         extratags=gdal(8, "CENTRAL_WAVELENGTH_UM", centres),
     )
-    assert open_cube(path).wavelengths_nm[0] == 366.551
+    assert open_cube(path).bands.wavelengths_nm[0] == 366.551
 
 
 def test_many_channels_are_spectral_and_claimed_when_interleaved(tmp_path):

@@ -30,7 +30,7 @@ def test_wavelengths_are_in_the_names(tmp_path, how):
     path = folder(tmp_path / "moth", "b_700nm.tif", "b_365.5nm.tif", "b_1000 nm.TIF", **how)
     (path / "notes.txt").write_text("not a band")
     cube = open_cube(path)
-    assert cube.wavelengths_nm.tolist() == [365.5, 700, 1000]
+    assert cube.bands.wavelengths_nm.tolist() == [365.5, 700, 1000]
     assert cube.shape == (3, 4, 5)
     assert cube.array[:, 2, 3].tolist() == [123, 23, 223]
     for index in ((1, 2), ([2, 0], slice(1, 3)), (..., -1), (slice(None, None, -1), 3, 4)):

@@ -23,7 +23,7 @@ import zarr
 from hypothesis import given, settings, strategies as st
 
 import napari_phenoscape
-from napari_phenoscape.cubes import Band, Cube, open_cube, recognise, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, open_cube, recognise, write_cube
 from napari_phenoscape.cubes._write import zarr_block
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError, RunError
 from napari_phenoscape.events import result
@@ -64,7 +64,7 @@ def test_the_cube_its_wavelengths_and_its_mask_are_found(tmp_path, version):
     cube = open_cube(path)
     assert recognise(path) == "zarr"
     np.testing.assert_array_equal(cube.array[...], zarr.open_group(path, mode="r")["scene"][...])
-    np.testing.assert_array_equal(cube.wavelengths_nm, NM)
+    np.testing.assert_array_equal(cube.bands.wavelengths_nm, NM)
     np.testing.assert_array_equal(cube.mask, MASK)
     assert "'scene' of 3 variables is taken." in cube.provenance
 
@@ -91,7 +91,7 @@ def test_a_store_that_is_one_array_has_its_wavelengths_beside_its_shape(tmp_path
     )  # fmt: skip
     cube = open_cube(tmp_path / "a.zarr")
     np.testing.assert_array_equal(cube.array[2], array[..., 2])
-    np.testing.assert_array_equal(cube.wavelengths_nm, NM)
+    np.testing.assert_array_equal(cube.bands.wavelengths_nm, NM)
     assert cube.reflectance()[5, 3, 4] == pytest.approx(119 / 50)
     assert cube.provenance == ()
 
@@ -134,7 +134,7 @@ def test_centres_in_micrometres_are_nm_here_whatever_the_bands_are_called(tmp_pa
     group = zarr.open_group(path)
     group["wavelength"].attrs["units"] = "um"
     group["scene"].attrs["band_names"] = list("abcdef")
-    np.testing.assert_allclose(open_cube(path).wavelengths_nm, NM)
+    np.testing.assert_allclose(open_cube(path).bands.wavelengths_nm, NM)
 
 
 AXIS = st.one_of(st.integers(-6, 5), st.slices(6), st.lists(st.integers(-6, 5), max_size=4))
@@ -460,10 +460,14 @@ def test_without_zarr_the_way_out_is_named(tmp_path):
     assert 'pip install "napari-phenoscape[formats]"' in end.stderr
 
 
-BANDS = (
-    Band("366.551 nm", 366.551), Band("R", region="vis"), Band("UV_R", region="uv", bad=True),
-    Band("800 nm", 800.0),
-)  # fmt: skip
+BANDS = Bands(
+    [
+        Band("366.551 nm", 366.551),
+        Band("R", region="vis"),
+        Band("UV_R", region="uv", bad=True),
+        Band("800 nm", 800.0),
+    ]
+)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", ">i2", "u4", "f2", "f4", "f8", "i8"])
@@ -471,13 +475,12 @@ def test_a_written_cube_reads_back_the_same(tmp_path, dtype):
     c, y, x = np.ogrid[:4, :7, :9]
     before = Cube(
         array=(30 * c + 9 * y + x - 3).astype(dtype),
-        bands=BANDS,
+        bands=BANDS.proposing((3, 1, 0)),
         path=Path("a"),
         gain=np.array([0.1, 1 / 3, 1 / 65535, 2], np.float32),
         offset=np.array(1 / 7, np.float32),
         mask=(x + y)[0] > 5,
         ignore_value=11.0,
-        rgb_bands=(3, 1, 0),
     )
     path = tmp_path / "b.zarr"
     assert result(write_cube(before, path)) == [path]
@@ -486,8 +489,8 @@ def test_a_written_cube_reads_back_the_same(tmp_path, dtype):
     assert after.array.dtype == before.array.dtype.newbyteorder("=")
     for part in ("gain", "offset", "mask"):
         np.testing.assert_array_equal(getattr(after, part), getattr(before, part))
-    for part in ("bands", "ignore_value", "rgb_bands"):
-        assert getattr(after, part) == getattr(before, part)
+    assert (after.bands, after.ignore_value) == (before.bands, before.ignore_value)
+    assert after.bands.proposed == (3, 1, 0)
     theirs = zarr.open_group(path, mode="r")
     assert theirs.metadata.zarr_format == 3
     assert theirs["cube"].metadata.dimension_names == ("band", "y", "x")
@@ -573,7 +576,7 @@ def test_napari_opens_and_saves_stores(tmp_path):
     np.testing.assert_array_equal(np.asarray(data), NUMBERS)
     out = tmp_path / "b.zarr"
     npe2.write(str(out), [(data, attributes, kind)], plugin_name="napari-phenoscape")
-    np.testing.assert_array_equal(open_cube(out).wavelengths_nm, NM)
+    np.testing.assert_array_equal(open_cube(out).bands.wavelengths_nm, NM)
     (tmp_path / "folder").mkdir()
     with pytest.raises(ValueError, match="No readers"):
         npe2.read([str(tmp_path / "folder")], stack=False)

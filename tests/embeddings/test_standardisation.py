@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import torch
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.nets import ResponseCurves, SpectralResponse
@@ -125,7 +125,7 @@ def test_nor_in_the_bands_of_another_camera(tmp_path: Path, untrained: bool) -> 
 def test_a_runs_spectrum_is_nothing_to_its_curves_in_the_bands_of_another_camera() -> None:
     """Planes of what stands where nothing was measured; 1 is their spread in training."""
     mine, others = (
-        tuple(Band(f"{x:.1f} nm", float(x)) for x in np.linspace(*ends))
+        Bands(Band(f"{x:.1f} nm", float(x)) for x in np.linspace(*ends))
         for ends in ((348, 810, 408), (340, 700, 30))
     )
     nm = np.array([band.wavelength_nm for band in mine])

@@ -13,7 +13,7 @@ import tifffile
 from napari.layers import Image, Labels, Layer
 from PIL import Image as Picture
 
-from napari_phenoscape.cubes import Band, Cube, LazyArray
+from napari_phenoscape.cubes import Band, Bands, Cube, LazyArray
 from napari_phenoscape.layers import _cubes as cubes, cube_layers, get_reader
 from napari_phenoscape.layers._cubes import NOTHING
 
@@ -36,7 +36,7 @@ class Watched(LazyArray):
 
 def scan(rows: int = 6, columns: int = 5, **more: Any) -> Cube:
     numbers = np.arange(4 * rows * columns, dtype="u2").reshape(4, rows, columns)
-    bands = tuple(Band(f"{nm:g} nm", nm) for nm in CENTRES)
+    bands = Bands(Band(f"{nm:g} nm", nm) for nm in CENTRES)
     return Cube(Watched(numbers), bands, Path("scans/leaf.bil"), **more)
 
 
@@ -78,7 +78,7 @@ def test_a_cube_has_its_bands_a_picture_the_uv_and_the_mask():
 
 def test_without_uv_and_mask_there_are_bands_and_picture():
     whole = scan()
-    cube = Cube(whole.array, tuple(Band(f"band {i}") for i in range(4)), whole.path)
+    cube = Cube(whole.array, Bands(Band(f"band {i}") for i in range(4)), whole.path)
     assert roles(cube_layers(cube)) == ["cube", "composite"]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     Clusters,
     Embeddings,
@@ -25,7 +25,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
 from napari_phenoscape.specimens import Folder
 
-RGB = tuple(Band(name) for name in "RGB")
+RGB = Bands(Band(name) for name in "RGB")
 
 
 def tiles(count: int, side: int = 2) -> NDArray[np.uint8]:
@@ -81,7 +81,7 @@ def test_the_sheet_is_wider_than_high_unless_told() -> None:
     assert sheet.image.shape == (3 * 18 + 2, 4 * 18 + 2, 3)
 
 
-def crops(images: NDArray[Any], masks: NDArray[Any], bands: tuple[Band, ...] = RGB) -> Any:
+def crops(images: NDArray[Any], masks: NDArray[Any], bands: Bands = RGB) -> Any:
     """What `thumbnails` reads of prepared crops."""
     return SimpleNamespace(
         images=np.asarray(images, np.float32), masks=np.asarray(masks, bool), bands=bands
@@ -102,6 +102,14 @@ def test_the_background_is_light_grey_and_does_not_set_the_brightness() -> None:
     shown = thumbnails(crops(images, masks), 4)
     assert shown[0, 0, 0].tolist() == [0, 128, 255]
     assert shown[0, :, 2:].tolist() == [[[GROUND] * 3] * 2] * 4
+
+
+def test_thumbnails_are_black_at_percentile_1_and_white_at_percentile_99() -> None:
+    # 0, 0.01, ..., 1 on the specimen: 0.01 and below is black, 0.99 and above white
+    images, masks = np.full((1, 3, 11, 11), 9.0), np.zeros((1, 1, 11, 11))
+    images.reshape(3, 121)[:, :101], masks.flat[:101] = np.arange(101) / 100, 1
+    grey = thumbnails(crops(images, masks), 11)[0, ..., 0].ravel()
+    assert grey[[0, 1, 2, 26, 98, 99, 100]].tolist() == [0, 0, 3, 65, 252, 255, 255]
 
 
 def test_pictures_shrink_by_means_and_grow_by_squares() -> None:
@@ -129,7 +137,7 @@ def test_bands_are_shown_as_colours(
     values = np.linspace(0, 1, max(count, 2))[:count]
     images = np.broadcast_to(values[:, None, None], (1, count, 2, 2)).copy()
     images[..., 0, 0], images[..., 1, 1] = 0, 1  # black and white are in every picture
-    bands = tuple(Band(name) for name in names)
+    bands = Bands(Band(name) for name in names)
     picture = thumbnails(crops(images, np.ones((1, 1, 2, 2)), bands), 2, shown)
     levels = (values * 255).round()
     assert picture[0, 0, 1].tolist() == pytest.approx(levels[expected].tolist(), abs=3)

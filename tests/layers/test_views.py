@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.layers import view_layers
-from napari_phenoscape.views import Views, displayed_bands, view_sheet
+from napari_phenoscape.views import Views, view_sheet
 
-RGB = tuple(Band(name) for name in "RGB")
+RGB = Bands(Band(name) for name in "RGB")
 
 
 def _views(count: int, size: int, value: float) -> Views:
@@ -51,18 +51,3 @@ def test_a_sheet_has_four_views_in_a_row_in_their_order():
     places = [sheet[0, 0, 0], sheet[0, 6, 0], sheet[0, 12, 0], sheet[0, 18, 0], sheet[6, 0, 0]]
     assert places == [0, 64, 128, 191, 255]
     assert (sheet[6:, 6:] == 255).all()
-
-
-@pytest.mark.parametrize(
-    ("bands", "expected"),
-    [
-        ([Band("UV_R"), Band("B"), Band("G"), Band("R")], (3, 2, 1)),
-        ([Band(str(nm), nm) for nm in (450.0, 550.0, 650.0, 850.0)], (2, 1, 0)),
-        ([Band(str(nm), nm) for nm in (800.0, 900.0, 950.0)], (0, 1, 2)),
-        ([Band("a"), Band("b")], (0, 1, 1)),
-        ([Band("a")], (0, 0, 0)),
-    ],
-    ids=["names", "wavelengths", "infrared", "two", "one"],
-)
-def test_the_visible_colours_are_shown_where_there_are_any(bands, expected):
-    assert displayed_bands(bands) == expected

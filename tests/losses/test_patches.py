@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import (
     LocalPatches,
@@ -36,7 +36,7 @@ from napari_phenoscape.views import (
 from napari_phenoscape.views._geometry import Geometric
 
 SIDE = 120  # of the pictures, pixels
-PLACES = (Band("x"), Band("y"))
+PLACES = Bands([Band("x"), Band("y")])
 
 
 def ellipses(number: int) -> Tensor:
@@ -271,7 +271,7 @@ def net_of(losses: list[dict[str, str]], size: int = 64) -> SimCLR:
             "losses": losses,
         }
     )
-    bands = {name: tuple(Band(f"{name} {i}") for i in range(2)) for name in ("rgb", "uv")}
+    bands = {name: Bands(Band(f"{name} {i}") for i in range(2)) for name in ("rgb", "uv")}
     torch.manual_seed(0)
     return SimCLR(experiment, bands, dict.fromkeys(bands, (0, 0)), dict.fromkeys(bands, (1, 1)))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import (
     BandMismatchError,
     CheckpointError,
@@ -25,12 +25,12 @@ from napari_phenoscape.nets._backbone import Tokens
 from napari_phenoscape.nets._encoder import ModalityEncoder
 from napari_phenoscape.nets._stem import Standardised, rgb_mixing
 
-RGB = tuple(Band(name, region="vis") for name in "RGB")
-UV = tuple(Band(f"UV_{name}", region="uv") for name in "RGB")
+RGB = Bands(Band(name, region="vis") for name in "RGB")
+UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
 
 
-def cube_bands(*centres_nm: float) -> tuple[Band, ...]:
-    return tuple(Band(f"{nm:.2f} nm", float(nm)) for nm in centres_nm)
+def cube_bands(*centres_nm: float) -> Bands:
+    return Bands(Band(f"{nm:.2f} nm", float(nm)) for nm in centres_nm)
 
 
 def encoder(
@@ -130,7 +130,7 @@ def test_the_same_curves_see_the_same_scene_in_other_bands(other):
 def test_order_of_bands_does_not_matter_to_curves():
     bands, scene = hyperspectral(60)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
-    shuffled = curves([bands[i] for i in order], scene[:, order])
+    shuffled = curves(bands.take(order), scene[:, order])
     torch.testing.assert_close(shuffled(scene[:, order]), curves(bands, scene)(scene))
 
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.losses import CrossModal, NTXent, Projections, contrast, total_loss
 from napari_phenoscape.nets import joined
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR
 
 BANDS = {
-    "rgb": tuple(Band(name, region="vis") for name in "RGB"),
-    "uv": tuple(Band(f"UV_{name}", region="uv") for name in "RGB"),
+    "rgb": Bands(Band(name, region="vis") for name in "RGB"),
+    "uv": Bands(Band(f"UV_{name}", region="uv") for name in "RGB"),
 }
 SMALL = "shufflenet_v2_x0_5"
 KINDS = ["concatenate", "mean", "gated", "attention"]

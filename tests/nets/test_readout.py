@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets import Encoder
 from napari_phenoscape.nets._backbone import Features, Pooled, Timm, Tokens
@@ -16,7 +16,7 @@ from napari_phenoscape.nets._nets import backbone
 from napari_phenoscape.nets._options import Readout
 from napari_phenoscape.nets._stem import Standardised
 
-PLANES = Standardised([Band(name, region="vis") for name in "RGB"], [0, 0, 0], [1, 1, 1])
+PLANES = Standardised(Bands(Band(name, region="vis") for name in "RGB"), [0, 0, 0], [1, 1, 1])
 
 
 def vit() -> VisionTransformer:

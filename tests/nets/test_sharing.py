@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projections, total_loss
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR
 from napari_phenoscape.training._checkpoint import _contiguous
 
-RGB = tuple(Band(name, region="vis") for name in "RGB")
-UV = tuple(Band(f"UV_{name}", region="uv") for name in "RGB")
-VIS_NM = tuple(Band(f"{nm} nm", float(nm)) for nm in (450, 500, 550, 600, 650))
-UV_NM = tuple(Band(f"{nm} nm", float(nm)) for nm in (340, 360, 380))
+RGB = Bands(Band(name, region="vis") for name in "RGB")
+UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
+VIS_NM = Bands(Band(f"{nm} nm", float(nm)) for nm in (450, 500, 550, 600, 650))
+UV_NM = Bands(Band(f"{nm} nm", float(nm)) for nm in (340, 360, 380))
 SMALL = "shufflenet_v2_x0_5"
 ADAPTER = {"kind": "adapter", "planes": 4}
 CURVES = {"kind": "spectral_response", "curves": 6}
@@ -30,7 +30,7 @@ BOTH = (NTXent(), CrossModal())
 
 
 def simclr(
-    bands: dict[str, tuple[Band, ...]],
+    bands: dict[str, Bands],
     sharing: str,
     stem: object = None,
     losses: tuple[Loss, ...] = (NTXent(),),
@@ -51,7 +51,7 @@ def simclr(
     )
 
 
-def scenes(net: SimCLR, bands: dict[str, tuple[Band, ...]], number: int = 4) -> dict[str, Tensor]:
+def scenes(net: SimCLR, bands: dict[str, Bands], number: int = 4) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     return {name: torch.rand(number, len(bands[name]), 32, 32, generator=random) for name in bands}
 

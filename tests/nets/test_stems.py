@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision import models
 
-from napari_phenoscape.cubes import RGB_NM, VISUAL_SYSTEMS, Band
+from napari_phenoscape.cubes import RGB_NM, VISUAL_SYSTEMS, Band, Bands
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets import Encoder, ResponseCurves, SpectralResponse
 from napari_phenoscape.nets._encoder import ModalityEncoder
@@ -19,11 +19,11 @@ from napari_phenoscape.nets._options import Adapter, SpectralAttention
 from napari_phenoscape.nets._stem import BandGates, BandMix
 from napari_phenoscape.spectra import built_in_system
 
-CAMERA = tuple(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
+CAMERA = Bands(Band(name, nm) for name, nm in zip("RGB", RGB_NM, strict=True))
 
 
-def bands(number: int, low: float = 400, high: float = 700) -> tuple[Band, ...]:
-    return tuple(Band(f"{nm:.1f} nm", float(nm)) for nm in np.linspace(low, high, number))
+def bands(number: int, low: float = 400, high: float = 700) -> Bands:
+    return Bands(Band(f"{nm:.1f} nm", float(nm)) for nm in np.linspace(low, high, number))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def encoder(listed: tuple[Band, ...], stem: object, weights: Path) -> ModalityEncoder:
+def encoder(listed: Bands, stem: object, weights: Path) -> ModalityEncoder:
     mean = np.linspace(0.2, 0.4, len(listed))
     return ModalityEncoder(
         Encoder(stem=stem, weights=weights), listed, mean, mean / 3, image_size=32
@@ -52,7 +52,7 @@ def test_curves_that_start_from_rgb_are_the_pretrained_net_on_rgb(
     pretrained, curves, order, learned
 ):
     stem = SpectralResponse(curves=curves, start="rgb", learned=learned)
-    listed = tuple(CAMERA[i] for i in order)
+    listed = CAMERA.take(order)
     ours, plain = (encoder(listed, one, pretrained) for one in (stem, {"kind": "convolution"}))
     with torch.no_grad():
         found, expected = ours(images(3)), plain(images(3))
@@ -134,7 +134,7 @@ def test_curves_are_told_with_their_wavelengths():
 
 
 def test_an_adapter_mixes_bands_without_regard_to_wavelength():
-    listed = [Band(name) for name in ("a", "b", "c", "d")]  # none is known
+    listed = Bands(Band(name) for name in ("a", "b", "c", "d"))  # none is known
     stem = BandMix(Adapter(planes=2), listed, [1, 2, 3, 4], [1, 1, 2, 2])
     with torch.no_grad():
         stem.weight.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0]]))

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Cube, Modality, as_modality
+from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
 from napari_phenoscape.events import Notice, Progress, result
 from napari_phenoscape.specimens import (
@@ -26,7 +26,7 @@ from napari_phenoscape.specimens import (
 from napari_phenoscape.specimens.crops import _prepare as store
 from napari_phenoscape.specimens.crops._reading import resampling
 
-BANDS = (Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0))
+BANDS = Bands([Band("R", 640.0), Band("G", 550.0), Band("B", 460.0), Band("UV", 365.0)])
 
 
 class Held(Collection):
@@ -147,21 +147,21 @@ def test_what_a_run_knows_takes_the_place_of_the_collections_own_statistics():
     ids=["the same", "some, in another order", "between", "beyond"],
 )
 def test_a_spectrum_is_told_in_other_bands_by_wavelength(centres, expected):
-    def bands(*centres: float) -> tuple[Band, ...]:
-        return tuple(Band(f"{nm} nm", float(nm)) for nm in centres)
+    def bands(*centres: float) -> Bands:
+        return Bands(Band(f"{nm} nm", float(nm)) for nm in centres)
 
     known = BandStatistics(bands(500, 600, 700), (1, 3, 2), (10, 30, 20))
     there = known.at(bands(*centres))
     assert there.mean == pytest.approx(expected)
     assert there.std == pytest.approx([10 * value for value in expected])
     # two detectors overlap at 600 nm, and share the weight of that wavelength
-    overlap = (*bands(500, 600), Band("b", 600.0), *bands(700))
+    overlap = Bands([*bands(500, 600), Band("b", 600.0), *bands(700)])
     twice = BandStatistics(overlap, (1, 2, 4, 2), (0, 0, 0, 0))
     assert twice.at(bands(*centres)).mean == pytest.approx(expected)
 
 
 def test_bands_without_wavelengths_that_a_run_does_not_know_keep_their_own_statistics():
-    named = (Band("u"), Band("v"))
+    named = Bands([Band("u"), Band("v")])
     known = {"all": BandStatistics(BANDS[:2], (0.25, 0.75), (1.0, 1.0))}
     made = crops(*[cube(np.full((2, 4, 4), 0.5), bands=named)] * 2, known=known)
     assert made.mean.tolist() == [0.5, 0.5]
@@ -210,10 +210,10 @@ def test_cubes_that_share_the_chosen_bands_go_together_wherever_they_keep_them()
 
 
 def test_cubes_of_other_bands_are_refused_by_name():
-    other = (Band("700 nm", 700.0), *BANDS[1:])
+    other = Bands([Band("700 nm", 700.0), *BANDS[1:]])
     pixels = np.ones((4, 5, 5))
     with pytest.raises(
-        BandMismatchError, match=r"'b\.tif' has other bands \(4 bands, 700 nm to UV"
+        BandMismatchError, match=r"'b\.tif' has other bands \(4 bands: 365-700 nm; 0 is 700 nm"
     ):
         crops(cube(pixels), cube(pixels, bands=other, name="b.tif"))
 
@@ -251,7 +251,7 @@ def test_a_specimen_without_the_bands_of_one_modality_is_taken_and_told(order):
 
 
 def test_no_modality_at_all_is_refused():
-    swir = cube(np.ones((1, 5, 5)), bands=(Band("1200 nm", 1200.0),), name="swir.bil")
+    swir = cube(np.ones((1, 5, 5)), bands=Bands([Band("1200 nm", 1200.0)]), name="swir.bil")
     with pytest.raises(
         BandMismatchError, match=r"'swir.bil' \(1 bands: 1200-1200 nm\) has .* none of .* rgb, uv"
     ):
@@ -259,8 +259,8 @@ def test_no_modality_at_all_is_refused():
 
 
 def test_other_bands_of_a_modality_are_refused_though_none_would_do():
-    other = (*BANDS[:3], Band("UV", 380.0))
-    with pytest.raises(BandMismatchError, match=r"'b\.tif' has other bands \(1 bands, UV to UV"):
+    other = Bands([*BANDS[:3], Band("UV", 380.0)])
+    with pytest.raises(BandMismatchError, match=r"'b\.tif' has other bands .*; 0 is 380 nm\)"):
         crops(
             *without_uv(),
             cube(np.ones((4, 5, 5)), bands=other, name="b.tif"),

@@ -306,7 +306,7 @@ def test_what_a_killed_process_left_is_not_used_and_removed(folder, tmp_path):
         import os, signal, sys
         from pathlib import Path
         from napari_phenoscape.specimens.collection._collect import Folder, collect
-        from napari_phenoscape.cubes._cube import as_modality
+        from napari_phenoscape.cubes._modality import as_modality
         from napari_phenoscape.events import result
         from napari_phenoscape.specimens.crops._prepare import prepare
         folder, at = map(Path, sys.argv[1:])
@@ -503,9 +503,8 @@ def test_the_verb_says_what_it_keeps_and_info_too(experiment: Experiment, tmp_pa
     end = CliRunner().invoke(app, words)
     assert end.exit_code == 0, end.output
     (folder,) = (p for p in (tmp_path / "kept").iterdir() if p.is_dir())
-    assert f"24 specimens, 6 bands (R to UV_B), 40 × 40 pixels, float16, 0.5 MB in {folder}" in (
-        end.stdout
-    )
+    words = "24 specimens, 6 bands: R, G, B, UV_R, UV_G, UV_B, 40 × 40 pixels, float16, 0.5 MB"
+    assert f"{words} in {folder}" in end.stdout
     assert "specimens with each modality: rgb+uv 24" in end.stdout
     assert CliRunner().invoke(app, ["info", str(folder)]).stdout == end.stdout
     alter(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube, open_cube, row_blocks, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, open_cube, row_blocks, write_cube
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import (
     band_index,
@@ -29,7 +29,7 @@ NUMBERS = RANDOM.uniform(0.1, 1, (C, H, W)).astype("f4")
 NUMBERS[3, 5:8, 2:4] = np.nan
 BLOCK = "napari_phenoscape.cubes._blocks.BLOCK"
 
-SCAN = Cube(NUMBERS, tuple(Band(f"{nm:.0f} nm", nm) for nm in NM), Path("leaf.bil"))
+SCAN = Cube(NUMBERS, Bands(Band(f"{nm:.0f} nm", nm) for nm in NM), Path("leaf.bil"))
 REGION = RANDOM.random((H, W)) < 0.3
 REGION[10:15] = False
 

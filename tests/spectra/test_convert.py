@@ -19,6 +19,7 @@ import napari_phenoscape
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import (
     Band,
+    Bands,
     Cube,
     binned,
     cropped,
@@ -30,14 +31,15 @@ from napari_phenoscape.errors import CubeError, OptionError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import Index, Part, References, convert, picture
 
-SPECTRAL = tuple(Band(f"{nm} nm", nm) for nm in (366.551, 401.25, 550.125, 700.0))
-CAMERA = (
-    Band("R", region="vis"), Band("G", region="vis"), Band("B", region="vis"),
-    Band("UV_R", region="uv"), Band("UV_G", region="uv"), Band("UV_B", region="uv"),
-)  # fmt: skip
+SPECTRAL = Bands(Band(f"{nm} nm", nm) for nm in (366.551, 401.25, 550.125, 700.0))
+CAMERA = Bands(
+    Band(camera + colour, region=region)
+    for camera, region in (("", "vis"), ("UV_", "uv"))
+    for colour in "RGB"
+)
 
 
-def cube(dtype: str = "u2", bands: tuple[Band, ...] = SPECTRAL, **more: object) -> Cube:
+def cube(dtype: str = "u2", bands: Bands = SPECTRAL, **more: object) -> Cube:
     """Number of (band, row, column) is 100 band + 10 row + column, 3 rows of 5 columns."""
     c, y, x = np.ogrid[: len(bands), :3, :5]
     return Cube(array=(100 * c + 10 * y + x).astype(dtype), bands=bands, path=Path("a"), **more)
@@ -77,12 +79,12 @@ def test_a_written_cube_is_exact_whatever_numpy_is_set_to_print(tmp_path, ending
 
 @pytest.mark.parametrize("ending", [".bil", ".tif"])
 def test_flags_and_proposed_colours_stay(tmp_path, ending):
-    bands = (SPECTRAL[0], Band("401.25 nm", 401.25, bad=True), *SPECTRAL[2:])
+    bands = Bands([SPECTRAL[0], Band("401.25 nm", 401.25, bad=True), *SPECTRAL[2:]])
     path = tmp_path / f"b{ending}"
-    result(write_cube(cube(bands=bands, rgb_bands=(3, 2, 0)), path))
+    result(write_cube(cube(bands=bands.proposing((3, 2, 0))), path))
     assert open_cube(path).bands == bands
     if ending == ".bil":
-        assert open_cube(path).rgb_bands == (3, 2, 0)
+        assert open_cube(path).bands.proposed == (3, 2, 0)
 
 
 @pytest.mark.parametrize("number", [3, 6])

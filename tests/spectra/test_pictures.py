@@ -7,31 +7,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube
+from napari_phenoscape.cubes import Band, Bands, Cube
 from napari_phenoscape.errors import BandMismatchError, CubeError, OptionError
 from napari_phenoscape.spectra import (
     _components as components,
     composite,
-    false_colour,
     false_colour_bands,
     infrared_bands,
     mean_spectrum,
     picture,
     principal_components,
     rgb_bands,
-    rgb_composite,
     shown_bands,
+    stretch,
+    stretched,
     true_colour,
     ways,
     yellow_blue_bands,
 )
 
-SEVEN = [Band(n, region="vis") for n in "RGB"] + [Band(f"UV_{n}", region="uv") for n in "RGB"]
+SEVEN = Bands(
+    [*(Band(n, region="vis") for n in "RGB"), *(Band(f"UV_{n}", region="uv") for n in "RGB")]
+)
 
 
-def cube_of(array: np.ndarray, bands: list[Band] | None = None, **more: object) -> Cube:
-    bands = bands or [Band(f"band {i}") for i in range(len(array))]
-    return Cube(array, tuple(bands), Path("leaf.bil"), **more)  # type: ignore[arg-type]
+def numbered(count: int) -> Bands:
+    return Bands(Band(f"band {i}") for i in range(count))
+
+
+def spectral(*wavelengths_nm: float, bad: tuple[int, ...] = ()) -> Bands:
+    return Bands(Band(f"{nm} nm", nm, bad=i in bad) for i, nm in enumerate(wavelengths_nm))
+
+
+def cube_of(array: np.ndarray, bands: Bands | None = None, **more: object) -> Cube:
+    return Cube(array, bands or numbered(len(array)), Path("leaf.bil"), **more)  # type: ignore[arg-type]
 
 
 def test_a_composite_stretches_three_bands_by_one_common_range():
@@ -83,62 +92,100 @@ def test_a_picture_of_one_value_is_black(value):
     assert not picture.any()
 
 
-def test_red_green_and_blue_are_found_by_name_then_wavelength_then_the_files_word():
-    array = np.zeros((6, 1, 1), "f4")
-    assert rgb_bands(cube_of(array, SEVEN)) == (0, 1, 2)
-    scan = [Band(f"{nm}", float(nm)) for nm in (400, 460, 500, 550, 600, 640)]
-    assert rgb_bands(cube_of(array, scan, rgb_bands=(0, 0, 0))) == (5, 3, 1)
-    assert rgb_bands(cube_of(array, rgb_bands=(4, 2, 0))) == (4, 2, 0)
-    assert rgb_bands(cube_of(array)) == (5, 2, 0)
-    assert rgb_bands(cube_of(array[:1])) == (0, 0, 0)
+@pytest.mark.parametrize(
+    ("bands", "expected"),
+    [
+        (SEVEN, (0, 1, 2)),
+        (Bands(Band(name) for name in ("UV_R", "B", "G", "R")), (3, 2, 1)),
+        (spectral(400, 460, 500, 550, 600, 640).proposing((0, 0, 0)), (5, 3, 1)),
+        (spectral(455, 460, 550, 640, 645, bad=(1, 3)), (4, 2, 0)),
+        (numbered(6).proposing((4, 2, 0)), (4, 2, 0)),
+        (spectral(*range(900, 1100, 40), bad=(0,)).proposing((4, 2, 0)), (4, 2, 1)),
+        (SEVEN[3:], (0, 1, 2)),
+        ((*SEVEN[:3], Band("x")), (0, 1, 2)),
+        (Bands([Band("R"), Band("G", bad=True), Band("B")]), (0, 2, 2)),
+        (numbered(6), (5, 2, 0)),
+        (numbered(2), (1, 0, 0)),
+        (numbered(1), (0, 0, 0)),
+        (Bands([Band("bird lw", eye="bird"), *spectral(900, 1000, 1100)]), (3, 2, 1)),
+        (Bands(Band(f"bird {n}", eye="bird") for n in ("lw", "sw")), (1, 0, 0)),
+        (spectral(900, 1000, bad=(0, 1)), (1, 0, 0)),
+    ],
+    ids=[
+        "names", "names in any order", "wavelengths", "wavelengths of good bands", "proposed",
+        "proposed, but bad", "ultraviolet", "and another", "two of three", "no names",
+        "two", "one", "beside catches", "catches alone", "all bad",
+    ],
+)  # fmt: skip
+def test_red_green_and_blue_are_the_good_bands_that_show_them_best(bands, expected):
+    assert rgb_bands(Bands(bands)) == expected
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["rising", "falling"])
+def test_a_near_infrared_camera_shows_its_longest_waves_red_and_its_shortest_blue(order):
+    camera = spectral(*range(900, 1701, 100))
+    shown = camera[order].take(rgb_bands(camera[order]))
+    assert shown.names == ("1700 nm", "1300 nm", "900 nm")
 
 
 def test_false_colour_shows_green_blue_uv():
+    assert false_colour_bands(SEVEN) == (1, 2, 3)
     array = np.arange(6, dtype="f4")[:, None, None] * np.ones((6, 2, 2), "f4")
-    cube = cube_of(array, SEVEN)
-    assert false_colour_bands(cube) == (1, 2, 3)
-    assert false_colour(cube)[0, 0].tolist() == [0, 128, 255]  # of 1, 2, 3
-    assert rgb_composite(cube)[0, 0].tolist() == [0, 128, 255]  # of 0, 1, 2
+    assert picture(cube_of(array, SEVEN), "UV false colour")[0, 0].tolist() == [0, 128, 255]
 
 
 def test_the_uv_of_a_scan_is_the_band_nearest_365_nm():
-    scan = [Band(f"{nm}", float(nm)) for nm in (350, 362, 390, 460, 550, 640)]
-    assert false_colour_bands(cube_of(np.zeros((6, 1, 1)), scan)) == (4, 3, 1)
+    assert false_colour_bands(spectral(350, 362, 390, 460, 550, 640)) == (4, 3, 1)
 
 
-def test_false_colour_needs_uv():
-    with pytest.raises(BandMismatchError, match="'uv'"):
-        false_colour_bands(cube_of(np.zeros((3, 1, 1)), SEVEN[:3]))
+def test_without_the_light_of_a_picture_there_is_none():
+    assert false_colour_bands(SEVEN[:3]) is None
+    assert yellow_blue_bands(SEVEN[3:]) is None
+    assert infrared_bands(SEVEN) is None
 
 
 def test_yellow_against_blue_and_infrared_are_the_bands_of_their_rules():
-    assert yellow_blue_bands(cube_of(np.zeros((6, 1, 1)), SEVEN)) == (2, 2, 3)
-    scan = [Band(f"{nm}", float(nm)) for nm in (365, 460, 550, 640, 760, 810, 950)]
-    cube = cube_of(np.zeros((7, 1, 1)), scan)
-    assert yellow_blue_bands(cube) == (1, 1, 0)
-    assert infrared_bands(cube) == (5, 3, 2)
-    with pytest.raises(BandMismatchError, match="'nir'"):
-        infrared_bands(cube_of(np.zeros((6, 1, 1)), SEVEN))
+    assert yellow_blue_bands(SEVEN) == (2, 2, 3)
+    scan = spectral(365, 460, 550, 640, 760, 810, 950)
+    assert yellow_blue_bands(scan) == (1, 1, 0)
+    assert infrared_bands(scan) == (5, 3, 2)
+
+
+def test_a_stretch_is_from_percentile_1_to_99_of_what_is_measured():
+    # of 0, 1, ..., 100 one of a hundred steps lies below the first percentile, one above the 99th
+    values = np.array([[*range(101), np.nan, 1e6]], "f4")
+    mask = np.array([[True] * 102 + [False]])
+    assert stretch(values, mask) == stretch(values[:, :-1]) == pytest.approx((1, 99))
+    assert stretch(values[None].repeat(3, axis=0), mask) == pytest.approx((1, 99))
+    assert stretch(values, ~mask) == (1e6, 1e6 + 1)
+    assert stretch(values, np.zeros((1, 103), bool)) == stretch(values)
+    assert stretch(np.full((1, 2), np.nan)) == (0, 1)
+
+
+def test_values_are_shown_in_equal_steps_between_black_and_white():
+    values = np.array([-1, 0, 0.5, 1, np.inf, np.nan], "f4").reshape(1, 2, 3).repeat(3, axis=0)
+    shown = stretched(values, (0.0, 1.0))
+    assert shown.shape == (2, 3, 3)
+    assert shown[..., 0].tolist() == [[0, 0, 128], [255, 255, 0]]
 
 
 def test_true_colour_is_that_of_daylight_and_as_bright_as_the_other_pictures():
-    scan = [Band(f"{nm}", float(nm)) for nm in range(380, 731, 10)]
+    scan = spectral(*range(380, 731, 10))
     steep = 0.1 + 0.3 * (np.arange(380, 731, 10) > 590)  # red
     array = np.stack([steep, np.full(36, 0.2)], axis=1)[:, :, None].astype("f4")
     cube = cube_of(array, scan)
     assert ways(cube)[1] == "true colour"
     found = picture(cube, "true colour")
-    np.testing.assert_array_equal(found, true_colour(cube, white=stretch(cube)))
+    np.testing.assert_array_equal(found, true_colour(cube, white=percentile_99(cube)))
     red, green, blue = found[0, 0].astype(int)
     assert red > green + 50 > blue
     assert np.ptp(found[1, 0].astype(int)) <= 1  # grey stays grey
     assert not picture(cube_of(array * 0, scan), "true colour").any()
 
 
-def stretch(cube: Cube) -> float:
-    """Percentile 99 of the visible bands."""
-    red, green, blue = rgb_bands(cube)
-    return float(np.percentile(cube.reflectance(np.array([red, green, blue])), 99))
+def percentile_99(cube: Cube) -> float:
+    """Of the visible bands."""
+    return float(np.percentile(cube.reflectance(np.array(rgb_bands(cube.bands))), 99))
 
 
 def test_a_cube_offers_the_pictures_that_it_has_bands_for():
@@ -161,15 +208,14 @@ def test_a_cube_offers_the_pictures_that_it_has_bands_for():
     ],
 )
 def test_bands_are_shown_by_name_or_wavelength(show, bands):
-    three = [Band(n, nm) for n, nm in (("blue", 460.0), ("green", 550.0), ("red", 640.0))]
+    three = Bands(Band(n, nm) for n, nm in (("blue", 460.0), ("green", 550.0), ("red", 640.0)))
     assert shown_bands(cube_of(np.zeros((3, 1, 1)), three), show) == bands
 
 
 @pytest.mark.parametrize("show", ["", "700", "460,550", "UV false colour"])
 def test_a_picture_that_the_cube_lacks_is_refused_with_those_it_has(show):
-    three = [Band(f"{nm} nm", nm) for nm in (460.0, 550.0, 640.0)]
     with pytest.raises(OptionError, match="choose from colours, principal components"):
-        picture(cube_of(np.zeros((3, 1, 1)), three), show)
+        picture(cube_of(np.zeros((3, 1, 1)), spectral(460, 550, 640)), show)
 
 
 def mixed(shape: tuple[int, int] = (30, 40)) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +257,7 @@ def test_components_are_those_of_the_specimen_and_of_what_was_measured(monkeypat
     mask[5:25, 10:35] = True
     array[:, ~mask] = np.random.default_rng(4).random((8, (~mask).sum())) * 1000
     array[2, 6, 11:30] = np.nan
-    bands = [Band(f"b{i}") for i in range(8)] + [Band("dead"), Band("flagged", bad=True)]
+    bands = Bands([*numbered(8), Band("dead"), Band("flagged", bad=True)])
     array = np.concatenate([array, np.full((1, *mask.shape), np.nan), array[:1] * 100])
     monkeypatch.setattr(components, "SAMPLE", 130)  # every other row and column
     found = principal_components(cube_of(array.astype("f4"), bands, mask=mask))

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.signal import savgol_filter
 from spectral.algorithms.continuum import remove_continuum
 
-from napari_phenoscape.cubes import Band, Cube, LazyArray
+from napari_phenoscape.cubes import Band, Bands, Cube, LazyArray
 from napari_phenoscape.errors import BandMismatchError, CubeError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import (
@@ -35,7 +35,7 @@ NM = np.array([400.0, 450, 520, 600, 700, 800])
 
 def cube(numbers: object, nm: object = NM, **more: object) -> Cube:
     array = np.asarray(numbers)
-    bands = tuple(Band(f"b{i}", n) for i, n in enumerate(nm))
+    bands = Bands(Band(f"b{i}", n) for i, n in enumerate(nm))
     return Cube(array=array, bands=bands, path=Path("leaf.bil"), **more)
 
 
@@ -176,7 +176,7 @@ def test_a_smoothed_band_is_read_with_its_window_alone():
     read: list[int] = []
     nm = 400 + 10.0 * np.arange(40)
     one = Cube(
-        Counting((40, 4, 5), np.dtype("f4")), tuple(Band(f"{x}", x) for x in nm), Path("leaf.bil")
+        Counting((40, 4, 5), np.dtype("f4")), Bands(Band(f"{x}", x) for x in nm), Path("leaf.bil")
     )
     np.testing.assert_allclose(smoothed(one, 5).array[20], 1)
     assert read == [18, 19, 20, 21, 22]
@@ -214,7 +214,7 @@ def test_an_angle_is_over_the_bands_that_both_have():
     np.testing.assert_allclose(found[1, 2], whole[1, 2], rtol=1e-6)
     x[1:, 0, 0] = np.nan
     assert np.isnan(spectral_angle(cube(x), [("a", target)]).array[0, 0, 0])
-    flagged = tuple(Band(f"b{i}", nm, bad=i > 3) for i, nm in enumerate(NM))
+    flagged = Bands(Band(f"b{i}", nm, bad=i > 3) for i, nm in enumerate(NM))
     one = Cube(array=noise(), bands=flagged, path=Path("leaf.bil"))
     np.testing.assert_allclose(spectral_angle(one, [("a", target)]).array[0], whole, rtol=1e-6)
     with pytest.raises(BandMismatchError, match="'b' shares 1 of the 6 bands"):
@@ -258,7 +258,7 @@ def whole(one: Cube) -> np.ndarray:
 def test_a_large_cube_does_not_double_in_memory(compute):
     nm = np.linspace(348, 810, 408)
     array = Endless((408, 800, 500), np.dtype("u2"))
-    one = Cube(array, tuple(Band(f"{x:.2f} nm", x) for x in nm), Path("scan.bil"))
+    one = Cube(array, Bands(Band(f"{x:.2f} nm", x) for x in nm), Path("scan.bil"))
     tracemalloc.start()
     try:
         compute(one)

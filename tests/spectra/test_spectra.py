@@ -11,7 +11,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.cubes import Band, Cube, open_cube, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, open_cube, write_cube
 from napari_phenoscape.errors import CubeError, MissingFileError, TableError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import (
@@ -28,7 +28,7 @@ from napari_phenoscape.spectra._spectra import on_bands, read_spectra, spectra_t
 def cube(*nm: float, name: str = "a") -> Cube:
     """Number of (band, row, column) is 100 band + 10 row + column; white is 1000."""
     c, y, x = np.ogrid[: len(nm), :3, :5]
-    bands = tuple(Band(f"{one} nm", one) for one in nm)
+    bands = Bands(Band(f"{one} nm", one) for one in nm)
     array = (100 * c + 10 * y + x).astype(np.uint16)
     return Cube(array, bands, Path(f"{name}.bil"), gain=np.array(0.001, np.float32))
 
@@ -36,7 +36,7 @@ def cube(*nm: float, name: str = "a") -> Cube:
 def test_a_pixel_has_its_reflectance_in_each_band():
     spectrum = pixel_spectrum(cube(400, 500, 600), 2, 3)
     assert spectrum.mean == pytest.approx([0.023, 0.123, 0.223])
-    assert spectrum.wavelengths_nm.tolist() == [400, 500, 600]
+    assert spectrum.bands.wavelengths_nm.tolist() == [400, 500, 600]
     assert spectrum.sd is None
 
 
@@ -59,7 +59,7 @@ def test_cubes_of_other_wavelengths_share_a_table_with_empty_cells():
 
 
 def test_bands_without_wavelengths_are_named_in_their_order():
-    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
+    camera = Cube(np.ones((2, 1, 1), np.float32), Bands([Band("R"), Band("B")]), Path("c"))
     table = spectra_table([pixel_spectrum(camera, 0, 0)])
     assert table["band"].tolist() == ["R", "B"]
     with pytest.raises(CubeError, match="not all have wavelengths"):
@@ -86,7 +86,7 @@ def test_standard_deviations_have_a_table_of_their_own(tmp_path):
 def test_a_mean_counts_each_spectrum_once_where_it_reaches():
     one, two = pixel_spectrum(cube(400, 500, 600), 0, 0), pixel_spectrum(cube(450, 550), 1, 2)
     found = mean_of([one, two], "both")  # 0, 0.1, 0.2 and, at 500 nm, between 0.012 and 0.112
-    assert found.wavelengths_nm.tolist() == [400, 500, 600]
+    assert found.bands.wavelengths_nm.tolist() == [400, 500, 600]
     assert found.mean == pytest.approx([0, (0.1 + 0.062) / 2, 0.2])
     assert found.sd[1] == pytest.approx((0.1 - 0.062) / np.sqrt(2))  # of a sample of two
     assert np.isnan(found.sd[[0, 2]]).all()
@@ -95,8 +95,8 @@ def test_a_mean_counts_each_spectrum_once_where_it_reaches():
 
 
 def test_bands_without_wavelengths_are_matched_by_name():
-    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
-    found = on_bands(pixel_spectrum(camera, 0, 0), ["B", "G"], None)
+    camera = Cube(np.ones((2, 1, 1), np.float32), Bands([Band("R"), Band("B")]), Path("c"))
+    found = on_bands(pixel_spectrum(camera, 0, 0), Bands([Band("B"), Band("G")]))
     assert found[0] == 1
     assert np.isnan(found[1])
 
@@ -105,12 +105,12 @@ def test_a_table_of_spectra_is_read_back(tmp_path):
     written = [pixel_spectrum(cube(400, 500), 0, 3), pixel_spectrum(cube(400, 500), 2, 4)]
     write_spectra(written, tmp_path / "s.csv")
     for before, after in zip(written, read_spectra(tmp_path / "s.csv"), strict=True):
-        assert (after.name, after.wavelengths_nm.tolist()) == (before.name, [400, 500])
+        assert (after.name, after.bands.wavelengths_nm.tolist()) == (before.name, [400, 500])
         assert after.mean == pytest.approx(before.mean, rel=1e-5)
-    camera = Cube(np.ones((2, 1, 1), np.float32), (Band("R"), Band("B")), Path("c"))
+    camera = Cube(np.ones((2, 1, 1), np.float32), Bands([Band("R"), Band("B")]), Path("c"))
     write_spectra([pixel_spectrum(camera, 0, 0)], tmp_path / "c.csv")
     (found,) = read_spectra(tmp_path / "c.csv")
-    assert (found.bands, found.wavelengths_nm) == (("R", "B"), None)
+    assert found.bands == camera.bands
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_angles_are_to_spectra_of_other_wavelengths_too():
     nm = np.array([450.0, 550])
     other = pixel_spectrum(cube(450, 550), 0, 0)
     line = Cube(
-        ((nm - 400) / 1000)[:, None, None], (Band("b0", 450.0), Band("b1", 550.0)), Path("b")
+        ((nm - 400) / 1000)[:, None, None], Bands([Band("b0", 450.0), Band("b1", 550.0)]), Path("b")
     )
     one = pixel_spectrum(cube(400, 500, 600), 0, 0)  # 0, 0.1, 0.2
     assert float(angles_to(line, [one]).array[0, 0, 0]) == pytest.approx(0, abs=1e-6)

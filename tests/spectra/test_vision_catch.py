@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, Cube
+from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, Bands, Cube
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra import (
     ILLUMINANTS,
@@ -25,7 +25,7 @@ WIDE = np.arange(300, 835, 5.0)
 def cube(spectra: object, nm: object = WIDE, **more: object) -> Cube:
     """One row of pixels: (C, n) spectra."""
     array = np.asarray(spectra, "f4")[:, None]
-    return Cube(array, tuple(Band(f"{n} nm", n) for n in nm), Path("wing.bil"), **more)
+    return Cube(array, Bands(Band(f"{n} nm", n) for n in nm), Path("wing.bil"), **more)
 
 
 def eye_of(nm: object, *curves: object) -> VisualSystem:
@@ -81,7 +81,7 @@ def test_bands_flagged_as_bad_and_bands_the_eye_does_not_see_do_not_count():
     nm = np.r_[WIDE, 900.0]
     spectra = np.full((len(nm), 1), 0.25)
     spectra[30], spectra[-1] = 99, np.nan
-    bands = tuple(Band(f"{n} nm", n, bad=i == 30) for i, n in enumerate(nm))
+    bands = Bands(Band(f"{n} nm", n, bad=i == 30) for i, n in enumerate(nm))
     found = cone_catch(
         Cube(spectra[:, None].astype("f4"), bands, Path("wing.bil")), read_eye("bird-uv")
     )
@@ -108,8 +108,12 @@ def test_a_cone_catch_cube_is_lazy_and_reads_like_any_other(monkeypatch):
     found = cone_catch(scan, read_eye("bird-uv"))
     assert [band.name for band in found.bands] == ["lw", "mw", "sw", "uv", "dbl"]
     assert [band.region for band in found.bands] == ["vis", "vis", "vis", "uv", "vis"]
-    assert found.wavelengths_nm is None
-    assert (found.shape, found.array.dtype, found.rgb_bands) == ((5, 9, 7), np.float32, (0, 1, 2))
+    assert found.bands.wavelengths_nm is None
+    assert (found.shape, found.array.dtype, found.bands.proposed) == (
+        (5, 9, 7),
+        np.float32,
+        (0, 1, 2),
+    )
     assert found.mask is mask
     whole = found.array[...]
     weights, _ = catch_weights(scan, read_eye("bird-uv"), illuminant("d65"))
@@ -160,7 +164,7 @@ def test_gaps_between_bands_are_not_seen(nm, words):
 
 
 def test_a_picture_has_no_wavelengths_to_catch():
-    picture = Cube(np.zeros((3, 2, 2), "f4"), tuple(Band(n) for n in "RGB"), Path("moth.png"))
+    picture = Cube(np.zeros((3, 2, 2), "f4"), Bands(Band(n) for n in "RGB"), Path("moth.png"))
     with pytest.raises(BandMismatchError, match=r"'moth.png' have no wavelengths.*of the camera"):
         cone_catch(picture, read_eye("bird-v"))
 

@@ -11,7 +11,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.cubes import Band, Cube, Modality, as_modality, open_cube, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality, open_cube, write_cube
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Folder, collect, prepare
@@ -33,7 +33,7 @@ def scan(folder: Path, name: str = "wing", *, seed: int = 0) -> Path:
     array = np.full((len(NM), 6, 8), 0.5, "f4")
     array[:, :, 4:] = red[:, None, None]
     path = folder / f"{name}.bil"
-    cube = Cube(array, tuple(Band(f"{nm:g} nm", nm) for nm in NM), path)
+    cube = Cube(array, Bands(Band(f"{nm:g} nm", nm) for nm in NM), path)
     result(write_cube(cube, path))
     return path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube
+from napari_phenoscape.cubes import Band, Bands, Cube
 from napari_phenoscape.errors import BandMismatchError, MissingFileError, OptionError, TableError
 from napari_phenoscape.spectra import (
     CameraModel,
@@ -166,7 +166,7 @@ def test_birds_cones_are_the_published_templates_written_out_by_hand(name):
     place = [
         (1 - 2 * s - m - u) / 2 * math.sqrt(3 / 2), (-1 + 3 * m + u) / math.sqrt(8), u - 1 / 4
     ]  # fmt: skip
-    bands = tuple(Band(str(nm), float(nm)) for nm in range(300, 751))
+    bands = Bands(Band(str(nm), float(nm)) for nm in range(300, 751))
     cube = Cube(wing.astype("f4")[:, None, None], bands, Path("wing.bil"))
     seen = cone_catch(cube, found, illuminant("equal-quanta")).reflectance()[[3, 2, 1, 0], 0, 0]
     np.testing.assert_allclose(tetrahedral(seen[None]).xyz[0], place, atol=1e-6)
@@ -258,7 +258,7 @@ def test_an_eye_that_is_not_there_is_refused(tmp_path):
 
 def camera(**bands: list[float]) -> Cube:
     array = np.array(list(bands.values()), "f4")[:, None]
-    return Cube(array, tuple(Band(name) for name in bands), Path("moth.tif"))
+    return Cube(array, Bands(Band(name) for name in bands), Path("moth.tif"))
 
 
 MODEL = """\
@@ -288,7 +288,7 @@ def test_a_cameras_model_recovers_the_catches_that_it_was_fitted_to(tmp_path):
     waves = rng.uniform(0, 2 * np.pi, (2, 60, 1))
     spectra = 0.5 + 0.4 * np.sin(nm / rng.uniform(60, 120, (60, 1)) + waves[0])  # (60, nm)
     known = cone_catch(
-        Cube(spectra.T[:, None].astype("f4"), tuple(Band(f"{n} nm", n) for n in nm), Path("x.bil")),
+        Cube(spectra.T[:, None].astype("f4"), Bands(Band(f"{n} nm", n) for n in nm), Path("x.bil")),
         read_eye("bird-uv"),
     ).reflectance()[:, 0]
     bands = (filters @ spectra.T) / filters.sum(axis=1, keepdims=True)

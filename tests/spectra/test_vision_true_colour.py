@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from napari_phenoscape.cubes import Band, Cube
+from napari_phenoscape.cubes import Band, Bands, Cube
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.spectra import standard_table, true_colour
 
@@ -28,7 +28,7 @@ def colour() -> ModuleType:
 def cube(spectra: object, nm: object = NM, **more: object) -> Cube:
     """One row of pixels: (C, n) spectra."""
     array = np.asarray(spectra, "f4")[:, None]
-    return Cube(array, tuple(Band(f"{n} nm", n) for n in nm), Path("leaf.bil"), **more)
+    return Cube(array, Bands(Band(f"{n} nm", n) for n in nm), Path("leaf.bil"), **more)
 
 
 def flat(reflectance: float, nm: np.ndarray = NM) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_uneven_and_unordered_bands_give_the_same_colour():
 
 def test_rows_in_blocks_and_steps_are_those_of_the_whole(monkeypatch):
     array = np.random.default_rng(1).uniform(0, 1, (len(NM), 7, 5)).astype("f4")
-    bands = tuple(Band(f"{n} nm", n) for n in NM)
+    bands = Bands(Band(f"{n} nm", n) for n in NM)
     whole = true_colour(Cube(array, bands, Path("leaf.bil")))
     monkeypatch.setattr("napari_phenoscape.cubes._blocks.BLOCK", 1)
     assert np.array_equal(true_colour(Cube(array, bands, Path("leaf.bil"))), whole)
@@ -106,8 +106,8 @@ def test_what_was_not_measured_is_black_and_bad_bands_do_not_count():
     spectra = np.full((len(NM), 3), 0.5)
     spectra[20, 0] = np.nan
     spectra[40, 1] = 99
-    bands = [Band(f"{n} nm", n, bad=i == 40) for i, n in enumerate(NM)]
-    found = true_colour(Cube(spectra[:, None].astype("f4"), tuple(bands), Path("leaf.bil")))
+    bands = Bands(Band(f"{n} nm", n, bad=i == 40) for i, n in enumerate(NM))
+    found = true_colour(Cube(spectra[:, None].astype("f4"), bands, Path("leaf.bil")))
     assert found[0].tolist() == [[0, 0, 0], [188] * 3, [188] * 3]
     # beyond the eye, nothing is read
     far = np.r_[NM, 1000.0]
@@ -135,6 +135,6 @@ def test_a_cube_that_does_not_see_the_visible_is_refused(nm, words):
 
 
 def test_a_picture_without_wavelengths_is_refused():
-    picture = Cube(np.zeros((3, 2, 2), "f4"), tuple(Band(n) for n in "RGB"), Path("moth.png"))
+    picture = Cube(np.zeros((3, 2, 2), "f4"), Bands(Band(n) for n in "RGB"), Path("moth.png"))
     with pytest.raises(BandMismatchError, match=r"'moth.png' have no wavelengths \(R, G, B\)"):
         true_colour(picture)

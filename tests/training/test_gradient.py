@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import OptionError, TrainingError
 from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.specimens import Crops
@@ -26,7 +26,7 @@ EVERYBODY = np.arange(SPECIMENS)
 
 
 def crops(
-    bands: tuple[Band, ...],
+    bands: Bands,
     modalities: dict[str, list[int]],
     lacking: dict[str, list[int]] = {},  # noqa: B006  read only
     size: int = 64,
@@ -49,11 +49,11 @@ def crops(
     )
 
 
-BANDS = tuple(Band(f"{name}{i}") for name in ("rgb", "uv") for i in range(3))
+BANDS = Bands(Band(f"{name}{i}") for name in ("rgb", "uv") for i in range(3))
 BOTH = {"rgb": [0, 1, 2], "uv": [3, 4, 5]}
 COLOURS = crops(BANDS, BOTH)
 SPECTRA = crops(
-    tuple(Band(f"{nm} nm", float(nm)) for nm in range(400, 800, 40)), {"full": [*range(10)]}
+    Bands(Band(f"{nm} nm", float(nm)) for nm in range(400, 800, 40)), {"full": [*range(10)]}
 )
 
 

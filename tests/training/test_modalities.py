@@ -235,8 +235,11 @@ def test_export_tells_the_response_curves_of_each_modality(tmp_path: Path) -> No
     }  # fmt: skip
     folder = result(export(result(train(Experiment.parse(given))), tmp_path / "encoder"))
     table = pd.read_csv(folder / "response_curves.csv")
-    assert list(table) == ["nm", *(f"{m} {k}" for m in ("vis", "uv") for k in range(1, 5))]
-    seen = {name: table["nm"][table[name].notna()] for name in ("vis 1", "uv 4")}
+    assert list(table) == [
+        "wavelength_nm",
+        *(f"{m} {k}" for m in ("vis", "uv") for k in range(1, 5)),
+    ]
+    seen = {name: table["wavelength_nm"][table[name].notna()] for name in ("vis 1", "uv 4")}
     # 10 nm beyond the outermost bands, 400-690 and 340-390 nm
     assert (seen["vis 1"].min(), seen["vis 1"].max()) == (390, 700)
     assert (seen["uv 4"].min(), seen["uv 4"].max()) == (330, 400)

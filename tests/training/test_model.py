@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CheckpointError, PhenoscapeError
 from napari_phenoscape.losses import CrossModal, NTXent, Projections, agreement, total_loss
 from napari_phenoscape.nets import fusion
@@ -21,12 +21,12 @@ from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR, load_weights
 from napari_phenoscape.training._checkpoint import WEIGHTS
 
-RGB = tuple(Band(name, region="vis") for name in "RGB")
-UV = tuple(Band(f"UV_{name}", region="uv") for name in "RGB")
+RGB = Bands(Band(name, region="vis") for name in "RGB")
+UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
 
 
 def simclr(
-    bands: dict[str, tuple[Band, ...]],
+    bands: dict[str, Bands],
     *,
     seed: int = 0,
     mean: float = 0.3,
@@ -177,8 +177,8 @@ def test_units_of_reflectance_do_not_matter_because_the_net_standardises():
 @pytest.mark.parametrize("stem", ["convolution", "spectral_response"])
 def test_weights_and_statistics_survive_safetensors(stem):
     bands = {
-        "vis": tuple(Band(f"{nm} nm", float(nm)) for nm in (450, 550, 650)),
-        "nir": tuple(Band(f"{nm} nm", float(nm)) for nm in (750, 850, 950)),
+        "vis": Bands(Band(f"{nm} nm", float(nm)) for nm in (450, 550, 650)),
+        "nir": Bands(Band(f"{nm} nm", float(nm)) for nm in (750, 850, 950)),
     }
     choices = {"encoder": {"stem": {"kind": stem}}}
     net = simclr(bands, **choices)
@@ -236,12 +236,12 @@ def test_a_few_steps_teach_which_views_belong_together():
 
 
 def test_response_curves_embed_a_cube_of_other_wavelengths_alike():
-    def specimens(bands: int) -> tuple[dict[str, tuple[Band, ...]], dict[str, Tensor]]:
+    def specimens(bands: int) -> tuple[dict[str, Bands], dict[str, Tensor]]:
         nm = np.linspace(348, 810, bands)
         pixels = np.random.default_rng(0).uniform(size=(3, 6, 1, 4, 4)).repeat(8, 3).repeat(8, 4)
         centre, height, width = 350 + 450 * pixels[0], pixels[1], 40 + 80 * pixels[2]
         spectra = height * np.exp(-0.5 * ((nm[:, None, None] - centre) / width) ** 2)
-        listed = tuple(Band(f"{centre:.2f} nm", float(centre)) for centre in nm)
+        listed = Bands(Band(f"{centre:.2f} nm", float(centre)) for centre in nm)
         return {"full": listed}, {"full": torch.as_tensor(spectra, dtype=torch.float32)}
 
     choices = {"encoder": {"stem": {"kind": "spectral_response"}}}

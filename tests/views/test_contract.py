@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.views import (
     Augmenter,
     BandContext,
@@ -27,8 +27,8 @@ from napari_phenoscape.views import (
 )
 
 BANDS = {
-    "spectrum": tuple(Band(f"{nm:.0f}", float(nm)) for nm in np.linspace(400, 800, 12)),
-    "rgb+uv": tuple(Band(name) for name in ("R", "G", "B", "UV_R", "UV_G", "UV_B")),
+    "spectrum": Bands(Band(f"{nm:.0f}", float(nm)) for nm in np.linspace(400, 800, 12)),
+    "rgb+uv": Bands(Band(name) for name in ("R", "G", "B", "UV_R", "UV_G", "UV_B")),
 }
 
 #: Where the default does less than the operation can.

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.views import (
     Augmenter,
     ColorJitter,
@@ -39,8 +39,8 @@ from napari_phenoscape.views import (
 )
 from napari_phenoscape.views._randomness import uniforms
 
-RGB = tuple(Band(name) for name in "RGB")
-RGB_UV = (*RGB, *(Band(f"UV_{name}") for name in "RGB"))
+RGB = Bands(Band(name) for name in "RGB")
+RGB_UV = Bands([*RGB, *(Band(f"UV_{name}") for name in "RGB")])
 
 GEOMETRY: tuple[Operation, ...] = (
     RandomResizedCrop(p=1, scale=(0.3, 0.9)),
@@ -62,11 +62,11 @@ OTHERS: tuple[Operation, ...] = (
 )
 
 
-def _bands(count: int) -> tuple[Band, ...]:
+def _bands(count: int) -> Bands:
     """Bands of a camera: named ones up to 7, a spectrum above."""
     if count <= 7:
-        return (*RGB_UV, Band("X"))[:count]
-    return tuple(Band(f"{nm:.1f}", nm) for nm in np.linspace(348, 810, count))
+        return Bands([*RGB_UV, Band("X")])[:count]
+    return Bands(Band(f"{nm:.1f}", nm) for nm in np.linspace(348, 810, count))
 
 
 def _views(
@@ -74,7 +74,7 @@ def _views(
     images: torch.Tensor,
     masks: torch.Tensor | None = None,
     *,
-    bands: tuple[Band, ...] | None = None,
+    bands: Bands | None = None,
     size: int | None = None,
     fill: float = 0.0,
     background: str = "keep",
@@ -463,8 +463,8 @@ def test_a_cube_loses_the_colour_that_its_rgb_and_uv_pictures_lose():
     torch.testing.assert_close(_views((faded,), cube, bands=_spectrum(nm)).image, cube)
 
 
-def _spectrum(nm: np.ndarray) -> tuple[Band, ...]:
-    return tuple(Band(f"{centre:.2f}", float(centre)) for centre in nm)
+def _spectrum(nm: np.ndarray) -> Bands:
+    return Bands(Band(f"{centre:.2f}", float(centre)) for centre in nm)
 
 
 def test_a_removed_background_is_the_mean_whatever_it_was():
@@ -601,8 +601,8 @@ def test_views_of_many_bands_need_little_beside_the_pictures_and_themselves():
 import numpy as np, torch
 from napari_phenoscape.views._augmentations import operations
 from napari_phenoscape.views._pipeline import Augmenter
-from napari_phenoscape.cubes._cube import Band
-bands = [Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(348, 810, 408)]
+from napari_phenoscape.cubes import Band, Bands
+bands = Bands(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(348, 810, 408))
 make = Augmenter(operations("pattern-only"), bands, np.full(408, 0.5, np.float32), 64, "remove")
 def peak():
     lines = open("/proc/self/status").read().splitlines()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets import ResponseCurves, SpectralResponse
 from napari_phenoscape.training import Experiment, SimCLR
@@ -67,14 +67,14 @@ COMMON_GAIN = tuple(
 )
 
 
-def _spectrum(count: int) -> tuple[Band, ...]:
-    return tuple(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
+def _spectrum(count: int) -> Bands:
+    return Bands(Band(f"{nm:.1f}", float(nm)) for nm in np.linspace(400, 800, count))
 
 
 def _made(
     operations: tuple[Operation, ...],
     images: torch.Tensor,
-    bands: tuple[Band, ...] | None = None,
+    bands: Bands | None = None,
     *,
     size: int | None = None,
     mean: float = 0.4,
@@ -264,10 +264,10 @@ def test_a_module_of_kornia_does_what_the_operation_does():
 
 
 def test_only_what_is_affine_in_the_spectrum_can_be_mixed_first():
-    def commutes(operation: Operation, bands: tuple[Band, ...]) -> bool:
+    def commutes(operation: Operation, bands: Bands) -> bool:
         return Augmenter((operation,), bands, np.zeros(len(bands)), 8, "keep").commutes
 
-    rgb = tuple(Band(name) for name in "RGB")
+    rgb = Bands(Band(name) for name in "RGB")
     assert not commutes(RandomPosterize(), rgb)
     assert not commutes(ColorJitter(hue=0.1), rgb)
     assert commutes(ColorJitter(hue=0.1), _spectrum(8))
@@ -297,7 +297,7 @@ def test_tilt_is_smooth_over_wavelengths_whatever_their_order():
 def test_tilt_of_named_bands_goes_from_uv_to_red():
     names = ("R", "G", "B", "UV_R", "UV_G", "UV_B", "X")
     tilt = RandomIlluminantTilt(p=1)
-    gains = _made((tilt,), torch.ones(1, 7, 4, 4), tuple(map(Band, names))).image[0, :, 1, 1]
+    gains = _made((tilt,), torch.ones(1, 7, 4, 4), Bands(map(Band, names))).image[0, :, 1, 1]
     from_uv = _made((tilt,), torch.ones(1, 7, 4, 4)).image[0, :, 1, 1]
     torch.testing.assert_close(gains[[5, 4, 3, 2, 1, 0, 6]], from_uv)
 
@@ -312,7 +312,7 @@ def test_band_shift_moves_a_line_by_so_many_nm():
 
 def test_band_shift_refuses_bands_without_wavelengths():
     with pytest.raises(BandMismatchError, match=r"RandomBandShift.*give the cube wavelengths"):
-        _made((RandomBandShift(),), torch.ones(1, 3, 4, 4), tuple(map(Band, "RGB")))
+        _made((RandomBandShift(),), torch.ones(1, 3, 4, 4), Bands(map(Band, "RGB")))
 
 
 def test_dropped_bands_show_the_mean_and_the_others_themselves():
@@ -353,7 +353,7 @@ def test_the_net_is_told_the_same_whether_bands_are_mixed_first_or_by_itself():
     places = {"a": np.arange(25), "b": np.arange(15, 40)}
     net = SimCLR(
         experiment,
-        {name: [bands[i] for i in index] for name, index in places.items()},
+        {name: bands.take(index) for name, index in places.items()},
         {name: np.full(25, 0.4) for name in places},
         {name: np.full(25, 0.2) for name in places},
     ).eval()

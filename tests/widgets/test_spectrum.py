@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_phenoscape.cubes import Band, Cube, LazyArray, open_cube, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, LazyArray, open_cube, write_cube
 from napari_phenoscape.events import result
 from napari_phenoscape.layers import cube_layers
 from napari_phenoscape.spectra import pixel_spectrum, region_spectrum
@@ -68,7 +68,7 @@ def test_a_spectrum_that_takes_time_does_not_keep_the_window_waiting(
     viewer, open_dock, tmp_path, wait
 ):
     slow = Slow()
-    bands = tuple(Band(f"{x} nm", x) for x in (400, 500, 600))
+    bands = Bands(Band(f"{x} nm", x) for x in (400, 500, 600))
     for settings in cube_layers(Cube(slow, bands, tmp_path / "leaf.h5")):
         viewer.add_layer(Layer.create(*settings))
     dock = open_dock(SpectrumDock)
@@ -84,7 +84,7 @@ def test_a_spectrum_that_takes_time_does_not_keep_the_window_waiting(
 
 def test_parts_of_the_spectrum_and_bad_bands_are_shaded(viewer, open_dock, tmp_path):
     nm, flagged = [350, 450, 650, 750, 850], [False, False, True, False, False]
-    bands = tuple(Band(f"{x} nm", x, bad=bad) for x, bad in zip(nm, flagged, strict=True))
+    bands = Bands(Band(f"{x} nm", x, bad=bad) for x, bad in zip(nm, flagged, strict=True))
     path = tmp_path / "leaf.bil"
     numbers = np.ones((5, 4, 5), np.float32)
     result(write_cube(Cube(numbers, bands, path), path))
@@ -105,7 +105,7 @@ def test_spectra_of_two_detectors_that_overlap_are_two_lines(viewer, open_dock, 
     nm = nm if rising else nm[::-1]
     path = tmp_path / "leaf.bil"
     numbers = np.arange(6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
-    result(write_cube(Cube(numbers, tuple(Band(f"{x} nm", x) for x in nm), path), path))
+    result(write_cube(Cube(numbers, Bands(Band(f"{x} nm", x) for x in nm), path), path))
     add_cube(viewer, path)
     dock = open_dock(SpectrumDock)
     dock.chart.show_live(numbers[:, 0, 0])
@@ -374,7 +374,7 @@ def test_an_eye_sees_the_cube_and_the_kept_spectra(viewer, open_dock, wait, tmp_
     array = np.full((41, 6, 8), 0.5, np.float32)
     array[nm > 500, :, 4:] = 0  # the right half is blue and ultraviolet
     path = tmp_path / "wing.bil"
-    result(write_cube(Cube(array, tuple(Band(f"{x} nm", x) for x in nm), path), path))
+    result(write_cube(Cube(array, Bands(Band(f"{x} nm", x) for x in nm), path), path))
     add_cube(viewer, path)
     dock = open_dock(SpectrumDock)
     for column in (1, 6):

@@ -71,10 +71,10 @@ def info(
     cube = open_cube(path, _read_as(names, wavelengths, full_scale))
     bands, rows, columns = cube.shape
     out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
-    if (centres := cube.wavelengths_nm) is not None:
-        out.print(f"{centres.min():.2f} to {centres.max():.2f} nm")
+    if (nm := cube.bands.wavelengths_nm) is not None:
+        out.print(f"{nm.min():.2f} to {nm.max():.2f} nm")
     else:
-        out.print(escape("bands: " + ", ".join(band.name for band in cube.bands)))
+        out.print(escape("bands: " + ", ".join(cube.bands.names)))
     if cube.mask is not None:
         out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
     for sentence in cube.provenance:
@@ -90,7 +90,8 @@ def convert(
         Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     modality: Annotated[
-        str, typer.Option(help="bands: rgb, uv, vis, nir, full, all, a sum, or LOW-HIGH in nm")
+        str,
+        typer.Option(help="rgb, uv, vis, nir, swir, full, all, a sum, or LOW-HIGH in nm"),
     ] = "all",
     rows: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
     columns: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
@@ -249,7 +250,7 @@ def picture(
 def _bands(text: str) -> Modality | str:
     """A modality by name, or the bands of a range such as ``400-700``."""
     if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
-        return Modality(name=text, range_nm=(float(match[1]), float(match[2])))
+        return Modality.parse({"name": text, "range_nm": match.groups()})
     return text
 
 

@@ -1,20 +1,14 @@
 from ._arrays import FileArray as FileArray, full_scale as full_scale
-from ._blocks import row_blocks as row_blocks
-from ._cube import (
-    BUILT_IN_MODALITIES as BUILT_IN_MODALITIES,
-    NEAREST_NM as NEAREST_NM,
+from ._bands import (
     REGION_ENDS_NM as REGION_ENDS_NM,
     RGB_NM as RGB_NM,
-    VISUAL_SYSTEMS as VISUAL_SYSTEMS,
     Band as Band,
-    Cube as Cube,
-    Modality as Modality,
+    Bands as Bands,
     Region as Region,
-    as_modality as as_modality,
-    describe as describe,
-    nearest_band as nearest_band,
     spectral_region as spectral_region,
 )
+from ._blocks import row_blocks as row_blocks
+from ._cube import Cube as Cube, describe as describe
 from ._derived import (
     binned as binned,
     cropped as cropped,
@@ -24,6 +18,12 @@ from ._interpretation import Interpretation as Interpretation
 from ._labels import natural as natural
 from ._lazy import LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading
+from ._modality import (
+    BUILT_IN_MODALITIES as BUILT_IN_MODALITIES,
+    VISUAL_SYSTEMS as VISUAL_SYSTEMS,
+    Modality as Modality,
+    as_modality as as_modality,
+)
 from ._open import (
     doubts as doubts,
     files_of as files_of,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._lazy import LazyArray, Window
 from napari_phenoscape.errors import CubeError
 
@@ -84,16 +85,13 @@ def cropped(
         )
     )
     gain, offset = (part[index] if part.ndim else part for part in (cube.gain, cube.offset))
-    shown = {int(old): new for new, old in enumerate(index)}
-    proposed = tuple(shown[band] for band in cube.rgb_bands or () if band in shown)
     return replace(
         cube,
         array=Window(cube.array, index, down, across),
-        bands=tuple(cube.bands[i] for i in index),
+        bands=cube.bands.take(index),
         gain=gain,
         offset=offset,
         mask=None if cube.mask is None else cube.mask[down, across],
-        rgb_bands=(proposed[0], proposed[1], proposed[2]) if len(proposed) == 3 else None,
     )
 
 
@@ -117,12 +115,11 @@ def binned(cube: Cube, bands: int = 1, pixels: int = 1) -> Cube:
             _sums(mask.astype(np.float32), pixels) / _sums(np.ones(mask.shape, np.float32), pixels)
             >= 0.5
         )
-    own = tuple(each[0] if len(each) == 1 else _mean_band(each) for each in members)
+    own = Bands(each[0] if len(each) == 1 else _mean_band(each) for each in members)
     return replace(
         _of_reflectance(cube, array),
         bands=own,
         mask=mask,
-        rgb_bands=cube.rgb_bands and tuple(band // bands for band in cube.rgb_bands),  # type: ignore[arg-type]
     )
 
 
@@ -136,13 +133,13 @@ def _of_reflectance(cube: Cube, array: LazyArray) -> Cube:
     )
 
 
-def _mean_band(members: Sequence[Band]) -> Band:
-    centres = [band.wavelength_nm for band in members if band.wavelength_nm is not None]
-    bad = all(band.bad for band in members)
-    if len(centres) < len(members):
-        return Band(f"{members[0].name} to {members[-1].name}", bad=bad)
-    centre = sum(centres) / len(centres)
-    return Band(f"{centre:.7g} nm", centre, bad=bad)
+def _mean_band(members: Bands) -> Band:
+    nm, bad = members.wavelengths_nm, not members.good.any()
+    shown_as = "".join(band.shown_as for band in members)
+    if nm is None:
+        return Band(f"{members[0].name} to {members[-1].name}", bad=bad, shown_as=shown_as)
+    mean = float(nm.mean())
+    return Band(f"{mean:.7g} nm", mean, bad=bad, shown_as=shown_as)
 
 
 def _sums(plane: NDArray[Any], size: int) -> NDArray[Any]:

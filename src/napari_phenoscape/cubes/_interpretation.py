@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from napari_phenoscape.cubes._arrays import unique
-from napari_phenoscape.cubes._cube import Band, Cube, spectral_region
+from napari_phenoscape.cubes._bands import Band, Bands, spectral_region
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.errors import CubeError
@@ -52,10 +53,10 @@ class Interpretation(Option):
 
     @field_validator("wavelengths_nm")
     @classmethod
-    def _above_zero(cls, centres: tuple[float, ...]) -> tuple[float, ...]:
-        if any(centre <= 0 for centre in centres) or len(centres) == 1:
+    def _above_zero(cls, wavelengths_nm: tuple[float, ...]) -> tuple[float, ...]:
+        if len(wavelengths_nm) == 1 or any(nm <= 0 for nm in wavelengths_nm):
             raise ValueError("two wavelengths or more, above 0 nm, were expected.")
-        return centres
+        return wavelengths_nm
 
 
 def interpreted(cube: Cube, said: Interpretation) -> Cube:
@@ -99,21 +100,20 @@ def _named(cube: Cube, names: tuple[str, ...]) -> Cube:
         elif name != LEFT_OUT:
             band = role if isinstance(role, Band) else Band(name)
             # a name says no wavelength, but does not take that of the file away
-            centre = old.wavelength_nm if band.wavelength_nm is None else band.wavelength_nm
+            known = old.wavelength_nm if band.wavelength_nm is None else band.wavelength_nm
             kept.append(plane)
-            bands.append(Band(band.name, centre, band.region, old.bad))
+            bands.append(Band(band.name, known, band.region, old.bad))
     own = unique([band.name for band in bands])
+    listed = Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
     gain, offset = (part[kept] if part.ndim else part for part in (cube.gain, cube.offset))
-    has_centres = all(band.wavelength_nm is not None for band in bands)
     note = f"As stated, the planes are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
     return replace(
-        _without(cube, _OF_WAVELENGTHS if has_centres else (), note),
+        _without(cube, () if listed.wavelengths_nm is None else _OF_WAVELENGTHS, note),
         array=Window(cube.array, np.array(kept, np.intp)),
-        bands=tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True)),
+        bands=listed,
         gain=gain,
         offset=offset,
         mask=mask,
-        rgb_bands=None,
     )
 
 
@@ -125,15 +125,20 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
             "each, or the first and the last of evenly spaced ones, were expected."
         )
     spaced = np.linspace(given[0], given[-1], count).round(6).tolist()
-    centres = given if len(given) == count else spaced
-    names = unique([f"{centre:.7g} nm" for centre in centres])
+    wavelengths_nm = given if len(given) == count else spaced
+    names = unique([f"{nm:.7g} nm" for nm in wavelengths_nm])
     return replace(
         _without(
             cube, _OF_WAVELENGTHS, f"As stated, the bands are {given[0]:g} to {given[-1]:g} nm."
         ),
-        bands=tuple(
-            Band(band.name if keep_names else name, centre, spectral_region(centre), band.bad)
-            for band, name, centre in zip(cube.bands, names, centres, strict=True)
+        bands=Bands(
+            replace(
+                band,
+                name=band.name if keep_names else name,
+                wavelength_nm=nm,
+                region=spectral_region(nm),
+            )
+            for band, name, nm in zip(cube.bands, names, wavelengths_nm, strict=True)
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from napari_phenoscape.cubes._cube import Band
+from napari_phenoscape.cubes._bands import Band
 
 MASK = "mask"
 

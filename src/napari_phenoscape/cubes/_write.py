@@ -146,17 +146,16 @@ def _envi_header(cube: Cube, interleave: str) -> str:
         f"data reflectance offset values = {_braced(offset)}",
     ]
     # a brace or comma in a name would end it
-    names = [re.sub(r"[{},\s]+", " ", band.name).strip() for band in cube.bands]
+    names = [re.sub(r"[{},\s]+", " ", name).strip() for name in cube.bands.names]
     lines.append(f"band names = {{{', '.join(names)}}}")
-    centres = [band.wavelength_nm for band in cube.bands]
-    if all(centre is not None for centre in centres):
-        lines += ["wavelength units = Nanometers", f"wavelength = {_braced(centres)}"]
-    if any(band.bad for band in cube.bands):
-        lines.append(f"bbl = {_braced([int(not band.bad) for band in cube.bands])}")
+    if (nm := cube.bands.wavelengths_nm) is not None:
+        lines += ["wavelength units = Nanometers", f"wavelength = {_braced(nm)}"]
+    if not cube.bands.good.all():
+        lines.append(f"bbl = {_braced(cube.bands.good.astype(int))}")
     if cube.ignore_value is not None:
         lines.append(f"data ignore value = {cube.ignore_value!r}")
-    if cube.rgb_bands is not None:
-        lines.append(f"default bands = {_braced([band + 1 for band in cube.rgb_bands])}")
+    if (shown := cube.bands.proposed) is not None:
+        lines.append(f"default bands = {_braced([band + 1 for band in shown])}")
     return "\n".join(lines) + "\n"
 
 
@@ -218,11 +217,10 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
         # a block that is not there would be one that was lost
         config={"write_empty_chunks": True},
     )
-    centres = [band.wavelength_nm for band in cube.bands]
-    if any(centre is not None for centre in centres):
-        numbers = np.array([np.nan if centre is None else centre for centre in centres])
+    nm = np.array([band.wavelength_nm for band in cube.bands], np.float64)  # NaN for None
+    if np.isfinite(nm).any():
         store.create_array(
-            "wavelength", data=numbers, chunks=numbers.shape, dimension_names=("band",),
+            "wavelength", data=nm, chunks=nm.shape, dimension_names=("band",),
             attributes={"units": "nm"}, config={"write_empty_chunks": True},
         )  # fmt: skip
     if cube.mask is not None:
@@ -257,14 +255,14 @@ def _zarr_attributes(cube: Cube) -> dict[str, Any]:
         # a float32 is a float64 too, and a float64 is printed exactly
         "scale_factor": cube.gain.astype(float).tolist(),
         "add_offset": cube.offset.astype(float).tolist(),
-        "band_names": [band.name for band in cube.bands],
+        "band_names": list(cube.bands.names),
         "regions": [band.region for band in cube.bands],
-        "bad_bands": [i for i, band in enumerate(cube.bands) if band.bad],
+        "bad_bands": np.flatnonzero(~cube.bands.good).tolist(),
     }
     if cube.ignore_value is not None:
         said["missing_value"] = cube.ignore_value
-    if cube.rgb_bands is not None:
-        said["rgb_bands"] = list(cube.rgb_bands)
+    if (shown := cube.bands.proposed) is not None:
+        said["rgb_bands"] = list(shown)
     return said
 
 
@@ -278,12 +276,12 @@ def _gdal_metadata(cube: Cube) -> str:
         items.append(f'<Item name="{name}" sample="{plane}"{extra}>{text}</Item>')
 
     gain, offset = (np.broadcast_to(part, cube.shape[0]) for part in (cube.gain, cube.offset))
-    with_centres = any(band.wavelength_nm is not None for band in cube.bands)
+    spectral = any(band.wavelength_nm is not None for band in cube.bands)
     for plane, band in enumerate(cube.bands):
         item("DESCRIPTION", plane, band.name, "description")
         item("SCALE", plane, _exact(gain[plane]), "scale")
         item("OFFSET", plane, _exact(offset[plane]), "offset")
-        if with_centres:
+        if spectral:
             item("WAVELENGTH", plane, "nan" if band.wavelength_nm is None else band.wavelength_nm)
             item("WAVELENGTH_UNITS", plane, "Nanometers")
         if band.bad:
@@ -293,6 +291,6 @@ def _gdal_metadata(cube: Cube) -> str:
         item("DESCRIPTION", plane, MASK, "description")
         item("SCALE", plane, 1, "scale")
         item("OFFSET", plane, 0, "offset")
-        if with_centres:
+        if spectral:
             item("WAVELENGTH", plane, "nan")
     return f"<GDALMetadata>{''.join(items)}</GDALMetadata>"

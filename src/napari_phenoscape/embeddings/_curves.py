@@ -13,14 +13,14 @@ from napari_phenoscape.cubes import REGION_ENDS_NM
 
 
 def curves_figure(
-    nm: NDArray[np.float64], curves: Mapping[str, NDArray[np.float32]], path: Path
+    wavelengths_nm: NDArray[np.float64], curves: Mapping[str, NDArray[np.float32]], path: Path
 ) -> None:
     """Sensitivity over wavelength, a panel for each modality; each curve over its own maximum.
 
     Parameters
     ----------
-    nm : (G,)
-        Wavelengths.
+    wavelengths_nm : (G,)
+        Rising.
     curves : (K, G) each
         By modality. NaN where its bands see nothing.
     path
@@ -37,13 +37,13 @@ def curves_figure(
     rows = len(curves)
     figure = Figure(figsize=(6.3, 2.36 * rows), layout="constrained")
     all_axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    seen = nm[np.isfinite(np.concatenate(tuple(curves.values()))).any(0)]
+    seen = wavelengths_nm[np.isfinite(np.concatenate(tuple(curves.values()))).any(0)]
     low, high = seen.min(), seen.max()
     for axes, (name, values) in zip(all_axes, curves.items(), strict=True):
         for curve in values:
-            peak = nm[np.nanargmax(np.abs(curve))]
+            peak = wavelengths_nm[np.nanargmax(np.abs(curve))]
             colour = colormaps["turbo"]((peak - low) / max(high - low, 1))
-            axes.plot(nm, curve / np.nanmax(np.abs(curve)), color=colour, linewidth=1)
+            axes.plot(wavelengths_nm, curve / np.nanmax(np.abs(curve)), color=colour, linewidth=1)
         axes.axhline(0, color="#707070", linewidth=0.5)
         for _, end in REGION_ENDS_NM:
             if low < end < high:

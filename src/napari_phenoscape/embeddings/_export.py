@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings._curves import curves_figure
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
@@ -119,15 +119,16 @@ def _write_curves(net: SimCLR, folder: Path) -> None:
         name: stem.curves() for name, stem in stems.items() if isinstance(stem, ResponseCurves)
     }
     if curves:
-        nm = next(iter(curves.values()))[0]
+        wavelengths_nm = next(iter(curves.values()))[0]
         columns = {
             f"{name} {number}": curve
             for name, (_, values) in curves.items()
             for number, curve in enumerate(values, start=1)
         }
-        pd.DataFrame({"nm": nm, **columns}).to_csv(folder / f"{CURVES}.csv", index=False)
+        table = pd.DataFrame({"wavelength_nm": wavelengths_nm, **columns})
+        table.to_csv(folder / f"{CURVES}.csv", index=False)
         shown = {name: values for name, (_, values) in curves.items()}
-        curves_figure(nm, shown, folder / f"{CURVES}.png")
+        curves_figure(wavelengths_nm, shown, folder / f"{CURVES}.png")
 
 
 def load_encoder(folder: Path | str) -> BandEncoder:
@@ -157,11 +158,11 @@ def load_encoder(folder: Path | str) -> BandEncoder:
         given = yaml.safe_load((folder / DESCRIPTION).read_text("utf-8"))
         experiment = Experiment.parse(given["experiment"], str(folder / DESCRIPTION))
         blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
-        bands = [Band(**band) for band in given["bands"]]
+        bands = Bands(Band(**band) for band in given["bands"])
         places = given["modalities"]
         net = SimCLR(
             experiment.model_copy(update={"encoder": blank}),
-            bands={name: [bands[i] for i in index] for name, index in places.items()},
+            bands={name: bands.take(index) for name, index in places.items()},
             # the exported weights hold these
             mean={name: [0.0] * len(index) for name, index in places.items()},
             std={name: [1.0] * len(index) for name, index in places.items()},

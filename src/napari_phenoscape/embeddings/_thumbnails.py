@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings._clustering import noise_last
-from napari_phenoscape.spectra import FALSE_COLOUR
-from napari_phenoscape.views import displayed_bands, pictures
+from napari_phenoscape.spectra import FALSE_COLOUR, named_bands, rgb_bands, stretch, stretched
 
 if TYPE_CHECKING:
     from napari_phenoscape.specimens import Crops
@@ -62,27 +61,23 @@ def thumbnails(
     size
         Side of a picture in pixels.
     shown
-        Positions of the bands displayed as red, green and blue; None: the visible colours, or
-        the first bands.
+        Positions of the bands displayed as red, green and blue; None: `rgb_bands`.
 
     Returns
     -------
-    (N, size, size, 3); light grey outside the mask. One stretch for all specimens and all three
-    bands: 1st percentile of the masked reflectance black, 99th white.
+    (N, size, size, 3); light grey outside the mask. One `stretch` for all specimens and all three
+    bands.
     """
     from PIL import Image
 
-    triple = list(shown or displayed_bands(crops.bands))
+    triple = list(shown or rgb_bands(crops.bands))
     count, side = len(crops.images), crops.images.shape[-1]
     step = max(1, isqrt(count * side * side // _ENOUGH))
     on = crops.masks[:, 0, ::step, ::step]
-    sampled = np.stack([crops.images[:, band, ::step, ::step][on] for band in triple])
-    low, high = np.percentile(sampled, [1, 99])
-    gain = 255 / max(high - low, 1e-6)
+    limits = stretch(np.stack([crops.images[:, band, ::step, ::step][on] for band in triple]))
     small = np.empty((count, size, size, 3), np.uint8)
     for picture, values, mask in zip(small, crops.images, crops.masks[:, 0], strict=True):
-        colours = ((values[triple] - low) * gain).round().clip(0, 255)
-        full = np.where(mask[..., None], np.moveaxis(colours, 0, -1), GROUND).astype(np.uint8)
+        full = np.where(mask[..., None], stretched(values[triple], limits), np.uint8(GROUND))
         # means when shrinking, and honest squares when enlarging 5-pixel trees
         picture[:] = np.asarray(Image.fromarray(full).resize((size, size), Image.Resampling.BOX))
     return small
@@ -90,7 +85,7 @@ def thumbnails(
 
 def false_colour(crops: Crops) -> tuple[int, int, int] | None:
     """Positions of the bands of UV false colour; None unless all were measured."""
-    shown = pictures(crops.bands).get(FALSE_COLOUR)
+    shown = named_bands(crops.bands).get(FALSE_COLOUR)
     return shown if shown and crops.measured[list(shown)].all() else None
 
 

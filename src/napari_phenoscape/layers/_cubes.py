@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, LazyArray, doubts, open_cube, recognise
-from napari_phenoscape.errors import BandMismatchError, PhenoscapeError
+from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.spectra import (
     FALSE_COLOUR,
     composite,
-    false_colour,
     false_colour_bands,
     picture,
     rgb_bands,
     shown_bands,
+    stretch,
 )
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -49,14 +49,10 @@ def cube_layers(cube: Cube) -> list[LayerData]:
     also the `Cube`, the names and wavelengths of its bands, and what was assumed.
     """
     layers = [_bands_layer(cube, "bands", "cube")]
-    try:
-        picked = false_colour_bands(cube)
-    except BandMismatchError:
-        pass  # no UV, or no visible bands beside it
-    else:
+    if (picked := false_colour_bands(cube.bands)) is not None:
         false = _settings(cube, "false colour", FALSE_COLOUR, ("y", "x"), shown=list(picked))
-        layers.append((false_colour(cube), false | {"rgb": True, "visible": False}, "image"))
-    shown = rgb_bands(cube)
+        layers.append((composite(cube, picked), false | {"rgb": True, "visible": False}, "image"))
+    shown = rgb_bands(cube.bands)
     colours = _settings(cube, "composite", "RGB", ("y", "x"), shown=list(shown))
     layers.append((composite(cube, shown), colours | {"rgb": True}, "image"))
     if cube.mask is not None:
@@ -70,13 +66,8 @@ def picture_layer(cube: Cube, show: tuple[int, int, int] | str) -> LayerData:
     if isinstance(show, str):
         bands, made, words = shown_bands(cube, show), picture(cube, show), f"as {show}"
     else:
-        nm = [cube.bands[band].wavelength_nm for band in show]
-        names = [cube.bands[band].name for band in show]
         bands, made = show, composite(cube, show)
-        words = ", ".join(
-            name if centre is None else f"{centre:.0f} nm"
-            for name, centre in zip(names, nm, strict=True)
-        )
+        words = ", ".join(cube.bands[band].label for band in show)
     shown = None if bands is None else list(bands)
     return (
         made,
@@ -109,17 +100,17 @@ def plane_layer(cube: Cube, plane: NDArray[np.float32], words: str) -> LayerData
 
 
 def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:
-    centres = cube.wavelengths_nm
+    nm = cube.bands.wavelengths_nm
     settings = _settings(
         cube,
         role,
         words,
         ("band", "y", "x"),
         cube=cube,
-        bands=[band.name for band in cube.bands],
-        wavelengths_nm=None if centres is None else centres.tolist(),
+        bands=list(cube.bands.names),
+        wavelengths_nm=None if nm is None else nm.tolist(),
         regions=[band.region for band in cube.bands],
-        bad_bands=[i for i, band in enumerate(cube.bands) if band.bad],
+        bad_bands=np.flatnonzero(~cube.bands.good).tolist(),
         gain=cube.gain.tolist(),
         offset=cube.offset.tolist(),
         ignore_value=cube.ignore_value,
@@ -190,16 +181,10 @@ def _remember_drop(given: Path, data: Path) -> None:
 
 
 def _limits(array: LazyArray | NDArray[Any], ignore_value: float | None) -> tuple[float, float]:
-    """Black and white of the band slider: percentiles 0.5 and 99.5 of a sample of all bands."""
+    """Black and white of the band slider: the `stretch` of a sample of all bands."""
     steps = (
         slice(None, None, -(-side // wanted))
         for side, wanted in zip(array.shape, LIMITS_SAMPLE, strict=True)
     )
     values: NDArray[np.float64] = np.asarray(array[tuple(steps)]).astype(np.float64)
-    usable = np.isfinite(values)
-    if ignore_value is not None:
-        usable &= values != ignore_value
-    if not usable.any():
-        return 0.0, 1.0
-    low, high = np.percentile(values[usable], (0.5, 99.5))
-    return float(low), float(high if high > low else low + 1)
+    return stretch(np.where(values == ignore_value, np.nan, values))

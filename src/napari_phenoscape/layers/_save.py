@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_phenoscape.cubes import Band, Cube, full_scale, write_cube
+from napari_phenoscape.cubes import Band, Bands, Cube, full_scale, write_cube
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import result
 
-_COLOURS = tuple(Band(name, region="vis") for name in "RGB")
+_COLOURS = Bands(Band(name, region="vis") for name in "RGB")
 
 
 def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -45,7 +45,7 @@ def _of_layer(path: str, data: Any, attributes: dict[str, Any]) -> Cube:
             f"The layer '{attributes.get('name')}' has {array.ndim} axes; bands, rows and columns "
             "were expected. Choose a layer of one cube or picture."
         )
-    planes = tuple(Band(f"band {i + 1}") for i in range(array.shape[0]))
+    planes = Bands(Band(f"band {i + 1}") for i in range(array.shape[0]))
     gain, _ = full_scale(array.dtype)
     bands = _COLOURS if attributes.get("rgb") else planes
     return Cube(array, bands, Path(path), gain=np.array(gain, np.float32))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
-from napari_phenoscape.views import displayed_bands, limits_of, picture_of, view_sheet
+from napari_phenoscape.cubes import Bands
+from napari_phenoscape.spectra import rgb_bands, stretch, stretched
+from napari_phenoscape.views import view_sheet
 
 if TYPE_CHECKING:
     from napari_phenoscape.views import Views
@@ -21,7 +21,7 @@ def view_layers(
     original: NDArray[np.float32],
     mask: NDArray[np.bool_],
     views: Views,
-    bands: Sequence[Band],
+    bands: Bands,
     shown: tuple[int, int, int] | None = None,
     sheet: Views | None = None,
 ) -> list[LayerData]:
@@ -38,7 +38,7 @@ def view_layers(
     bands
         The C bands.
     shown
-        Bands displayed as red, green and blue; None: the visible colours, or the first bands.
+        Bands displayed as red, green and blue; None: `rgb_bands`.
     sheet
         More views, for a sheet below.
 
@@ -48,11 +48,11 @@ def view_layers(
     outlines them all: 1 the specimen, 2 and up the views; below them `view_sheet` of ``sheet``.
     All are brightened alike, so exposure jitter shows.
     """
-    triple = shown or displayed_bands(bands)
+    triple = list(shown or rgb_bands(bands))
     masks = [np.asarray(mask).reshape(original.shape[1:]), *np.asarray(views.mask)[:, 0]]
     images = [np.asarray(original), *np.asarray(views.image)]
     names = ["specimen", *(f"view {number + 1}" for number in range(len(images) - 1))]
-    low, high = limits_of(images[0][list(triple)], masks[0])
+    limits = stretch(images[0][triple], masks[0])
     sides = [len(one) for one in masks]
     gap = max(1, sides[0] // 16)
     starts = [sum(sides[:i]) + gap * i for i in range(len(sides))]
@@ -64,10 +64,10 @@ def view_layers(
     ):
         outlines[: len(one), start : start + len(one)][one] = number
         kwargs = {"name": name, "rgb": True, "translate": (0, start), "metadata": metadata}
-        layers.append((picture_of(image[list(triple)], low, high), kwargs, "image"))
+        layers.append((stretched(image[triple], limits), kwargs, "image"))
     layers.append((outlines, {"name": "outlines", "metadata": metadata}, "labels"))
     if sheet is not None:
         below = {"name": "more views", "rgb": True, "metadata": metadata}
         below["translate"] = (max(sides) + gap, 0)
-        layers.append((view_sheet(sheet, bands, triple, (low, high)), below, "image"))
+        layers.append((view_sheet(sheet, bands, shown, limits), below, "image"))
     return layers

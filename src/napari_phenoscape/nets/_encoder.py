@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from napari_phenoscape._distributed import any_rank
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets._backbone import Features
 from napari_phenoscape.nets._grid import Grid, grid_of, lattice
@@ -51,12 +51,12 @@ class ModalityEncoder(nn.Module):
     def __init__(
         self,
         option: Encoder,
-        bands: Sequence[Band],
+        bands: Bands,
         mean: ArrayLike,
         std: ArrayLike,
         image_size: int,
         *,
-        over: Sequence[Band] = (),
+        over: Bands = Bands(),  # noqa: B008, a tuple
         like: ModalityEncoder | None = None,
     ) -> None:
         super().__init__()
@@ -117,14 +117,14 @@ class Encoders(nn.ModuleList):
     def __init__(
         self,
         option: Encoder,
-        bands: Mapping[str, Sequence[Band]],
+        bands: Mapping[str, Bands],
         mean: Mapping[str, ArrayLike],
         std: Mapping[str, ArrayLike],
         image_size: int,
     ) -> None:
         together = option.sharing != "separate" and len(bands) > 1
         alike = option.sharing == "shared"
-        over = [band for own in bands.values() for band in own] if alike else []
+        over = Bands(band for own in bands.values() for band in own if alike)
         # pretrained kernels are for visible light
         leader = max(bands, key=lambda name: sum(band.region == "vis" for band in bands[name]))
         built: dict[str, ModalityEncoder] = {}
@@ -201,13 +201,7 @@ def _seen(encoder: ModalityEncoder, planes: Tensor, present: Tensor | None) -> F
     return Features(*of_present(encoder.backbone, planes, present, shapes))
 
 
-def _stem(
-    option: Encoder,
-    bands: Sequence[Band],
-    mean: ArrayLike,
-    std: ArrayLike,
-    over: Sequence[Band],
-) -> Stem:
+def _stem(option: Encoder, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands) -> Stem:
     match option.stem:
         case SpectralResponse() as stem:
             return ResponseCurves(stem, bands, mean, std, over)

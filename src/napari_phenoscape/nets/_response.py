@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from napari_phenoscape.cubes import RGB_NM, Band
+from napari_phenoscape.cubes import RGB_NM, Band, Bands
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.nets._options import RGB_ENDS_NM, SpectralResponse
 from napari_phenoscape.nets._stem import Mix, as_tensor, floored
@@ -63,15 +61,15 @@ class ResponseCurves(Mix):
     def __init__(
         self,
         option: SpectralResponse,
-        bands: Sequence[Band],
+        bands: Bands,
         mean: ArrayLike,
         std: ArrayLike,
-        over: Sequence[Band] = (),
+        over: Bands = Bands(),  # noqa: B008, a tuple
     ) -> None:
-        centres = _centres(bands, option)
+        wavelengths_nm = _wavelengths_nm(bands, option)
         grid = np.arange(option.range_nm[0], option.range_nm[1] + 1)  # 1 nm apart
         knots, basis = _splines(grid)
-        everywhere = _seen(grid, _centres([*bands, *over], option))
+        everywhere = _seen(grid, _wavelengths_nm(Bands([*bands, *over]), option))
         match option.start:
             case "bells":
                 first, names = np.empty((0, len(knots))), []
@@ -84,11 +82,11 @@ class ResponseCurves(Mix):
             grid[everywhere].min(), grid[everywhere].max(), option.curves - len(first)
         )
         curves = np.concatenate([first, _bells(bells_nm, knots, basis[:, everywhere])])
-        super().__init__([*names, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)])
+        super().__init__(Bands([*names, *(Band(f"{nm:.0f} nm", float(nm)) for nm in bells_nm)]))
 
-        self.grid_nm, self.seen = grid, _seen(grid, centres)
+        self.grid_nm, self.seen = grid, _seen(grid, wavelengths_nm)
         seen = basis * self.seen
-        sampling = _interpolation(grid, centres)  # (G, C)
+        sampling = _interpolation(grid, wavelengths_nm)  # (G, C)
         self.start = option.start
         self.coefficients = nn.Parameter(as_tensor(curves), requires_grad=option.learned)  # (K, B)
         self.register_buffer("spectrum", as_tensor(sampling @ np.asarray(mean)))  # (G,)
@@ -120,9 +118,8 @@ class ResponseCurves(Mix):
         return self.grid_nm, values
 
 
-def _centres(bands: Sequence[Band], option: SpectralResponse) -> NDArray[np.float64]:
+def _wavelengths_nm(bands: Bands, option: SpectralResponse) -> NDArray[np.float64]:
     low, high = option.range_nm
-    centres = []
     for band in bands:
         if band.wavelength_nm is None:
             raise BandMismatchError(
@@ -135,13 +132,12 @@ def _centres(bands: Sequence[Band], option: SpectralResponse) -> NDArray[np.floa
                 f"curves' range of {low:g}-{high:g} nm. Widen the stem's 'range_nm', or choose a "
                 "modality within it."
             )
-        centres.append(band.wavelength_nm)
-    return np.array(centres, dtype=np.float64)
+    return bands.x
 
 
-def _seen(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _seen(grid: NDArray[np.float64], wavelengths_nm: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(G,) whether a camera sees a wavelength."""
-    low, high = centres.min() - MARGIN_NM, centres.max() + MARGIN_NM
+    low, high = wavelengths_nm.min() - MARGIN_NM, wavelengths_nm.max() + MARGIN_NM
     seen: NDArray[np.bool_] = (grid >= low) & (grid <= high)
     return seen
 
@@ -178,16 +174,18 @@ def _receptors(
 
 
 def _gaussians(
-    centres_nm: NDArray[np.float64], knots: NDArray[np.float64], sd_nm: float
+    peaks_nm: NDArray[np.float64], knots: NDArray[np.float64], sd_nm: float
 ) -> NDArray[np.float64]:
     """(K, B) bells of height 1."""
-    bells: NDArray[np.float64] = np.exp(-0.5 * ((knots - centres_nm[:, None]) / sd_nm) ** 2)
+    bells: NDArray[np.float64] = np.exp(-0.5 * ((knots - peaks_nm[:, None]) / sd_nm) ** 2)
     return bells
 
 
-def _interpolation(grid: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _interpolation(
+    grid: NDArray[np.float64], wavelengths_nm: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(G, C) matrix of linear interpolation; bands of the same wavelength share its weight."""
-    nm, index, counts = np.unique(centres, return_inverse=True, return_counts=True)
+    nm, index, counts = np.unique(wavelengths_nm, return_inverse=True, return_counts=True)
     hats = np.stack([np.interp(grid, nm, unit) for unit in np.eye(len(nm))], axis=1)
     matrix: NDArray[np.float64] = hats[:, index] / counts[index]
     return matrix

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from napari_phenoscape.cubes import RGB_NM, Band
+from napari_phenoscape.cubes import RGB_NM, Band, Bands
 from napari_phenoscape.nets._options import Adapter, SpectralAttention
 
 #: A band that varies less than this share of the most variable one is not blown up to match it.
@@ -26,9 +24,9 @@ class Stem(nn.Module):
         What each plane shows, in the words of a band: its name, wavelength and region.
     """
 
-    def __init__(self, planes: Sequence[Band]) -> None:
+    def __init__(self, planes: Bands) -> None:
         super().__init__()
-        self.planes = tuple(planes)
+        self.planes = planes
 
     def kernels(self) -> NDArray[np.float64]:
         """(3, K) shares by which pretrained kernels for R, G, B become kernels for the planes."""
@@ -57,7 +55,7 @@ class Standardised(Stem):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike) -> None:
+    def __init__(self, bands: Bands, mean: ArrayLike, std: ArrayLike) -> None:
         super().__init__(bands)
         # (C,) -> (C, 1, 1)
         self.register_buffer("mean", as_tensor(mean)[:, None, None])
@@ -76,10 +74,8 @@ class BandMix(Mix):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, option: Adapter, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike
-    ) -> None:
-        super().__init__([Band(f"mix {k + 1}") for k in range(option.planes)])
+    def __init__(self, option: Adapter, bands: Bands, mean: ArrayLike, std: ArrayLike) -> None:
+        super().__init__(Bands(Band(f"mix {k + 1}") for k in range(option.planes)))
         self.register_buffer("mean", as_tensor(mean))  # (C,)
         self.register_buffer("std", floored(as_tensor(std)))  # (C,)
         self.weight = nn.Parameter(torch.randn(option.planes, len(bands)) / len(bands) ** 0.5)
@@ -103,7 +99,7 @@ class BandGates(Standardised):
     """
 
     def __init__(
-        self, option: SpectralAttention, bands: Sequence[Band], mean: ArrayLike, std: ArrayLike
+        self, option: SpectralAttention, bands: Bands, mean: ArrayLike, std: ArrayLike
     ) -> None:
         super().__init__(bands, mean, std)
         hidden = max(1, len(bands) // option.reduction)
@@ -123,7 +119,7 @@ class BandGates(Standardised):
         return bands * self.gates(bands)[:, :, None, None]
 
 
-def rgb_mixing(bands: Sequence[Band]) -> NDArray[np.float64]:
+def rgb_mixing(bands: Bands) -> NDArray[np.float64]:
     """(3, C) shares by which kernels for R, G, B become kernels for other bands.
 
     A visible band gets the kernel of its wavelength (by its name, R, G or B, when it has none),

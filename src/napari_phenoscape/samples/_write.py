@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import RGB_NM
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.samples._experiments import write_experiments
@@ -237,9 +238,8 @@ def _description(one: Individual) -> dict[str, Any]:
 
 
 def _header(lines: int, samples: int) -> str:
-    # 1-based, at 640, 550 and 460 nm
-    shown = [int(np.abs(WAVELENGTHS_NM - centre).argmin()) + 1 for centre in (640, 550, 460)]
-    wavelengths = ", ".join(f"{centre:.4f}" for centre in WAVELENGTHS_NM)
+    shown = [int(np.abs(WAVELENGTHS_NM - nm).argmin()) + 1 for nm in RGB_NM]  # 1-based
+    wavelengths = ", ".join(f"{nm:.4f}" for nm in WAVELENGTHS_NM)
     return (
         "ENVI\n"
         "description = {A drawer of 24 drawn specimens}\n"

@@ -4,11 +4,11 @@ from ._calibration import calibrated as calibrated, region_reference as region_r
 from ._components import Components as Components, principal_components as principal_components
 from ._composites import (
     composite as composite,
-    false_colour as false_colour,
     false_colour_bands as false_colour_bands,
     infrared_bands as infrared_bands,
     rgb_bands as rgb_bands,
-    rgb_composite as rgb_composite,
+    stretch as stretch,
+    stretched as stretched,
     yellow_blue_bands as yellow_blue_bands,
 )
 from ._continuum import without_continuum as without_continuum

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Cube
+from napari_phenoscape.cubes import Band, Bands, Cube
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 
@@ -37,7 +37,7 @@ def spectral_angle(cube: Cube, references: Sequence[tuple[str, NDArray[np.float6
     ----------
     .. [1] Kruse et al. 1993, SAM. https://doi.org/10.1016/0034-4257(93)90013-N
     """
-    good = np.array([not band.bad for band in cube.bands])
+    good = cube.bands.good
     for name, reference in references:
         if (common := int((np.isfinite(reference) & good).sum())) < 2:
             raise BandMismatchError(
@@ -48,8 +48,8 @@ def spectral_angle(cube: Cube, references: Sequence[tuple[str, NDArray[np.float6
     array = OfSpectra(
         cube, len(targets), lambda x: np.stack([_angle(x, target) for target in targets])
     )
-    bands = tuple(Band(name) for name, _ in references)
-    return replace(as_reflectance(cube, array), bands=bands, rgb_bands=None)
+    bands = Bands(Band(name) for name, _ in references)
+    return replace(as_reflectance(cube, array), bands=bands)
 
 
 def _angle(x: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:

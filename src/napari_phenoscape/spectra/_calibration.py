@@ -108,10 +108,9 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
 
 def _reference(cube: Cube, reference: Cube) -> NDArray[np.float64]:
     """(C, W) mean over the rows of a reference."""
+    ours, theirs = cube.bands.wavelengths_nm, reference.bands.wavelengths_nm
     if reference.shape[0] != cube.shape[0] or (
-        reference.wavelengths_nm is not None
-        and cube.wavelengths_nm is not None
-        and not np.allclose(reference.wavelengths_nm, cube.wavelengths_nm, atol=0.01)
+        ours is not None and theirs is not None and not np.allclose(theirs, ours, atol=0.01)
     ):
         raise CubeError(
             f"The reference '{reference.path.name}' has {reference.shape[0]} bands, "

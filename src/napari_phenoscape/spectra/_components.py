@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import BandMismatchError, CubeError
 from napari_phenoscape.spectra._blocks import picture_of
-from napari_phenoscape.spectra._composites import STRETCH
+from napari_phenoscape.spectra._composites import stretch
 
 #: Pixels at most that the components are computed from.
 SAMPLE = 20_000
@@ -33,7 +33,7 @@ class Components:
     share : (3,)
         Of the variance, 0-1.
     limits : (3, 2)
-        Percentiles 1 and 99 of each component.
+        The `stretch` of each component.
     """
 
     bands: NDArray[np.intp]
@@ -64,7 +64,7 @@ def principal_components(cube: Cube) -> Components:
     largest = np.abs(axes).argmax(1)
     axes = axes * np.where(axes[np.arange(3), largest] < 0, -1, 1)[:, None]
     total = max(float(values.sum()), np.finfo(float).tiny)
-    limits = np.percentile(axes @ (spectra - mean[:, None]), STRETCH, axis=1).T
+    limits = np.array([stretch(score) for score in axes @ (spectra - mean[:, None])])
     return Components(bands, mean, axes, values[order].clip(0) / total, limits)
 
 
@@ -76,8 +76,7 @@ def components_picture(cube: Cube, components: Components, step: int = 1) -> NDA
     step
         Every so many rows and columns.
     """
-    width = np.ptp(components.limits, axis=1)
-    scale = np.divide(255, width, out=np.zeros(3), where=width > 0)
+    scale = 255 / np.ptp(components.limits, axis=1)
     weights = (components.axes * scale[:, None]).astype(np.float32)
     # what stands for black, with the mean: one product and one sum per pixel
     shift = (components.axes @ components.mean + components.limits[:, 0]) * scale
@@ -92,7 +91,7 @@ def components_picture(cube: Cube, components: Components, step: int = 1) -> NDA
 
 def _sample(cube: Cube) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """(n, pixels) reflectance, and the n bands."""
-    good = np.array([i for i, band in enumerate(cube.bands) if not band.bad], dtype=np.intp)
+    good = np.flatnonzero(cube.bands.good)
     rows, columns = slice(0, cube.shape[1]), slice(0, cube.shape[2])
     if cube.mask is not None and cube.mask.any():
         down, along = (np.flatnonzero(cube.mask.any(axis=axis)) for axis in (1, 0))

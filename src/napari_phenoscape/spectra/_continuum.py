@@ -28,7 +28,7 @@ def without_continuum(cube: Cube) -> Cube:
     ----------
     .. [1] Clark & Roush 1984. https://doi.org/10.1029/JB089iB07p06329
     """
-    nm = cube.wavelengths_nm
+    nm = cube.bands.wavelengths_nm
     if nm is None or (np.diff(nm) <= 0).any():
         raise BandMismatchError(
             f"'{cube.path.name}' has no wavelengths that rise from band to band, which the "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Cube, cropped, nearest_band
+from napari_phenoscape.cubes import Band, Bands, Cube, cropped
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 
@@ -51,7 +51,7 @@ def band_index(cube: Cube, formula: str) -> Cube:
     # no other band is read
     needed = cropped(cube, list(places.values()), slice(None), slice(None))
     array = OfSpectra(needed, 1, compute)
-    return replace(as_reflectance(cube, array), bands=(Band(formula),), rgb_bands=None)
+    return replace(as_reflectance(cube, array), bands=Bands([Band(formula)]))
 
 
 _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -85,11 +85,10 @@ def _value(node: ast.expr, bands: dict[str, NDArray[np.float64]]) -> Any:
 
 
 def _band_of(cube: Cube, word: str, formula: str) -> int:
-    names = [band.name for band in cube.bands]
-    if word in names:
-        return names.index(word)
+    if word in cube.bands.names:
+        return cube.bands.index(word)
     if word[:1] == "R" and word[1:].isdecimal():
-        found = nearest_band(cube, float(word[1:]))
+        found = cube.bands.nearest(float(word[1:]))
         if found is not None:
             return found
     raise BandMismatchError(

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, nearest_band
+from napari_phenoscape.cubes import Bands, Cube
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra._components import components_picture, principal_components
 from napari_phenoscape.spectra._composites import (
     composite,
     false_colour_bands,
     infrared_bands,
+    limits_of,
     rgb_bands,
-    stretch,
     yellow_blue_bands,
 )
-from napari_phenoscape.spectra.vision._srgb import true_colour
+from napari_phenoscape.spectra.vision._srgb import srgb_weights, true_colour
 
 #: Names of pictures.
 COLOURS = "colours"
@@ -31,27 +30,25 @@ YELLOW_BLUE = "UV yellow-blue"
 COMPONENTS = "principal components"
 
 
-def named_bands(cube: Cube) -> dict[str, tuple[int, int, int]]:
-    """The pictures of three bands that have a name, and these bands; those that the cube allows."""
-    ways = {COLOURS: rgb_bands(cube)}
-    for name, rule in (
-        (INFRARED, infrared_bands),
-        (FALSE_COLOUR, false_colour_bands),
-        (YELLOW_BLUE, yellow_blue_bands),
-    ):
-        with suppress(BandMismatchError):  # no such light in this cube
-            ways[name] = rule(cube)
-    return ways
+def named_bands(bands: Bands) -> dict[str, tuple[int, int, int]]:
+    """The pictures of three bands that have a name, and these bands; those that there are."""
+    found = {
+        COLOURS: rgb_bands(bands),
+        INFRARED: infrared_bands(bands),
+        FALSE_COLOUR: false_colour_bands(bands),
+        YELLOW_BLUE: yellow_blue_bands(bands),
+    }
+    return {name: shown for name, shown in found.items() if shown is not None}
 
 
 def ways(cube: Cube) -> tuple[str, ...]:
     """Names of the pictures that the cube allows, `COLOURS` first."""
-    first, *others = named_bands(cube)
+    first, *others = named_bands(cube.bands)
     daylight = []
     with suppress(BandMismatchError):  # the visible light has gaps
-        true_colour(replace(cube, array=np.zeros((len(cube.bands), 1, 1))))
+        srgb_weights(cube)
         daylight.append(TRUE_COLOUR)
-    more = [COMPONENTS] if sum(not band.bad for band in cube.bands) >= 3 else []
+    more = [COMPONENTS] if cube.bands.good.sum() >= 3 else []
     return (first, *daylight, *others, *more)
 
 
@@ -69,12 +66,12 @@ def shown_bands(cube: Cube, show: str) -> tuple[int, int, int] | None:
     OptionError
         The cube allows no such picture.
     """
-    named = named_bands(cube)
+    named = named_bands(cube.bands)
     if show in named:
         return named[show]
     if show in ways(cube):
         return None
-    found = [_band(cube, word) for word in (show, *show.split(","))]
+    found = [_band(cube.bands, word) for word in (show, *show.split(","))]
     if found[0] is not None:
         return found[0], found[0], found[0]
     match found[1:]:
@@ -108,16 +105,15 @@ def picture(cube: Cube, show: str, step: int = 1) -> NDArray[np.uint8]:
     if bands is not None:
         return composite(cube, bands, step)
     if show == TRUE_COLOUR:
-        brightest = stretch(cube, np.array(rgb_bands(cube)))[1]
+        brightest = limits_of(cube, rgb_bands(cube.bands))[1]
         return true_colour(cube, step, white=max(brightest, 1e-6))
     return components_picture(cube, principal_components(cube), step)
 
 
-def _band(cube: Cube, word: str) -> int | None:
+def _band(bands: Bands, word: str) -> int | None:
     """A band by its name or wavelength."""
     word = word.strip()
-    names = [band.name for band in cube.bands]
-    if word in names:
-        return names.index(word)
+    if word in bands.names:
+        return bands.index(word)
     number = re.fullmatch(r"(\d+(?:\.\d+)?)(?: ?nm)?", word)
-    return nearest_band(cube, float(number[1])) if number else None
+    return bands.nearest(float(number[1])) if number else None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape._tables import as_numbers, read_cells
-from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
+from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, open_cube, read_mask
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.spectra._angle import spectral_angle
@@ -31,9 +31,7 @@ class Spectrum:
     name
         Of whom, e.g. ``"wing"``.
     bands
-        C names of bands.
-    wavelengths_nm : (C,) or None
-        Their centres.
+        C of them.
     mean : (C,)
         Reflectance, 1 = white; NaN where not measured.
     sd : (C,) or None
@@ -41,8 +39,7 @@ class Spectrum:
     """
 
     name: str
-    bands: tuple[str, ...]
-    wavelengths_nm: NDArray[np.float64] | None
+    bands: Bands
     mean: NDArray[np.float64]
     sd: NDArray[np.float64] | None = None
 
@@ -77,7 +74,7 @@ def mean_of(spectra: Sequence[Spectrum], name: str) -> Spectrum:
         The spectra have no bands in common.
     """
     first = spectra[0]
-    values = np.stack([on_bands(one, first.bands, first.wavelengths_nm) for one in spectra])
+    values = np.stack([on_bands(one, first.bands) for one in spectra])
     known = np.isfinite(values)
     number = known.sum(axis=0)
     mean = np.divide(
@@ -86,12 +83,10 @@ def mean_of(spectra: Sequence[Spectrum], name: str) -> Spectrum:
     )  # fmt: skip
     squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
     sd = np.sqrt(np.divide(squares, number - 1, out=np.full(mean.shape, np.nan), where=number > 1))
-    return Spectrum(name, first.bands, first.wavelengths_nm, mean, sd)
+    return Spectrum(name, first.bands, mean, sd)
 
 
-def on_bands(
-    spectrum: Spectrum, bands: Sequence[str], wavelengths_nm: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
+def on_bands(spectrum: Spectrum, bands: Bands) -> NDArray[np.float64]:
     """(C,) reflectance at the bands of another cube; NaN where the spectrum does not reach.
 
     Linear between its wavelengths; where one of the two has none, bands of the same names.
@@ -101,21 +96,19 @@ def on_bands(
     CubeError
         Not one band in common.
     """
-    if spectrum.bands == tuple(bands):
+    if spectrum.bands.names == bands.names:
         return spectrum.mean
-    if spectrum.wavelengths_nm is None or wavelengths_nm is None:
-        own = dict(zip(spectrum.bands, spectrum.mean, strict=True))
-        found = np.array([own.get(band, np.nan) for band in bands])
+    known, wanted = spectrum.bands.wavelengths_nm, bands.wavelengths_nm
+    if known is None or wanted is None:
+        own = dict(zip(spectrum.bands.names, spectrum.mean, strict=True))
+        found = np.array([own.get(name, np.nan) for name in bands.names])
     else:
-        order = np.argsort(spectrum.wavelengths_nm, kind="stable")
-        found = np.interp(
-            wavelengths_nm, spectrum.wavelengths_nm[order], spectrum.mean[order],
-            left=np.nan, right=np.nan,
-        )  # fmt: skip
+        order = np.argsort(known, kind="stable")
+        found = np.interp(wanted, known[order], spectrum.mean[order], left=np.nan, right=np.nan)
     if not np.isfinite(found).any():
         raise CubeError(
-            f"The spectrum '{spectrum.name}' shares no band with the others ({len(bands)} bands: "
-            f"{bands[0]} to {bands[-1]}). Choose spectra of the same wavelengths."
+            f"The spectrum '{spectrum.name}' shares no band with the others ({bands.words}). "
+            "Choose spectra of the same wavelengths."
         )
     return found
 
@@ -125,10 +118,7 @@ def angles_to(cube: Cube, spectra: Sequence[Spectrum]) -> Cube:
 
     See `spectral_angle`, and `on_bands` for a spectrum of other bands.
     """
-    names = [band.name for band in cube.bands]
-    return spectral_angle(
-        cube, [(one.name, on_bands(one, names, cube.wavelengths_nm)) for one in spectra]
-    )
+    return spectral_angle(cube, [(one.name, on_bands(one, cube.bands)) for one in spectra])
 
 
 def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFrame:
@@ -155,16 +145,15 @@ def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFr
     ----------
     .. [1] Maia et al. 2019, pavo 2, function as.rspec. https://doi.org/10.1111/2041-210X.13174
     """
-    with_nm = [spectrum.wavelengths_nm is not None for spectrum in spectra]
-    if not all(with_nm) and len({spectrum.bands for spectrum in spectra}) > 1:
+    by_nm = all(spectrum.bands.wavelengths_nm is not None for spectrum in spectra)
+    if not by_nm and len({spectrum.bands for spectrum in spectra}) > 1:
         raise CubeError(
             "The spectra have different bands, and not all have wavelengths, so they do not fit "
             "into one table. Save those of each cube apart."
         )
     columns: dict[str, pd.Series] = {}
     for spectrum in spectra:
-        key = spectrum.wavelengths_nm if all(with_nm) else np.array(spectrum.bands, dtype=object)
-        assert key is not None  # all(with_nm)
+        key = spectrum.bands.x if by_nm else np.array(spectrum.bands.names, dtype=object)
         if len(set(key)) < len(key):
             raise CubeError(
                 f"The bands of '{spectrum.name}' repeat a wavelength, which a table by wavelength "
@@ -173,9 +162,9 @@ def spectra_table(spectra: Sequence[Spectrum], *, sd: bool = False) -> pd.DataFr
         values = spectrum.sd if sd else spectrum.mean
         given = np.full(len(key), np.nan) if values is None else 100 * values
         columns[_unique(spectrum.name, columns)] = pd.Series(given, index=key)
-    name = "wl" if all(with_nm) else "band"
+    name = "wl" if by_nm else "band"
     table = pd.DataFrame(columns)
-    return (table.sort_index() if all(with_nm) else table).rename_axis(name).reset_index()
+    return (table.sort_index() if by_nm else table).rename_axis(name).reset_index()
 
 
 def write_spectra(spectra: Sequence[Spectrum], path: Path) -> list[Path]:
@@ -208,14 +197,11 @@ def read_spectra(path: Path) -> list[Spectrum]:
             "reflectance in per cent, as `phenoscape spectra` writes it."
         )
     values = as_numbers([row[1:] for row in rows], path) / 100
-    centres = as_numbers([row[:1] for row in rows], path)[:, 0] if key == "wl" else None
-    bands = tuple(
-        [row[0] for row in rows] if centres is None else [f"{centre:g} nm" for centre in centres]
-    )
-    return [
-        Spectrum(name, bands, centres, spectrum)
-        for name, spectrum in zip(names, values.T, strict=True)
-    ]
+    bands = Bands(Band(row[0]) for row in rows)
+    if key == "wl":
+        nm = as_numbers([row[:1] for row in rows], path)[:, 0].tolist()
+        bands = Bands(Band(f"{one:g} nm", one) for one in nm)
+    return [Spectrum(name, bands, spectrum) for name, spectrum in zip(names, values.T, strict=True)]
 
 
 def spectra(
@@ -314,8 +300,7 @@ def _spectra_of(
 def _spectrum(
     cube: Cube, name: str, mean: NDArray[np.float64], sd: NDArray[np.float64] | None = None
 ) -> Spectrum:
-    bands = tuple(band.name for band in cube.bands)
-    return Spectrum(name, bands, cube.wavelengths_nm, mean, sd)
+    return Spectrum(name, cube.bands, mean, sd)
 
 
 def _unique(name: str, taken: dict[str, pd.Series]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.specimens import BandStatistics
 
@@ -106,7 +106,7 @@ def read_state(checkpoint: Path) -> State:
         fields = json.loads((checkpoint / STATE).read_text("utf-8"))
         statistics = {
             name: BandStatistics(
-                tuple(Band(**band) for band in of["bands"]),
+                Bands(Band(**band) for band in of["bands"]),
                 tuple(map(float, of["mean"])),
                 tuple(map(float, of["std"])),
             )
@@ -143,7 +143,7 @@ def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) ->
         ) from None
 
 
-def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) -> None:
+def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Bands]) -> None:
     """Start the encoders of ``net`` from those of a run's newest checkpoint.
 
     Each modality takes the encoder of the same name, or the only one there is. The mean and the
@@ -200,9 +200,7 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Sequence[Band]]) ->
         other = "stem.coefficients" not in own and mine[name] != before
         try:
             if other:
-                raise RuntimeError(
-                    f"it is for {len(before)} bands, {before[0].name} to {before[-1].name}"
-                )
+                raise RuntimeError(f"it is for {before.words}")
             encoder.load_state_dict(taken)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:160]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from napari_phenoscape._distributed import uniform
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import CrossModal, LocalPatches
 from napari_phenoscape.nets import (
@@ -73,7 +73,7 @@ class SimCLR(nn.Module):
     def __init__(
         self,
         experiment: Experiment,
-        bands: Mapping[str, Sequence[Band]],
+        bands: Mapping[str, Bands],
         mean: Mapping[str, ArrayLike],
         std: Mapping[str, ArrayLike],
     ) -> None:

@@ -104,7 +104,7 @@ def preview(
     only
         One augmentation alone, in every view.
     show
-        A way to look at the bands (`layers.views.pictures`).
+        A way to look at the bands (`views.pictures`).
     """
     from PIL import Image
 

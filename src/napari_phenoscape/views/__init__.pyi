@@ -31,13 +31,7 @@ from ._photometric import (
 )
 from ._pipeline import Augmenter as Augmenter
 from ._presets import PRESETS as PRESETS, PresetName as PresetName
-from ._sheet import (
-    displayed_bands as displayed_bands,
-    limits_of as limits_of,
-    picture_of as picture_of,
-    pictures as pictures,
-    view_sheet as view_sheet,
-)
+from ._sheet import pictures as pictures, view_sheet as view_sheet
 from ._spectral import (
     RandomBandDropout as RandomBandDropout,
     RandomBandShift as RandomBandShift,

@@ -9,14 +9,14 @@ a cube loses with its colour what its RGB and UV pictures would lose, and no mor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.spectra import standard_table
 
 if TYPE_CHECKING:
@@ -116,18 +116,20 @@ def turned(values: Tensor, turns: NDArray[np.float64]) -> Tensor:
     return new
 
 
-def shifted(values: Tensor, wavelengths_nm: NDArray[np.float64], nm: NDArray[np.float64]) -> Tensor:
-    """(N, n, H, W) spectra whose features are moved by (N,) ``nm``; linear, flat at the ends."""
+def shifted(
+    values: Tensor, wavelengths_nm: NDArray[np.float64], shifts_nm: NDArray[np.float64]
+) -> Tensor:
+    """(N, n, H, W) spectra whose features are moved by (N,) nm; linear, flat at the ends."""
     import torch
 
     if len(wavelengths_nm) < 2:
         return values
     order = np.argsort(wavelengths_nm, kind="stable")
-    centres = wavelengths_nm[order]
+    rising = wavelengths_nm[order]
     moved = []
-    for picture, step in zip(values, nm, strict=True):
-        position = np.interp(centres - step, centres, np.arange(len(centres)))
-        below = np.minimum(position.astype(np.intp), len(centres) - 2)
+    for picture, step in zip(values, shifts_nm, strict=True):
+        position = np.interp(rising - step, rising, np.arange(len(rising)))
+        below = np.minimum(position.astype(np.intp), len(rising) - 2)
         share = picture.new_tensor(position - below).view(-1, 1, 1)
         new = picture[order[below]] * (1 - share) + picture[order[below + 1]] * share
         moved.append(new[np.argsort(order)])
@@ -164,42 +166,29 @@ class BandContext:
     mean: NDArray[np.float32]
 
     @classmethod
-    def of(cls, bands: Sequence[Band], mean: NDArray[np.float32]) -> BandContext:
+    def of(cls, bands: Bands, mean: NDArray[np.float32]) -> BandContext:
         """Of these bands, and their ``mean`` reflectance."""
-        centres = [band.wavelength_nm for band in bands if band.wavelength_nm is not None]
-        nm = np.array(centres) if len(centres) == len(bands) else None
-        order = np.argsort([_wavelength_or_rank(band) for band in bands], kind="stable")
-        ranks = np.argsort(order).astype(np.float64)
-        along = ranks if nm is None else nm
+        nm = bands.wavelengths_nm
+        along = np.argsort(bands.rising).astype(np.float64) if nm is None else nm
         span = np.ptp(along)
         position = 2 * (along - along.min()) / span - 1 if span else np.zeros(len(bands))
         return cls(colours(bands), position, nm, mean)
 
 
-def _wavelength_or_rank(band: Band) -> float:
-    """A sort key: nm, or the middle of what the band's name says."""
-    if band.wavelength_nm is not None:
-        return band.wavelength_nm
-    names = ("UV_B", "UV_G", "UV_R", "B", "G", "R")
-    return names.index(band.name) if band.name in names else len(names)
-
-
-def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
+def colours(bands: Bands) -> tuple[Colour, ...]:
     """The colour triplets among the bands, and one spectrum of those that remain."""
-    names = [band.name for band in bands]
     parts = []
     rest = list(range(len(bands)))
     # no eye weighs the three UV bands
     for triplet, weights in ((("R", "G", "B"), LUMA), (("UV_R", "UV_G", "UV_B"), (1 / 3,) * 3)):
-        if all(name in names for name in triplet):
-            numbers = [names.index(name) for name in triplet]
+        if all(name in bands.names for name in triplet):
+            numbers = [bands.index(name) for name in triplet]
             rest = [i for i in rest if i not in numbers]
             grey = Grey(_band_index(numbers), np.array(weights))
             parts.append(Colour(grey.bands, (grey,), None, triplet=True))
     if rest:
-        centres = [bands[i].wavelength_nm for i in rest]
-        nm = np.array([centre for centre in centres if centre is not None])
-        if len(nm) < len(rest):
+        nm = bands.take(rest).wavelengths_nm
+        if nm is None:
             mean = Grey(_band_index(rest), np.full(len(rest), 1 / len(rest)))
             parts.append(Colour(mean.bands, (mean,), None, triplet=False))
         else:
@@ -209,7 +198,7 @@ def colours(bands: Sequence[Band]) -> tuple[Colour, ...]:
 
 
 def _greys(
-    bands: Sequence[Band], numbers: list[int], wavelengths_nm: NDArray[np.float64]
+    bands: Bands, numbers: list[int], wavelengths_nm: NDArray[np.float64]
 ) -> tuple[Grey, ...]:
     """One grey for each spectral region of these bands, that of visible light first."""
     regions = [bands[i].region for i in numbers]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.views._colour import BandContext
 from napari_phenoscape.views._filters import Filter
 from napari_phenoscape.views._photometric import Photometric
@@ -44,14 +43,14 @@ class KorniaModule(IntensityAugmentationBase2D):
     def __init__(
         self,
         operation: Photometric | Filter,
-        bands: Sequence[Band],
+        bands: Bands,
         mean: ArrayLike,
         same_on_batch: bool = False,
         keepdim: bool = False,
     ) -> None:
         super().__init__(p=operation.p, same_on_batch=same_on_batch, keepdim=keepdim)
         self.operation = operation
-        self._context = BandContext.of(tuple(bands), np.asarray(mean, np.float32))
+        self._context = BandContext.of(bands, np.asarray(mean, np.float32))
         if isinstance(operation, Photometric):
             operation.check(self._context)
 

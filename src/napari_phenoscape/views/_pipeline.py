@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.views._augmentations import operations as checked
 from napari_phenoscape.views._colour import BandContext
 from napari_phenoscape.views._filters import Filter, RandomGaussianNoise
@@ -54,7 +54,7 @@ class Augmenter:
     def __init__(
         self,
         operations: Sequence[Operation],
-        bands: Sequence[Band],
+        bands: Bands,
         fill: NDArray[np.float32],
         size: int,
         background: Literal["remove", "keep"],

@@ -229,14 +229,12 @@ class SpecimensDock(Dock):
     def _show_bands(self, measured: tuple[Collection, Crops]) -> None:
         self.session.measured = measured
         crops = measured[1]
-        centres = [band.wavelength_nm for band in crops.bands]
-        in_nm = all(centre is not None for centre in centres)
-        x = np.array(centres if in_nm else range(len(centres)), dtype=float)
+        in_nm, x = crops.bands.wavelengths_nm is not None, crops.bands.x
         order = np.argsort(x)
         low, high = crops.mean - crops.std, crops.mean + crops.std
         self.bands.clear()
         self.bands.setLabel("bottom", "wavelength (nm)" if in_nm else "band")
-        symbol = "o" if len(centres) < 30 else None
+        symbol = "o" if len(x) < 30 else None
         for edge in (low, high):
             self.bands.plot(x[order], edge[order], pen={"color": "#4fc3f780", "width": 1})
         self.bands.plot(
@@ -246,17 +244,16 @@ class SpecimensDock(Dock):
             symbol=symbol,
             symbolSize=5,
         )
-        names = [list(enumerate(band.name for band in crops.bands))]
+        names = [list(enumerate(crops.bands.names))]
         self.bands.getAxis("bottom").setTicks(None if in_nm else names)
         self.bands_fold.opened = True
         self.bands_fold.setVisible(True)
-        span = f", {x.min():.0f}-{x.max():.0f} nm" if in_nm else ""
         words = (
-            f"{len(centres)} bands{span}."
-            if len(centres) > 12
+            f"{crops.bands.words}."
+            if len(x) > 12
             else "; ".join(
-                f"{band.name} {mean:.3f} ± {sd:.3f}"
-                for band, mean, sd in zip(crops.bands, crops.mean, crops.std, strict=True)
+                f"{name} {mean:.3f} ± {sd:.3f}"
+                for name, mean, sd in zip(crops.bands.names, crops.mean, crops.std, strict=True)
             )
         )
         self.bands_words.setText(f"{crops.lacking} {words}".strip())

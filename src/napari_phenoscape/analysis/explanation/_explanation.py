@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.analysis.explanation._membership import Membership, centroids, membership
 from napari_phenoscape.analysis.explanation._occlusion import Occlusion
 from napari_phenoscape.analysis.explanation._spectra import Moments, SpecimenSpectra, hedges_g
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     NOISE,
     Clusters,
@@ -81,11 +82,11 @@ class Explanation:
 
     def cluster_spectra(self) -> list[Spectrum]:
         """Mean and standard deviation over the specimens of each cluster."""
-        names, nm = tuple(band.name for band in self.spectra.bands), self.spectra.wavelengths_nm
-        if nm is not None and len(np.unique(nm)) < len(nm):
-            nm = None  # of two detectors: the names tell them apart
+        bands = self.spectra.bands
+        if len(np.unique(bands.x)) < len(bands):  # of two detectors: the names tell them apart
+            bands = Bands(Band(name) for name in bands.names)
         return [
-            Spectrum(self.clusters.names[number], names, nm, moments.mean, moments.sd)
+            Spectrum(self.clusters.names[number], bands, moments.mean, moments.sd)
             for number, moments in zip(self.numbers, self.moments, strict=True)
         ]
 

@@ -46,17 +46,16 @@ def explanation_figure(explanation: Explanation, path: Path) -> None:
         axes.tick_params(labelsize=7, colors=_FAINT)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    bands, nm = explanation.spectra.bands, explanation.spectra.wavelengths_nm
+    bands, nm = explanation.spectra.bands, explanation.spectra.bands.wavelengths_nm
     panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=_INK)
     if nm is None and len(bands) <= FEW:
-        names = [band.name for band in bands]
-        panels[-1].set_xticks(range(len(bands)), names, rotation=45 if len(bands) > 8 else 0)
+        panels[-1].set_xticks(range(len(bands)), bands.names, rotation=45 if len(bands) > 8 else 0)
     with atomic(path.absolute()) as temporary:
         figure.savefig(temporary, format="png", dpi=200)
 
 
 def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
-    x, order = explanation.spectra.x, np.argsort(explanation.spectra.x, kind="stable")
+    x, order = explanation.spectra.bands.x, np.argsort(explanation.spectra.bands.x, kind="stable")
     sizes = [int((explanation.membership.labels == number).sum()) for number in explanation.numbers]
     for number, moments, size in zip(explanation.numbers, explanation.moments, sizes, strict=True):
         colour, sd = explanation.clusters.colours[number], np.nan_to_num(moments.sd)
@@ -79,7 +78,7 @@ def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
 
 
 def _draw_effect(axes: Axes, explanation: Explanation) -> None:
-    x, order = explanation.spectra.x, np.argsort(explanation.spectra.x, kind="stable")
+    x, order = explanation.spectra.bands.x, np.argsort(explanation.spectra.bands.x, kind="stable")
     axes.axhline(0, color=_FAINT, linewidth=0.5)
     for number in explanation.nearest:
         g = explanation.effect(number)[order]
@@ -90,7 +89,10 @@ def _draw_effect(axes: Axes, explanation: Explanation) -> None:
 def _draw_lost(axes: Axes, explanation: Explanation) -> None:
     assert explanation.occlusion is not None  # or this is not drawn
     axes.axhline(0, color=_FAINT, linewidth=0.5)
-    x = [float(explanation.spectra.x[list(w.bands)].mean()) for w in explanation.occlusion.windows]
+    x = [
+        float(explanation.spectra.bands.x[list(w.bands)].mean())
+        for w in explanation.occlusion.windows
+    ]
     for number, lost in zip(explanation.numbers, explanation.lost, strict=True):
         if number != NOISE:
             colour, sd = explanation.clusters.colours[number], np.nan_to_num(lost.sd)

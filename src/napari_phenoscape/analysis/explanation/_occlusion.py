@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._spectra import bands_present
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.embeddings import (
     NOISE,
     Embeddings,
@@ -76,7 +76,7 @@ class Occlusion:
 
 
 def windows_of(
-    bands: Sequence[Band], positions: Sequence[int], width_nm: float = WINDOW_NM
+    bands: Bands, positions: Sequence[int], width_nm: float = WINDOW_NM
 ) -> tuple[Window, ...]:
     """Bands one by one; more than 16 with wavelengths in windows of equal width, by wavelength.
 
@@ -89,11 +89,10 @@ def windows_of(
     width_nm
         About; the windows divide the whole range evenly.
     """
-    pairs = ((i, bands[i].wavelength_nm) for i in positions)
-    centres = {i: centre for i, centre in pairs if centre is not None}
-    if len(centres) <= SINGLE:
+    known = [i for i in positions if bands[i].wavelength_nm is not None]
+    if len(known) <= SINGLE:
         return tuple(Window(bands[i].name, (i,)) for i in positions)
-    inside, nm = np.array(list(centres)), np.array(list(centres.values()))
+    inside, nm = np.array(known), bands.take(known).x
     low, high = float(nm.min()), float(nm.max())
     count = max(1, round((high - low) / width_nm))
     edges = np.linspace(low, high, count + 1)
@@ -102,7 +101,7 @@ def windows_of(
         Window(f"{edges[w]:.0f}-{edges[w + 1]:.0f} nm", tuple(inside[which == w].tolist()))
         for w in np.unique(which).tolist()
     ]
-    return (*windows, *(Window(bands[i].name, (i,)) for i in positions if i not in centres))
+    return (*windows, *(Window(bands[i].name, (i,)) for i in positions if i not in known))
 
 
 def occlude(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens import Crops
 
@@ -29,20 +29,8 @@ class SpecimenSpectra:
     """
 
     ids: tuple[str, ...]
-    bands: tuple[Band, ...]
+    bands: Bands
     values: NDArray[np.float64]
-
-    @property
-    def wavelengths_nm(self) -> NDArray[np.float64] | None:
-        """(C,) centres of the bands; None unless all have one."""
-        centres = [band.wavelength_nm for band in self.bands]
-        return None if None in centres else np.array(centres, np.float64)
-
-    @property
-    def x(self) -> NDArray[np.float64]:
-        """(C,) places of the bands on an axis: in nm, or one after the other."""
-        nm = self.wavelengths_nm
-        return np.arange(len(self.bands), dtype=np.float64) if nm is None else nm
 
 
 def specimen_spectra(crops: Crops) -> Generator[Progress, None, SpecimenSpectra]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.analysis.explanation._explanation import Explanation
 from napari_phenoscape.analysis.explanation._membership import BORDERLINE
 from napari_phenoscape.analysis.explanation._occlusion import WINDOW_NM
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 
 #: Bands, windows and specimens that are named.
 NAMED = 3
@@ -19,7 +17,7 @@ NAMED = 3
 def differences(explanation: Explanation, number: int, against: int | None = None) -> str:
     """Bands with the largest Hedges' g, e.g. ``"UV_B +3.7, G +1.5"``; a dash when it has none."""
     bands, g = explanation.spectra.bands, explanation.effect(number, against)
-    words = [f"{_name(bands[i])} {g[i]:+.1f}" for i in strongest(g, bands)]
+    words = [f"{bands[i].label} {g[i]:+.1f}" for i in strongest(g, bands)]
     return ", ".join(words) or "-"
 
 
@@ -50,7 +48,7 @@ def borderline(explanation: Explanation, number: int) -> str:
 
 def strongest(
     values: NDArray[np.float64],
-    bands: Sequence[Band],
+    bands: Bands,
     number: int = NAMED,
     apart_nm: float = WINDOW_NM,
 ) -> list[int]:
@@ -68,7 +66,3 @@ def strongest(
         if np.isfinite(values[i]) and not near and len(chosen) < number:
             chosen.append(i)
     return chosen
-
-
-def _name(band: Band) -> str:
-    return band.name if band.wavelength_nm is None else f"{band.wavelength_nm:.0f} nm"

@@ -95,12 +95,13 @@ def open_envi(path: Path) -> Cube:
     gain, gain_offset = _scale(header, shape["C"], dtype, notes)
     return Cube(
         array=array,
-        bands=envi_bands(header, shape["C"], notes),
+        bands=envi_bands(header, shape["C"], notes).proposing(
+            _default_bands(header, shape["C"], notes)
+        ),
         path=data,
         gain=gain,
         offset=gain_offset,
         ignore_value=_ignore_value(header, dtype, notes),
-        rgb_bands=_default_bands(header, shape["C"], notes),
         provenance=tuple(notes),
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from napari_phenoscape.cubes._arrays import unique
-from napari_phenoscape.cubes._cube import Band
+from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._labels import bands_of_labels
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._envi_header import Header
 
 
-def envi_bands(header: Header, count: int, notes: list[str]) -> tuple[Band, ...]:
+def envi_bands(header: Header, count: int, notes: list[str]) -> Bands:
     """The bands in the order of the file; what is assumed or left out is added to ``notes``."""
     centres, units = _wavelengths(header, count, notes)
     good = header.numbers("bbl")
@@ -25,7 +25,7 @@ def envi_bands(header: Header, count: int, notes: list[str]) -> tuple[Band, ...]
         names = ()
     roles = bands_of_labels(names) if units != "nm" else None
     if roles and all(isinstance(role, Band) for role in roles):
-        return tuple(
+        return Bands(
             dataclasses.replace(role, bad=flag)
             for role, flag in zip(roles, bad, strict=True)
             if isinstance(role, Band)
@@ -34,7 +34,7 @@ def envi_bands(header: Header, count: int, notes: list[str]) -> tuple[Band, ...]
         names = tuple(f"{centre:.7g} {units}".strip() for centre in centres)
     names = tuple(unique(list(names or (f"band {i + 1}" for i in range(count)))))
     nm = centres if units == "nm" else (None,) * count
-    return tuple(
+    return Bands(
         Band(name, centre, bad=flag) for name, centre, flag in zip(names, nm, bad, strict=True)
     )
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
@@ -25,7 +26,7 @@ from napari_phenoscape.errors import CubeError
 #: How the files of these formats begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
 
-RGB = (Band("R", region="vis"), Band("G", region="vis"), Band("B", region="vis"))
+RGB = Bands(Band(name, region="vis") for name in "RGB")
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32, unique
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, bands_of_labels
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
@@ -61,7 +62,7 @@ def _cube(stack: Stack, roles: list[Band | str], notes: list[str]) -> Cube:
             "Rename the others."
         )
     chosen = [index for index, role in enumerate(roles) if role != MASK]
-    bands = tuple(role for role in roles if isinstance(role, Band))
+    bands = Bands(role for role in roles if isinstance(role, Band))
     mask = None
     if masks:
         plane = stack.plane(masks[0])
@@ -91,10 +92,9 @@ def recognise(path: Path) -> bool:
     stack = read_stack(path)
     roles = bands_of_labels(stack.names)
     if roles is not None:
-        bands = [role for role in roles if isinstance(role, Band)]
-        regions = {band.region for band in bands}
-        spectral = all(band.wavelength_nm is not None for band in bands)
-        return (spectral and len(bands) >= SPECTRAL) or regions == {"vis", "uv"}
+        bands = Bands(role for role in roles if isinstance(role, Band))
+        spectral = bands.wavelengths_nm is not None and len(bands) >= SPECTRAL
+        return spectral or {band.region for band in bands} == {"vis", "uv"}
     if stack.wavelengths_nm is not None:
         return stack.count >= SPECTRAL
     if stack.of_others:

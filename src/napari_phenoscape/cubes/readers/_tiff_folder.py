@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable, unique
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label, natural
 from napari_phenoscape.cubes._lazy import LazyArray
 from napari_phenoscape.cubes.readers._reader import Reader
@@ -78,14 +79,13 @@ def open_folder(path: Path) -> Cube:
             f"'{path.name}' has {len(masks)} masks among {len(files)} files; one beside bands was "
             "expected. Rename the others."
         )
-    bands = [
+    bands = Bands(
         role if isinstance(role, Band) else Band(words)
         for role, words in zip(roles, said, strict=True)
-    ]
+    )
     chosen = [i for i in range(len(files)) if i not in masks]
-    centres = [bands[i].wavelength_nm for i in chosen]
     notes = [f"Each of {len(chosen)} TIFFs in the folder is taken as a band."]
-    if all(centre is not None for centre in centres):
+    if bands.take(chosen).wavelengths_nm is not None:
         chosen.sort(key=lambda i: bands[i].wavelength_nm or 0.0)
         notes.append("The wavelengths are those in the names of the files.")
     else:
@@ -96,10 +96,10 @@ def open_folder(path: Path) -> Cube:
     ignored = next(iter(nodata)) if len(nodata) == 1 else None
     if len(nodata) > 1:
         notes.append("The files have different numbers for 'not measured'; none is used.")
-    names = unique([bands[i].name for i in chosen])
+    names = unique(list(bands.take(chosen).names))
     return Cube(
         array=_Files([stacks[i].array for i in chosen]),
-        bands=tuple(
+        bands=Bands(
             Band(name, bands[i].wavelength_nm, bands[i].region)
             for i, name in zip(chosen, names, strict=True)
         ),

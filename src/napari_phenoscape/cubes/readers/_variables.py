@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32, unique
-from napari_phenoscape.cubes._cube import Band
+from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.errors import CubeError, MissingFileError
 
@@ -135,14 +135,14 @@ def spectral_axis(cube: Variable, wavelengths: Variable | None, notes: list[str]
     return len(cube.shape) - 1
 
 
-def bands_of(count: int, centres: Sequence[float], unit: str, notes: list[str]) -> tuple[Band, ...]:
+def bands_of(count: int, centres: Sequence[float], unit: str, notes: list[str]) -> Bands:
     """``count`` bands, with their centres where there are any."""
     if not len(centres):
         notes.append("No wavelengths are given.")
-        return tuple(Band(f"band {i + 1}") for i in range(count))
+        return Bands(Band(f"band {i + 1}") for i in range(count))
     numbers, unit = centres_in_nm([float(centre) for centre in centres], unit, notes)
     names = unique([f"{number:.7g} {unit}".strip() for number in numbers])
-    return tuple(
+    return Bands(
         Band(name, number if unit == "nm" else None)
         for name, number in zip(names, numbers, strict=True)
     )

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable, unique
-from napari_phenoscape.cubes._cube import Band, Cube
+from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
@@ -157,13 +158,14 @@ def open_zarr(path: Path, inside: str = "") -> Cube:
         centres = None if wavelengths is None else nodes[wavelengths.name]
         return Cube(
             array=array,
-            bands=_bands(path, node, centres, count, notes),
+            bands=_bands(path, node, centres, count, notes).proposing(
+                _shown(node.attributes, count)
+            ),
             path=path / inside,
             gain=gain,
             offset=offset,
             mask=None if mask is None else _whole(path, nodes[mask.name]) > 0,
             ignore_value=_ignored(node),
-            rgb_bands=_shown(node.attributes, count),
             provenance=tuple(notes),
         )
 
@@ -180,9 +182,7 @@ def _whole(path: Path, node: Node) -> NDArray[Any]:
     return np.asarray(open_numbers(path, node.variable.name)[...]).reshape(node.variable.shape)
 
 
-def _bands(
-    path: Path, node: Node, wavelengths: Node | None, count: int, notes: list[str]
-) -> tuple[Band, ...]:
+def _bands(path: Path, node: Node, wavelengths: Node | None, count: int, notes: list[str]) -> Bands:
     said, centres, unit = node.attributes, list[float](), ""
     if wavelengths is not None:
         centres = wavelengths.stated or _whole(path, wavelengths).ravel().astype(float).tolist()
@@ -190,7 +190,7 @@ def _bands(
     names, regions, bad = map(said.get, ("band_names", "regions", "bad_bands"))
     if _is_list(names, count, str) and (not centres or unit == "nm"):
         regions = regions if _is_list(regions, count) else [None] * count
-        return tuple(
+        return Bands(
             Band(
                 name,
                 None if math.isnan(centre) else centre,
@@ -206,7 +206,7 @@ def _bands(
     labelled = [(name, band_of_label(name)) for name in node.channels]
     bands = [band if isinstance(band, Band) else Band(name) for name, band in labelled]
     own = unique([band.name for band in bands])
-    return tuple(replace(band, name=name) for band, name in zip(bands, own, strict=True))
+    return Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
 
 
 def _ignored(node: Node) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
 
@@ -42,7 +42,7 @@ class Crops:
     images: NDArray[np.float32] | OnDisk
     masks: NDArray[np.bool_] | OnDisk
     ids: tuple[str, ...]
-    bands: tuple[Band, ...]
+    bands: Bands
     modalities: dict[str, NDArray[np.intp]]
     present: dict[str, NDArray[np.bool_]]
     mean: NDArray[np.float32]
@@ -63,7 +63,7 @@ class Crops:
         """Name of a modality → its bands, their mean and standard deviation."""
         return {
             name: BandStatistics(
-                tuple(self.bands[i] for i in index),
+                self.bands.take(index),
                 tuple(self.mean[index].tolist()),
                 tuple(self.std[index].tolist()),
             )

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Modality
+from napari_phenoscape.cubes import Band, Bands, Modality
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._specimens import Collection
 from napari_phenoscape.specimens.crops._crops import Crops
@@ -155,7 +155,7 @@ def read_store(folder: Path) -> Crops:
         OnDisk(folder / IMAGES, np.float32),
         OnDisk(folder / MASKS, np.bool_),
         tuple(contents["ids"]),
-        tuple(Band(**band) for band in contents["bands"]),
+        Bands(Band(**band) for band in contents["bands"]),
         {name: np.array(index, np.intp) for name, index in contents["modalities"].items()},
         {name: np.array(there, np.bool_) for name, there in contents["present"].items()},
         np.array(contents["mean"], np.float32),
@@ -166,12 +166,12 @@ def read_store(folder: Path) -> Crops:
 def store_words(folder: Path) -> str:
     """What a folder of prepared crops holds, in two lines."""
     crops = read_store(folder)
-    number, bands, side, _ = crops.images.shape
+    number, _, side, _ = crops.images.shape
     numbers = OnDisk(folder / IMAGES, np.float32).stored
     room = sum(file.stat().st_size for file in folder.iterdir())
     having = ", ".join(f"{name} {there.sum()}" for name, there in crops.present.items())
     return (
-        f"{number} specimens, {bands} bands ({crops.bands[0].name} to {crops.bands[-1].name}), "
+        f"{number} specimens, {crops.bands.words}, "
         f"{side} × {side} pixels, {numbers}, {room / 1e6:.1f} MB in {folder}\n"
         f"specimens with each modality: {having}"
     )

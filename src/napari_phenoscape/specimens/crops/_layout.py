@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Cube, Modality, describe
+from napari_phenoscape.cubes import Bands, Cube, Modality, describe
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
 
@@ -17,7 +17,7 @@ from napari_phenoscape.specimens.crops._statistics import BandStatistics
 class Layout:
     """Which bands the crops have, and the cube that each modality was found in first."""
 
-    bands: tuple[Band, ...]
+    bands: Bands
     positions: dict[str, NDArray[np.intp]]
     examples: dict[str, Cube]
 
@@ -37,8 +37,8 @@ class Layout:
             )
         for modality in seen:
             index = modality.indices(cube)
-            own = tuple(cube.bands[i] for i in index)
-            expected = tuple(self.bands[i] for i in self.positions[modality.name])
+            own = cube.bands.take(index)
+            expected = self.bands.take(self.positions[modality.name])
             if own != expected:
                 raise BandMismatchError(
                     _difference(cube, own, self.examples[modality.name], expected)
@@ -69,35 +69,32 @@ def layout_of(
     chosen = {}
     for modality in modalities:
         if modality.name in known and modality.name not in examples:
-            chosen[modality.name] = list(known[modality.name].bands)
+            chosen[modality.name] = known[modality.name].bands
             continue
         # where no cube has its bands, the last one says what is missing
         example = examples.get(modality.name, cube)
-        chosen[modality.name] = [example.bands[i] for i in modality.indices(example)]
+        chosen[modality.name] = example.bands.take(modality.indices(example))
     return Layout(*together(chosen), examples)
 
 
 def together(
-    chosen: Mapping[str, Sequence[Band]],
-) -> tuple[tuple[Band, ...], dict[str, NDArray[np.intp]]]:
+    chosen: Mapping[str, Bands],
+) -> tuple[Bands, dict[str, NDArray[np.intp]]]:
     """Bands of all modalities, each once, and the positions of each modality's among them."""
-    bands = tuple(dict.fromkeys(band for own in chosen.values() for band in own))
+    bands = Bands(dict.fromkeys(band for own in chosen.values() for band in own))
+    place = {band: index for index, band in enumerate(bands)}
     positions = {
-        name: np.array([bands.index(band) for band in own], dtype=np.intp)
-        for name, own in chosen.items()
+        name: np.array([place[band] for band in own], dtype=np.intp) for name, own in chosen.items()
     }
     return bands, positions
 
 
-def _difference(
-    cube: Cube, bands: tuple[Band, ...], first: Cube, expected: tuple[Band, ...]
-) -> str:
-    def words(given: tuple[Band, ...]) -> str:
-        return f"{len(given)} bands, {given[0].name} to {given[-1].name}"
-
+def _difference(cube: Cube, bands: Bands, first: Cube, expected: Bands) -> str:
+    differ = (i for i, pair in enumerate(zip(bands, expected, strict=False)) if pair[0] != pair[1])
+    at = next(differ, 0)
     return (
-        f"'{cube.path.name}' has other bands ({words(bands)}) than '{first.path.name}' "
-        f"({words(expected)}); all cubes of a collection must agree. Choose a modality that they "
-        "share, several of which one may be lacking as a whole (e.g. rgb and uv), or collect them "
-        "apart."
+        f"'{cube.path.name}' has other bands ({bands.words}; {at} is {bands[at].label}) than "
+        f"'{first.path.name}' ({expected.words}; {at} is {expected[at].label}); all cubes of a "
+        "collection must agree. Choose a modality that they share, several of which one may be "
+        "lacking as a whole (e.g. rgb and uv), or collect them apart."
     )

@@ -109,16 +109,15 @@ def _cubes(
 
 
 def _coarse(cube: Cube, bins: int) -> Cube:
-    good = [i for i, band in enumerate(cube.bands) if not band.bad]
-    centres = [cube.bands[i].wavelength_nm for i in good]
-    if None in centres:
+    good = np.flatnonzero(cube.bands.good)
+    nm = cube.bands.take(good).wavelengths_nm
+    if nm is None:
         raise BandMismatchError(
             f"{describe(cube)} has bands without wavelengths, which have no neighbours; "
             f"preparation.bin_bands {bins} was asked for. Set it to 1, or leave the cube out."
         )
-    order = [good[i] for i in np.argsort(np.array(centres, float), kind="stable")]
-    everything = slice(None), slice(None)
-    return binned(cropped(cube, order, *everything), bins)
+    rising = good[np.argsort(nm, kind="stable")]
+    return binned(cropped(cube, rising, slice(None), slice(None)), bins)
 
 
 def _crop(

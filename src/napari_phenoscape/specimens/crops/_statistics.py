@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
+from napari_phenoscape.cubes import Bands
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class BandStatistics:
         C numbers each.
     """
 
-    bands: tuple[Band, ...]
+    bands: Bands
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def at(self, bands: tuple[Band, ...]) -> BandStatistics | None:
+    def at(self, bands: Bands) -> BandStatistics | None:
         """The same spectrum in other bands; None where it cannot be told, for want of wavelengths.
 
         Linear between the centres, constant beyond the outermost, as `ResponseCurves` reads a
@@ -34,14 +34,12 @@ class BandStatistics:
         """
         if bands == self.bands:
             return self
-        centres, others = ([band.wavelength_nm for band in each] for each in (self.bands, bands))
-        if None in centres or None in others:
+        own, wanted = self.bands.wavelengths_nm, bands.wavelengths_nm
+        if own is None or wanted is None:
             return None
-        nm, place, count = np.unique(
-            np.array(centres, float), return_inverse=True, return_counts=True
-        )
+        nm, place, count = np.unique(own, return_inverse=True, return_counts=True)
         mean, std = (
-            np.interp(np.array(others, float), nm, np.bincount(place, numbers) / count).tolist()
+            np.interp(wanted, nm, np.bincount(place, numbers) / count).tolist()
             for numbers in (self.mean, self.std)
         )
         return BandStatistics(bands, tuple(mean), tuple(std))

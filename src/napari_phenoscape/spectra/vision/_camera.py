@@ -52,15 +52,14 @@ class CameraModel:
         BandMismatchError
             The cube lacks one.
         """
-        names = [band.name for band in cube.bands]
-        missing = [name for name in self.band_names if name not in names]
+        missing = [name for name in self.band_names if name not in cube.bands.names]
         if missing:
             raise BandMismatchError(
                 f"'{cube.path.name}' has no band '{missing[0]}', which the camera's model "
-                f"'{self.name}' asks for; it has {', '.join(names[:8])}. Write the names of the "
-                "cube's own bands into the model."
+                f"'{self.name}' asks for; it has {', '.join(cube.bands.names[:8])}. "
+                "Write the names of the cube's own bands into the model."
             )
-        return np.array([names.index(name) for name in self.band_names], dtype=np.intp)
+        return np.array([cube.bands.index(name) for name in self.band_names], dtype=np.intp)
 
     @property
     def colour_receptors(self) -> tuple[int, ...]:

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._tables import read_cells
-from napari_phenoscape.cubes import VISUAL_SYSTEMS, Band, Cube, LazyArray, Region, spectral_region
+from napari_phenoscape.cubes import (
+    VISUAL_SYSTEMS,
+    Band,
+    Bands,
+    Cube,
+    LazyArray,
+    Region,
+    spectral_region,
+)
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.spectra._blocks import OfSpectra, as_reflectance
 from napari_phenoscape.spectra.vision._camera import CameraModel, is_of_a_camera, read_camera_model
@@ -149,10 +157,8 @@ def catch_weights(
     share = integrals.share
     if not (share >= SHARE).all():
         worst = int(np.nan_to_num(share).argmin())
-        centres = cube.wavelengths_nm
-        assert centres is not None  # quadrature
         raise BandMismatchError(
-            f"'{cube.path.name}' ({centres.min():.0f}-{centres.max():.0f} nm) sees "
+            f"'{cube.path.name}' ({cube.bands.span}) sees "
             f"{np.nan_to_num(share)[worst]:.0%} of what the receptor {eye.receptors[worst]} of "
             f"'{eye.name}' (peak {eye.peaks_nm[worst]:.0f} nm) would catch of white in the light "
             f"'{light.name}'; at least {SHARE:.0%} was expected, with bands no more than 30 nm "
@@ -165,7 +171,7 @@ def catch_weights(
 def _caught(
     cube: Cube, array: LazyArray, eye: Eye, regions: list[Region | None], notes: list[str]
 ) -> Cube:
-    bands = tuple(
+    bands = Bands(
         Band(name, region=region) for name, region in zip(eye.receptors, regions, strict=True)
     )
     # red, green and blue stand for long, middle and short waves
@@ -173,8 +179,7 @@ def _caught(
     shown = (colour[-1], colour[-2], colour[-3]) if len(colour) >= 3 else None
     return replace(
         as_reflectance(cube, array),
-        bands=bands,
-        rgb_bands=shown,
+        bands=bands.proposing(shown),
         provenance=(*cube.provenance, *notes),
     )
 

@@ -51,7 +51,9 @@ def steps_nm(first: float, last: float) -> NDArray[np.float64]:
     return np.arange(first, last + _STEP_NM / 2, _STEP_NM)
 
 
-def quadrature(cube: Cube, nm: NDArray[np.float64], curves: NDArray[np.float64]) -> Quadrature:
+def quadrature(
+    cube: Cube, wavelengths_nm: NDArray[np.float64], curves: NDArray[np.float64]
+) -> Quadrature:
     """Integrals of curves times a reflectance that is straight from one band to the next.
 
     So a grey of any spectrum that bends only at the bands is integrated exactly, however uneven
@@ -61,7 +63,7 @@ def quadrature(cube: Cube, nm: NDArray[np.float64], curves: NDArray[np.float64])
     ----------
     cube
         With wavelengths, in any order; bands of the same wavelength share its weight.
-    nm : (n,)
+    wavelengths_nm : (n,)
         `steps_nm`.
     curves : (K, n)
         At these wavelengths.
@@ -71,23 +73,21 @@ def quadrature(cube: Cube, nm: NDArray[np.float64], curves: NDArray[np.float64])
     BandMismatchError
         The cube's bands have no wavelengths.
     """
-    centres = cube.wavelengths_nm
-    if centres is None:
-        names = ", ".join(band.name for band in cube.bands[:4])
-        more = ", ..." if len(cube.bands) > 4 else ""
+    nm = cube.bands.wavelengths_nm
+    if nm is None:
         raise BandMismatchError(
-            f"The bands of '{cube.path.name}' have no wavelengths ({names}{more}), which an "
+            f"The bands of '{cube.path.name}' have no wavelengths ({cube.bands.span}), which an "
             "integral over the spectrum needs. Show a picture's own R, G and B, or give a model of "
             "the camera; of a spectral cube, write the wavelengths into its header."
         )
-    good = np.array([i for i, band in enumerate(cube.bands) if not band.bad], dtype=np.intp)
-    known, place, count = np.unique(centres[good], return_inverse=True, return_counts=True)
-    weights = np.zeros((len(curves), len(centres)))
+    good = cube.bands.good
+    known, place, count = np.unique(nm[good], return_inverse=True, return_counts=True)
+    weights = np.zeros((len(curves), len(nm)))
     if len(known) > 1:
-        after = np.searchsorted(known, nm).clip(1, len(known) - 1)
+        after = np.searchsorted(known, wavelengths_nm).clip(1, len(known) - 1)
         low, high = known[after - 1], known[after]
-        seen = (nm >= low) & (nm <= high) & (high - low <= GAP_NM)
-        along = np.where(seen, (nm - low) / (high - low), 0)
+        seen = (wavelengths_nm >= low) & (wavelengths_nm <= high) & (high - low <= GAP_NM)
+        along = np.where(seen, (wavelengths_nm - low) / (high - low), 0)
         own = np.zeros((len(curves), len(known)))
         area = np.where(seen, curves, 0) * _STEP_NM
         for curve, parts in zip(own, area, strict=True):

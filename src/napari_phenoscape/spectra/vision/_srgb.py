@@ -46,7 +46,7 @@ def true_colour(cube: Cube, step: int = 1, white: float = 1.0) -> NDArray[np.uin
     .. [1] CIE 015:2018, Colorimetry. https://doi.org/10.25039/TR.015.2018
     .. [2] IEC 61966-2-1:1999, sRGB.
     """
-    weights = _srgb_weights(cube) / white
+    weights = srgb_weights(cube) / white
     used = np.flatnonzero(weights.any(axis=0))
     weights = weights[:, used].astype(np.float32)
 
@@ -58,17 +58,21 @@ def true_colour(cube: Cube, step: int = 1, white: float = 1.0) -> NDArray[np.uin
     return picture_of(cube, used, step, colours)
 
 
-def _srgb_weights(cube: Cube) -> NDArray[np.float64]:
-    """(3, C) weights that turn reflectance into linear red, green and blue."""
+def srgb_weights(cube: Cube) -> NDArray[np.float64]:
+    """(3, C) weights that turn reflectance into linear red, green and blue.
+
+    Raises
+    ------
+    BandMismatchError
+        As `true_colour`.
+    """
     observer, daylight = standard_table("cie_1931_2_degree"), standard_table("d65")
     nm = steps_nm(observer.wavelengths_nm[0], observer.wavelengths_nm[-1])
     integrals = quadrature(cube, nm, observer.at(nm) * daylight.at(nm))
     if (integrals.share < SHARE).any():
         missing = int(integrals.share.argmin())
-        centres = cube.wavelengths_nm
-        assert centres is not None  # quadrature
         raise BandMismatchError(
-            f"'{cube.path.name}' ({centres.min():.0f}-{centres.max():.0f} nm) sees "
+            f"'{cube.path.name}' ({cube.bands.span}) sees "
             f"{integrals.share[missing]:.0%} of the colour-matching function "
             f"{observer.names[missing]}; at least {SHARE:.0%} of each was expected, with bands no "
             "more than 30 nm apart from about 420 to 650 nm. Show three of its bands instead."

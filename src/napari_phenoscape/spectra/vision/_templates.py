@@ -70,12 +70,14 @@ def template_sensitivities(receptors: Sequence[Receptor], media_nm: float | None
     return Curves(tuple(receptor.name for receptor in receptors), nm, values)
 
 
-def pigment(nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True) -> NDArray[np.float64]:
+def pigment(
+    wavelengths_nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True
+) -> NDArray[np.float64]:
     """Absorbance of a visual pigment with vitamin A1 [1]_; the peak of the alpha band is 1.
 
     Parameters
     ----------
-    nm : (n,)
+    wavelengths_nm : (n,)
         Wavelengths.
     peak_nm
         Of the alpha band (λmax).
@@ -86,7 +88,7 @@ def pigment(nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True) -> ND
     ----------
     .. [1] Govardovskii et al. 2000, eq. 1, 2, 4 and 5. https://doi.org/10.1017/S0952523800174036
     """
-    x = peak_nm / nm
+    x = peak_nm / wavelengths_nm
     a = 0.8795 + 0.0459 * np.exp(-((peak_nm - 300) ** 2) / 11940)
     alpha: NDArray[np.float64] = 1 / (
         np.exp(69.7 * (a - x)) + np.exp(28 * (0.922 - x)) + np.exp(-14.9 * (1.104 - x)) + 0.674
@@ -94,15 +96,17 @@ def pigment(nm: NDArray[np.float64], peak_nm: float, *, beta: bool = True) -> ND
     if not beta:
         return alpha
     centre, width = 189 + 0.315 * peak_nm, -40.5 + 0.195 * peak_nm
-    return alpha + 0.26 * np.exp(-(((nm - centre) / width) ** 2))
+    return alpha + 0.26 * np.exp(-(((wavelengths_nm - centre) / width) ** 2))
 
 
-def oil_droplet(nm: NDArray[np.float64], cut_nm: float, kind: Droplet) -> NDArray[np.float64]:
+def oil_droplet(
+    wavelengths_nm: NDArray[np.float64], cut_nm: float, kind: Droplet
+) -> NDArray[np.float64]:
     """Transmittance of the oil droplet of a cone of birds [1]_.
 
     Parameters
     ----------
-    nm : (n,)
+    wavelengths_nm : (n,)
         Wavelengths.
     cut_nm
         λcut: where the tangent at half of the greatest absorptance meets it, 5 % transmitted.
@@ -115,11 +119,13 @@ def oil_droplet(nm: NDArray[np.float64], cut_nm: float, kind: Droplet) -> NDArra
     """
     slope, intercept = _DROPLETS[kind]
     steepness = 0.5 / (slope * cut_nm + intercept - cut_nm)
-    transmittance: NDArray[np.float64] = np.exp(-np.exp(-2.89 * steepness * (nm - cut_nm) + 1.08))
+    transmittance: NDArray[np.float64] = np.exp(
+        -np.exp(-2.89 * steepness * (wavelengths_nm - cut_nm) + 1.08)
+    )
     return transmittance
 
 
-def ocular_media(nm: NDArray[np.float64], half_nm: float) -> NDArray[np.float64]:
+def ocular_media(wavelengths_nm: NDArray[np.float64], half_nm: float) -> NDArray[np.float64]:
     """Transmittance of cornea, lens and humours of the eyes of birds, 0-1.
 
     The curve published for the mean of some species [1]_, moved along the wavelengths so that half
@@ -128,7 +134,7 @@ def ocular_media(nm: NDArray[np.float64], half_nm: float) -> NDArray[np.float64]
 
     Parameters
     ----------
-    nm : (n,)
+    wavelengths_nm : (n,)
         Wavelengths, 270-800.
     half_nm
         λT0.5.
@@ -138,6 +144,6 @@ def ocular_media(nm: NDArray[np.float64], half_nm: float) -> NDArray[np.float64]
     .. [1] Hart & Vorobyev 2005. https://doi.org/10.1007/s00359-004-0595-3
     .. [2] Lind et al. 2014. https://doi.org/10.1098/rspb.2013.2209
     """
-    quintic = np.polyval(_MEDIA, nm + _MEDIA_HALF_NM - half_nm)
+    quintic = np.polyval(_MEDIA, wavelengths_nm + _MEDIA_HALF_NM - half_nm)
     transmittance: NDArray[np.float64] = np.log(quintic.clip(1, np.e))
     return transmittance

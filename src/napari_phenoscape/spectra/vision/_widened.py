@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, LazyArray, Modality, in_reflectance
+from napari_phenoscape.cubes import Bands, Cube, LazyArray, Modality, in_reflectance
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.spectra.vision._catch import cone_catch, read_eye
 
@@ -55,7 +55,7 @@ def widened(cube: Cube, modalities: Sequence[Modality]) -> Cube:
             if len(modalities) == 1:
                 raise
             continue
-        bands = tuple(replace(b, name=f"{name} {b.name}", eye=name) for b in seen.bands)
+        bands = Bands(replace(b, name=f"{name} {b.name}", eye=name) for b in seen.bands)
         caught.append(replace(seen, bands=bands))
     if not caught:
         return cube
@@ -63,6 +63,6 @@ def widened(cube: Cube, modalities: Sequence[Modality]) -> Cube:
     return replace(
         own,
         array=_Beside([own, *caught]),
-        bands=(*cube.bands, *(band for seen in caught for band in seen.bands)),
+        bands=Bands([*cube.bands, *(band for seen in caught for band in seen.bands)]),
         provenance=tuple(dict.fromkeys(note for seen in caught for note in seen.provenance)),
     )

@@ -60,7 +60,7 @@ class Curves(QWidget):
             panel.clear()
         self.lost.setVisible(explanation.occlusion is not None)
         self._set_axes(explanation)
-        x = explanation.spectra.x
+        x = explanation.spectra.bands.x
         if len(numbers) == 1:
             colour = OTHERS if against is None else explanation.clusters.colours[against]
             self._draw(self.spectra, x, explanation.others(numbers[0], against), colour)
@@ -72,12 +72,12 @@ class Curves(QWidget):
             if number in explanation.nearest:
                 self._line(self.effect, x, explanation.effect(number, against), colour)
                 if explanation.occlusion is not None:
-                    centres = [x[list(w.bands)].mean() for w in explanation.occlusion.windows]
-                    self._draw(self.lost, np.array(centres), lost[k], colour)
+                    middles = [x[list(w.bands)].mean() for w in explanation.occlusion.windows]
+                    self._draw(self.lost, np.array(middles), lost[k], colour)
 
     def _set_axes(self, explanation: Explanation) -> None:
-        x, nm = explanation.spectra.x, explanation.spectra.wavelengths_nm
-        names = [(i, band.name) for i, band in enumerate(explanation.spectra.bands)]
+        x, nm = explanation.spectra.bands.x, explanation.spectra.bands.wavelengths_nm
+        names = list(enumerate(explanation.spectra.bands.names))
         few = nm is None and len(names) <= FEW
         lowest = self.effect if explanation.occlusion is None else self.lost
         for panel in self.plots:
@@ -93,8 +93,8 @@ class Curves(QWidget):
         lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
         for panel in self.plots[1:]:
             panel.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
-        if self._of is not explanation.spectra:  # else the user may have looked closer
-            self._of = explanation.spectra
+        if self._of is not explanation.spectra.bands:  # else the user may have looked closer
+            self._of = explanation.spectra.bands
             self._show_all()
         for panel in self.plots:
             panel.enableAutoRange(y=True)

@@ -149,10 +149,8 @@ class ExplainDock(Dock):
         self._refresh()
         if explanation is None:
             return
-        many = (
-            len(explanation.spectra.bands) > SINGLE
-            and explanation.spectra.wavelengths_nm is not None
-        )
+        bands = explanation.spectra.bands
+        many = len(bands) > SINGLE and bands.wavelengths_nm is not None
         self.hiding.setVisible(many)
         self._list(self.cluster, ALL, explanation.numbers)
         self._show_cluster()

@@ -81,11 +81,11 @@ class Chart(QObject):
     def x(self) -> NDArray[np.float64]:
         """(C,) places of the cube's bands on the axis."""
         assert self._cube is not None
-        return _places(self._cube.wavelengths_nm, len(self._cube.bands))
+        return self._cube.bands.x
 
     @property
     def _by_band(self) -> bool:
-        return self._cube is not None and self._cube.wavelengths_nm is None
+        return self._cube is not None and self._cube.bands.wavelengths_nm is None
 
     def show_cube(self, cube: Cube | None) -> None:
         """Axis and shades for the bands of a cube."""
@@ -101,7 +101,7 @@ class Chart(QObject):
             return
         self.plot.setLabel("bottom", "band" if self._by_band else "wavelength (nm)")
         few = self._by_band and len(cube.bands) <= NAMED
-        names = [(place, band.name) for place, band in enumerate(cube.bands)]
+        names = list(enumerate(cube.bands.names))
         self.plot.getAxis("bottom").setTicks([names] if few else None)
         if not self._by_band:
             for region in regions_between(float(self.x.min()), float(self.x.max())):
@@ -138,7 +138,7 @@ class Chart(QObject):
 
     def curve(self, spectrum: Spectrum, cube: Cube, colour: str) -> tuple[Any, ...]:
         """Draw a spectrum of a cube, with its deviation; gives what it consists of."""
-        x = _places(spectrum.wavelengths_nm, len(spectrum.bands))
+        x = spectrum.bands.x
         mean = _good(spectrum.mean, cube)
         line = pg.mkPen(colour, width=2)
         items = [self.plot.plot(*_in_runs(x, mean), pen=line, connect="finite")]
@@ -223,10 +223,6 @@ def regions_between(low: float, high: float) -> list[tuple[str, float, float]]:
     return regions
 
 
-def _places(wavelengths_nm: NDArray[np.float64] | None, bands: int) -> NDArray[np.float64]:
-    return np.arange(bands, dtype=np.float64) if wavelengths_nm is None else wavelengths_nm
-
-
 def _in_runs(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -238,4 +234,4 @@ def _in_runs(
 
 def _good(mean: NDArray[np.float64], cube: Cube) -> NDArray[np.float64]:
     """Without the bands that the file flags as bad."""
-    return np.where([band.bad for band in cube.bands], np.nan, mean)
+    return np.where(cube.bands.good, mean, np.nan)

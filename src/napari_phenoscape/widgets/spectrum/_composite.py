@@ -91,11 +91,9 @@ class PictureSection(QWidget):
         elif way and shown_bands(cube, way) is None:
             self.shown.setText("All bands take part.")
         else:
-            bands = [cube.bands[index] for index in self.chart.line_bands()]
-            nm = [band.wavelength_nm for band in bands]
-            names = [b.name if c is None else f"{c:.0f} nm" for b, c in zip(bands, nm, strict=True)]
-            words = zip(("red", "green", "blue"), names, strict=True)
-            self.shown.setText(" · ".join(f"{colour} {name}" for colour, name in words))
+            bands = cube.bands.take(self.chart.line_bands())
+            words = zip(("red", "green", "blue"), bands, strict=True)
+            self.shown.setText(" · ".join(f"{colour} {band.label}" for colour, band in words))
             self.shown.setToolTip("Drag the lines of these colours in the plot")
 
     def _make(self, show: tuple[int, int, int] | str) -> None:

@@ -283,7 +283,5 @@ def _number_of(entry: QListWidgetItem) -> int:
 
 def _on_one_axis(one: Cube, other: Cube) -> bool:
     """Whether spectra of both can be in one plot."""
-    by_nm = [cube.wavelengths_nm is not None for cube in (one, other)]
-    return all(by_nm) or (
-        not any(by_nm) and [b.name for b in one.bands] == [b.name for b in other.bands]
-    )
+    by_nm = [cube.bands.wavelengths_nm is not None for cube in (one, other)]
+    return all(by_nm) or (not any(by_nm) and one.bands.names == other.bands.names)
