@@ -156,6 +156,8 @@ def test_frames_have_the_colour_of_the_cluster_and_features_its_name() -> None:
         "space": "rgb",
         "method": {"kind": "kmeans", "clusters": 2},
         "seed": 3,
+        "source": Folder(path=Path("nowhere")).model_dump(mode="json"),
+        "columns": ["specimen", "species", "cluster"],
     }
 
 

@@ -27,7 +27,7 @@ from napari_phenoscape.training import (
 )
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets import ClustersDock
-from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING
+from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING, OPENING
 from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
 from napari_phenoscape.widgets._session import session_of
@@ -49,15 +49,15 @@ def dock(open_dock):
 
 
 def idle(dock) -> bool:
-    tasks = [dock.session.task(title) for title in (EMBEDDING, CLUSTERING, MAPPING)]
+    tasks = [dock.session.task(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING)]
     return not any(task is not None and task.busy for task in tasks)
 
 
 def embed(dock, run, wait, untrained=False) -> None:
     dock.embedding.set(Embedding(run=run, untrained=untrained))
-    before = dock.session.clusters
+    before = dock.session.clustered
     dock.embed_button.click()
-    wait(lambda: idle(dock) and dock.session.clusters is not before)
+    wait(lambda: idle(dock) and dock.session.clustered is not before)
 
 
 def points(viewer):
@@ -66,7 +66,7 @@ def points(viewer):
 
 def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock, run, wait):
     embed(dock, run, wait)
-    clusters = dock.session.clusters
+    clusters = dock.session.clustered.clusters
     assert [dock.space.itemText(i) for i in range(dock.space.count())] == ["rgb", "uv", "joint"]
     assert dock.space.currentText() == "joint"
     sheet, frames = ours(viewer, "clusters")
@@ -87,52 +87,55 @@ def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock,
 
 def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run, wait):
     embed(dock, run, wait)
-    dock.map.chosen.emit({4, 7})
+    ids = dock.session.clustered.ids
+    dock.map.chosen.emit({ids[4], ids[7]})
     assert set(points(viewer).selected_data) == {4, 7}
     points(viewer).selected_data = {2}
-    xy = dock.session.map.xy
+    xy = dock.session.clustered.map.xy
     assert [(ring.pos().x(), ring.pos().y()) for ring in dock.map.rings.points()] == [tuple(xy[2])]
-    assert dock.session.map.embeddings.table["specimen"][2] in dock.map_words.text()
+    assert dock.session.clustered.embeddings.table["specimen"][2] in dock.map_words.text()
 
 
 def test_another_method_updates_the_same_layers(viewer, dock, run, wait):
     embed(dock, run, wait)
     layers = ours(viewer, "clusters")
     dock.grouping.set(Grouping(method=KMeans(clusters=5), map=PCA()))
-    before = dock.session.clusters
+    before = dock.session.clustered
     dock.cluster_button.click()
-    wait(lambda: idle(dock) and dock.session.clusters is not before)
+    wait(lambda: idle(dock) and dock.session.clustered is not before)
     assert ours(viewer, "clusters") == layers
-    assert len(set(dock.session.clusters.labels)) == 5
+    assert len(set(dock.session.clustered.clusters.labels)) == 5
     dock.grouping.set(Grouping(method=HDBSCAN(min_size=2), map=PCA()))
-    before = dock.session.clusters
+    before = dock.session.clustered
     dock.cluster_button.click()
-    wait(lambda: idle(dock) and dock.session.clusters is not before)
-    assert dock.session.clusters.method == HDBSCAN(min_size=2)
+    wait(lambda: idle(dock) and dock.session.clustered is not before)
+    assert dock.session.clustered.clusters.method == HDBSCAN(min_size=2)
 
 
 def test_a_name_that_is_edited_is_kept_on_the_layer_and_on_disk(viewer, dock, run, wait):
     embed(dock, run, wait)
-    number = dock.session.clusters.labels[0]
+    number = dock.session.clustered.clusters.labels[0]
     row = next(
-        i for i in range(3) if dock.legend.item(i, 1).text() == dock.session.clusters.names[number]
+        i
+        for i in range(3)
+        if dock.legend.item(i, 1).text() == dock.session.clustered.clusters.names[number]
     )
     dock.legend.item(row, 1).setText("pale morph")
     assert points(viewer).features["cluster"].iloc[0] == "pale morph"
     assert read_clusters(run / "clusters" / "joint.parquet").names[number] == "pale morph"
-    before = dock.session.clusters
+    before = dock.session.clustered
     dock.cluster_button.click()
-    wait(lambda: idle(dock) and dock.session.clusters is not before)
-    assert "pale morph" in dock.session.clusters.names.values()
+    wait(lambda: idle(dock) and dock.session.clustered is not before)
+    assert "pale morph" in dock.session.clustered.clusters.names.values()
 
 
 def test_the_exported_table_has_file_embedding_cluster_and_metadata(dock, run, wait, tmp_path):
     embed(dock, run, wait)
     dock.export(tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv")
-    width = dock.session.map.embeddings.x.shape[1]
+    width = dock.session.clustered.embeddings.x.shape[1]
     assert list(table.columns[: width + 1]) == ["filename", *(f"x{i + 1}" for i in range(width))]
-    assert table["cluster"].tolist() == dock.session.clusters.labels.tolist()
+    assert table["cluster"].tolist() == dock.session.clustered.clusters.labels.tolist()
     assert "species" in table
     dock.export(tmp_path / "missing" / "out.csv")
     assert "cannot be written" in dock.words.text()
@@ -140,10 +143,10 @@ def test_the_exported_table_has_file_embedding_cluster_and_metadata(dock, run, w
 
 def test_the_untrained_net_gives_other_embeddings(dock, run, wait):
     embed(dock, run, wait)
-    trained = dock.session.embeddings["joint"].x
+    trained = dock.session.embedded.spaces["joint"].x
     embed(dock, run, wait, untrained=True)
-    assert dock.session.embeddings["joint"].x.shape == trained.shape
-    assert not np.allclose(dock.session.embeddings["joint"].x, trained)
+    assert dock.session.embedded.spaces["joint"].x.shape == trained.shape
+    assert not np.allclose(dock.session.embedded.spaces["joint"].x, trained)
 
 
 def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
@@ -151,7 +154,7 @@ def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
     embed(dock, run, wait)
     wait(lambda: idle(dock))
     assert "50 neighbours" in dock.words.text()
-    assert dock.session.map.method == "pca"
+    assert dock.session.clustered.map.title == "pca of joint"
     assert dock.cluster_button.isEnabled()
 
 
@@ -167,31 +170,30 @@ def test_a_folder_that_is_no_run_is_answered_in_words(dock, wait, tmp_path, name
 
 def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock, run, wait):
     embed(dock, run, wait)
-    clusters = dock.session.clusters
+    clustered = dock.session.clustered
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     layers = ours(viewer, "clusters")
     again = open_dock(ClustersDock)
     assert again.legend.rowCount() == 3
     assert len(again.map.dots.points()) == 24
     assert ours(viewer, "clusters") == layers
-    assert again.session.clusters is clusters
+    assert again.session.clustered is clustered
     assert again.grouping.value == Grouping(method=KMeans(clusters=3), map=PCA())
     points(viewer).selected_data = {1}
-    assert again.session.map.embeddings.table["specimen"][1] in again.map_words.text()
+    assert again.session.clustered.embeddings.table["specimen"][1] in again.map_words.text()
 
 
 def test_a_run_that_was_clustered_before_opens_as_it_was(viewer, dock, open_dock, run, wait):
     embed(dock, run, wait)
-    labels = dock.session.clusters.labels.tolist()
+    labels = dock.session.clustered.clusters.labels.tolist()
     dock.legend.item(0, 1).setText("renamed")
-    dock.session.clusters = None
+    before = dock.session.clustered
     dock.grouping.set(Grouping(method=KMeans(clusters=5), map=PCA()))
     dock.open_run(run)
-    wait(lambda: idle(dock) and dock.session.clusters is not None)
-    assert dock.session.map.embeddings is dock.session.embeddings["joint"]
-    assert dock.session.clusters.labels.tolist() == labels
-    assert "renamed" in dock.session.clusters.names.values()
+    wait(lambda: idle(dock) and dock.session.clustered is not before)
+    assert dock.session.clustered.embeddings is dock.session.embedded.spaces["joint"]
+    assert dock.session.clustered.clusters.labels.tolist() == labels
+    assert "renamed" in dock.session.clustered.clusters.names.values()
     assert dock.grouping.value.method == KMeans(clusters=3)
 
 
@@ -203,7 +205,7 @@ def test_what_the_dock_clusters_by_is_that_of_the_run(dock, run, wait):
     dock.open_run(run)
     wait(lambda: idle(dock) and dock.space.currentText() == "uv")
     assert dock.grouping.value == other
-    assert len(dock.session.clusters.names) == 2
+    assert len(dock.session.clustered.clusters.names) == 2
     assert dock.session.parts["grouping"] == other
 
 
@@ -250,7 +252,7 @@ def test_an_embedding_that_fails_leaves_all_with_the_run_before(
     dock.embed_button.click()
     wait(lambda: idle(dock))
     assert dock.session.task(EMBEDDING).state == "failed"
-    assert dock.session.embedded == run
+    assert dock.session.embedded.run == run
     dock.legend.item(0, 1).setText("eyespots")
     dock.cluster_button.click()
     wait(lambda: idle(dock))

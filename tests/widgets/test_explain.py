@@ -56,15 +56,17 @@ def dock(clusters, open_dock, run, wait) -> ExplainDock:
 
 
 def explained(dock: ExplainDock) -> bool:
-    return dock.found is not None and not dock.session.busy
+    return dock.explanation is not None and not dock.session.busy
 
 
 def points(viewer):
     return ours(viewer, "clusters")[-1]
 
 
-def numbers(strip) -> list[int]:
-    return [tile.property("number") for tile in strip.tiles]
+def rows(strip, dock) -> list[int]:
+    """Of the specimens in a strip, in the embeddings."""
+    places = dock.session.clustered.rows
+    return [places[tile.property("specimen")] for tile in strip.tiles]
 
 
 def curve(plot, index: int) -> np.ndarray:
@@ -79,7 +81,7 @@ def test_before_there_are_clusters_it_says_what_to_do(open_dock):
 
 
 def test_clusters_are_explained_as_soon_as_they_are_there(dock):
-    found = dock.found
+    found = dock.explanation
     assert not dock.first.isVisible()
     assert [dock.cluster.itemText(i) for i in range(4)] == [
         "all clusters", *(found.clusters.names[n] for n in found.numbers)
@@ -89,12 +91,12 @@ def test_clusters_are_explained_as_soon_as_they_are_there(dock):
     np.testing.assert_allclose(curve(dock.curves.effect, 1), found.effect(found.numbers[1]))
     assert not dock.curves.lost.isVisible()
     firsts = [int(found.membership.typical(number)[0]) for number in found.nearest]
-    assert numbers(dock.typical)[:3] == firsts
-    assert dock.session.facts[dock.session.clustered].pictures.shape == (24, 64, 64, 3)
+    assert rows(dock.typical, dock)[:3] == firsts
+    assert dock.session.explained.facts.pictures.shape == (24, 64, 64, 3)
 
 
 def test_one_cluster_is_compared_with_another(dock):
-    found = dock.found
+    found = dock.explanation
     dock.cluster.setCurrentIndex(2)
     assert "Differs from all others (grey) by" in dock.answer.text()
     assert dock.against.isEnabled()
@@ -104,8 +106,8 @@ def test_one_cluster_is_compared_with_another(dock):
     np.testing.assert_allclose(curve(dock.curves.spectra, 0), found.moments[0].mean)
     np.testing.assert_allclose(curve(dock.curves.spectra, 1), found.moments[1].mean)
     np.testing.assert_allclose(curve(dock.curves.effect, 0), found.effect(one, other))
-    assert numbers(dock.typical) == found.membership.typical(one)[:6].tolist()
-    borderline = found.membership.silhouette[numbers(dock.borderline)]
+    assert rows(dock.typical, dock) == found.membership.typical(one)[:6].tolist()
+    borderline = found.membership.silhouette[rows(dock.borderline, dock)]
     assert (np.diff(borderline) >= 0).all()
     assert (borderline < 0.25).all()
 
@@ -113,13 +115,15 @@ def test_one_cluster_is_compared_with_another(dock):
 def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
     viewer.scene.camera.center = (1e4, 1e4)
     dock.typical.tiles[1].click()
-    chosen = numbers(dock.typical)[1]
+    chosen = rows(dock.typical, dock)[1]
     assert set(points(viewer).selected_data) == {chosen}
     place = points(viewer).data_to_world(points(viewer).data[chosen])
     assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx(tuple(place))
     ring = clusters.map.rings.points()[0].pos()
-    assert (ring.x(), ring.y()) == tuple(dock.session.map.xy[chosen])
-    assert numbers(dock.like) == nearest(dock.session.map.embeddings.x, chosen, 6)[0].tolist()
+    assert (ring.x(), ring.y()) == tuple(dock.session.clustered.map.xy[chosen])
+    assert (
+        rows(dock.like, dock) == nearest(dock.session.clustered.embeddings.x, chosen, 6)[0].tolist()
+    )
     ink = dock.palette().color(QPalette.ColorRole.WindowText).name()
     framed = [ink in tile.styleSheet() for tile in dock.typical.tiles]
     assert framed == [False, True, *[False] * (len(framed) - 2)]
@@ -128,13 +132,13 @@ def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
 def test_what_is_selected_on_the_picture_shows_its_neighbours(viewer, dock):
     assert "Click a specimen" in dock.like.words.text()
     points(viewer).selected_data = {7}
-    assert dock.found.table["specimen"][7] in dock.like.words.text()
+    assert dock.explanation.table["specimen"][7] in dock.like.words.text()
     assert len(dock.like.tiles) == 6
     points(viewer).selected_data = set()
     assert not dock.like.tiles
     viewer.layers.remove(points(viewer))
-    dock.choose(4)
-    assert dock.found.table["specimen"][4] in dock.like.words.text()
+    dock.choose(dock.session.clustered.ids[4])
+    assert dock.explanation.table["specimen"][4] in dock.like.words.text()
 
 
 def test_hidden_bands_are_shown_until_the_clusters_are_others(dock, clusters, wait):
@@ -142,16 +146,16 @@ def test_hidden_bands_are_shown_until_the_clusters_are_others(dock, clusters, wa
     assert not dock.hide_button.isEnabled()
     wait(lambda: explained(dock))
     assert dock.curves.lost.isVisible()
-    np.testing.assert_allclose(curve(dock.curves.lost, 0), dock.found.lost[0].mean)
+    np.testing.assert_allclose(curve(dock.curves.lost, 0), dock.explanation.lost[0].mean)
     dock.cluster.setCurrentIndex(1)
     assert "Margin lost when hidden" in dock.answer.text()
     clusters.legend.item(0, 1).setText("pale morph")
     assert dock.cluster.currentText() == "pale morph"
-    assert dock.found.occlusion is not None
+    assert dock.explanation.occlusion is not None
     clusters.grouping.set(Grouping(method=KMeans(clusters=4), map=PCA()))
     clusters.cluster_button.click()
-    wait(lambda: explained(dock) and len(dock.found.numbers) == 4)
-    assert dock.found.occlusion is None
+    wait(lambda: explained(dock) and len(dock.explanation.numbers) == 4)
+    assert dock.explanation.occlusion is None
     assert not dock.curves.lost.isVisible()
     assert dock.cluster.currentText() == "pale morph"
 
@@ -161,28 +165,31 @@ def test_hiding_can_be_stopped(dock, wait):
     dock.stop_button.click()
     wait(lambda: not dock.session.busy)
     assert dock.session.task(HIDING).state == "stopped"
-    assert dock.found.occlusion is None
+    assert dock.explanation.occlusion is None
     assert dock.hide_button.isEnabled()
 
 
 def test_the_control_is_asked_with_the_weights_that_made_its_embeddings(dock, clusters, wait):
-    clusters.embedding.set(Embedding(run=dock.session.embedded, untrained=True))
-    before = dock.session.clusters
+    clusters.embedding.set(Embedding(run=dock.session.embedded.run, untrained=True))
+    before = dock.session.clustered
     clusters.embed_button.click()
-    wait(lambda: dock.session.clusters is not before and explained(dock))
+    wait(lambda: dock.session.clustered is not before and explained(dock))
     dock.hide_button.click()
     wait(lambda: not dock.session.busy)
-    assert dock.found.occlusion is not None
+    assert dock.explanation.occlusion is not None
 
 
 def test_one_cluster_and_noise_are_answered_in_a_sentence(dock, wait):
     def relabel(labels: list[int]) -> None:
-        known = dock.session.clusters
+        clustered = dock.session.clustered
         names, colours = {1: "one", 2: "two", NOISE: "noise"}, dict.fromkeys((1, 2), "#0072b2")
-        dock.session.clusters = replace(
-            known, labels=np.array(labels), names=names, colours=colours | {NOISE: NOISE_COLOUR}
+        clusters = replace(
+            clustered.clusters,
+            labels=np.array(labels),
+            names=names,
+            colours=colours | {NOISE: NOISE_COLOUR},
         )
-        dock.session.clusters_changed.emit()
+        dock.session.set_clustered(replace(clustered, clusters=clusters))
         wait(lambda: not dock.session.busy)
 
     relabel([1] * 20 + [NOISE] * 4)
@@ -210,11 +217,10 @@ def test_the_export_is_that_of_the_command_line(dock, wait, tmp_path):
 def test_a_new_dock_shows_the_explanation_of_the_closed_one(viewer, dock, open_dock, wait):
     dock.hide_button.click()
     wait(lambda: explained(dock))
-    found = dock.found
+    found = dock.explanation
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     again = open_dock(ExplainDock)
-    assert again.found.occlusion is found.occlusion
+    assert again.explanation.occlusion is found.occlusion
     assert not again.curves.lost.isHidden()
     points(viewer).selected_data = {2}
     assert len(again.like.tiles) == 6

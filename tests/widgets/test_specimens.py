@@ -159,7 +159,6 @@ def test_without_a_path_collect_is_grey_and_says_why(dock):
 def test_a_new_dock_shows_what_the_closed_one_collected(viewer, dock, open_dock, wait, specimens):
     gather(dock, wait, Folder(path=specimens))
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     again = open_dock(SpecimensDock)
     assert again.summary.text().startswith("24 specimens")
     assert again.form.get() == Folder(path=specimens)

@@ -423,7 +423,6 @@ def test_shift_and_a_click_of_the_mouse_keep_a_spectrum(viewer, dock, qtbot):
 
 def test_a_dock_that_was_closed_hears_the_slider_no_more(viewer, dock, qtbot):
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     qtbot.wait(10)
     viewer.dims.set_current_step(0, 2)  # an exception would fail this test
     viewer.dims.set_current_step(0, 3)

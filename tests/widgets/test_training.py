@@ -14,6 +14,7 @@ from napari_phenoscape.training import Experiment, read_events, read_state
 from napari_phenoscape.training._checkpoint import checkpoints
 from napari_phenoscape.training._recipe import learning_rate
 from napari_phenoscape.widgets import TrainDock
+from napari_phenoscape.widgets._dock import frame_of
 from napari_phenoscape.widgets._session import session_of
 
 pytestmark = pytest.mark.gui
@@ -91,7 +92,6 @@ def test_closing_the_dock_does_not_stop_the_training_and_a_new_one_shows_it_all(
     dock = open_dock(TrainDock)
     start(dock, session, wait)
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     seen = len(steps(session))
     wait(lambda: len(steps(session)) > seen + 1)
 
@@ -259,3 +259,36 @@ def test_no_modality_is_answered_in_words(dock):
     dock.form.editors["modalities"].line.setText("")
     tip = dock.start_button.toolTip()
     assert "modalities: at least 1 was expected, and there are 0" in tip
+
+
+def test_a_dock_that_is_closed_ends_and_the_one_opened_after_a_training_answers(
+    viewer, open_dock, session, wait, qtbot
+):
+    dock = open_dock(TrainDock)
+    start(dock, session, wait)
+    dock.stop_button.click()
+    wait(lambda: not session.training.busy)
+    with qtbot.waitSignal(dock.destroyed):
+        frame_of(dock).titleBarWidget().close_button.click()
+    again = open_dock(TrainDock)
+    qtbot.keyClicks(again.form.editors["name"].line, "x")
+    assert session.experiment.name == again.form.value.name == "xphenoscape"
+
+
+def test_two_docks_that_are_both_alive_show_what_is_typed_in_one(open_dock, session, qtbot):
+    one, other = open_dock(TrainDock), open_dock(TrainDock)
+    changes = []
+    session.experiment_changed.connect(changes.append)
+    qtbot.keyClicks(one.form.editors["name"].line, "x")
+    assert changes == ["name"]  # nobody answers
+    assert one.form.value == other.form.value == session.experiment
+    other.form.editors["schedule"].editors["steps"].box.setValue(7)
+    assert one.form.value.schedule.steps == 7
+
+
+def test_a_closed_dock_hears_nothing_more_even_before_it_is_deleted(viewer, open_dock, session):
+    dock = open_dock(TrainDock)
+    before = dock.form.value.name
+    viewer.window.remove_dock_widget(dock)
+    session.set_part("name", "another")
+    assert dock.form.value.name == before

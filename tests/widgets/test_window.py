@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import npe2
@@ -125,7 +127,6 @@ def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, instal
         for button in dock.findChildren(QPushButton):
             assert button.isEnabled() or "." in button.toolTip(), button.text()
         viewer.window.remove_dock_widget(dock)
-        dock.deleteLater()
         qtbot.wait(10)
     viewer.add_image(np.zeros((4, 4)))  # nobody who is gone listens
 
@@ -200,3 +201,28 @@ def contrast(label) -> float:
         )
     )
     return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+SELECT_REMOVE_ADD = """
+import napari, numpy as np
+from qtpy.QtTest import QTest
+from napari_phenoscape.widgets._session import session_of
+viewer = napari.Viewer()
+session_of(viewer)
+viewer.add_image(np.zeros((50, 50)))
+points = viewer.add_points(np.arange(20).reshape(10, 2), symbol="square")
+QTest.qWait(150)
+points.selected_data = {3}
+QTest.qWait(150)
+viewer.layers.remove(points)
+QTest.qWait(150)
+viewer.add_points([[1, 2]])
+QTest.qWait(150)
+viewer.close()
+"""
+
+
+def test_a_layer_whose_points_were_selected_can_be_removed(tmp_path):
+    """In a process of its own: napari 0.9.2 dies of it where Mesa draws in software."""
+    ended = subprocess.run([sys.executable, "-c", SELECT_REMOVE_ADD], cwd=tmp_path)
+    assert ended.returncode == 0

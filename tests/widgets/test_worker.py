@@ -15,7 +15,7 @@ def step(number: int) -> Step:
 
 def told_by(task: Task) -> list[object]:
     told: list[object] = []
-    task.happened.connect(told.append)
+    task.event_received.connect(told.append)
     return told
 
 
@@ -29,7 +29,7 @@ def test_every_event_is_told_in_order_and_fast_ones_come_in_packets(qtbot, wait)
 
     task = Task("Counting", verb, torch=False)
     told, packets, outcomes = told_by(task), [], []
-    task.told.connect(lambda: packets.append(len(told)))
+    task.batch_flushed.connect(lambda: packets.append(len(told)))
     task.succeeded.connect(outcomes.append)
     task.start()
     wait(lambda: not task.busy)

@@ -52,10 +52,11 @@ def points_layer(
         An embedding has no cluster.
     """
     labels = labels_of(embeddings.table["specimen"].tolist(), clusters)
+    features = embeddings.table.assign(cluster=[clusters.names[n] for n in labels])
     frames = {number: _rgba(colour) for number, colour in clusters.colours.items()}
     kwargs = {
         "name": f"clusters ({embeddings.space})",
-        "features": embeddings.table.assign(cluster=[clusters.names[n] for n in labels]),
+        "features": features,
         "size": size,
         "symbol": "square",
         # arrays, not a feature and a colormap: colours stay, and any number of points is fast
@@ -69,6 +70,8 @@ def points_layer(
                 "space": embeddings.space,
                 "method": clusters.method.model_dump(mode="json"),
                 "seed": clusters.seed,
+                "source": embeddings.source.model_dump(mode="json"),
+                "columns": features.columns.tolist(),
             }
         },
     }

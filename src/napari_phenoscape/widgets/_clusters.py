@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +12,24 @@ from qtpy.QtWidgets import QFileDialog
 from napari_phenoscape.embeddings import (
     METADATA,
     TABLES,
-    Clusters,
-    Embeddings,
     clusters_path,
     export_table,
     write_clusters,
 )
 from napari_phenoscape.errors import OptionError, PhenoscapeError
-from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.training import PCA, Grouping, read_experiment
+from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._dock import Dock, row, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,
-    Grouped,
-    Map,
+    embedded,
     group,
-    located,
-    map_of,
-    read_run,
+    mapped,
+    opened,
 )
-from napari_phenoscape.widgets._overlay import show_clusters
+from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._scatter import Legend, Scatter
+from napari_phenoscape.widgets._worker import Task, Verb
 from napari_phenoscape.widgets.form._fold import heading
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
@@ -42,7 +38,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-EMBEDDING, CLUSTERING, MAPPING = "Embedding specimens", "Clustering", "Drawing the map"
+OPENING, EMBEDDING = "Opening the run", "Embedding specimens"
+CLUSTERING, MAPPING = "Clustering", "Drawing the map"
 
 
 class ClustersDock(Dock):
@@ -50,7 +47,7 @@ class ClustersDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._points: Any = None
+        overlay_of(viewer)
         self.embedding = Form(Embedding)
         self.embed_button = self.button("Embed", "Embed every specimen of the run", self._embed)
         self.space = short_combo()
@@ -61,7 +58,7 @@ class ClustersDock(Dock):
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
         self.map = Scatter()
-        self.map.chosen.connect(self._choose)
+        self.map.chosen.connect(self.session.select)
         self.map_words = note()
         self.legend = Legend()
         self.legend.renamed.connect(self._rename)
@@ -83,50 +80,32 @@ class ClustersDock(Dock):
 
         self.embedding.changed.connect(self._refresh)
         self.grouping.changed.connect(self._keep_grouping)
-        self.session.experiment_changed.connect(self._take_grouping)
+        self.listen(self.session.experiment_changed, self._take_grouping)
         self._take_grouping("grouping")
         self.space.currentIndexChanged.connect(self._cluster)
-        self.session.training_changed.connect(self._offer_run)
-        self.session.embeddings_changed.connect(self._list_spaces)
-        self.session.clusters_changed.connect(self._show)
+        self.listen(self.session.training_changed, self._offer_run)
+        self.listen(self.session.embedded_changed, self._take_embedded)
+        self.listen(self.session.clustered_changed, self._show)
+        self.listen(self.session.selected_changed, self._show_selected)
         self._offer_run()
+        resumed = [self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING)]
         self._list_spaces()
+        if not any(resumed):
+            self._group_what_is_new()
         self._show()
 
     def open_run(self, run: Path) -> None:
         """Choose a run, and show the embeddings and clusters that it has already."""
         self.embedding.set(Embedding(run=run))
+        self._begin(OPENING, lambda: opened(run), self.session.set_embedded)
 
-        def verb() -> Generator[Event, None, Any]:
-            yield Progress("reading the run", 0, 1)
-            return run, *read_run(run)
-
-        self._begin("Opening the run", verb, self._opened)
-
-    def _opened(self, found: tuple[Path, dict[str, Embeddings], Clusters | None]) -> None:
-        run, spaces, clusters = found
-        self.session.set_embeddings(run, spaces)
-        grouping = read_experiment(run).grouping
-        self.session.set_part("grouping", grouping)
-        if grouping.space in spaces:
-            blocked = self.space.blockSignals(True)
-            self.space.setCurrentText(grouping.space)
-            self.space.blockSignals(blocked)
-        self._group(clusters)
-
-    def _begin(
-        self,
-        title: str,
-        verb: Callable[[], Generator[Event, None, Any]],
-        done: Callable[[Any], None],
-    ) -> None:
+    def _begin(self, title: str, verb: Verb, done: Callable[[Any], None]) -> Task:
         task = self.session.do(title, verb, done)
         self.follow(task)
-        task.state_changed.connect(self._refresh)
-        self._refresh()
+        return task
 
     def _busy(self) -> str:
-        for title in (EMBEDDING, CLUSTERING):
+        for title in (OPENING, EMBEDDING, CLUSTERING):
             task = self.session.task(title)
             if task is not None and task.busy:
                 return f"{title}: wait for it to end."
@@ -138,9 +117,9 @@ class ClustersDock(Dock):
         if training is not None and training.busy:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.embed_button, busy or self.embedding.error)
-        missing = "" if self.session.embeddings else "Embed the specimens of a run first."
+        missing = "" if self.session.embedded else "Embed the specimens of a run first."
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
-        unclustered = "" if self.session.clusters is not None else "Cluster first."
+        unclustered = "" if self.session.clustered else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
 
     def _keep_grouping(self) -> None:
@@ -156,7 +135,7 @@ class ClustersDock(Dock):
             self.grouping.set(grouping)
 
     def _offer_run(self) -> None:
-        run = self.session.run or self.session.embedded
+        run = self.session.run or (self.session.embedded and self.session.embedded.run)
         if run is not None:
             self.embedding.set(Embedding(run=run))
         if self.session.training is not None:
@@ -169,131 +148,103 @@ class ClustersDock(Dock):
 
     def _embed(self) -> None:
         chosen = self.embedding.value
+        self._begin(EMBEDDING, lambda: embedded(chosen), self.session.set_embedded)
 
-        def verb() -> Generator[Event, None, Any]:
-            from napari_phenoscape.embeddings import embed
-
-            spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
-            return chosen, spaces
-
-        self._begin(EMBEDDING, verb, self._keep_embeddings)
-
-    def _keep_embeddings(self, made: tuple[Embedding, dict[str, Embeddings]]) -> None:
-        chosen, spaces = made
-        self.session.set_embeddings(chosen.run, spaces, untrained=chosen.untrained)
-        self._cluster()
+    def _take_embedded(self) -> None:
+        self._list_spaces()
+        self._group_what_is_new()
 
     def _list_spaces(self) -> None:
-        spaces = list(self.session.embeddings)
+        """Offer the spaces: chosen is the one that is shown, or was clustered, or the joint one."""
+        embedded, clustered = self.session.embedded, self.session.clustered
+        spaces = [] if embedded is None else list(embedded.spaces)
         self.space.blockSignals(True)
         self.space.clear()
         self.space.addItems(spaces)
-        shown = self.session.map
-        there = shown is not None and shown.embeddings in self.session.embeddings.values()
-        # the joint one is the last
-        index = spaces.index(shown.embeddings.space) if shown and there else len(spaces) - 1
-        self.space.setCurrentIndex(index)
+        self.space.setCurrentIndex(len(spaces) - 1)
+        if self._is_clustered and clustered is not None:
+            self.space.setCurrentText(clustered.embeddings.space)
+        elif embedded is not None and embedded.clusters is not None:
+            self.session.set_part("grouping", read_experiment(embedded.run).grouping)
+            self.space.setCurrentText(embedded.clusters.space)
         self.space.setEnabled(bool(spaces))
         self.space.blockSignals(False)
         self._refresh()
 
-    def _chosen(self) -> Embeddings:
-        return self.session.embeddings[self.space.currentText()]
+    @property
+    def _is_clustered(self) -> bool:
+        """Whether the clusters that are shown are of the embeddings that there are."""
+        embedded, clustered = self.session.embedded, self.session.clustered
+        spaces = {} if embedded is None else embedded.spaces
+        return clustered is not None and clustered.embeddings in spaces.values()
+
+    def _group_what_is_new(self) -> None:
+        wrong = self.grouping.error
+        if self.session.embedded is not None and not self._is_clustered and not wrong:
+            self._group(anew=False)
 
     def _cluster(self) -> None:
-        self._group(None)
+        self._group(anew=True)
 
-    def _group(self, known: Clusters | None) -> None:
-        """Cluster in a thread, unless it was done; PCA at once, the chosen map when it is ready."""
-        embeddings, run = self._chosen(), self.session.embedded
-        assert run is not None  # embeddings come from a run
-        # the joint or only one is the last, and has no name in the run
-        space = "" if self.space.currentIndex() == self.space.count() - 1 else embeddings.space
-        grouping = self.grouping.value.model_copy(update={"space": space})
-        previous = self.session.clusters
-        ground = self.session.grounds.get(run)
-        self._begin(
+    def _group(self, *, anew: bool) -> None:
+        """Cluster in a thread; PCA at once, the chosen map when it is ready."""
+        embedded, space = self.session.embedded, self.space.currentText()
+        assert embedded is not None  # the button is grey
+        grouping, previous = self.grouping.value, self.session.clustered
+        task = self._begin(
             CLUSTERING,
-            lambda: group(run, embeddings, grouping, previous, known, ground),
-            self._grouped,
+            lambda: group(embedded, space, grouping, previous, anew=anew),
+            self.session.set_clustered,
         )
-
-    def _grouped(self, made: Grouped) -> None:
-        run, embeddings, grouping = made.run, made.map.embeddings, self.grouping.value
-        self.session.grounds[run] = made.ground
-        self.session.clusters, self.session.map = made.clusters, made.map
-        self.session.clustered = run
-        self.session.clusters_changed.emit()
-        self.map.autoRange()
         if grouping.map != PCA():
-            verb = partial(map_of, embeddings, grouping.map, grouping.seed)
-            self._begin(MAPPING, verb, self._mapped)
+            task.succeeded.connect(self._map)
 
-    def _mapped(self, made: Map) -> None:
-        shown = self.session.map
-        if shown is not None and shown.embeddings is made.embeddings:
-            self.session.map = made
-            self._draw_map()
-            self.map.autoRange()
+    def _map(self, clustered: ClusteredRun) -> None:
+        embedded, grouping = self.session.embedded, self.grouping.value
+        space = clustered.embeddings.space
+        if embedded is not None and embedded.spaces.get(space) is clustered.embeddings:
+            self._begin(MAPPING, lambda: mapped(embedded, space, grouping), self.session.set_map)
 
     def _show(self) -> None:
-        """Show the session's clusters: legend, map, points on the picture."""
-        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
+        """Show the session's clusters: legend and map."""
+        clustered = self.session.clustered
         for widget in (self.legend, self.map):
-            widget.setVisible(clusters is not None)
+            widget.setVisible(clustered is not None)
         self._refresh()
-        if clusters is None or shown is None or run is None:
+        if clustered is not None:
+            self.legend.show_clusters(clustered.clusters)
+            self._show_selected()
+
+    def _show_selected(self) -> None:
+        """Mark on the map what is selected, and say what it is."""
+        clustered, selected = self.session.clustered, self.session.selected
+        if clustered is None:
             return
-        self.legend.show_clusters(clusters)
-        self._draw_map()
-        ground = self.session.grounds[run]
-        points = show_clusters(self.viewer, ground, shown.embeddings, clusters)
-        if points is not self._points:
-            self._points = points
-            self.listen(points.selected_data.events.items_changed, self._selected)
-
-    def _draw_map(self) -> None:
-        clusters, shown = self.session.clusters, self.session.map
-        if clusters is None or shown is None:
-            return
-        chosen = self._points.selected_data if self._points is not None else ()
-        there = {number for number in chosen if number < len(shown.xy)}
-        control = ", untrained" if self.session.untrained else ""
-        title = f"{shown.method} of {shown.embeddings.space}{control}"
-        self.map.draw(shown.xy, clusters, there, title)
-
-    def _choose(self, numbers: set[int]) -> None:
-        if self._points is not None:
-            self._points.selected_data = numbers
-
-    def _selected(self) -> None:
-        shown = self.session.map
-        chosen = sorted(self._points.selected_data)
-        self._draw_map()
-        if shown is not None and chosen and chosen[0] < len(shown.xy):
-            table = shown.embeddings.table
-            one = table.iloc[chosen[0]]
-            words = ", ".join(f"{key} {one[key]}" for key in table.columns[METADATA:])
-            more = f" and {len(chosen) - 1} more" if len(chosen) > 1 else ""
-            self.map_words.setText(f"{one['specimen']}{more}: {words}")
+        self.map.draw(clustered, selected)
+        if selected:
+            table = clustered.embeddings.table
+            first = table.iloc[clustered.rows[selected[0]]]
+            words = ", ".join(f"{key} {first[key]}" for key in table.columns[METADATA:])
+            more = f" and {len(selected) - 1} more" if len(selected) > 1 else ""
+            self.map_words.setText(f"{selected[0]}{more}: {words}")
         else:
             self.map_words.setText("Click a point to find its specimen; Shift adds.")
 
     def _rename(self, number: int, name: str) -> None:
-        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
-        if clusters is None or shown is None or run is None:
+        clustered = self.session.clustered
+        if clustered is None:
             return
+        clusters = clustered.clusters
         renamed = replace(clusters, names={**clusters.names, number: name.strip()})
         try:
             if not name.strip():
                 raise OptionError("A cluster without a name could not be found again; type one.")
-            write_clusters(renamed, clusters_path(run, shown.embeddings))
+            write_clusters(renamed, clusters_path(clustered.run, clustered.embeddings))
         except PhenoscapeError as error:
             self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
             return
-        self.session.clusters = renamed
-        self.session.clusters_changed.emit()
+        self.session.set_clustered(replace(clustered, clusters=renamed))
 
     def _export(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
@@ -304,11 +255,11 @@ class ClustersDock(Dock):
 
     def export(self, path: Path) -> None:
         """Write file name, embedding, cluster and metadata of every specimen."""
-        clusters, shown = self.session.clusters, self.session.map
-        if clusters is None or shown is None:
+        clustered = self.session.clustered
+        if clustered is None:
             return
         try:
-            export_table(shown.embeddings, path, clusters)
+            export_table(clustered.embeddings, path, clustered.clusters)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

@@ -54,6 +54,10 @@ class Dock(QWidget):
         super().__init__()
         self.viewer = viewer
         self.session = session_of(viewer)
+        self._framed = False
+        last_acts: list[Callable[[], object]] = []
+        self._last_acts = last_acts
+        self.destroyed.connect(lambda: _do_all(last_acts))
         self._tips: dict[QPushButton, str] = {}
         self._followed: Task | None = None
         self._done_words = ""
@@ -122,9 +126,30 @@ class Dock(QWidget):
                 return
 
     def listen(self, event: Any, slot: Callable[..., None]) -> None:
-        """Connect to an event of napari until this dock is closed; napari would not let go."""
+        """Connect to an event of napari or a signal of the session until this dock is closed."""
         event.connect(slot)
-        self.destroyed.connect(lambda: event.disconnect(slot))
+        self.at_close(lambda: event.disconnect(slot))
+
+    def at_close(self, act: Callable[[], object]) -> None:
+        """Do something when this dock is closed, or deleted with its window."""
+        self._last_acts.append(act)
+
+    def event(self, event: QEvent | None) -> bool:
+        """End with the frame: closed by its ×, napari takes the dock out, and forgets it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            framed, self._framed = self._framed, self.parent() is not None
+            if framed and not self._framed:
+                _do_all(self._last_acts)
+                self.deleteLater()
+        return super().event(event)
+
+    def resume(self, title: str) -> bool:
+        """Follow the work of this title that a dock before this one began, if there is any."""
+        task = self.session.task(title)
+        if task is None or not task.busy:
+            return False
+        self.follow(task)
+        return True
 
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""
@@ -155,8 +180,13 @@ class Dock(QWidget):
         self.progress.setFormat(task.title)
         self.work.show()
         # methods, not lambdas: Qt disconnects them when the dock is closed
-        task.happened.connect(self._on_event)
+        task.event_received.connect(self._on_event)
         task.state_changed.connect(self._on_state)
+        task.state_changed.connect(self._refresh)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Say what is possible now; asked when work begins, and whenever its state changes."""
 
     def _stop(self) -> None:
         if self._followed is not None:
@@ -183,6 +213,12 @@ class Dock(QWidget):
             self.say(f"{task.title}: stopped.")
         elif state == "done" and self._done_words:
             self.say(self._done_words)
+
+
+def _do_all(acts: list[Callable[[], object]]) -> None:
+    """Each once."""
+    while acts:
+        acts.pop()()
 
 
 def frame_of(widget: QWidget) -> QDockWidget | None:

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.embeddings import (
-    Clusters,
     Embeddings,
     cluster,
     clusters_path,
+    embed,
+    embedded_collection,
     read_clusters,
     read_spaces,
     reduce,
+    thumbnails,
     write_clusters,
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
+from napari_phenoscape.specimens import Drawer
 from napari_phenoscape.training import (
     EXPERIMENT,
     PCA,
     Grouping,
     Reduction,
+    crops_for,
     keep_grouping,
     read_experiment,
 )
-from napari_phenoscape.widgets._overlay import Ground, ground_of
+from napari_phenoscape.widgets._clustered import (
+    Backdrop,
+    ClusteredRun,
+    EmbeddedSpaces,
+    Projection2D,
+)
+
+#: Side in pixels of a specimen on the contact sheet.
+THUMBNAIL = 64
 
 T = TypeVar("T")
 
@@ -46,37 +56,9 @@ class Embedding(Option):
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Map:
-    """Places of the specimens on a plane.
-
-    Parameters
-    ----------
-    xy : (N, 2)
-        One row per row of ``embeddings``; unitless.
-    method
-        The name of what made it.
-    embeddings
-        Whose map it is.
-    """
-
-    xy: NDArray[np.float32]
-    method: str
-    embeddings: Embeddings
-
-
-@dataclass(frozen=True, eq=False)
-class Grouped:
-    """Embeddings with their clusters, a first map, and the picture that shows the specimens."""
-
-    run: Path
-    clusters: Clusters
-    map: Map
-    ground: Ground
-
-
-def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
-    """The embeddings of a run by space, the joint one last, and its clusters if it has any."""
+def opened(run: Path) -> Generator[Event, None, EmbeddedSpaces]:
+    """The embeddings of a run, and its clusters if it has any."""
+    yield Progress("reading the run", 0, 1)
     if not (run / "embeddings").is_dir():
         raise MissingFileError(
             f"'{run}' holds no embeddings yet. Press 'Embed' to make them from its checkpoint."
@@ -84,7 +66,13 @@ def read_run(run: Path) -> tuple[dict[str, Embeddings], Clusters | None]:
     spaces = read_spaces(run)
     shown = spaces.get(read_experiment(run).grouping.space, list(spaces.values())[-1])
     path = clusters_path(run, shown)
-    return spaces, read_clusters(path) if path.is_file() else None
+    return EmbeddedSpaces(run, spaces, read_clusters(path) if path.is_file() else None)
+
+
+def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedSpaces]:
+    """The specimens of a run, embedded now."""
+    spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
+    return EmbeddedSpaces(chosen.run, spaces)
 
 
 def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None, T]:
@@ -101,38 +89,68 @@ def located(run: Path, verb: Generator[Event, None, T]) -> Generator[Event, None
 
 
 def group(
-    run: Path,
-    embeddings: Embeddings,
+    embedded: EmbeddedSpaces,
+    space: str,
     grouping: Grouping,
-    previous: Clusters | None,
-    known: Clusters | None,
-    ground: Ground | None,
-) -> Generator[Event, None, Grouped]:
-    """Cluster the embeddings of a run, write the clusters, and draw the first map by PCA.
+    previous: ClusteredRun | None,
+    *,
+    anew: bool,
+) -> Generator[Event, None, ClusteredRun]:
+    """Cluster the embeddings of a run, write the clusters, and draw the first map, by PCA.
 
     Parameters
     ----------
     grouping
         By what; it becomes that of the run's experiment.
     previous
-        Whose numbers, names and colours carry over.
-    known
-        Clusters that are taken as they are, if they are of these specimens.
-    ground
-        The picture of the specimens, when it is at hand.
+        Whose numbers, names and colours carry over to the same specimens, and whose picture is
+        taken when it is of these embeddings.
+    anew
+        Else the clusters that the run was opened with are taken, if they are of this space.
     """
+    run, embeddings = embedded.run, embedded.spaces[space]
     method, seed = grouping.method, grouping.seed
     yield Progress("clustering", 0, 1)
-    if known is None or known.specimens != embeddings.ids:
-        before, space = known or previous, embeddings.space
-        known = cluster(embeddings.x, embeddings.ids, method, seed, before, space)
-        write_clusters(known, clusters_path(run, embeddings))
-        keep_grouping(run, grouping)
-    ground = ground or (yield from located(run, ground_of(run, embeddings)))
-    return Grouped(run, known, Map(reduce(embeddings.x, PCA(), seed), "pca", embeddings), ground)
+    ids = embeddings.ids
+    clusters = embedded.clusters
+    if anew or clusters is None or clusters.specimens != ids or clusters.space not in ("", space):
+        if previous is not None and previous.is_of_specimens_of(embeddings):
+            clusters = previous.clusters
+        clusters = cluster(embeddings.x, ids, method, seed, clusters, space)
+        write_clusters(clusters, clusters_path(run, embeddings))
+        is_main = space == list(embedded.spaces)[-1]
+        keep_grouping(run, grouping.model_copy(update={"space": "" if is_main else space}))
+    if previous is not None and previous.embeddings in embedded.spaces.values():
+        backdrop = previous.backdrop
+    else:
+        backdrop = yield from located(run, backdrop_of(run, embeddings))
+    return ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
 
 
-def map_of(embeddings: Embeddings, method: Reduction, seed: int) -> Generator[Event, None, Map]:
-    """The map by the method that was asked for."""
-    yield Progress(f"drawing the map ({method.kind})", 0, 1)
-    return Map(reduce(embeddings.x, method, seed), method.kind, embeddings)
+def mapped(
+    embedded: EmbeddedSpaces, space: str, grouping: Grouping
+) -> Generator[Event, None, tuple[Embeddings, Projection2D]]:
+    """The map by the method that was asked for, and whose it is."""
+    yield Progress(f"drawing the map ({grouping.map.kind})", 0, 1)
+    embeddings = embedded.spaces[space]
+    return embeddings, project(embeddings, grouping.map, grouping.seed)
+
+
+def project(embeddings: Embeddings, method: Reduction, seed: int) -> Projection2D:
+    """A map of some embeddings."""
+    control = ", untrained" if embeddings.untrained else ""
+    return Projection2D(
+        reduce(embeddings.x, method, seed), f"{method.kind} of {embeddings.space}{control}"
+    )
+
+
+def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Backdrop]:
+    """The picture of the embedded specimens, whatever was added to their folder since."""
+    collection = yield from embedded_collection(embeddings)
+    boxes = np.array([specimen.box for specimen in collection.specimens])
+    sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
+    centres = (boxes[:, [0, 2]] + boxes[:, [1, 3]] - 1) / 2
+    if isinstance(embeddings.source, Drawer):
+        return Backdrop(None, collection.specimens[0].path, centres, sides)
+    crops = yield from crops_for(run, collection)
+    return Backdrop(thumbnails(crops, THUMBNAIL), None, centres, sides)

@@ -1,94 +1,136 @@
-"""Clusters on the picture that shows the specimens: the drawer's cube, or a contact sheet."""
+"""Overlay: the clustered specimens on their picture, the drawer's cube or a contact sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-from numpy.typing import NDArray
+from qtpy.QtCore import QObject
 
-from napari_phenoscape.embeddings import (
-    Clusters,
-    Embeddings,
-    contact_sheet,
-    embedded_collection,
-    labels_of,
-    thumbnails,
-)
-from napari_phenoscape.events import Event
+from napari_phenoscape.embeddings import contact_sheet
 from napari_phenoscape.layers import points_layer, sheet_layer
-from napari_phenoscape.specimens import Drawer
-from napari_phenoscape.training import crops_for
 from napari_phenoscape.widgets._commands import add_cube
-from napari_phenoscape.widgets._place import look_at, ours, place
+from napari_phenoscape.widgets._place import bring_into_view, look_at, ours, place, raise_above
 from napari_phenoscape.widgets._regions import cube_layers_of
+from napari_phenoscape.widgets._session import session_of
 
 if TYPE_CHECKING:
     import napari
 
-#: Side in pixels of a specimen on the contact sheet.
-THUMBNAIL = 64
+    from napari_phenoscape.widgets._clustered import ClusteredRun
 
 #: A frame is so much larger than its specimen.
 MARGIN = 1.08
 
 
-@dataclass(frozen=True, eq=False)
-class Ground:
-    """What the points are drawn on.
+class Overlay(QObject):
+    """A frame on each specimen of the session's clusters; what is selected there is so everywhere.
+
+    It goes on when the docks are closed. Points are told apart by the id in their features: the
+    user may delete, add, copy and sort them.
 
     Parameters
     ----------
-    pictures : (N, 64, 64, 3) or None
-        Thumbnails for a contact sheet; None when the specimens lie in one cube.
-    cube
-        That cube's file, else None.
-    sides : (N,)
-        Longest side of each specimen in pixels of its cube.
+    viewer
+        Whose session is shown.
     """
 
-    pictures: NDArray[np.uint8] | None
-    cube: Path | None
-    sides: NDArray[np.float64]
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = ref(viewer)
+        self._session = session_of(viewer)
+        self._shown: ClusteredRun | None = None
+        self._listened: Any = None
+        self._placing = False
+        self._session.clustered_changed.connect(self._show)
+        self._session.selected_changed.connect(self._mark)
+
+    def bring_into_view(self, specimen: str) -> None:
+        """Move the camera to a specimen, if it has a frame and is not in sight already."""
+        viewer, points = self._viewer(), self._points
+        if viewer is not None and points is not None and specimen in self._ids(points):
+            bring_into_view(viewer, points, self._ids(points).index(specimen))
+
+    @property
+    def _points(self) -> Any:
+        """The layer of the frames; None when the user removed it."""
+        viewer = self._viewer()
+        layers = [] if viewer is None else ours(viewer, "clusters")
+        return next(
+            (layer for layer in layers if layer.metadata["phenoscape"]["role"] == "clusters"), None
+        )
+
+    @staticmethod
+    def _ids(points: Any) -> list[str]:
+        return list(points.features.get("specimen", ()))  # other plugins may put their own there
+
+    def _show(self) -> None:
+        viewer, clustered, before = self._viewer(), self._session.clustered, self._shown
+        if viewer is None or clustered is None:
+            return
+        self._shown = clustered
+        if before is not None and before.clusters is clustered.clusters:
+            return  # the map is another one
+        new = not ours(viewer, "clusters")
+        new = new or before is None or not before.is_of_specimens_of(clustered.embeddings)
+        self._placing = True
+        try:
+            placed = _place(viewer, clustered)
+        finally:
+            self._placing = False
+        if new:
+            look_at(viewer, placed)
+        if placed[-1] is not self._listened:
+            self._listened = placed[-1]
+            self._listened.selected_data.events.items_changed.connect(self._take)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Select on the picture what is selected in the session."""
+        points = self._points
+        if points is None:
+            return
+        ids, selected = self._ids(points), set(self._session.selected)
+        if {ids[row] for row in points.selected_data if row < len(ids)} != selected:
+            points.selected_data = {row for row, specimen in enumerate(ids) if specimen in selected}
+
+    def _take(self, _event: Any = None) -> None:
+        """Select in the session what the user selected on the picture."""
+        points = self._points
+        if points is not None and not self._placing:
+            ids = self._ids(points)
+            self._session.select(ids[row] for row in points.selected_data if row < len(ids))
 
 
-def ground_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Ground]:
-    """What shows the specimens of some embeddings of a run."""
-    collection = yield from embedded_collection(embeddings)
-    boxes = np.array([specimen.box for specimen in collection.specimens])
-    sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
-    if isinstance(embeddings.source, Drawer):
-        return Ground(None, collection.specimens[0].path, sides)
-    crops = yield from crops_for(run, collection)
-    return Ground(thumbnails(crops, THUMBNAIL), None, sides)
+def _place(viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
+    """The picture, the drawer's cube or a contact sheet, and the frames on it."""
+    embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
+    if backdrop.cube is None:
+        assert backdrop.pictures is not None  # one of the two
+        sheet = contact_sheet(backdrop.pictures, labels=clusters.labels)
+        points = points_layer(sheet.centres, embeddings, clusters, size=sheet.frame)
+        return place(viewer, [sheet_layer(sheet), points], "clusters")
+    path = str(backdrop.cube)
+    cube = next((layer for layer in cube_layers_of(viewer) if _path_of(layer) == path), None)
+    cube = cube or add_cube(viewer, backdrop.cube)[0]
+    sizes = (backdrop.sides * MARGIN).tolist()
+    points = points_layer(backdrop.centres, embeddings, clusters, size=sizes)
+    (frames,) = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
+    raise_above(viewer, frames, [layer for layer in viewer.layers if _path_of(layer) == path])
+    return [cube, frames]
 
 
-def show_clusters(
-    viewer: napari.Viewer, ground: Ground, embeddings: Embeddings, clusters: Clusters
-) -> Any:
-    """Put the coloured frames on the specimens; gives the points layer."""
-    first = not ours(viewer, "clusters")
-    if ground.cube is not None:
-        cube = _open_cube_layer(viewer, ground.cube)
-        centres = embeddings.table[["row", "column"]].to_numpy(np.float64)
-        points = points_layer(centres, embeddings, clusters, size=(ground.sides * MARGIN).tolist())
-        placed = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
-    else:
-        assert ground.pictures is not None  # one of the two
-        labels = np.array(labels_of(list(embeddings.table["specimen"]), clusters), np.int64)
-        sheet = contact_sheet(ground.pictures, labels=labels)
-        points = points_layer(sheet.centres, embeddings, clusters, size=sheet.tile + sheet.gap / 2)
-        placed = place(viewer, [sheet_layer(sheet), points], "clusters")
-    if first:
-        look_at(viewer, placed)
-    return placed[-1]
+def _path_of(layer: Any) -> str:
+    return str(layer.metadata.get("phenoscape", {}).get("path", ""))
 
 
-def _open_cube_layer(viewer: napari.Viewer, path: Path) -> Any:
-    for layer in cube_layers_of(viewer):
-        if Path(layer.metadata["phenoscape"]["path"]) == path:
-            return layer
-    return add_cube(viewer, path)[0]
+_OVERLAYS: WeakKeyDictionary[Any, Overlay] = WeakKeyDictionary()
+
+
+def overlay_of(viewer: napari.Viewer) -> Overlay:
+    """The one overlay of a viewer."""
+    real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
+    if real not in _OVERLAYS:
+        _OVERLAYS[real] = Overlay(real)
+    return _OVERLAYS[real]

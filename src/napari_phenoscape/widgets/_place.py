@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from napari.layers import Layer, Points
+from vispy.gloo import gl
+from vispy.gloo.glir import GlirProgram
 
 if TYPE_CHECKING:
     import napari
@@ -39,27 +42,28 @@ def place(
     at : (2,)
         Row and column of their origin; None: where they are, or to the right of all that is open.
     """
-    there = {layer.metadata["phenoscape"]["part"]: layer for layer in ours(viewer, group)}
+    there = {tuple(layer.metadata["phenoscape"]["part"]): layer for layer in ours(viewer, group)}
+    kinds = [kind for _, _, kind in layers]
+    parts = [(kind, kinds[:number].count(kind)) for number, kind in enumerate(kinds)]
     if at is None:
-        first = next(iter(there.values()), None)
+        first = there.get(parts[0]) if parts else None
         at = (0.0, _right_of_all(viewer)) if first is None else _origin(first)
-    placed = []
-    for part, (data, kwargs, kind) in enumerate(layers):
+    for part in there.keys() - set(parts):
+        viewer.layers.remove(there.pop(part))
+    placed: list[Any] = []
+    for number, (part, (data, kwargs, kind)) in enumerate(zip(parts, layers, strict=True)):
         settings = dict(kwargs)
         mark = {**settings["metadata"]["phenoscape"], "group": group, "part": part}
         settings["metadata"] = {"phenoscape": mark | {"origin": tuple(map(float, at))}}
         settings["translate"] = np.add(settings.get("translate", (0.0, 0.0)), at)
-        layer = there.get(part)
-        if layer is not None and layer.__class__.__name__.lower() == kind:
-            _update(there.pop(part), data, settings)
-        else:
-            layer = viewer.add_layer(Layer.create(data, settings, kind))
-            above = [viewer.layers.index(one) for number, one in there.items() if number > part]
-            if above:  # the user removed this one only
-                viewer.layers.move(len(viewer.layers) - 1, min(above))
-        placed.append(layer)
-    for layer in there.values():
-        viewer.layers.remove(layer)
+        if part in there:
+            _update(there[part], data, settings)
+            placed.append(there[part])
+            continue
+        placed.append(viewer.add_layer(Layer.create(data, settings, kind)))
+        above = [viewer.layers.index(there[later]) for later in parts[number:] if later in there]
+        if above:  # the user removed this one only
+            viewer.layers.move(len(viewer.layers) - 1, min(above))
     return placed
 
 
@@ -73,6 +77,14 @@ def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
     camera.zoom = 0.9 * float(min(height / (high - low)[0], width / (high - low)[1]))
 
 
+def raise_above(viewer: napari.Viewer, layer: Any, others: Sequence[Any]) -> None:
+    """Move a layer up until nothing of some others hides it."""
+    own = viewer.layers.index(layer)
+    highest = max((viewer.layers.index(other) for other in others), default=-1)
+    if highest > own:
+        viewer.layers.move(own, highest + 1)
+
+
 def bring_into_view(viewer: napari.Viewer, points: Any, number: int) -> None:
     """Move the camera to a point, unless it is in sight already."""
     place = np.asarray(points.data_to_world(points.data[number]))[-2:]
@@ -82,17 +94,51 @@ def bring_into_view(viewer: napari.Viewer, points: Any, number: int) -> None:
         camera.center = tuple(place)
 
 
+def guard_points() -> None:
+    """Make it safe to remove a Points layer while napari draws in software.
+
+    Mesa (22.3 at least) dies at the next draw after two GL programs of the same shaders were
+    deleted. Every Points layer has two: its points, and those that are, or ever were, selected or
+    under the cursor. So there programs are kept until their context ends; one costs kilobytes.
+    """
+    GlirProgram.delete = _delete_program
+
+
+def _delete_program(program: GlirProgram) -> None:
+    if not str(gl.glGetParameter(gl.GL_RENDERER)).startswith(("llvmpipe", "softpipe")):
+        gl.glDeleteProgram(program.handle)
+
+
 def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
-    layer.data = data
-    if "shown" in settings["metadata"]["phenoscape"]:
-        layer.name = settings["name"]  # says which bands
+    mark = settings["metadata"]["phenoscape"]
+    if isinstance(layer, Points):
+        features = _with_columns_of_others(layer, settings.pop("features", None), mark)
+        layer.selected_data = set()  # rows of what was there
+        layer.data = data
+        if features is not None:
+            layer.features = features
+        layer.size = settings["size"]
+        layer.border_color = settings["border_color"]
+        layer.face_color = settings["face_color"]
+    else:
+        layer.data = data
+    if mark["role"] == "clusters" or "shown" in mark:
+        layer.name = settings["name"]  # says which space, or which bands
     if not np.array_equal(layer.translate, settings["translate"]):  # each is drawn again
         layer.translate = settings["translate"]
     layer.metadata = settings["metadata"]
-    if isinstance(layer, Points):
-        layer.features = settings["features"]
-        layer.size = settings["size"]
-        layer.border_color = settings["border_color"]
+
+
+def _with_columns_of_others(
+    layer: Points, features: pd.DataFrame | None, mark: dict[str, Any]
+) -> pd.DataFrame | None:
+    """New features, and the columns that somebody else gave the same specimens, by id."""
+    before = layer.metadata["phenoscape"]
+    if features is None or "specimen" not in layer.features or mark["source"] != before["source"]:
+        return features
+    there = layer.features.drop_duplicates("specimen").set_index("specimen")
+    others = there.drop(columns=[*before["columns"], *features], errors="ignore")
+    return features.join(others, on="specimen")
 
 
 def _origin(layer: Any) -> Any:

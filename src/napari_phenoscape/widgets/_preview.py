@@ -92,8 +92,8 @@ class PreviewDock(Dock):
         self.show_as.currentIndexChanged.connect(self._later)
         for form in (self.form, self.dice):
             form.changed.connect(self._store)
-        self.session.collection_changed.connect(self._list)
-        self.session.experiment_changed.connect(self._take)
+        self.listen(self.session.collection_changed, self._list)
+        self.listen(self.session.experiment_changed, self._take)
         self._take("")
         self._list()
 

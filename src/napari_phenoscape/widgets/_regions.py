@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def cube_layers_of(viewer: napari.Viewer) -> list[Any]:
     """The open layers that show a cube of ours, one for each cube."""
-    found = {}
+    layers = {}
     for layer in viewer.layers:
         ours = layer.metadata.get("phenoscape", {})
         if ours.get("role") == "cube":
-            found[ours["path"]] = layer
-    return list(found.values())
+            layers[ours["path"]] = layer
+    return list(layers.values())
 
 
 def spectral_layers_of(viewer: napari.Viewer) -> list[Any]:

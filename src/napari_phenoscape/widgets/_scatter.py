@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_phenoscape.embeddings import NOISE, Clusters, legend
+from napari_phenoscape.widgets._clustered import ClusteredRun, Projection2D
 from napari_phenoscape.widgets._dock import Plot
 
 
 class Scatter(Plot):
     """One dot for each specimen in its cluster's colour; chosen ones have a ring."""
 
-    chosen = Signal(object)  #: set of specimen numbers
+    chosen = Signal(object)  #: set of specimen ids
 
     def __init__(self) -> None:
         super().__init__(220)
@@ -31,40 +31,35 @@ class Scatter(Plot):
         self.ink(lambda colour: self.rings.setPen(pg.mkPen(colour, width=2)))
         self.addItem(self.dots)
         self.addItem(self.rings)
-        self._chosen: frozenset[int] = frozenset()
+        self._marked: frozenset[str] = frozenset()
+        self._map: Projection2D | None = None
+        self.ink(self._say_title)
 
-    def draw(
-        self,
-        xy: NDArray[np.float32],
-        clusters: Clusters,
-        chosen: Collection[int],
-        title: str,
-    ) -> None:
-        """Show the map.
-
-        Parameters
-        ----------
-        xy : (N, 2)
-            Places of the N clustered specimens.
-        chosen
-            Numbers (rows of ``xy``) that are marked.
-        """
-        self._chosen = frozenset(chosen)
+    def draw(self, clustered: ClusteredRun, selected: Collection[str]) -> None:
+        """Show the map of a run, with the ids of some specimens marked."""
+        another, self._map = clustered.map is not self._map, clustered.map
+        xy, clusters = clustered.map.xy, clustered.clusters
+        self._marked = frozenset(selected)
         brushes = {number: pg.mkBrush(colour) for number, colour in clusters.colours.items()}
         self.dots.setData(
             x=xy[:, 0],
             y=xy[:, 1],
             brush=[brushes[label] for label in clusters.labels.tolist()],
-            data=np.arange(len(xy)),
+            data=np.array(clustered.ids, object),
         )
-        marked = xy[sorted(self._chosen)]
+        marked = xy[[clustered.rows[specimen] for specimen in selected]]
         self.rings.setData(x=marked[:, 0], y=marked[:, 1])
-        self.setTitle(title, size="9pt", color=self.palette().color(QPalette.ColorRole.WindowText))
+        self._say_title(self.palette().color(QPalette.ColorRole.WindowText))
+        if another:  # else the user may have looked closer
+            self.autoRange()
+
+    def _say_title(self, ink: QColor) -> None:
+        self.setTitle("" if self._map is None else self._map.title, size="9pt", color=ink)
 
     def _click(self, _: Any, dots: Any, event: Any) -> None:
-        numbers = frozenset(int(dot.data()) for dot in dots)
+        ids = frozenset(dot.data() for dot in dots)
         adds = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        self.chosen.emit(set(self._chosen ^ numbers if adds else numbers))
+        self.chosen.emit(set(self._marked ^ ids if adds else ids))
 
 
 class Legend(QTableWidget):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -15,17 +16,16 @@ from qtpy.QtCore import QObject, Signal
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
 from napari_phenoscape.training import Experiment
+from napari_phenoscape.widgets._place import guard_points
 from napari_phenoscape.widgets._worker import Task, Verb
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_phenoscape.analysis import Explanation
-    from napari_phenoscape.embeddings import Clusters, Embeddings
+    from napari_phenoscape.embeddings import Embeddings
     from napari_phenoscape.specimens import Collection, Crops
-    from napari_phenoscape.widgets._grouping import Map
-    from napari_phenoscape.widgets._overlay import Ground
-    from napari_phenoscape.widgets.explain._asking import Facts
+    from napari_phenoscape.widgets._clustered import ClusteredRun, EmbeddedSpaces, Projection2D
+    from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
 
 class Session(QObject):
@@ -45,22 +45,24 @@ class Session(QObject):
         Events of the training that is shown, oldest first.
     run
         Run directory of that training.
-    embeddings, embedded, untrained
-        By space, the run that they are of, and whether they are those of its control.
-    clusters, map, clustered
-        Clusters of one space, the map of the same, and the run that they are of; from before
-        ``embeddings`` until these are clustered.
-    grounds
-        By run: the picture that its specimens are shown on.
-    facts, explanation
-        By run: spectra and thumbnails of its specimens; and why ``clusters`` are clusters.
+    embedded
+        The embeddings that can be clustered.
+    clustered
+        What the docks, the map and the picture show; older than ``embedded`` until that is
+        clustered.
+    selected
+        Ids of the specimens of ``clustered`` that are selected.
+    explained
+        Why the clusters are clusters; older than ``clustered`` until that is explained.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
     collection_changed = Signal()
     training_changed = Signal()
-    embeddings_changed = Signal()
-    clusters_changed = Signal()
+    embedded_changed = Signal()
+    clustered_changed = Signal()
+    selected_changed = Signal()
+    explained_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,15 +73,10 @@ class Session(QObject):
         self.training: Task | None = None
         self.history: list[Event] = []
         self.run: Path | None = None
-        self.embeddings: dict[str, Embeddings] = {}
-        self.embedded: Path | None = None
-        self.untrained = False
-        self.clusters: Clusters | None = None
-        self.map: Map | None = None
-        self.clustered: Path | None = None
-        self.grounds: dict[Path, Ground] = {}
-        self.facts: dict[Path, Facts] = {}
-        self.explanation: Explanation | None = None
+        self.embedded: EmbeddedSpaces | None = None
+        self.clustered: ClusteredRun | None = None
+        self.selected: tuple[str, ...] = ()
+        self.explained: ExplainedRun | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
         self._scratch_files = 0
@@ -123,12 +120,37 @@ class Session(QObject):
         self.collection_changed.emit()
         self.experiment_changed.emit("collection")
 
-    def set_embeddings(
-        self, run: Path, spaces: dict[str, Embeddings], *, untrained: bool = False
-    ) -> None:
-        """Keep the embeddings of a run, by space, once they are there."""
-        self.embedded, self.embeddings, self.untrained = run, spaces, untrained
-        self.embeddings_changed.emit()
+    def set_embedded(self, embedded: EmbeddedSpaces) -> None:
+        """Keep the embeddings of a run."""
+        self.embedded = embedded
+        self.embedded_changed.emit()
+
+    def set_clustered(self, clustered: ClusteredRun) -> None:
+        """Show these clusters; specimens that were selected stay so, if they are among them."""
+        before, self.clustered = self.clustered, clustered
+        same = before is not None and before.is_of_specimens_of(clustered.embeddings)
+        self.selected = tuple(s for s in self.selected if same and s in clustered.rows)
+        self.clustered_changed.emit()
+
+    def set_map(self, mapped: tuple[Embeddings, Projection2D]) -> None:
+        """Show another map of the clusters, if it still is of their embeddings."""
+        embeddings, projection = mapped
+        if self.clustered is not None and self.clustered.embeddings is embeddings:
+            self.set_clustered(replace(self.clustered, map=projection))
+
+    def select(self, ids: Iterable[str]) -> None:
+        """Select specimens of ``clustered`` in all docks and on the picture."""
+        rows = {} if self.clustered is None else self.clustered.rows
+        selected = tuple(sorted(rows.keys() & set(ids), key=rows.__getitem__))
+        if selected != self.selected:
+            self.selected = selected
+            self.selected_changed.emit()
+
+    def set_explained(self, explained: ExplainedRun) -> None:
+        """Keep why clusters are clusters, if they still are what is shown."""
+        if self.clustered is not None and explained.explains(self.clustered):
+            self.explained = explained
+            self.explained_changed.emit()
 
     def crops_for(self, experiment: Experiment) -> Crops | None:
         """The prepared crops of an experiment, if they are at hand."""
@@ -144,7 +166,7 @@ class Session(QObject):
         """Start a training that goes on when its dock is closed."""
         self.history = []
         task = Task("Training SimCLR", verb)
-        task.happened.connect(self._remember)
+        task.event_received.connect(self._remember)
         self.training = task
         self.training_changed.emit()
         task.start()
@@ -158,14 +180,18 @@ class Session(QObject):
         torch: bool = True,
     ) -> Task:
         """Start a piece of work by its title; one of the same title that still runs is stopped."""
-        before = self._tasks.get(title)
-        if before is not None and before.busy:
-            before.stop()
+        self.stop(title)
         task = self._tasks[title] = Task(title, verb, torch)
         if done is not None:
             task.succeeded.connect(done)
         task.start()
         return task
+
+    def stop(self, *titles: str) -> None:
+        """Stop the work of these titles that is still going on."""
+        for title in titles:
+            if (task := self._tasks.get(title)) is not None:
+                task.stop()
 
     @property
     def busy(self) -> bool:
@@ -209,5 +235,6 @@ def session_of(viewer: napari.Viewer) -> Session:
     """The one session of a viewer."""
     real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
     if real not in _SESSIONS:
+        guard_points()
         _SESSIONS[real] = Session()
     return _SESSIONS[real]

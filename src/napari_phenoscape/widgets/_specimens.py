@@ -91,8 +91,8 @@ class SpecimensDock(Dock):
 
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             self.listen(event, self._list_layers)
-        self.session.collection_changed.connect(self._show)
-        self.session.experiment_changed.connect(self._take)
+        self.listen(self.session.collection_changed, self._show)
+        self.listen(self.session.experiment_changed, self._take)
         self._list_layers()
         self._take("collection")
         self._show()
@@ -170,8 +170,6 @@ class SpecimensDock(Dock):
             torch=False,
         )
         self.follow(task)
-        task.state_changed.connect(self._refresh)
-        self._refresh()
 
     def _show(self) -> None:
         collection = self.session.collection
@@ -220,7 +218,7 @@ class SpecimensDock(Dock):
 
         # of several modalities a specimen may lack one; of all bands together none
         chosen = self.session.parts.get("modalities", ())
-        modalities = [as_modality(given) for given in (chosen if len(chosen) > 1 else ["full"])]
+        modalities = [as_modality(name) for name in (chosen if len(chosen) > 1 else ["full"])]
 
         def verb() -> Generator[Event, None, tuple[Collection, Crops]]:
             crops = yield from prepare(collection, modalities, MEASURED_PX)
@@ -231,11 +229,11 @@ class SpecimensDock(Dock):
     def _show_bands(self, measured: tuple[Collection, Crops]) -> None:
         self.session.measured = measured
         crops = measured[1]
-        known, x = crops.bands.wavelengths_nm is not None, crops.bands.x
+        in_nm, x = crops.bands.wavelengths_nm is not None, crops.bands.x
         order = np.argsort(x)
         low, high = crops.mean - crops.std, crops.mean + crops.std
         self.bands.clear()
-        self.bands.setLabel("bottom", "wavelength (nm)" if known else "band")
+        self.bands.setLabel("bottom", "wavelength (nm)" if in_nm else "band")
         symbol = "o" if len(x) < 30 else None
         for edge in (low, high):
             self.bands.plot(x[order], edge[order], pen={"color": "#4fc3f780", "width": 1})
@@ -247,7 +245,7 @@ class SpecimensDock(Dock):
             symbolSize=5,
         )
         names = [list(enumerate(crops.bands.names))]
-        self.bands.getAxis("bottom").setTicks(None if known else names)
+        self.bands.getAxis("bottom").setTicks(None if in_nm else names)
         self.bands_fold.opened = True
         self.bands_fold.setVisible(True)
         words = (

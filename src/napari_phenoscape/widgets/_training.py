@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
@@ -59,27 +59,28 @@ class TrainDock(Dock):
         self.run_words = note()
         self.foot.addWidget(self.run_words)
 
-        self.session.experiment_changed.connect(self._take)
-        self.session.collection_changed.connect(self._refresh)
-        self.session.training_changed.connect(self._attach)
+        self.listen(self.session.experiment_changed, self._take)
+        self.listen(self.session.collection_changed, self._refresh)
+        self.listen(self.session.training_changed, self._attach)
         self._take("")
         self._attach()
 
     def _take(self, name: str) -> None:
         """Show what another dock, or a file, has put into the experiment."""
         parts = self.session.parts
-        if name == "" and set(parts) == set(Experiment.model_fields):
-            blocked = self.form.blockSignals(True)
-            self.form.set(self.session.experiment)
-            self.form.blockSignals(blocked)
-        elif not name:
-            for field, editor in self.form.editors.items():
-                if field in parts:
-                    editor.set(parts[field])
-        for field in ELSEWHERE:
-            if field in parts:
-                self.form.keep(**{field: parts[field]})
+        blocked = self.form.blockSignals(True)  # or this dock would answer with what it shows
+        for field, editor in self.form.editors.items():
+            if field in parts and name in ("", field) and self._shown(field) != parts[field]:
+                editor.set(parts[field])
+        self.form.keep(**{field: parts[field] for field in ELSEWHERE if field in parts})
+        self.form.blockSignals(blocked)
         self._refresh()
+
+    def _shown(self, field: str) -> Any:
+        try:
+            return self.form.editors[field].get()
+        except OptionError:
+            return None
 
     def _store(self) -> None:
         if not self.form.error:
@@ -192,8 +193,8 @@ class TrainDock(Dock):
             self.settings.opened = True
         self._draw()
         if task is not None:
-            task.happened.connect(self._on_training_event)
-            task.told.connect(self._draw)
+            task.event_received.connect(self._on_training_event)
+            task.batch_flushed.connect(self._draw)
             task.state_changed.connect(self._on_training_state)
             self._on_training_state(task.state)
         self._refresh()

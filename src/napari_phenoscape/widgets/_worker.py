@@ -147,8 +147,8 @@ class Task(QObject):
         Whether the verb computes with torch.
     """
 
-    happened = Signal(object)  #: one Event, in order, none left out
-    told = Signal()  #: a packet of events has been told: redraw now
+    event_received = Signal(object)  #: one Event, in order, none left out
+    batch_flushed = Signal()  #: after each packet of events: redraw now
     state_changed = Signal(str)  #: running, pausing, paused, stopping; done, stopped, failed
     succeeded = Signal(object)  #: what the verb returned
 
@@ -208,8 +208,8 @@ class Task(QObject):
                 show_error(event.message)
             elif isinstance(event, Notice):
                 show_info(event.message)
-            self.happened.emit(event)
-        self.told.emit()
+            self.event_received.emit(event)
+        self.batch_flushed.emit()
 
     def _return(self, outcome: Any) -> None:
         if not self._failed:

@@ -20,8 +20,6 @@ from napari_phenoscape.analysis import (
     write_explanation,
 )
 from napari_phenoscape.embeddings import (
-    Clusters,
-    Embeddings,
     embedded_collection,
     embedded_specimens,
     false_colour,
@@ -30,7 +28,8 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.option import Option
-from napari_phenoscape.widgets._overlay import THUMBNAIL
+from napari_phenoscape.widgets._clustered import ClusteredRun
+from napari_phenoscape.widgets._grouping import THUMBNAIL
 
 
 class Hiding(Option):
@@ -43,12 +42,12 @@ class Hiding(Option):
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What the clusters of a run do not change.
+    """What the clusters of N specimens do not change.
 
     Parameters
     ----------
     spectra
-        Of its N specimens.
+        Of the specimens.
     pictures : (N, 64, 64, 3) uint8
         Thumbnails.
     false_colour
@@ -60,32 +59,52 @@ class Facts:
     false_colour: bool
 
 
+@dataclass(frozen=True, eq=False)
+class ExplainedRun:
+    """A clustered run, and why its clusters are clusters; rows are those of the run."""
+
+    clustered: ClusteredRun
+    facts: Facts
+    explanation: Explanation
+
+    def explains(self, clustered: ClusteredRun) -> bool:
+        """Whether it is of these clusters, whatever they are called now."""
+        return self.clustered.clusters.labels is clustered.clusters.labels
+
+
 def compare(
-    run: Path, embeddings: Embeddings, clusters: Clusters, facts: Facts | None
-) -> Generator[Event, None, tuple[Path, Facts, Explanation]]:
-    """Explain clusters of a run; ``facts`` when they are at hand."""
-    if facts is None or facts.spectra.ids != embeddings.ids:
-        crops = yield from embedded_specimens(run, embeddings)
-        spectra = yield from specimen_spectra(crops)
-        shown = false_colour(crops)
-        facts = Facts(spectra, thumbnails(crops, THUMBNAIL, shown), shown is not None)
+    clustered: ClusteredRun, before: ExplainedRun | None
+) -> Generator[Event, None, ExplainedRun]:
+    """Explain clusters; what was explained before may be of the same specimens."""
+    if before is not None and before.clustered.backdrop is clustered.backdrop:
+        facts = before.facts
+    else:
+        facts = yield from _facts(clustered)
     yield Progress("comparing clusters", 0, 1)
-    return run, facts, explained(embeddings, clusters, facts.spectra)
+    explanation = explained(clustered.embeddings, clustered.clusters, facts.spectra)
+    return ExplainedRun(clustered, facts, explanation)
 
 
-def hide(
-    run: Path, embeddings: Embeddings, found: Explanation, hiding: Hiding
-) -> Generator[Event, None, Explanation]:
-    """Occlude bands of the specimens of a run."""
+def _facts(clustered: ClusteredRun) -> Generator[Event, None, Facts]:
+    crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
+    spectra = yield from specimen_spectra(crops)
+    shown = false_colour(crops)
+    return Facts(spectra, thumbnails(crops, THUMBNAIL, shown), shown is not None)
+
+
+def hide(before: ExplainedRun, hiding: Hiding) -> Generator[Event, None, ExplainedRun]:
+    """Occlude bands of the specimens."""
+    embeddings, explanation = before.clustered.embeddings, before.explanation
     collection = yield from embedded_collection(embeddings)
-    net = yield from restore(run, collection, untrained=embeddings.untrained)
-    seen = yield from occlude(net, embeddings, found.membership.labels, hiding.window_nm)
-    return replace(found, occlusion=seen)
+    net = yield from restore(before.clustered.run, collection, untrained=embeddings.untrained)
+    labels = explanation.membership.labels
+    occlusion = yield from occlude(net, embeddings, labels, hiding.window_nm)
+    return replace(before, explanation=replace(explanation, occlusion=occlusion))
 
 
-def save(found: Explanation, folder: Path) -> Generator[Event, None, Path]:
+def save(explanation: Explanation, folder: Path) -> Generator[Event, None, Path]:
     """Write an explanation into a folder."""
     yield Progress("writing tables and figure", 0, 1)
-    for path in write_explanation(found, folder):
+    for path in write_explanation(explanation, folder):
         yield Saved(path)
     return folder

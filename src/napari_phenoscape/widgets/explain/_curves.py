@@ -40,64 +40,64 @@ class Curves(QWidget):
         self.plots = (self.spectra, self.effect, self.lost)
         column = column_of(self)
         column.setSpacing(0)
-        for one in self.plots:
-            one.setMouseEnabled(x=True, y=False)
-            one.scene().sigMouseClicked.connect(self._clicked)
-            one.getAxis("left").setWidth(AXIS)
-            column.addWidget(one)
+        for panel in self.plots:
+            panel.setMouseEnabled(x=True, y=False)
+            panel.scene().sigMouseClicked.connect(self._clicked)
+            panel.getAxis("left").setWidth(AXIS)
+            column.addWidget(panel)
         for below in self.plots[1:]:
             below.setXLink(self.spectra)
         self._of: Any = None
 
     def show_clusters(
-        self, found: Explanation, numbers: Sequence[int], against: int | None = None
+        self, explanation: Explanation, numbers: Sequence[int], against: int | None = None
     ) -> None:
         """Draw some clusters; of one alone also what it is compared with.
 
         ``against`` is a cluster, or None for all other specimens.
         """
-        for one in self.plots:
-            one.clear()
-        self.lost.setVisible(found.occlusion is not None)
-        self._set_axes(found)
-        x = found.spectra.bands.x
+        for panel in self.plots:
+            panel.clear()
+        self.lost.setVisible(explanation.occlusion is not None)
+        self._set_axes(explanation)
+        x = explanation.spectra.bands.x
         if len(numbers) == 1:
-            colour = OTHERS if against is None else found.clusters.colours[against]
-            self._draw(self.spectra, x, found.others(numbers[0], against), colour)
-        lost = found.lost
+            colour = OTHERS if against is None else explanation.clusters.colours[against]
+            self._draw(self.spectra, x, explanation.others(numbers[0], against), colour)
+        lost = explanation.lost
         for number in numbers:
-            colour = found.clusters.colours[number]
-            k = found.numbers.index(number)
-            self._draw(self.spectra, x, found.moments[k], colour)
-            if number in found.nearest:
-                self._line(self.effect, x, found.effect(number, against), colour)
-                if found.occlusion is not None:
-                    middles = [x[list(w.bands)].mean() for w in found.occlusion.windows]
+            colour = explanation.clusters.colours[number]
+            k = explanation.numbers.index(number)
+            self._draw(self.spectra, x, explanation.moments[k], colour)
+            if number in explanation.nearest:
+                self._line(self.effect, x, explanation.effect(number, against), colour)
+                if explanation.occlusion is not None:
+                    middles = [x[list(w.bands)].mean() for w in explanation.occlusion.windows]
                     self._draw(self.lost, np.array(middles), lost[k], colour)
 
-    def _set_axes(self, found: Explanation) -> None:
-        x, nm = found.spectra.bands.x, found.spectra.bands.wavelengths_nm
-        names = list(enumerate(found.spectra.bands.names))
+    def _set_axes(self, explanation: Explanation) -> None:
+        x, nm = explanation.spectra.bands.x, explanation.spectra.bands.wavelengths_nm
+        names = list(enumerate(explanation.spectra.bands.names))
         few = nm is None and len(names) <= FEW
-        lowest = self.effect if found.occlusion is None else self.lost
-        for one in self.plots:
-            axis = one.getAxis("bottom")
+        lowest = self.effect if explanation.occlusion is None else self.lost
+        for panel in self.plots:
+            axis = panel.getAxis("bottom")
             axis.setTicks([names] if few else None)
-            axis.setStyle(showValues=one is lowest)
-            axis.setHeight(None if one is lowest else 8)
+            axis.setStyle(showValues=panel is lowest)
+            axis.setHeight(None if panel is lowest else 8)
             axis.showLabel(False)
             if nm is not None:
                 for region in regions_between(float(x.min()), float(x.max())):
-                    shade = shaded(*region, named=one is self.spectra)
-                    one.addItem(shade, ignoreBounds=True)
+                    shade = shaded(*region, named=panel is self.spectra)
+                    panel.addItem(shade, ignoreBounds=True)
         lowest.setLabel("bottom", "" if few else "band" if nm is None else "wavelength (nm)")
-        for one in self.plots[1:]:
-            one.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
-        if self._of is not found.spectra.bands:  # else the user may have looked closer
-            self._of = found.spectra.bands
+        for panel in self.plots[1:]:
+            panel.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(OTHERS, width=1)))
+        if self._of is not explanation.spectra.bands:  # else the user may have looked closer
+            self._of = explanation.spectra.bands
             self._show_all()
-        for one in self.plots:
-            one.enableAutoRange(y=True)
+        for panel in self.plots:
+            panel.enableAutoRange(y=True)
 
     def _show_all(self) -> None:
         x, edge = self._of.x, 0.5 if self._of.wavelengths_nm is None else 0.0
@@ -107,15 +107,15 @@ class Curves(QWidget):
         if event.double() and self._of is not None:
             self._show_all()
 
-    def _draw(self, where: Any, x: NDArray[np.float64], one: Moments, colour: str) -> None:
+    def _draw(self, where: Any, x: NDArray[np.float64], moments: Moments, colour: str) -> None:
         """Mean ± standard deviation."""
         order = np.argsort(x, kind="stable")
-        known = order[np.isfinite(one.mean[order]) & np.isfinite(one.sd[order])]
-        edges = [pg.PlotDataItem(x[known], (one.mean + s * one.sd)[known]) for s in (-1, 1)]
+        there = order[np.isfinite(moments.mean[order]) & np.isfinite(moments.sd[order])]
+        edges = [pg.PlotDataItem(x[there], (moments.mean + s * moments.sd)[there]) for s in (-1, 1)]
         shade = pg.mkColor(colour)
         shade.setAlpha(50)
         where.addItem(pg.FillBetweenItem(*edges, brush=shade))
-        self._line(where, x, one.mean, colour)
+        self._line(where, x, moments.mean, colour)
 
     def _line(
         self, where: Any, x: NDArray[np.float64], y: NDArray[np.float64], colour: str

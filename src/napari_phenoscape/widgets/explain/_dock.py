@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -21,10 +21,10 @@ from napari_phenoscape.analysis import (
     nearest,
 )
 from napari_phenoscape.embeddings import METADATA, NOISE
-from napari_phenoscape.events import Event
 from napari_phenoscape.widgets._dock import Dock, column_of, count_of, row, short_combo, swatch
-from napari_phenoscape.widgets._place import bring_into_view, ours
-from napari_phenoscape.widgets.explain._asking import Facts, Hiding, compare, hide, save
+from napari_phenoscape.widgets._overlay import overlay_of
+from napari_phenoscape.widgets._worker import Verb
+from napari_phenoscape.widgets.explain._asking import Hiding, compare, hide, save
 from napari_phenoscape.widgets.explain._curves import Curves
 from napari_phenoscape.widgets.explain._strip import ACROSS, Strip, Tile
 from napari_phenoscape.widgets.form._fold import heading
@@ -44,8 +44,8 @@ class ExplainDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._points: Any = None
-        self._chosen: int | None = None
+        self.overlay = overlay_of(viewer)
+        self._asked: Any = None
         self.first = note(
             "No clusters yet: embed and cluster the specimens of a run in the Clusters dock."
         )
@@ -83,62 +83,43 @@ class ExplainDock(Dock):
         self.cluster.currentIndexChanged.connect(self._show_cluster)
         self.against.currentIndexChanged.connect(self._show_curves)
         self.hiding.changed.connect(self._refresh)
-        self.session.clusters_changed.connect(self._follow_clusters)
+        self.listen(self.session.clustered_changed, self._follow_clusters)
+        self.listen(self.session.explained_changed, self._show)
+        self.listen(self.session.selected_changed, self._show_neighbours)
+        for title in (HIDING, WRITING):
+            self.resume(title)
         self._follow_clusters()
 
     @property
-    def found(self) -> Explanation | None:
+    def explanation(self) -> Explanation | None:
         """The explanation of the session's clusters, as they are named and coloured now."""
-        found, clusters = self.session.explanation, self.session.clusters
-        if found is None or clusters is None or found.clusters.labels is not clusters.labels:
+        explained, clustered = self.session.explained, self.session.clustered
+        if explained is None or clustered is None or not explained.explains(clustered):
             return None
-        return replace(found, clusters=clusters)
+        return replace(explained.explanation, clusters=clustered.clusters)
 
-    def choose(self, number: int) -> None:
+    def choose(self, specimen: str) -> None:
         """Select a specimen on the picture and the map, and bring it into view."""
-        if self._points is not None and self._points in self.viewer.layers:
-            self._points.selected_data = {number}
-            bring_into_view(self.viewer, self._points, number)
-        else:  # the user closed the layer
-            self._chosen = number
-            self._show_neighbours()
+        self.session.select([specimen])
+        self.overlay.bring_into_view(specimen)
 
     def _follow_clusters(self) -> None:
-        clusters, shown, run = self.session.clusters, self.session.map, self.session.clustered
-        if self.found is None and clusters is not None and shown is not None and run is not None:
-            embeddings, facts = shown.embeddings, self.session.facts.get(run)
-            self._begin(
-                COMPARING, lambda: compare(run, embeddings, clusters, facts), self._compared
-            )
+        clustered, before = self.session.clustered, self.session.explained
+        labels = None if clustered is None else clustered.clusters.labels
+        if clustered is not None and self.explanation is None and labels is not self._asked:
+            self._asked = labels  # once, also when there is no answer
+            self._begin(COMPARING, lambda: compare(clustered, before), self.session.set_explained)
         self._show()
 
     def _begin(
-        self,
-        title: str,
-        verb: Callable[[], Generator[Event, None, Any]],
-        done: Callable[[Any], None] | None = None,
-        words: str = "",
+        self, title: str, verb: Verb, done: Callable[[Any], None] | None = None, words: str = ""
     ) -> None:
-        task = self.session.do(title, verb, done)
-        self.follow(task, words)
-        task.state_changed.connect(self._refresh)
-        self._refresh()
-
-    def _compared(self, made: tuple[Path, Facts, Explanation]) -> None:
-        run, facts, found = made
-        self.session.facts[run], self.session.explanation = facts, found
-        self._show()
+        self.follow(self.session.do(title, verb, done), words)
 
     def _hide(self) -> None:
-        found, shown, run = self.found, self.session.map, self.session.clustered
-        if found is not None and shown is not None and run is not None:
-            embeddings, hiding = shown.embeddings, self.hiding.value
-            self._begin(HIDING, lambda: hide(run, embeddings, found, hiding), self._hidden)
-
-    def _hidden(self, found: Explanation) -> None:
-        if self.found is not None and found.membership is self.found.membership:
-            self.session.explanation = found
-            self._show()
+        explained, hiding = self.session.explained, self.hiding.value
+        if explained is not None and self.explanation is not None:
+            self._begin(HIDING, lambda: hide(explained, hiding), self.session.set_explained)
 
     def _export(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Export into a folder")
@@ -147,8 +128,9 @@ class ExplainDock(Dock):
 
     def export(self, folder: Path) -> None:
         """Write tables and figure into a folder."""
-        if (found := self.found) is not None:
-            self._begin(WRITING, lambda: save(found, folder), words=f"Exported into '{folder}'.")
+        if (explanation := self.explanation) is not None:
+            words = f"Exported into '{folder}'."
+            self._begin(WRITING, lambda: save(explanation, folder), words=words)
 
     def _refresh(self) -> None:
         tasks = [self.session.task(title) for title in (COMPARING, HIDING, WRITING)]
@@ -161,26 +143,23 @@ class ExplainDock(Dock):
 
     def _show(self) -> None:
         """Show the explanation that there is, or what to do first."""
-        found = self.found
-        self.first.setVisible(self.session.clusters is None)
-        self.content.setVisible(found is not None)
+        explanation = self.explanation
+        self.first.setVisible(self.session.clustered is None)
+        self.content.setVisible(explanation is not None)
         self._refresh()
-        if found is None:
+        if explanation is None:
             return
-        many = len(found.spectra.bands) > SINGLE and found.spectra.bands.wavelengths_nm is not None
+        bands = explanation.spectra.bands
+        many = len(bands) > SINGLE and bands.wavelengths_nm is not None
         self.hiding.setVisible(many)
-        self._list(self.cluster, ALL, found.numbers)
-        layers = ours(self.viewer, "clusters")
-        if layers and layers[-1] is not self._points:
-            self._points = layers[-1]
-            self.listen(self._points.selected_data.events.items_changed, self._selected)
+        self._list(self.cluster, ALL, explanation.numbers)
         self._show_cluster()
-        self._selected()
+        self._show_neighbours()
 
     def _list(self, combo: QComboBox, first: str, numbers: Sequence[int]) -> None:
         """Offer clusters by colour and name; what was chosen stays, if it is there."""
-        assert self.found is not None  # or there is nothing to list
-        clusters, chosen = self.found.clusters, combo.currentData()
+        assert self.explanation is not None  # or there is nothing to list
+        clusters, chosen = self.explanation.clusters, combo.currentData()
         combo.blockSignals(True)
         combo.clear()
         combo.addItem(first)
@@ -190,14 +169,17 @@ class ExplainDock(Dock):
         combo.blockSignals(False)
 
     def _show_cluster(self) -> None:
-        found, number = self.found, self.cluster.currentData()
-        if found is None:
+        explanation, number = self.explanation, self.cluster.currentData()
+        if explanation is None:
             return
-        others = [] if number is None else [n for n in found.nearest if n != number]
+        others = [] if number is None else [n for n in explanation.nearest if n != number]
         self._list(self.against, OTHERS, others)
         self.against.setEnabled(bool(others))
         self._show_curves()
-        like, numbers = found.membership, [*found.nearest] if number is None else [number]
+        like, numbers = (
+            explanation.membership,
+            [*explanation.nearest] if number is None else [number],
+        )
         best = [like.typical(n)[:ACROSS].tolist() if n != NOISE else [] for n in numbers]
         in_turn = [i for rank in zip_longest(*best) for i in rank if i is not None]
         nearest_words = f"Nearest to the centroid, with their cosine to it{self._colours()}"
@@ -209,61 +191,56 @@ class ExplainDock(Dock):
         near = np.flatnonzero(sure < BORDERLINE)
         near = near[np.argsort(sure[near], kind="stable")]
         self.borderline.show_tiles(
-            self._borderline_words(found, numbers, len(near)),
+            self._near(explanation, numbers, len(near)),
             [self._tile(int(i), f"{sure[i]:.2f}") for i in near[:ACROSS]],
         )
         self._mark()
 
     def _colours(self) -> str:
-        run = self.session.clustered
-        false = run is not None and self.session.facts[run].false_colour
-        return "; in UV false colour" if false else ""
+        explained = self.session.explained
+        return "; in UV false colour" if explained and explained.facts.false_colour else ""
 
-    def _borderline_words(self, found: Explanation, numbers: Sequence[int], count: int) -> str:
+    def _near(self, explanation: Explanation, numbers: Sequence[int], count: int) -> str:
         if numbers == [NOISE]:
             return "Noise is in no cluster whose border it could be near."
         if len(numbers) == 1:
-            return f"Silhouette below {BORDERLINE}: {borderline(found, numbers[0])}."
+            return f"Silhouette below {BORDERLINE}: {borderline(explanation, numbers[0])}."
         return f"Silhouette below {BORDERLINE}: {count_of(count, 'specimen')}."
 
     def _show_curves(self) -> None:
-        found, number = self.found, self.cluster.currentData()
-        if found is None:
+        explanation, number = self.explanation, self.cluster.currentData()
+        if explanation is None:
             return
         against = self.against.currentData()
         if number is None:
-            self.curves.show_clusters(found, found.numbers)
+            self.curves.show_clusters(explanation, explanation.numbers)
             self.answer.setText("Each cluster against all other specimens.")
             return
-        self.curves.show_clusters(found, [number], against)
-        size = count_of(int((found.membership.labels == number).sum()), "specimen")
+        self.curves.show_clusters(explanation, [number], against)
+        size = count_of(int((explanation.membership.labels == number).sum()), "specimen")
         if number == NOISE:
             self.answer.setText(f"{size} in no cluster.")
             return
-        other = "all others (grey)" if against is None else found.clusters.names[against]
-        words = f"{size}. Differs from {other} by {differences(found, number, against)}."
-        if found.occlusion is not None:
-            words += f" Margin lost when hidden: {missed(found, number)}."
+        other = "all others (grey)" if against is None else explanation.clusters.names[against]
+        words = f"{size}. Differs from {other} by {differences(explanation, number, against)}."
+        if explanation.occlusion is not None:
+            words += f" Margin lost when hidden: {missed(explanation, number)}."
         self.answer.setText(words)
 
-    def _selected(self) -> None:
-        """Follow what is selected on the picture, or through it on the map."""
-        if self._points is not None and self.found is not None:
-            chosen = sorted(n for n in self._points.selected_data if n < len(self.found.table))
-            self._chosen = chosen[0] if chosen else None
-            self._show_neighbours()
-
     def _show_neighbours(self) -> None:
-        found, shown, number = self.found, self.session.map, self._chosen
-        if found is None or shown is None:
+        """Of the first specimen that is selected."""
+        explanation, clustered = self.explanation, self.session.clustered
+        if explanation is None or clustered is None:
             return
-        if number is None:
+        if not self.session.selected:
             self.like.show_tiles("Click a specimen to see which are most like it.", [])
         else:
-            rows, similarity = nearest(shown.embeddings.x, number, ACROSS)
-            cluster = found.clusters.names[int(found.membership.labels[number])]
+            specimen = self.session.selected[0]
+            row = clustered.rows[specimen]
+            rows, similarity = nearest(clustered.embeddings.x, row, ACROSS)
+            cluster = explanation.clusters.names[int(explanation.membership.labels[row])]
             self.like.show_tiles(
-                f"Most like {found.table['specimen'][number]} ({cluster}), with their cosine",
+                f"Most like {specimen} ({cluster}), with their cosine",
                 [
                     self._tile(i, f"{cosine:.3f}")
                     for i, cosine in zip(rows.tolist(), similarity, strict=True)
@@ -273,18 +250,20 @@ class ExplainDock(Dock):
 
     def _mark(self) -> None:
         for strip in (self.typical, self.borderline, self.like):
-            strip.mark(self._chosen)
+            strip.mark(next(iter(self.session.selected), ""))
 
-    def _tile(self, number: int, words: str) -> Tile:
-        found, run = self.found, self.session.clustered
-        assert found is not None  # whose specimen it is
-        assert run is not None
-        one, like, names = found.table.iloc[number], found.membership, found.clusters.names
-        label = int(like.labels[number])
-        tip = [f"{one['specimen']}: {names[label]}"]
-        tip += [f"{key} {one[key]}" for key in found.table.columns[METADATA:]]
+    def _tile(self, row: int, words: str) -> Tile:
+        explanation, explained = self.explanation, self.session.explained
+        assert explanation is not None  # whose specimen it is
+        assert explained is not None
+        specimen = explanation.table.iloc[row]
+        like, names = explanation.membership, explanation.clusters.names
+        label = int(like.labels[row])
+        tip = [f"{specimen['specimen']}: {names[label]}"]
+        tip += [f"{key} {specimen[key]}" for key in explanation.table.columns[METADATA:]]
         if label != NOISE:
-            tip.append(f"silhouette {like.silhouette[number]:.2f}")
-        tip.append(f"next to {names[int(like.other[number])]}")
-        picture = self.session.facts[run].pictures[number]
-        return Tile(number, picture, words, "\n".join(tip), found.clusters.colours[label])
+            tip.append(f"silhouette {like.silhouette[row]:.2f}")
+        tip.append(f"next to {names[int(like.other[row])]}")
+        colour = explanation.clusters.colours[label]
+        picture = explained.facts.pictures[row]
+        return Tile(specimen["specimen"], picture, words, "\n".join(tip), colour)

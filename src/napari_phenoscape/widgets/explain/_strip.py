@@ -24,8 +24,8 @@ class Tile(NamedTuple):
 
     Parameters
     ----------
-    number
-        Its row in the embeddings.
+    specimen
+        Its id.
     picture : (h, w, 3) uint8
         Its thumbnail.
     words
@@ -36,7 +36,7 @@ class Tile(NamedTuple):
         Of its frame, ``#rrggbb``.
     """
 
-    number: int
+    specimen: str
     picture: NDArray[np.uint8]
     words: str
     tip: str
@@ -46,7 +46,7 @@ class Tile(NamedTuple):
 class Strip(QWidget):
     """A line of words, and tiles below it; six at most."""
 
-    chosen = Signal(int)  #: number of the specimen that was clicked
+    chosen = Signal(str)  #: id of the specimen that was clicked
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,11 +70,11 @@ class Strip(QWidget):
         for i, button in enumerate(self.tiles):
             self._row.insertWidget(i, button)
 
-    def mark(self, number: int | None) -> None:
+    def mark(self, specimen: str) -> None:
         """Give the specimen that is chosen a frame in the ink of the window."""
         ink = self.palette().color(QPalette.ColorRole.WindowText).name()
         for button in self.tiles:
-            frame = ink if button.property("number") == number else button.property("colour")
+            frame = ink if button.property("specimen") == specimen else button.property("colour")
             button.setStyleSheet(
                 f"QToolButton {{ border: 2px solid {frame}; padding: 1px; font-size: 8pt; }}"
             )
@@ -90,10 +90,10 @@ class Strip(QWidget):
         button.setIconSize(QSize(SIDE, SIDE))
         button.setText(tile.words)
         button.setToolTip(tile.tip)
-        button.setProperty("number", tile.number)
+        button.setProperty("specimen", tile.specimen)
         button.setProperty("colour", tile.colour)
-        button.clicked.connect(partial(self._click, tile.number))
+        button.clicked.connect(partial(self._click, tile.specimen))
         return button
 
-    def _click(self, number: int, _checked: bool = False) -> None:
-        self.chosen.emit(number)
+    def _click(self, specimen: str, _checked: bool = False) -> None:
+        self.chosen.emit(specimen)

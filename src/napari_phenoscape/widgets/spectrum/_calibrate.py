@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -16,9 +16,7 @@ from napari_phenoscape.widgets.form._fold import without_wheel
 from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.form._numbers import FloatBox
 from napari_phenoscape.widgets.spectrum._choices import ReferenceBox
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
 
 CALIBRATION = "Calibrating"
 
@@ -32,7 +30,7 @@ class CalibrationSection(QWidget):
         The dock that it is a part of.
     """
 
-    def __init__(self, dock: SpectrumDock) -> None:
+    def __init__(self, dock: CubeDock) -> None:
         super().__init__()
         self.dock = dock
         self.white = ReferenceBox(dock, "choose…")

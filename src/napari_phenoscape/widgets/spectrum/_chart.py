@@ -143,10 +143,10 @@ class Chart(QObject):
         line = pg.mkPen(colour, width=2)
         items = [self.plot.plot(*_in_runs(x, mean), pen=line, connect="finite")]
         if spectrum.sd is not None:
-            known = np.isfinite(mean) & np.isfinite(spectrum.sd)
+            finite = np.isfinite(mean) & np.isfinite(spectrum.sd)
             edges = [
                 pg.PlotDataItem(
-                    *_in_runs(x[known], (mean + sign * spectrum.sd)[known]), connect="finite"
+                    *_in_runs(x[finite], (mean + sign * spectrum.sd)[finite]), connect="finite"
                 )
                 for sign in (-1, 1)
             ]
@@ -214,13 +214,13 @@ def shaded(word: str, start: float, end: float, named: bool = True) -> Any:
 
 def regions_between(low: float, high: float) -> list[tuple[str, float, float]]:
     """Name, start and end in nm of the spectral regions that have a part in a range."""
-    found: list[tuple[str, float, float]] = []
+    regions: list[tuple[str, float, float]] = []
     start = 0.0
     for region, end in REGION_ENDS_NM:
         if start < high and end > low:
-            found.append((region, max(start, low), min(end, high)))
+            regions.append((region, max(start, low), min(end, high)))
         start = end
-    return found
+    return regions
 
 
 def _in_runs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy
 
@@ -12,9 +12,7 @@ from napari_phenoscape.cubes import Cube, open_cube
 from napari_phenoscape.spectra import region_reference
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, regions_image
 from napari_phenoscape.widgets.form._fold import without_wheel
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
 
 #: Makes a reference of a cube; in the worker.
 Reference = Callable[[Cube], Cube]
@@ -49,9 +47,9 @@ class FileBox(QComboBox):
         index = self.currentIndex()
         return self._offered[index] if 0 <= index < len(self._offered) else None
 
-    def choose(self, one: Any) -> None:
-        """Choose what is offered; the first when ``one`` is not."""
-        places = [i for i, other in enumerate(self._offered) if other is one or other == one]
+    def choose(self, choice: Any) -> None:
+        """Choose what is offered; the first when ``choice`` is not."""
+        places = [i for i, other in enumerate(self._offered) if other is choice or other == choice]
         self._before = self._offered[places[0] if places else 0]
         self.setCurrentIndex(places[0] if places else 0)
 
@@ -68,8 +66,8 @@ class FileBox(QComboBox):
         before = self.blockSignals(True)
         self._offered = [*self.offered(), *self.files, FROM_FILE]
         self.clear()
-        for one in self._offered:
-            self.addItem(one.name if isinstance(one, Path) else self.words(one))
+        for choice in self._offered:
+            self.addItem(choice.name if isinstance(choice, Path) else self.words(choice))
         self.choose(chosen)
         self.blockSignals(before)
 
@@ -77,9 +75,9 @@ class FileBox(QComboBox):
         """What there is to choose from besides files."""
         raise NotImplementedError
 
-    def words(self, one: Any) -> str:
+    def words(self, choice: Any) -> str:
         """How one of these is called."""
-        return str(one)
+        return str(choice)
 
     def _activate(self, _index: int) -> None:
         if self.chosen != FROM_FILE:
@@ -129,7 +127,7 @@ class ReferenceBox(FileBox):
         What "none" is called.
     """
 
-    def __init__(self, dock: SpectrumDock, none: str) -> None:
+    def __init__(self, dock: CubeDock, none: str) -> None:
         super().__init__("A scan of a reference")
         self.dock, self._none = dock, none
         self.refresh()
@@ -143,12 +141,12 @@ class ReferenceBox(FileBox):
         ]  # fmt: skip
         return [None, *region_layers_of(viewer), *others]
 
-    def words(self, one: Any) -> str:
+    def words(self, choice: Any) -> str:
         """The name of a layer or a cube."""
-        if one is None or one == FROM_FILE:
-            return self._none if one is None else FROM_FILE
-        ours = one.metadata.get("phenoscape")
-        return str(f"drawn: {one.name}" if ours is None else ours["cube"].path.name)
+        if choice is None or choice == FROM_FILE:
+            return self._none if choice is None else FROM_FILE
+        ours = choice.metadata.get("phenoscape")
+        return str(f"drawn: {choice.name}" if ours is None else ours["cube"].path.name)
 
     def reference(self) -> Reference | None:
         """How the chosen reference is made; None when none is chosen.

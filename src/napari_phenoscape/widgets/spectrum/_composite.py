@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from napari.layers import Image
@@ -17,9 +17,8 @@ from napari_phenoscape.widgets._dock import column_of, short_combo
 from napari_phenoscape.widgets._place import ours, place
 from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.spectrum._chart import Chart
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
+from napari_phenoscape.widgets.spectrum._kept import KeptSection
 
 COMPOSITE = "Making the picture"
 
@@ -38,11 +37,13 @@ class PictureSection(QWidget):
         The dock that it is a part of.
     chart
         Whose lines choose three bands.
+    kept
+        Whose marks stay above the picture.
     """
 
-    def __init__(self, dock: SpectrumDock, chart: Chart) -> None:
+    def __init__(self, dock: CubeDock, chart: Chart, kept: KeptSection) -> None:
         super().__init__()
-        self.dock, self.chart = dock, chart
+        self.dock, self.chart, self.kept = dock, chart, kept
         self.show_as = short_combo()
         self.show_as.setToolTip("What is shown as red, green and blue")
         self.shown = note()
@@ -118,7 +119,7 @@ class PictureSection(QWidget):
         if isinstance(show, str):
             self.dock.follow(task)
         else:  # quick, and many of them: no progress that flickers
-            task.happened.connect(self._on_event)
+            task.event_received.connect(self._on_event)
         task.state_changed.connect(self._on_state)
 
     def _show(self, made: tuple[Any, Any]) -> None:
@@ -131,12 +132,12 @@ class PictureSection(QWidget):
         (layer,) = place(viewer, [picture], group, at=at)
         # it was asked for: nothing hides it
         own = layers.index(layer)
-        above = [i for i, one in enumerate(layers) if isinstance(one, Image) and one.visible]
+        above = [i for i, layer in enumerate(layers) if isinstance(layer, Image) and layer.visible]
         if above and above[-1] > own:
             layers.move(own, above[-1] + 1)
         if first or (above and above[-1] > own):
             self.dock.show_scale(layer)
-            self.dock.kept.mark()  # above it
+            self.kept.mark()  # above it
             layers.selection.active = active
         if not layer.visible:
             # by itself: to add a layer and to draw it at once would keep the window waiting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtWidgets import QLineEdit, QSpinBox, QWidget
 
@@ -16,9 +16,8 @@ from napari_phenoscape.spectra import angles_to, band_index, planes_of, smoothed
 from napari_phenoscape.widgets._dock import column_of, row
 from napari_phenoscape.widgets.form._fold import without_wheel
 from napari_phenoscape.widgets.form._note import Note, note
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
+from napari_phenoscape.widgets.spectrum._kept import KeptSection
 
 COMPUTING = "Computing from spectra"
 
@@ -30,11 +29,13 @@ class ComputeSection(QWidget):
     ----------
     dock
         The dock that it is a part of.
+    kept
+        The spectra that can be chosen.
     """
 
-    def __init__(self, dock: SpectrumDock) -> None:
+    def __init__(self, dock: CubeDock, kept: KeptSection) -> None:
         super().__init__()
-        self.dock = dock
+        self.dock, self.kept = dock, kept
         self.over = QSpinBox()
         self.over.setRange(3, 999)
         self.over.setSingleStep(2)
@@ -85,7 +86,7 @@ class ComputeSection(QWidget):
         no_cube = "" if self.dock.cube is not None else "Open a cube first."
         for button in (self.smooth_button, self.continuum_button, self.index_button):
             self.dock.allow(button, no_cube)
-        none = "" if self.dock.kept.chosen else "Hold Shift and click on the cube: keep a spectrum."
+        none = "" if self.kept.chosen else "Hold Shift and click on the cube: keep a spectrum."
         self.dock.allow(self.angle_button, no_cube or none)
 
     def _smooth(self) -> None:
@@ -118,13 +119,13 @@ class ComputeSection(QWidget):
         self._work(lambda cube: band_index(cube, formula), planes, self.index_words)
 
     def _angle(self) -> None:
-        spectra = [kept.spectrum for kept in self.dock.kept.chosen]
+        spectra = [kept.spectrum for kept in self.kept.chosen]
 
         def planes(cube: Cube) -> Generator[Event, None, Any]:
-            found = yield from planes_of(angles_to(cube, spectra))
+            angles = yield from planes_of(angles_to(cube, spectra))
             return [
-                plane_layer(cube, plane, f"angle to {one.name} (rad)")
-                for plane, one in zip(found, spectra, strict=True)
+                plane_layer(cube, plane, f"angle to {spectrum.name} (rad)")
+                for plane, spectrum in zip(angles, spectra, strict=True)
             ]
 
         self._work(lambda cube: angles_to(cube, spectra), planes, self.angle_words)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_phenoscape.cubes import Cube, FileArray
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.spectra import Spectrum, pixel_spectrum
-from napari_phenoscape.widgets._dock import Dock, short_combo, stacked
-from napari_phenoscape.widgets._regions import spectral_layers_of
+from napari_phenoscape.widgets._dock import stacked
 from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._note import note
-from napari_phenoscape.widgets.spectrum._calibrate import CalibrationSection
+from napari_phenoscape.widgets.spectrum._calibrate import CALIBRATION, CalibrationSection
 from napari_phenoscape.widgets.spectrum._chart import Chart
-from napari_phenoscape.widgets.spectrum._composite import PictureSection
-from napari_phenoscape.widgets.spectrum._compute import ComputeSection
-from napari_phenoscape.widgets.spectrum._eyes import EyeSection
-from napari_phenoscape.widgets.spectrum._kept import KeptSection
-from napari_phenoscape.widgets.spectrum._readout import readout_of
+from napari_phenoscape.widgets.spectrum._composite import COMPOSITE, PictureSection
+from napari_phenoscape.widgets.spectrum._compute import COMPUTING, ComputeSection
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
+from napari_phenoscape.widgets.spectrum._eyes import CATCHING, EyeSection
+from napari_phenoscape.widgets.spectrum._kept import REGION, KeptSection
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -37,7 +36,7 @@ LIVE = "Reading a spectrum"
 Live = tuple[Cube, tuple[int, int], Spectrum | str]
 
 
-class SpectrumDock(Dock):
+class SpectrumDock(CubeDock):
     """The spectrum under the cursor, and what can be seen, kept and computed of a cube.
 
     It shows the cube that is chosen above; the cursor may be over any of its layers.
@@ -45,19 +44,13 @@ class SpectrumDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self.cube: Cube | None = None
-        self.layer: Any = None
-        self._layers: list[Any] = []
-        self.cubes = short_combo()
-        self.cubes.setToolTip("The open cube whose spectra are shown")
         self.chart = Chart(self)
-        self.readout = readout_of(viewer)
         self.place_words = note()
-        self.pictures = PictureSection(self, self.chart)
         self.kept = KeptSection(self, self.chart)
+        self.pictures = PictureSection(self, self.chart, self.kept)
         self.calibration = CalibrationSection(self)
-        self.computing = ComputeSection(self)
-        self.eyes = EyeSection(self)
+        self.computing = ComputeSection(self, self.kept)
+        self.eyes = EyeSection(self, self.kept)
         self.assumed = note()
         self.assumed_fold = Fold("Assumed about the file", stacked(self.assumed))
         self.assumed_fold.setToolTip("What the file does not say, or what makes one doubt it")
@@ -79,47 +72,22 @@ class SpectrumDock(Dock):
         self._timer.setSingleShot(True)
         self._timer.setInterval(LIVE_MS)
         self._timer.timeout.connect(self._follow_cursor)
-        self.cubes.currentIndexChanged.connect(self._choose)
+        self.cube_chosen.connect(self._show_cube)
+        self.layers_changed.connect(self.refresh)
+        self.kept.changed.connect(self.refresh)
         self.readout.changed.connect(self.chart.set_slider)
         self.chart.slider_moved.connect(self.readout.move)
+        # what they make is shown by this dock
+        self.at_close(partial(self.session.stop, LIVE, COMPOSITE, REGION, CALIBRATION))
+        self.at_close(partial(self.session.stop, COMPUTING, CATCHING))
         for callbacks, own in (
             (viewer.mouse_move_callbacks, self._moved),
             (viewer.mouse_drag_callbacks, self._pressed),
         ):
             callbacks.append(own)
-            self.destroyed.connect(lambda _=None, c=callbacks, o=own: c.remove(o))
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            self.listen(event, self._list)
+            self.at_close(partial(callbacks.remove, own))
         self._list()
         self._choose()
-
-    def add(self, made: Any) -> None:
-        """Add what was computed from a cube, where that is; a new cube is chosen.
-
-        Parameters
-        ----------
-        made
-            One layer's data, or a list of them, as `layers.cubes` gives them.
-        """
-        for data, settings, kind in made if isinstance(made, list) else [made]:
-            path = settings["metadata"]["phenoscape"]["path"]
-            there = [one for one in self._layers if one.metadata["phenoscape"]["path"] == path]
-            settings = dict(settings)
-            if there:
-                for name in ("translate", "scale"):
-                    settings[name] = np.asarray(getattr(there[0], name))[-data.ndim :]
-            layer = self.viewer.add_layer(Layer.create(data, settings, kind))
-            self.show_scale(layer)
-            if layer in self._layers:
-                self.cubes.setCurrentIndex(self._layers.index(layer))
-                if self.readout.band is None:  # of few bands: the slider stands beyond them
-                    self.readout.move(0)
-
-    def show_scale(self, plane: Any) -> None:
-        """Show the colour bar of a plane on top, and of no other: they cover the picture."""
-        for layer in self.viewer.layers:
-            if layer.metadata.get("phenoscape", {}).get("role") == "plane":
-                layer.colorbar.visible = layer == plane
 
     def refresh(self) -> None:
         """Let every part show what is possible now."""
@@ -131,30 +99,8 @@ class SpectrumDock(Dock):
             else "Shift + click keeps the spectrum under the cursor."
         )
 
-    def _list(self, _event: Any = None) -> None:
-        """The open cubes, the one that was chosen kept."""
-        layers = spectral_layers_of(self.viewer)
-        if layers != self._layers:
-            self._layers = layers
-            self.cubes.blockSignals(True)
-            self.cubes.clear()
-            for layer in layers:
-                mark = layer.metadata["phenoscape"]
-                own = mark["role"] == "cube"
-                self.cubes.addItem(mark["cube"].path.name if own else layer.name)
-            chosen = layers.index(self.layer) if self.layer in layers else 0
-            self.cubes.setCurrentIndex(chosen if layers else -1)
-            self.cubes.blockSignals(False)
-            if self.layer not in layers:
-                self._choose()
-                return
-        self.refresh()  # regions may have come or gone
-
-    def _choose(self, _index: int = 0) -> None:
-        index = self.cubes.currentIndex()
-        self.layer = self._layers[index] if index >= 0 else None
+    def _show_cube(self) -> None:
         mark = {} if self.layer is None else self.layer.metadata["phenoscape"]
-        self.cube = mark.get("cube")
         self.assumed.setText("\n".join(f"• {words}" for words in mark.get("provenance", ())))
         self.assumed_fold.setVisible(bool(self.assumed.text()))
         self.say("")
@@ -200,13 +146,13 @@ class SpectrumDock(Dock):
         self.session.do(LIVE, verb, self._show_live, torch=False)
 
     def _show_live(self, read: Live) -> None:
-        cube, (row, column), found = read
+        cube, (row, column), spectrum = read
         if cube is not self.cube:
             return  # another was chosen meanwhile
-        if isinstance(found, str):
-            self.say(found, error=True)
+        if isinstance(spectrum, str):
+            self.say(spectrum, error=True)
             return
-        self.chart.show_live(found.mean)
+        self.chart.show_live(spectrum.mean)
         self.place_words.setText(f"row {row}, column {column}; Shift + click keeps it.")
 
     def _pressed(self, _viewer: Any, event: Any) -> None:

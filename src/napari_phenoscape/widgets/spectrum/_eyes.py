@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,8 @@ from napari_phenoscape.spectra import (
 from napari_phenoscape.widgets._dock import column_of, fields, fill_table, row, small_table
 from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.spectrum._choices import WordBox
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
+from napari_phenoscape.widgets.spectrum._kept import KeptSection
 
 CATCHING = "Cone catches"
 
@@ -44,11 +43,13 @@ class EyeSection(QWidget):
     ----------
     dock
         The dock that it is a part of.
+    kept
+        The spectra that can be chosen.
     """
 
-    def __init__(self, dock: SpectrumDock) -> None:
+    def __init__(self, dock: CubeDock, kept: KeptSection) -> None:
         super().__init__()
-        self.dock = dock
+        self.dock, self.kept = dock, kept
         self.eye = WordBox(visual_systems(), "Sensitivities, pigments or a camera's model")
         self.eye.setToolTip(
             "A built-in visual system, or a CSV: sensitivities by nm, pigments, or, for pictures "
@@ -84,7 +85,7 @@ class EyeSection(QWidget):
         """What is possible with the cube and the spectra that there are."""
         allow = self.dock.allow
         allow(self.layer_button, "" if self.dock.cube is not None else "Open a cube first.")
-        none = "" if self.dock.kept.chosen else "Hold Shift and click on the cube: keep a spectrum."
+        none = "" if self.kept.chosen else "Hold Shift and click on the cube: keep a spectrum."
         allow(self.table_button, none)
         allow(self.save_button, "" if self.colours is not None else "Fill the table first.")
 
@@ -124,9 +125,9 @@ class EyeSection(QWidget):
         try:
             eye, light = self._seeing()
             caught = []
-            for kept in self.dock.kept.chosen:
-                one = Cube(kept.spectrum.mean[:, None, None], kept.cube.bands, kept.cube.path)
-                seen = cone_catch(one, eye, light)
+            for kept in self.kept.chosen:
+                pixel = Cube(kept.spectrum.mean[:, None, None], kept.cube.bands, kept.cube.path)
+                seen = cone_catch(pixel, eye, light)
                 caught.append((kept.spectrum.name, np.asarray(seen.array)[:, 0, 0]))
         except PhenoscapeError as error:
             self.words.say(str(error), "error")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from napari.layers import Image
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -23,12 +24,10 @@ from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.spectra import Spectrum, mean_of, region_spectrum, write_spectra
 from napari_phenoscape.widgets._dock import column_of, row, swatch
-from napari_phenoscape.widgets._place import place
+from napari_phenoscape.widgets._place import place, raise_above
 from napari_phenoscape.widgets._regions import region_layers_of, regions_image
 from napari_phenoscape.widgets.spectrum._chart import Chart
-
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.spectrum._dock import SpectrumDock
+from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
 
 REGION = "Mean spectrum"
 
@@ -75,7 +74,9 @@ class KeptSection(QWidget):
         Where they are drawn.
     """
 
-    def __init__(self, dock: SpectrumDock, chart: Chart) -> None:
+    changed = Signal()  #: a spectrum came or went
+
+    def __init__(self, dock: CubeDock, chart: Chart) -> None:
         super().__init__()
         self.dock, self.chart = dock, chart
         self.pins = QListWidget()
@@ -163,30 +164,32 @@ class KeptSection(QWidget):
         self.pins.scrollToItem(entry)
         self._number += 1
         self.mark()
-        self.dock.refresh()
+        self.changed.emit()
 
     def mark(self) -> None:
         """Points on the cube, in the colours of their curves."""
         cube, layer, viewer = self.dock.cube, self.dock.layer, self.dock.viewer
         marked = [] if cube is None else [
-            one for one in self._kept.values()
-            if one.pixel is not None and one.cube.path == cube.path
+            kept for kept in self._kept.values()
+            if kept.pixel is not None and kept.cube.path == cube.path
         ]  # fmt: skip
+        if not marked or layer is None:
+            place(viewer, [], "kept spectra")
+            return
         active = viewer.layers.selection.active
-        place(viewer, [], "kept spectra")
-        if marked and layer is not None:
-            points = {
-                "name": "kept spectra",
-                "face_color": [kept.colour for kept in marked],
-                "border_color": "white",
-                "size": max(3.0, max(layer.data.shape[-2:]) / 60),
-                "metadata": {"phenoscape": {"role": "kept spectra"}},
-            }
-            pixels = np.array([kept.pixel for kept in marked], dtype=np.float64)
-            at = np.asarray(layer.translate)[-2:]
-            place(viewer, [(pixels, points, "points")], "kept spectra", at=at)
-            # the user goes on with the layer that they had
-            viewer.layers.selection.active = active
+        points = {
+            "name": "kept spectra",
+            "face_color": [kept.colour for kept in marked],
+            "border_color": "white",
+            "size": max(3.0, max(layer.data.shape[-2:]) / 60),
+            "metadata": {"phenoscape": {"role": "kept spectra"}},
+        }
+        pixels = np.array([kept.pixel for kept in marked], dtype=np.float64)
+        at = np.asarray(layer.translate)[-2:]
+        (marks,) = place(viewer, [(pixels, points, "points")], "kept spectra", at=at)
+        raise_above(viewer, marks, [layer for layer in viewer.layers if isinstance(layer, Image)])
+        # the user goes on with the layer that they had
+        viewer.layers.selection.active = active
 
     def save(self, path: Path) -> None:
         """Write the kept spectra."""
@@ -215,7 +218,7 @@ class KeptSection(QWidget):
             self.chart.drop(self._kept.pop(_number_of(entry)).items)
             self.pins.takeItem(self.pins.row(entry))
         self.mark()
-        self.dock.refresh()
+        self.changed.emit()
 
     def _average(self) -> None:
         chosen = self.chosen
@@ -260,16 +263,16 @@ class KeptSection(QWidget):
         assert cube is not None  # the buttons are grey
 
         def verb() -> Generator[Event, None, tuple[Cube, list[Spectrum]]]:
-            found = []
+            spectra = []
             for done, (name, mask) in enumerate(masks.items(), start=1):
-                found.append(region_spectrum(cube, mask, name))
+                spectra.append(region_spectrum(cube, mask, name))
                 yield Progress("reading regions", done, len(masks))
-            return cube, found
+            return cube, spectra
 
         self.dock.follow(self.dock.session.do(REGION, verb, self._keep_all, torch=False))
 
-    def _keep_all(self, found: tuple[Cube, list[Spectrum]]) -> None:
-        cube, spectra = found
+    def _keep_all(self, read: tuple[Cube, list[Spectrum]]) -> None:
+        cube, spectra = read
         for spectrum in spectra:
             self.keep(spectrum, cube=cube)
 
