@@ -19,7 +19,6 @@ from napari_phenoscape.widgets import ClustersDock, ExplainDock
 from napari_phenoscape.widgets._clustered import EmbeddedSpaces
 from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._dock import frame_of
-from napari_phenoscape.widgets._grouping import Grouping
 from napari_phenoscape.widgets._place import ours
 
 pytestmark = pytest.mark.gui
