@@ -102,6 +102,13 @@ def test_other_specimens_are_matched_by_those_in_common_and_order_does_not_count
     assert new.labels.tolist() == [2, 2, 2, 1, 1]
 
 
+def test_a_cluster_takes_no_name_of_one_that_it_shares_no_specimen_with() -> None:
+    # 3 of old 1 meet all of old 2 in one new cluster: the number that is left, 2, is no heir's
+    new = cluster(along(0, 0, 0, 3, 0), ids(5), KMeans(clusters=2), previous=before(1, 1, 1, 1, 2))
+    assert new.labels.tolist() == [1, 1, 1, 3, 1]
+    assert new.names == {1: "old 1", 3: "cluster 3"}
+
+
 def test_nothing_in_common_means_new_numbers() -> None:
     new = cluster(along(0, 1), ["p", "q"], KMeans(clusters=2), previous=before(1, 2))
     assert new.labels.tolist() == [3, 4]
