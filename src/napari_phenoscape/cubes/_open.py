@@ -37,7 +37,7 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     ----------
     path
         A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
-        HDF5 or Zarr file is named like a file in a folder: ``scan.h5/scene/reflectance``.
+        HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
@@ -53,15 +53,20 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     with _readable(path):
         reader = _reader(path)
     with _readable(path, reader.install):
-        return interpreted(_opened(reader, path, inside, plain=bool(said.names)), said)
+        return interpreted(_opened(reader, path, inside, said), said)
 
 
-def _opened(reader: Reader, path: Path, inside: str, *, plain: bool) -> Cube:
-    if not inside:
-        return reader.open_planes(path) if plain and reader.open_planes else reader.open(path)
-    if reader.open_array is None:
+def _opened(reader: Reader, path: Path, inside: str, said: Interpretation) -> Cube:
+    if reader.open_array is not None:
+        return reader.open_array(path, inside, said.axis)
+    if inside:
         raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
-    return reader.open_array(path, inside)
+    if said.axis is not None:
+        raise CubeError(
+            f"'{path.name}' is of a format that says which axis counts the bands; --axis (read_as: "
+            f"axis) {said.axis} is for arrays of MATLAB, HDF5, Zarr and NumPy. Leave it out."
+        )
+    return ((said.names and reader.open_planes) or reader.open)(path)
 
 
 def _reader(path: Path) -> Reader:
