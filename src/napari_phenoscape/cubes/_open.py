@@ -87,8 +87,8 @@ def _reader(path: Path) -> Reader:
         if any(fnmatch(name, pattern) for pattern in reader.patterns):
             return reader
     raise CubeError(
-        f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
-        "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
+        f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5, "
+        "Zarr or NumPy file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
     )
 
 

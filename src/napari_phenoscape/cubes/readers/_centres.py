@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
-
-if TYPE_CHECKING:
-    from napari_phenoscape.cubes.readers._variables import Variable
+from napari_phenoscape.cubes.readers._variable import Variable
 
 #: What people call the centres of bands, without capitals and dashes: what can mean nothing else;
 #: what says so among other words; what may also be something else, and needs numbers that fit.

@@ -23,8 +23,8 @@ from napari_phenoscape.cubes.readers._centres import stated_lists, wavelengths_o
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import (
-    Variable,
     find_cube,
     number_of,
     stated_scale,

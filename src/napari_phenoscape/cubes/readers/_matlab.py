@@ -16,7 +16,8 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._centres import wavelengths_of
 from napari_phenoscape.cubes.readers._mat5 import read_numbers, stored_variables
 from napari_phenoscape.cubes.readers._reader import Reader
-from napari_phenoscape.cubes.readers._variables import Variable, find_cube
+from napari_phenoscape.cubes.readers._variable import Variable
+from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
 
 #: What a file that is damaged or made to harm ends in.
@@ -73,11 +74,8 @@ def _variables(path: Path) -> list[Variable]:
         raise _damaged(path, error) from None
 
 
-def _planes(path: Path, name: str, order: tuple[int, ...]) -> NDArray[Any]:
-    numbers = _read(path, name)
-    # the axes of length 1 that are left out come last
-    single = (axis for axis in range(numbers.ndim) if axis not in order)
-    return numbers.transpose(*order, *single).reshape([numbers.shape[axis] for axis in order])
+def _planes(path: Path, name: str, order: tuple[int, int, int]) -> NDArray[Any]:
+    return planes(_read(path, name), order)
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:

@@ -8,16 +8,18 @@ import zlib
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, full_scale
+from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, full_scale, refuse_bomb
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._reader import Reader
-from napari_phenoscape.cubes.readers._variables import Variable, find_cube
+from napari_phenoscape.cubes.readers._variable import Variable
+from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
 
 _SIGNATURE, _ZIP, _ENDING = b"\x93NUMPY", b"PK\x03\x04", ".npy"
@@ -27,7 +29,7 @@ MOST_ARRAYS, _HEAD = 1000, 30
 
 #: What a damaged file ends in.
 _DAMAGED = (ValueError, KeyError, EOFError, OverflowError, SyntaxError, RuntimeError, struct.error,
-            zipfile.BadZipFile, zlib.error, NotImplementedError, TypeError)  # fmt: skip
+            TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, TypeError)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,10 @@ def open_numpy(path: Path, inside: str = "", axis: int | None = None) -> Cube:
             path, found.shape, stored.dtype, partial(_planes, path, stored, found.order)
         )
     else:
-        kept = found.cube.kept
-        sides, places = [stored.shape[i] for i in kept], [kept.index(i) for i in found.order]
-        if stored.by_columns:
-            sides, places = sides[::-1], [2 - place for place in places]
-        array = FileArray(path, stored.dtype, _three(sides), _three(places), stored.start)
+        kept = found.cube.kept[::-1] if stored.by_columns else found.cube.kept
+        slow, middle, fast = (stored.shape[axis] for axis in kept)
+        c, h, w = map(kept.index, found.order)
+        array = FileArray(path, stored.dtype, (slow, middle, fast), (c, h, w), stored.start)
     return Cube(
         array=array,
         bands=found.bands,
@@ -100,11 +101,6 @@ def open_numpy(path: Path, inside: str = "", axis: int | None = None) -> Cube:
         mask=found.mask,
         provenance=(*notes, note),
     )
-
-
-def _three(given: list[int]) -> tuple[int, int, int]:
-    first, second, third = given
-    return first, second, third
 
 
 def _arrays(path: Path) -> list[Stored]:
@@ -143,18 +139,17 @@ def _header(file: Any, name: str, *, is_plain: bool) -> Stored:
     return Stored(name, shape, dtype, by_columns, file.tell() if is_plain else None)
 
 
-def _planes(path: Path, stored: Stored, order: tuple[int, ...]) -> NDArray[Any]:
-    numbers = _read(path, stored)
-    single = (axis for axis in range(numbers.ndim) if axis not in order)
-    return numbers.transpose(*order, *single).reshape([numbers.shape[axis] for axis in order])
+def _planes(path: Path, stored: Stored, order: tuple[int, int, int]) -> NDArray[Any]:
+    return planes(_read(path, stored), order)
 
 
 def _read(path: Path, stored: Stored) -> NDArray[Any]:
+    count = int(np.prod(stored.shape, dtype=object))
+    refuse_bomb(path, count * stored.dtype.itemsize)
     try:
         if stored.start is None:
             with zipfile.ZipFile(path) as archive, archive.open(stored.name + _ENDING) as inner:
                 return np.asarray(npy.read_array(inner, allow_pickle=False))
-        count = int(np.prod(stored.shape, dtype=object))
         numbers = np.fromfile(path, stored.dtype, count, offset=stored.start)
         return numbers.reshape(stored.shape, order="F" if stored.by_columns else "C")
     except _DAMAGED as error:
@@ -169,7 +164,10 @@ def _damaged(path: Path, error: Exception) -> CubeError:
 
 
 def _claims(path: Path, head: bytes) -> bool:
-    return head.startswith(_SIGNATURE) or (head.startswith(_ZIP) and path.suffix.lower() == ".npz")
+    if not head.startswith(_ZIP):
+        return head.startswith(_SIGNATURE)
+    with zipfile.ZipFile(path) as archive:  # sound, for Zarr has looked into it before
+        return any(name.endswith(_ENDING) for name in archive.namelist())
 
 
 READER = Reader(

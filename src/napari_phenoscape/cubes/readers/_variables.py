@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,74 +14,8 @@ from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32, unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._centres import Centres, bad_bands, wavelengths_of
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.errors import CubeError, MissingFileError
-
-#: What people call the axis of the bands.
-_SPECTRAL = re.compile(r"wave|band|spectr|lambda|channel", re.IGNORECASE)
-
-#: Axes that are never left out, though they have a length of 1.
-_OF_PICTURES = ("y", "x")
-
-#: Longest list of numbers that is looked at.
-_MOST_BANDS = 100_000
-
-
-def _no_numbers() -> NDArray[Any]:
-    return np.zeros(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One array of a container file, unread.
-
-    Parameters
-    ----------
-    name
-        Its path in the file, e.g. ``"SITE/Reflectance/Reflectance_Data"``.
-    shape, dtype
-        As the program that wrote it counts the axes.
-    axes
-        Names of the axes where the file has them, else empty.
-    unit
-        Of a list, as the file spells it.
-    numbers
-        Reads them all, in its shape.
-    is_attribute
-        A list that an attribute of an array or a group holds: "array/attribute".
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    axes: tuple[str, ...] = ()
-    unit: str = ""
-    numbers: Callable[[], NDArray[Any]] = _no_numbers
-    is_attribute: bool = False
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """Its axes, counted from 0, without those of length 1 that are more than three."""
-        kept = list(range(len(self.shape)))
-        for axis, side in enumerate(self.shape):  # a single time point, depth, scan, ...
-            needed = self.is_spectral(axis) or (self.axes and self.axes[axis] in _OF_PICTURES)
-            if len(kept) > 3 and side == 1 and not needed:
-                kept.remove(axis)
-        return tuple(kept)
-
-    @property
-    def is_cube(self) -> bool:
-        return len(self.kept) == 3 and min(self.shape) > 0 and self.dtype.kind in "iuf"
-
-    @property
-    def length(self) -> int:
-        """Of a list of numbers, also of MATLAB's (n, 1) and (1, n); 0 of anything else."""
-        count = int(np.prod(self.shape, dtype=object)) if self.shape else 0
-        is_list = self.dtype.kind in "iufb" and max(self.shape, default=0) == count
-        return count if is_list and count <= _MOST_BANDS else 0
-
-    def is_spectral(self, axis: int) -> bool:
-        """Whether the name of an axis is one that bands have."""
-        return bool(self.axes) and _SPECTRAL.search(self.axes[axis]) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +91,7 @@ def find_cube(
         )
     centres = wavelengths_of(cube, variables, axis)
     if axis is not None and centres is None and wavelengths_of(cube, variables):
-        notes.append(
-            f"The wavelengths in the file fit to another axis than {axis}; they are not used."
-        )
+        notes.append(f"The wavelengths of the file do not fit to axis {axis}; they are not used.")
     c = _spectral_axis(path, cube, centres, notes, bands_last) if axis is None else axis
     h, w = (one for one in cube.kept if one != c)
     bands = bands_of(cube.shape[c], centres, notes)
@@ -208,6 +139,12 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
             f"{_listed(arrays)}. Export it as ENVI or TIFF."
         )
     return (with_wavelengths if len(cubes) > 1 else cubes)[0]
+
+
+def planes(numbers: NDArray[Any], order: tuple[int, int, int]) -> NDArray[Any]:
+    """(C, H, W) of an array, whose other axes have a length of 1."""
+    single = (axis for axis in range(numbers.ndim) if axis not in order)
+    return numbers.transpose(*order, *single).reshape([numbers.shape[axis] for axis in order])
 
 
 def _spectral_axis(
@@ -310,7 +247,7 @@ def number_of(said: Mapping[str, Any], *names: str) -> float | None:
 def text_of(said: Mapping[str, Any], *names: str) -> str:
     """The first of these attributes that holds a text."""
     for name in names:
-        value = said[name] if name in said else ""
+        value = said.get(name, "")
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value

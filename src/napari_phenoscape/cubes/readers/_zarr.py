@@ -29,8 +29,8 @@ from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._centres import Centres, stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import (
-    Variable,
     find_cube,
     number_of,
     stated_scale,
@@ -45,6 +45,9 @@ SPECTRAL = 17
 
 #: Groups and arrays of a store that are looked at; bytes of what one of them says of itself.
 MOST_OBJECTS, MOST_TEXT = 10_000, 16 << 20
+
+#: Coordinates of a cube that scale each band alone (NetCDF's words scale them all alike).
+GAIN, OFFSET = "gain", "offset"
 
 #: Files that say that a folder is a group or an array.
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -141,7 +144,7 @@ def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     notes += array.stored.gaps
     count = len(found.bands)
     with _sound(path, cube.name):
-        gain, offset = stated_scale(path.name, node.attributes, cube.dtype, count, notes)
+        gain, offset = stated_scale(path.name, _scaled(nodes, node), cube.dtype, count, notes)
         return Cube(
             array=array,
             bands=_bands(node, found.centres, found.bands).proposing(
@@ -167,6 +170,18 @@ def open_numbers(path: Path, name: str) -> Any:
 def _whole(path: Path, name: str) -> NDArray[Any]:
     with _sound(path, name):
         return np.asarray(open_numbers(path, name)[...])
+
+
+def _scaled(nodes: dict[str, Node], node: Node) -> dict[str, Any]:
+    """What an array says of itself, with its coordinates that scale each band alone."""
+    said = dict(node.attributes)
+    beside = node.variable.name.rpartition("/")[0]
+    for name, word in ((GAIN, "scale_factor"), (OFFSET, "add_offset")):
+        coordinate = nodes.get(f"{beside}/{name}".lstrip("/"))
+        is_named = name in text_of(said, "coordinates").split()
+        if is_named and coordinate is not None and coordinate.variable.length:
+            said[word] = coordinate.variable.numbers()
+    return said
 
 
 def _bands(node: Node, centres: Centres | None, bands: Bands) -> Bands:
