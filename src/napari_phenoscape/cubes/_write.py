@@ -255,9 +255,9 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
         zarr.consolidate_metadata(store.store)
 
 
-def _zarr_coordinates(cube: Cube) -> dict[str, tuple[NDArray[Any], dict[str, str]]]:
+def _zarr_coordinates(cube: Cube) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
     """What is written along the bands: wavelengths; and scales, where they are not all the same."""
-    found: dict[str, tuple[NDArray[Any], dict[str, str]]] = {}
+    found: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {}
     nm = np.array([band.wavelength_nm for band in cube.bands], np.float64)  # NaN for None
     if np.isfinite(nm).any():
         found["wavelength"] = nm, {"units": "nm", "standard_name": "radiation_wavelength"}
