@@ -105,10 +105,13 @@ def test_neons_windows_are_bad_and_its_text_names_the_axes(tmp_path):
 
 def test_attributes_of_groups_hold_wavelengths_too(tmp_path):
     with h5py.File(tmp_path / "a.he5", "w") as file:
-        file["swath/VNIR"], file["swath/SWIR"] = NUMBERS.transpose(0, 2, 1), NUMBERS[..., :3]
+        file["swath/VNIR_Cube"] = NUMBERS.transpose(0, 2, 1)
+        file["swath/SWIR_Cube"] = NUMBERS[..., :3]
         file.attrs["List_Cw_Vnir"], file.attrs["List_Cw_Swir"] = NM, NM[:3] + 1000
         file.attrs["List_Fwhm_Vnir"] = np.full(6, 12.0)
-    cube = open_cube(tmp_path / "a.he5/swath/VNIR")
+        file.attrs["L2ScaleVnirMin"], file.attrs["L2ScaleVnirMax"] = 0.1, 1.1
+    cube = open_cube(tmp_path / "a.he5/swath/VNIR_Cube")
+    assert cube.reflectance()[5, 3, 4] == pytest.approx(0.1 + 534 / 65535)
     assert cube.shape == (6, 4, 5)  # (row, band, column) in the file
     assert cube.bands.wavelengths_nm.tolist() == NM.tolist()
     np.testing.assert_array_equal(cube.array[5, 3], [530, 531, 532, 533, 534])

@@ -7,6 +7,7 @@ virtual data sets of other files are refused.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, partial
@@ -98,8 +99,9 @@ def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
     _refuse_what_is_not_there(path, data, notes)
     # MATLAB counts the axes from the other end
     c, h, w = (len(cube.shape) - 1 - i if is_matlab else i for i in found.order)
-    gain, offset = stated_scale(path.name, data.attrs, cube.dtype, count, notes)
-    ignored = number_of(data.attrs, "_FillValue", "Data_Ignore_Value", "missing_value")
+    said = ChainMap(_scale_of_prisma(file, cube.name), data.attrs)
+    gain, offset = stated_scale(path.name, said, cube.dtype, count, notes)
+    ignored = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
     return Cube(
         array=ChunkedArray(open_dataset, path, cube.name, (c, h, w)),
         bands=found.bands,
@@ -110,6 +112,23 @@ def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
         ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
         provenance=tuple(notes),
     )
+
+
+def _scale_of_prisma(file: Any, name: str) -> dict[str, Any]:
+    """PRISMA's level 2: the reflectance for which 0 and 65535 stand, said by the file [1]_.
+
+    References
+    ----------
+    .. [1] PRISMA Products Specification Document, Agenzia Spaziale Italiana 2020.
+    """
+    detector = re.search(r"(VNIR|SWIR)_Cube$", name)
+    ends = [
+        number_of(file.attrs, f"L2Scale{detector[1].title()}{end}") if detector else None
+        for end in ("Min", "Max")
+    ]
+    if ends[0] is None or ends[1] is None:
+        return {}
+    return {"scale_factor": (ends[1] - ends[0]) / 65535, "add_offset": ends[0]}
 
 
 def _opened(path: Path) -> Any:
