@@ -54,7 +54,7 @@ def change(reader: str, seconds: int, folder: Path) -> None:
         random = Random(tries)
         opened += attempt(folder, reader, mutated(reader, random.choice(contents), random))
         tries += 1
-    print(f"{reader}: {tries} files with other words, of which {opened} open", flush=True)
+    sys.stdout.write(f"{reader}: {tries} files with other words, of which {opened} open\n")
 
 
 def main(seconds: str, *readers: str) -> None:

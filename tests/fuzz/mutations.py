@@ -35,8 +35,10 @@ KEYS = (
     "file type", "file compression", "x start", "bit depth", "ceiling", "classes",
 )  # fmt: skip
 
-TEXTS = ("", "nm", "Micrometers", "nan", "-1", "1e400", "{", "}", "{}", "{1, 2", "bil", "BSQ", "µm",
-         "bands", "y, x, wavelength", "{400, 450, 500, 550, 600, 650}", "\0", "a" * 300)  # fmt: skip
+TEXTS = (
+    "", "nm", "Micrometers", "nan", "-1", "1e400", "{", "}", "{}", "{1, 2", "bil", "BSQ", "µm",
+    "bands", "y, x, wavelength", "{400, 450, 500, 550, 600, 650}", "\0", "a" * 300,
+)  # fmt: skip
 NUMBERS = (0, -1, 1, 2, 3, 6, 7, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -72,18 +74,23 @@ def _value(random: Random, file: h5py.File) -> Any:
     number, text = random.choice(NUMBERS), random.choice(TEXTS).replace("\0", "0")
     count = random.choice((0, 1, 2, 3, 6))
     reference = file["scene"].ref
-    references = np.empty(count, object)
+    # h5py knows texts and references by what their type bears, which np.array may drop
+    texts = np.empty(count, h5py.string_dtype())
+    texts[:] = text
+    single = np.empty(count, h5py.ref_dtype)
+    single[:] = reference
+    references = np.empty(count, h5py.vlen_dtype(h5py.ref_dtype))
     for i in range(count):
         references[i] = np.array([reference] * random.randint(0, 2), h5py.ref_dtype)
     return random.choice(
         (
             number, float(number), text, np.bytes_(text.encode()), h5py.Empty("f4"), reference,
             np.full(count, number, "f8"), np.linspace(400, 650, count), np.arange(count) % 2,
-            np.full((count, 2), number), np.array([text] * count, h5py.string_dtype()),
+            np.full((count, 2), number), texts,
             np.array([text.encode() or b"a"] * count, "S8"), np.array([np.nan] * count),
-            np.array([reference] * count, h5py.ref_dtype),
+            single,
             np.array([(1, 2.0)] * count, [("a", "i4"), ("b", "f8")]),
-            np.array(references, h5py.vlen_dtype(h5py.ref_dtype)),
+            references,
         )
     )  # fmt: skip
 

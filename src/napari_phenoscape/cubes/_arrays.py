@@ -303,8 +303,8 @@ def ignorable(value: float, dtype: np.dtype[Any]) -> float | None:
         limits = np.iinfo(dtype)
         whole = value == value and abs(value) != float("inf") and value == int(value)
         return float(value) if whole and limits.min <= value <= limits.max else None
-    if value != value:
-        return None  # NaN reads as NaN already
+    if value != value or dtype.kind != "f":
+        return None  # NaN reads as NaN already; of yes and no, neither is nothing
     largest = float(np.finfo(dtype).max)
     # decimal digits of the largest float32 may round to just above it
     if largest < abs(value) <= largest * 1.001:
