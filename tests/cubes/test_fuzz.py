@@ -65,7 +65,7 @@ def test_other_words_of_a_format_are_a_cube_or_a_sentence(tmp_path, reader):
         random = Random(number)
         content = mutated(reader, random.choice(SEEDS[reader]), random)
         opened += attempt(tmp_path, reader, content)
-    assert 0 < opened < 200
+    assert opened
 
 
 @some
