@@ -7,7 +7,7 @@ import shutil
 import pytest
 from qtpy.QtCore import QThreadPool, QTimer
 
-import napari_phenoscape.training
+import napari_phenoscape.training._loop
 from napari_phenoscape.events import Finished, Started, Step, result
 from napari_phenoscape.specimens import collect
 from napari_phenoscape.training import Experiment, read_events, read_state
@@ -120,7 +120,7 @@ def test_a_fault_of_the_machine_is_told_and_the_run_can_go_on(dock, session, wai
             raise RuntimeError("the device went away")
         return learning_rate(schedule, step)
 
-    monkeypatch.setattr(napari_phenoscape.training, "learning_rate", fails_at_three)
+    monkeypatch.setattr(napari_phenoscape.training._loop, "learning_rate", fails_at_three)
     dock.start_button.click()
     wait(lambda: not session.training.busy)
     assert session.training.state == "failed"
