@@ -19,7 +19,7 @@ from napari_phenoscape.option import Option
 LEFT_OUT = "-"
 
 #: Words of the assumptions that are void once the user has said it.
-_OF_SCALE = ("scale is given", "taken as reflectance", "per cent of reflectance")
+_OF_SCALE = ("scale is given", "taken as reflectance", "per cent of reflectance", "radiance")
 _OF_WAVELENGTHS = ("wavelength", "Wavelength")
 
 

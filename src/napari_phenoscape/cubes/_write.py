@@ -18,7 +18,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes._blocks import BLOCK, row_blocks
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK
-from napari_phenoscape.cubes.readers._envi import DATA_TYPES, INTERLEAVES
+from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES, INTERLEAVES
 from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Progress
 
