@@ -81,6 +81,7 @@ def interpreted(cube: Cube, said: Interpretation) -> Cube:
             _without(cube, _OF_SCALE, f"As stated, {said.full_scale:g} is reflectance 1."),
             gain=np.array(1 / said.full_scale, np.float32),
             offset=np.zeros((), np.float32),
+            units="",
         )
     return cube
 

@@ -85,7 +85,7 @@ def open_envi(path: Path) -> Cube:
     if (size := data.stat().st_size) > layout.size:
         notes.append(f"The data file has {size} bytes, {size - layout.size} more than declared.")
     count = layout.sides["C"]
-    gain, gain_offset = scale_of(header, count, layout.dtype, notes)
+    gain, gain_offset, units = scale_of(header, count, layout.dtype, notes)
     bands = envi_bands(header, count, notes)
     return Cube(
         array=array,
@@ -94,6 +94,7 @@ def open_envi(path: Path) -> Cube:
         gain=gain,
         offset=gain_offset,
         ignore_value=_ignore_value(header, layout.dtype, notes),
+        units=units,
         integration_time=_integration_time(header),
         provenance=tuple(notes),
     )

@@ -17,8 +17,10 @@ _PER_CENT = re.compile(r"%|per\s?cent", re.IGNORECASE)
 
 def scale_of(
     header: Header, bands: int, dtype: np.dtype[np.generic], notes: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Gain and offset to reflectance, () or (bands,); what is assumed is added to ``notes``.
+) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
+    """Gain and offset, () or (bands,), and the units of what they give, empty of reflectance.
+
+    What is assumed is added to ``notes``.
 
     The gains that give reflectance go before those that may give radiance, and ``reflectance
     scale factor`` divides either. Without any, the largest number that the camera writes
@@ -48,13 +50,15 @@ def scale_of(
                 "radiance."
             )
         with np.errstate(over="ignore"):
-            return scale_in_float32(header.name, gain / factor, offset / factor)
-    if found != "data reflectance" and is_radiance:
+            return (*scale_in_float32(header.name, gain / factor, offset / factor), "")
+    if found == "data reflectance":
+        return (*scale_in_float32(header.name, gain, offset), "")
+    if is_radiance:
         notes.append(
             f"The numbers are radiance ('{where} = {quantity[:40]}'), not reflectance: 1 is no "
             "white. Calibrate them with a white reference."
         )
-    elif found != "data reflectance" and _PER_CENT.search(quantity):
+    elif _PER_CENT.search(quantity):
         gain, offset = gain / 100, offset / 100
         notes.append(f"The numbers are per cent of reflectance ('{where} = {quantity[:40]}').")
     elif found == "data" and "reflect" not in quantity.lower():
@@ -66,7 +70,7 @@ def scale_of(
         white, note = _largest(header, dtype, notes)
         gain = gain * white
         notes.append(note)
-    return scale_in_float32(header.name, gain, offset)
+    return (*scale_in_float32(header.name, gain, offset), quantity if is_radiance else "")
 
 
 def _quantity(header: Header) -> tuple[str, str]:
