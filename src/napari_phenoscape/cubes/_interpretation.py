@@ -144,6 +144,11 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
     )
 
 
+def without_scale(cube: Cube) -> tuple[str, ...]:
+    """Its provenance, without what was assumed of the scale of its numbers."""
+    return tuple(old for old in cube.provenance if not any(word in old for word in _OF_SCALE))
+
+
 def _without(cube: Cube, words: tuple[str, ...], note: str) -> Cube:
     """The cube with another sentence instead of the assumptions that it replaces."""
     kept = [old for old in cube.provenance if not any(word in old for word in words)]

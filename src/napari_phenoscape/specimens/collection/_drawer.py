@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
+from napari_phenoscape.cubes import Cube, Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._metadata import join
@@ -82,7 +82,7 @@ class Drawer(Source):
         """Find the specimens; see `collect`."""
         from scipy import ndimage
 
-        cube = open_cube(self.path.absolute(), self.read_as)
+        cube = open_calibrated(self.path.absolute(), self.read_as)
         path = cube.path
         table = None if self.metadata is None else read_table(self.metadata.absolute())
         yield Progress("finding specimens", 0, 1)
