@@ -155,12 +155,28 @@ def test_header_offset_is_skipped(tmp_path):
         ("Nanometers", "400, 500, 600, 700", [400, 500, 600, 700], ""),
         ("Micrometers", "0.366551, 0.5, 0.6, 0.7", [366.551, 500, 600, 700], ""),
         ("µm", "0.4, 0.5, 0.6, 0.7", [400, 500, 600, 700], ""),
-        *((unit, "400, 500, 600, 700", [400, 500, 600, 700], "") for unit in (
-            "nanometre", "Nanometres", "NM", "[nm]", "Wavelength (nm)", "nanomètres", "wavelength_nm",
-        )),
-        *((unit, ".4, .5, .6, .7", [400, 500, 600, 700], "") for unit in (
-            "micrometre", "Micrometres", "micron", "um", "Mikrometer",
-        )),
+        *(
+            (unit, "400, 500, 600, 700", [400, 500, 600, 700], "")
+            for unit in (
+                "nanometre",
+                "Nanometres",
+                "NM",
+                "[nm]",
+                "Wavelength (nm)",
+                "nanomètres",
+                "wavelength_nm",
+            )
+        ),
+        *(
+            (unit, ".4, .5, .6, .7", [400, 500, 600, 700], "")
+            for unit in (
+                "micrometre",
+                "Micrometres",
+                "micron",
+                "um",
+                "Mikrometer",
+            )
+        ),
         ("Ångström", "4000, 5000, 6000, 7000", [400, 500, 600, 700], ""),
         ("Angstroms", "4000, 5000, 6000, 7000", [400, 500, 600, 700], ""),
         ("mm", "4e-4, 5e-4, 6e-4, 7e-4", [400, 500, 600, 700], ""),
@@ -335,7 +351,9 @@ def test_default_bands_are_counted_from_one_or_named_by_their_nm(tmp_path, given
     assert ("read as wavelengths" in notes_of(path)) == ("600" in given)
 
 
-@pytest.mark.parametrize("given", ["{0, 0, 0}", "{550}", "{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"])
+@pytest.mark.parametrize(
+    "given", ["{0, 0, 0}", "{550}", "{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"]
+)
 def test_default_bands_that_are_none_are_noted(tmp_path, given):
     path = write(tmp_path, f"default bands = {given}\n")
     assert open_cube(path).bands.proposed is None
@@ -429,7 +447,9 @@ def test_the_way_out_of_a_truncated_cube_opens_what_is_there(tmp_path, interleav
     header = write(tmp_path, interleave=interleave)
     with (tmp_path / "leaf.bil").open("r+b") as file:
         file.truncate(85)
-    with pytest.raises(CubeError, match=r"2 of \d (lines|bands)\..* set '(lines|bands) = 2'") as said:
+    with pytest.raises(
+        CubeError, match=r"2 of \d (lines|bands)\..* set '(lines|bands) = 2'"
+    ) as said:
         open_cube(header)
     key, number = re.search(r"'(\w+ = )(2)'", str(said.value)).groups()
     header.write_text(re.sub(rf"^{key}\d", key + number, header.read_text(), flags=re.MULTILINE))

@@ -74,9 +74,7 @@ def _plain(unit: str) -> str:
     """Without case, accents, quotes, brackets, and what stands before them: ``Wavelength (nm)``."""
     letters = unicodedata.normalize("NFKD", unit.replace("_", " ")).lower()
     letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return re.sub(r"^wave\s?lengths?\b(\s+(in|units?)\b)?", "", letters).strip(
-        "\"'[](){}<>., \t"
-    )
+    return re.sub(r"^wave\s?lengths?\b(\s+(in|units?)\b)?", "", letters).strip("\"'[](){}<>., \t")
 
 
 def _in_nm(centres: tuple[float, ...], unit: str) -> tuple[float, ...] | None:

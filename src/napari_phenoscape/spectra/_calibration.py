@@ -79,9 +79,7 @@ def calibrated(
         brighter, panel * longer / np.where(brighter, light - shade_of_white, 1), np.nan
     )
     made = as_reflectance(cube, _Calibrated(cube, gain, shade))
-    return replace(
-        made, units="", integration_time=None, provenance=(*without_scale(cube), *notes)
-    )
+    return replace(made, units="", integration_time=None, provenance=(*without_scale(cube), *notes))
 
 
 def _times(

@@ -173,15 +173,14 @@ def convert(
     """
     cube = open_cube(path, read_as)
     tables = [measure.to] if isinstance(measure, Angles) and isinstance(measure.to, Path) else []
-    given = [] if references is None else [references.white, references.dark]
-    read = [path, *tables, *(one for one in given if isinstance(one, Path))]
+    given = [references.white, references.dark] if references else []
+    # a region may be given by a label image, and the number of the region in it
+    read = [path, *tables, *(Path(re.sub(r",\d+$", "", str(one))) for one in given if one)]
     check_outputs([output], [file for one in read for file in files_of(one)], overwrite=overwrite)
     if references is not None:
         white, dark = references.white, references.dark
         shade = None if dark is None else _reference(cube, dark, read_as)
-        cube = calibrated(
-            raw := cube, _reference(cube, white, read_as), shade, references.panel
-        )
+        cube = calibrated(raw := cube, _reference(cube, white, read_as), shade, references.panel)
         for sentence in cube.provenance:
             if sentence not in raw.provenance:
                 yield Notice(sentence)

@@ -50,9 +50,7 @@ def open_calibrated(path: Path, read_as: Interpretation = Interpretation()) -> C
             ),
         )
     opened = {prefix: open_cube(file, read_as) for prefix, file in found.items()}
-    made = calibrated(
-        cube, opened[WHITE], opened.get(DARK), white_dark=opened.get(WHITE_DARK)
-    )
+    made = calibrated(cube, opened[WHITE], opened.get(DARK), white_dark=opened.get(WHITE_DARK))
     words = f"Calibrated with its own references ({', '.join(found)}), white as reflectance 1."
     return replace(made, provenance=(*made.provenance, words))
 
@@ -61,4 +59,3 @@ def files_with_references(path: Path) -> tuple[Path, ...]:
     """What `open_calibrated` reads: the files of a cube, and those of its references."""
     own = [file for one in own_references(path).values() for file in files_of(one)]
     return (*files_of(path), *own)
-

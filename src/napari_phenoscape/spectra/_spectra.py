@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape._tables import as_numbers, read_cells
-from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, files_of, open_cube, read_mask
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    Interpretation,
+    files_of,
+    open_cube,
+    read_mask,
+)
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.spectra._angle import spectral_angle

@@ -77,7 +77,9 @@ class Layout:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return self.offset + self.dtype.itemsize * int(np.prod([*self.sides.values()], dtype=object))
+        return self.offset + self.dtype.itemsize * int(
+            np.prod([*self.sides.values()], dtype=object)
+        )
 
 
 def data_of(header: Path, layout: Layout) -> Path:

@@ -36,7 +36,9 @@ def scale_of(
     gain, offset = np.ones(()), np.zeros(())
     found = ""
     for kind in ("data reflectance", "data"):
-        gains, offsets = (_each(header, f"{kind} {word} values", bands) for word in ("gain", "offset"))
+        gains, offsets = (
+            _each(header, f"{kind} {word} values", bands) for word in ("gain", "offset")
+        )
         if gains is not None or offsets is not None:
             gain = gain if gains is None else gains
             offset = offset if offsets is None else offsets

@@ -18,7 +18,6 @@ from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.spectra import is_reference, open_calibrated
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
@@ -29,6 +28,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     assumptions,
     box_around,
 )
+from napari_phenoscape.spectra import is_reference, open_calibrated
 
 
 class Folder(Source):
