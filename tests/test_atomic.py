@@ -39,7 +39,8 @@ def killed_while_writing(path: Path, *, directory: bool = False) -> None:
         "part.mkdir(); (part / 'x').write_text('half')" if directory else "part.write_text('half')"
     )
     program = (
-        "import os, signal; from pathlib import Path; from napari_phenoscape._atomic import atomic\n"
+        "import os, signal; from pathlib import Path\n"
+        "from napari_phenoscape._atomic import atomic\n"
         f"with atomic(Path({str(path)!r})) as part:\n"
         f"    {make}; os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -26,7 +26,7 @@ def own_references(path: Path) -> dict[str, Path]:
     return {prefix: file for prefix, file in beside.items() if file.is_file()}
 
 
-def open_calibrated(path: Path, read_as: Interpretation = Interpretation()) -> Cube:
+def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:
     """The cube of a file; of a scan whose white reference lies beside it, its reflectance.
 
     Whoever says what stands for reflectance 1 gets the numbers of the file itself.
@@ -38,7 +38,7 @@ def open_calibrated(path: Path, read_as: Interpretation = Interpretation()) -> C
     """
     cube = open_cube(path, read_as)
     found = own_references(cube.path)
-    if read_as.full_scale is not None or not found:
+    if not found or (read_as is not None and read_as.full_scale is not None):
         return cube
     if WHITE not in found:
         return replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,7 @@ class Layout:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return self.offset + self.dtype.itemsize * int(
-            np.prod([*self.sides.values()], dtype=object)
-        )
+        return self.offset + self.dtype.itemsize * math.prod(self.sides.values())
 
 
 def data_of(header: Path, layout: Layout) -> Path:

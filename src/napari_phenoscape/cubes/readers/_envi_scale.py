@@ -114,7 +114,7 @@ def _largest(header: Header, dtype: np.dtype[np.generic], notes: list[str]) -> t
         largest = numbers[0] if numbers and len(numbers) == 1 else 0.0
         if key == "bit depth":
             largest = 2.0**largest - 1 if 0 < largest <= 32 else 0.0
-        if largest > 0 and (dtype.kind not in "iu" or largest <= np.iinfo(dtype).max):
+        if largest > 0 and (dtype.kind not in "iu" or largest <= np.iinfo(dtype.str).max):
             sentence = f"No scale is given; {largest:.10g}, by '{key}', is taken as reflectance 1."
             return 1 / largest, sentence
         notes.append(f"'{key} = {text[:40]}' is no largest number of {dtype.name}; not used.")

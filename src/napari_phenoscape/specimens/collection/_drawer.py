@@ -23,6 +23,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     Specimen,
     box_around,
 )
+from napari_phenoscape.spectra import open_calibrated
 
 #: Columns that may number the regions in a drawer's metadata; the first that is there does.
 REGION_COLUMNS = ("region", "specimen")

@@ -156,7 +156,7 @@ class Folder(Source):
         )
 
     def _files(self, root: Path, table: Path | None) -> list[Path]:
-        """Files that may be specimens: no hidden ones, none of a run, no masks, no references, not the table."""
+        """Files that may be specimens: none hidden or of a run, no mask, reference or table."""
         if root.is_file():
             raise CollectionError(
                 f"'{self.path}' is a file and a folder was expected; many specimens in one cube "

@@ -170,9 +170,9 @@ class Collection:
                 yield f"{len(names)} left out ({some}{more}): {reason}"
 
     def files(self) -> Iterator[Path]:
-        """Every file that says what the specimens look like: cubes, headers, references, masks; not metadata.
+        """Every file that says what the specimens look like, not what is known of them.
 
-        A mask of many cubes is named for each.
+        Cubes, headers, references, masks. A mask of many cubes is named for each.
         """
         for path in dict.fromkeys(specimen.path for specimen in self.specimens):
             yield from files_with_references(path)
