@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spectral
+import tifffile
 from hypothesis import given, settings, strategies as st
 
 from napari_phenoscape.cubes import doubts, open_cube, recognise
@@ -402,7 +403,7 @@ def test_the_one_file_of_the_declared_size_is_the_data(tmp_path, ending):
 @pytest.mark.parametrize(
     ("start", "what"),
     [
-        (b"II*\0", "a TIFF"), (b"MM\0+", "a TIFF"), (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
         (b"\xff\xd8\xff\xe0", "a JPEG"), (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"PK\x03\x04", "a zip archive"), (b"CDF\x01", "a NetCDF 3 file"),
     ],
@@ -413,6 +414,73 @@ def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, siz
     (tmp_path / "leaf.bil").write_bytes(start.ljust(size, b"\0"))
     with pytest.raises(CubeError, match=f"'leaf.bil' is {what}"):
         open_cube(header)
+
+
+@pytest.mark.parametrize("name", ["leaf.bil", "leaf.raw", "leaf.xyz"])
+@pytest.mark.parametrize("start", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
+def test_the_bytes_of_a_tiff_are_never_pixels(tmp_path, start, name):
+    header = write(tmp_path, name=name, header="leaf.hdr")
+    (tmp_path / name).write_bytes(start.ljust(120, b"\0"))
+    for path in (header, tmp_path / name):
+        with pytest.raises(CubeError, match=name):
+            open_cube(path)
+
+
+TIFF_HEADER = (
+    f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = {C}\n{WAVELENGTHS}"
+    "bbl = {1, 0, 1, 1}\nreflectance scale factor = 1000\ndata ignore value = 214\n"
+)
+LAYOUT = "data type = 12\ninterleave = bsq\nbyte order = 0\nheader offset = 0\n"
+
+
+@pytest.mark.parametrize("layout", ["", LAYOUT], ids=["without layout", "with layout"])
+@pytest.mark.parametrize(
+    ("name", "header"), [("a.tif", "a.hdr"), ("a.tif", "a.tif.hdr"), ("a.TIFF", "a.hdr")]
+)
+def test_a_tiff_has_the_bands_and_scale_of_the_header_beside_it(tmp_path, name, header, layout):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / name, NUMBERS.astype("u2"), compression="zlib", **options)
+    (tmp_path / header).write_text(TIFF_HEADER + layout)
+    for path in (tmp_path / name, tmp_path / header):
+        cube = open_cube(path)
+        assert cube.path == tmp_path / name
+        np.testing.assert_array_equal(cube.array[...], NUMBERS)
+        assert cube.bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+        assert cube.bands.good.tolist() == [True, False, True, True]
+        assert cube.reflectance()[2, 1, 3] == pytest.approx(0.213)
+        assert np.isnan(cube.reflectance()[2, 1, 4])
+        assert "scale" not in " ".join(cube.provenance)
+        assert "wavelength" not in " ".join(cube.provenance).lower()
+
+
+def test_a_header_beside_a_tiff_that_is_of_another_file_or_size_is_not_used(tmp_path):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", NUMBERS[:3].astype("u2"), **options)
+    write(tmp_path, WAVELENGTHS, name="a.raw", header="a.hdr")
+    assert open_cube(tmp_path / "a.tif").bands.wavelengths_nm is None  # the header is a.raw's
+    assert open_cube(tmp_path / "a.hdr").path.name == "a.raw"
+    (tmp_path / "a.tif.hdr").write_text(TIFF_HEADER)
+    cube = open_cube(tmp_path / "a.tif")
+    assert cube.bands.wavelengths_nm is None
+    assert "'a.tif.hdr' describes (4, 3, 5) numbers" in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "sentence"),
+    [
+        ("a.hips", b"HIPS\0", r"'a\.hips' is a picture of a Videometer camera; save it as TIFF"),
+        ("a.CU3S", b"SQLite format 3", r"'a\.CU3S' is a session of a Cubert camera; export"),
+        ("a.hdf", b"\x0e\x03\x13\x01", r"HDF4; make it HDF5 \(h4toh5"),
+        ("a.fits", b"SIMPLE  =     T", r"gdal_translate -of ENVI"),
+        ("a.jp2", b"\0\0\0\x0cjP  \r\n", r"gdal_translate -of ENVI"),
+    ],
+)
+def test_formats_of_other_programs_are_named_with_the_step_to_one_of_ours(
+    tmp_path, name, head, sentence
+):
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(CubeError, match=sentence):
+        open_cube(tmp_path / name)
 
 
 def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path):

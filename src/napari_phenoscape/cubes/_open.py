@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
-from napari_phenoscape.cubes.readers._envi import header_of
+from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
 from napari_phenoscape.cubes.readers._reader import Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
@@ -24,6 +24,19 @@ from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeErro
 _ONE_STEP_AWAY = {
     b"\x1f\x8b": "compressed by gzip; decompress it (gunzip)",
     b"CDF": "NetCDF 3; make it NetCDF 4 (nccopy -k nc4 OLD NEW)",
+    b"\x0e\x03\x13\x01": "HDF4; make it HDF5 (h4toh5 OLD NEW)",
+    **dict.fromkeys(
+        (b"SIMPLE  =", b"NITF", b"\0\0\0\x0cjP  "),
+        "FITS, NITF or JPEG 2000; make it ENVI (gdal_translate -of ENVI OLD NEW)",
+    ),
+}
+
+#: Other formats of spectral cameras, by the endings of their names.
+_BY_ENDING = {
+    ".hips": "a picture of a Videometer camera; save it as TIFF, in VideometerLab or with the "
+    "package videometer (videometer.hips.read)",
+    ".cu3s": "a session of a Cubert camera; export its measurements as ENVI or TIFF, in Cubert's "
+    "program or with the package cuvis (EnviExporter)",
 }
 
 
@@ -49,6 +62,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
         The file, or its header or data, is not there.
     """
     path, inside = _container(Path(path))
+    with _readable(path):
+        path = described_tiff(path) or path if path.suffix.lower() == ".hdr" else path
     said = read_as or Interpretation()
     with _readable(path):
         reader = _reader(path)
@@ -58,7 +73,7 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
 
 def _opened(reader: Reader, path: Path, inside: str, *, plain: bool) -> Cube:
     if not inside:
-        return reader.open_planes(path) if plain and reader.open_planes else reader.open(path)
+        return described(path, (plain and reader.open_planes) or reader.open, reader.open_planes)
     if reader.open_array is None:
         raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
     return reader.open_array(path, inside)
@@ -77,9 +92,11 @@ def _reader(path: Path) -> Reader:
     for start, step in _ONE_STEP_AWAY.items():
         if head.startswith(start):
             raise CubeError(f"'{path.name}' is {step} and open what comes out.")
-    name = path.name.lower()
+    if path.suffix.lower() in _BY_ENDING:
+        step = _BY_ENDING[path.suffix.lower()]
+        raise CubeError(f"'{path.name}' is {step}, and open what comes out.")
     for reader in all_readers():
-        if any(fnmatch(name, pattern) for pattern in reader.patterns):
+        if any(fnmatch(path.name.lower(), pattern) for pattern in reader.patterns):
             return reader
     raise CubeError(
         f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +11,19 @@ import numpy as np
 from napari_phenoscape.cubes._arrays import FileArray, ignorable
 from napari_phenoscape.cubes._bands import Bands
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes._interpretation import without_scale, without_wavelengths
 from napari_phenoscape.cubes.readers._envi_bands import envi_bands
 from napari_phenoscape.cubes.readers._envi_data import (
     ENDINGS,
     INTERLEAVES,
+    TIFF,
     Layout,
+    contents_of,
     data_of,
     refuse_other_contents,
 )
 from napari_phenoscape.cubes.readers._envi_header import Header, is_header
-from napari_phenoscape.cubes.readers._envi_scale import scale_of
+from napari_phenoscape.cubes.readers._envi_scale import SCALES, scale_of
 from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
@@ -97,6 +102,73 @@ def open_envi(path: Path) -> Cube:
         units=units,
         integration_time=_integration_time(header),
         provenance=tuple(notes),
+    )
+
+
+def described_tiff(header: Path) -> Path | None:
+    """The TIFF that an ENVI header describes, as ENVI itself writes them; None when it has data."""
+    exact = header.with_suffix("")
+    named = exact if exact.suffix else exact.with_name(exact.name + ".tif")
+    endings = (named.suffix,) if exact.suffix else (".tif", ".tiff", ".TIF", ".TIFF")
+    beside = (named.with_suffix(ending) for ending in endings)
+    found = next((f for f in beside if f.is_file() and contents_of(f) == TIFF), None)
+    if found is None or not is_header(header):
+        return None
+    try:
+        data = data_of(header, Layout.of(Header(header), []))
+    except PhenoscapeError:  # of a TIFF it need not say how numbers lie
+        return found
+    return found if data == found else None
+
+
+def described(
+    path: Path, opened: Callable[[Path], Cube], planes: Callable[[Path], Cube] | None
+) -> Cube:
+    """The cube of a file; of a TIFF, with bands and scale as the ENVI header beside it has them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    opened
+        Opens it.
+    planes
+        Opens it with every plane as a band, as a header with wavelengths has it.
+    """
+    found = header_of(path) if path.suffix.lower() in (".tif", ".tiff") else None
+    if found is None or described_tiff(found) != path:
+        return opened(path)
+    try:
+        header = Header(found)
+        known = planes if planes and header.text("wavelength") else opened
+        return _described(known(path), header)
+    except CubeError as error:
+        cube = opened(path)
+        return replace(cube, provenance=(*cube.provenance, f"{error} The header is not used."))
+
+
+def _described(cube: Cube, header: Header) -> Cube:
+    notes = [*header.notes]
+    sides = tuple(header.integer(key, 1) for key in ("bands", "lines", "samples"))
+    if sides != cube.shape:
+        raise CubeError(f"'{header.name}' describes {sides} numbers, and {cube.shape} are there.")
+    if any(header.text(key) for key in ("wavelength", "band names", "bbl")):
+        bands = envi_bands(header, sides[0], notes)
+        if bands.wavelengths_nm is not None or cube.bands.wavelengths_nm is None:
+            cube = replace(cube, bands=bands, provenance=without_wavelengths(cube))
+    if any(header.text(key) for key in SCALES):
+        gain, offset, units = scale_of(header, sides[0], cube.array.dtype, notes)
+        known = without_scale(cube)
+        cube = replace(cube, gain=gain, offset=offset, units=units, provenance=known)
+    shown, ignored = (
+        _default_bands(header, cube.bands, notes),
+        _ignore_value(header, cube.array.dtype, notes),
+    )
+    return replace(
+        cube,
+        bands=cube.bands if shown is None else cube.bands.proposing(shown),
+        ignore_value=cube.ignore_value if ignored is None else ignored,
+        provenance=(*cube.provenance, *notes),
     )
 
 

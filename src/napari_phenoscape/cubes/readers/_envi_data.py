@@ -26,9 +26,11 @@ INTERLEAVES = {"bsq": ("CHW", (0, 1, 2)), "bil": ("HCW", (1, 0, 2)), "bip": ("HW
 #: The slowest axis of each interleave, as a header and as people call it.
 _SLOWEST = {"bsq": ("C", "bands"), "bil": ("H", "lines"), "bip": ("H", "lines")}
 
+TIFF, GZIP = "a TIFF", "compressed by gzip"
+
 #: How files begin that other readers open, whatever an ENVI header beside them says.
 READ_OTHERWISE = {
-    b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"II+\0": "a TIFF", b"MM\0+": "a TIFF",
+    b"II*\0": TIFF, b"MM\0*": TIFF, b"II+\0": TIFF, b"MM\0+": TIFF,
     b"\x89PNG\r\n": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture",
     b"\x89HDF\r\n": "an HDF5 file", b"MATLAB ": "a MATLAB file", b"\x93NUMPY": "a NumPy array",
 }  # fmt: skip
@@ -37,7 +39,7 @@ READ_OTHERWISE = {
 NO_NUMBERS = {
     b"GIF8": "a GIF picture", b"\0\0\0\x0cjP  ": "a JPEG 2000 picture", b"NITF": "a NITF file",
     b"CDF\x01": "a NetCDF 3 file", b"CDF\x02": "a NetCDF 3 file", b"PK\x03\x04": "a zip archive",
-    b"SIMPLE  =": "a FITS file", b"%PDF": "a PDF",
+    b"SIMPLE  =": "a FITS file", b"%PDF": "a PDF", b"\x1f\x8b": GZIP,
 }  # fmt: skip
 
 
@@ -96,12 +98,10 @@ def data_of(header: Path, layout: Layout) -> Path:
     # where case does not matter, x.img and x.IMG are one file
     there = [a for i, a in enumerate(found) if not any(a.samefile(b) for b in found[:i])]
     fitting = [file for file in there if file.stat().st_size == layout.size]
-    others = [
-        file
-        for file in sorted(header.parent.iterdir())
-        if file.stem == header.stem and file not in found and file != header and file.is_file()
-    ]
-    fitting = fitting or [file for file in others if file.stat().st_size == layout.size] or there
+    others: list[Path] = []
+    if not fitting:
+        others = [file for file in _of_the_stem(header) if file not in found]
+        fitting = [file for file in others if file.stat().st_size == layout.size] or there
     chosen = [file for file in fitting if file.suffix.lower() in own] or fitting
     if not chosen:
         sizes = [f"'{file.name}' with {file.stat().st_size} bytes" for file in others[:4]]
@@ -119,26 +119,38 @@ def data_of(header: Path, layout: Layout) -> Path:
     return chosen[0]
 
 
+def _of_the_stem(header: Path) -> list[Path]:
+    beside = (file for file in header.parent.iterdir() if file.stem == header.stem)
+    return sorted(file for file in beside if file != header and file.is_file())
+
+
 def refuse_other_contents(header: Header, data: Path, layout: Layout) -> None:
     """An error when a data file is compressed, of another format, or shorter than declared."""
     size = data.stat().st_size
-    with data.open("rb") as file:
-        head = file.read(16)
-    is_gzip = head.startswith(b"\x1f\x8b") and size < layout.size
+    what = contents_of(data)
+    is_gzip = what == GZIP and size < layout.size
     if is_gzip or header.text("file compression", "0") != "0":
         raise CubeError(
             f"'{data.name}' is compressed; plain numbers were expected. Decompress it (gunzip) and "
             f"set 'file compression = 0' in '{header.name}'."
         )
-    for start, what in (READ_OTHERWISE | NO_NUMBERS).items():
-        if head.startswith(start):
-            way_out = f"Open '{data.name}' itself" if start in READ_OTHERWISE else "Export it so"
-            raise CubeError(
-                f"'{data.name}' is {what}; the plain numbers that '{header.name}' describes were "
-                f"expected. {way_out}."
-            )
+    if what and what != GZIP:
+        is_ours = what in READ_OTHERWISE.values()
+        way_out = f"Open '{data.name}' itself" if is_ours else "Export it so"
+        raise CubeError(
+            f"'{data.name}' is {what}; the plain numbers that '{header.name}' describes were "
+            f"expected. {way_out}."
+        )
     if size < layout.size:
         raise _truncated(header, data, layout, size)
+
+
+def contents_of(path: Path) -> str:
+    """What a file is by its first bytes when these are no plain numbers, else empty."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    known = READ_OTHERWISE | NO_NUMBERS
+    return next((what for start, what in known.items() if head.startswith(start)), "")
 
 
 def _truncated(header: Header, data: Path, layout: Layout, size: int) -> CubeError:

@@ -14,6 +14,12 @@ from napari_phenoscape.errors import CubeError
 _RADIANCE = re.compile(r"radian|watt|steradian|\b[numμµ]?w\b|\bsr\b|sr-1", re.IGNORECASE)
 _PER_CENT = re.compile(r"%|per\s?cent", re.IGNORECASE)
 
+#: The keys that say what the numbers are.
+SCALES = (
+    "reflectance scale factor", "data reflectance gain values", "data reflectance offset values",
+    "data gain values", "data offset values", "data units", "ceiling", "bit depth",
+)  # fmt: skip
+
 
 def scale_of(
     header: Header, bands: int, dtype: np.dtype[np.generic], notes: list[str]
