@@ -15,7 +15,7 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
 from napari_phenoscape.cubes.readers._envi import header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
-from napari_phenoscape.cubes.readers._reader import Reader, needs
+from napari_phenoscape.cubes.readers._reader import LINEAR, Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
 from napari_phenoscape.cubes.readers._zarr import root_of
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -24,6 +24,12 @@ from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeErro
 _ONE_STEP_AWAY = {
     b"\x1f\x8b": "compressed by gzip; decompress it (gunzip)",
     b"CDF": "NetCDF 3; make it NetCDF 4 (nccopy -k nc4 OLD NEW)",
+    b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; generate the "
+    "multispectral image in ImageJ, save it as a TIFF",
+    # Olympus, Panasonic, Fujifilm, Canon, Sigma, Minolta; other raw files are TIFFs
+    **dict.fromkeys(
+        (b"IIRO", b"IIRS", b"IIU\0", b"FUJIFILM", b"\0\0\0\x18ftypcrx", b"FOVb", b"\0MRM"), LINEAR
+    ),
 }
 
 
