@@ -200,7 +200,9 @@ def test_a_jpeg_without_its_scan_is_refused(tmp_path, cut):
 
 def test_the_recipe_of_micatoolbox_names_the_way_to_its_pixels(tmp_path):
     (tmp_path / "moth.mspec").write_text("mspec calibrated image\nfiles=moth_vis.NEF,moth_uv.NEF\n")
-    with pytest.raises(CubeError, match=r"recipe for raw photographs.* in ImageJ, save it as a TIFF"):
+    with pytest.raises(
+        CubeError, match=r"recipe for raw photographs.* in ImageJ, save it as a TIFF"
+    ):
         open_cube(tmp_path / "moth.mspec")
 
 

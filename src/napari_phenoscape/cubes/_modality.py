@@ -20,7 +20,8 @@ from napari_phenoscape.option import Option
 class Modality(Option):
     """A named choice of bands.
 
-    Built in, and written by name alone: ``rgb``; ``grey``, of pictures without colours; the regions ``uv``, ``vis``, ``nir`` and ``swir``;
+    Built in, and written by name alone: ``rgb``; ``grey`` (of pictures without colours); the
+    regions ``uv``, ``vis``, ``nir`` and ``swir``;
     ``full`` (every good band), ``all`` (flagged ones too), and sums such as ``rgb+uv``; and what
     the receptors of an eye catch: ``human``, ``bird-uv``, ``bird-v``, ``honeybee``. A user's own
     has a name and either ``bands``, ``range_nm`` or ``eye``.

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32, unique
 from napari_phenoscape.cubes._bands import Band, Bands, spectral_region
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes._labels import GREY, MASK, are_receptors, band_of_label, bands_of_labels
+from napari_phenoscape.cubes._labels import (
+    GREY,
+    MASK,
+    are_receptors,
+    band_of_label,
+    bands_of_labels,
+)
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
@@ -32,20 +38,27 @@ EVIDENTLY_SPECTRAL = 17
 PROBE = 512
 
 
-def open_tiff(path: Path) -> Cube:
+def open_tiff(path: Path, *, colours: bool = True) -> Cube:
     """The cube in a TIFF.
 
     Channels are known by their names or wavelengths (ImageJ labels, OME, pages, XMP, GDAL, an ENVI
-    header beside), else by their number: 1 = grey, 3 = RGB, 5 = RGB and micaToolbox's two of UV, 6 =
-    RGB and UV, 7 = the same with a mask, 8 and more = spectral. A map has no bands by their number.
-    A channel that is declared as transparency is the mask.
+    header beside), else by their number: 1 = grey, 3 = RGB, 5 = RGB and micaToolbox's two of UV,
+    6 = RGB and UV, 7 = the same with a mask, 8 and more = spectral. The bands of a map are not
+    known by their number. A channel that is declared as transparency is the mask.
+
+    Parameters
+    ----------
+    path
+        The file.
+    colours
+        Refuse palettes, whose numbers are no reflectance.
 
     Raises
     ------
     CubeError
         Another number of channels, no image, damage, or more bytes than memory.
     """
-    stack = read_stack(path)
+    stack = read_stack(path, colours=colours)
     notes = list(stack.notes)
     return _cube(stack, _roles(stack, notes), notes)
 

@@ -183,9 +183,7 @@ def _with_mask_page(
 ) -> Stack:
     stack = _stack(path, tif, planes)
     mask = _stack(path, tif, last).plane(0)
-    return Stack(
-        path=path, array=stack.array, axis=stack.axis, bits=stack.bits, mask_page=mask
-    )
+    return Stack(path=path, array=stack.array, axis=stack.axis, bits=stack.bits, mask_page=mask)
 
 
 def _stack(
