@@ -261,7 +261,8 @@ def _common(stems: list[str]) -> str:
 
 def _words(stem: str, common: str) -> str:
     """A name without what all of them begin with, cut between two words."""
-    place = max((match.end() for match in _BETWEEN.finditer(common)), default=0)
+    ends = (match.end() for match in _BETWEEN.finditer(stem))
+    place = max((end for end in ends if end <= len(common)), default=0)
     return stem[place:].strip("_-. ") or stem
 
 
