@@ -231,7 +231,7 @@ def test_two_channels_are_refused(tmp_path):
     how = {"photometric": "minisblack", "planarconfig": "separate"}
     path = written(tmp_path / "a.tif", planes(2), **how)
     assert recognise(path) is None
-    with pytest.raises(CubeError, match="has 2 channels; 1 .* by --names"):
+    with pytest.raises(CubeError, match=r"has 2 channels; 1 .* by --names"):
         open_cube(path)
 
 
@@ -283,11 +283,13 @@ def test_a_label_may_say_which_slice_is_the_mask(tmp_path):
 @pytest.mark.parametrize(
     ("label", "name", "region"),
     [
-        ("R", "R", "vis"), ("green", "green", "vis"), ("Red:Normalised", "R", "vis"), ("visible:B:Normalised", "B", "vis"),
+        ("R", "R", "vis"), ("green", "green", "vis"), ("Red:Normalised", "R", "vis"),
+        ("visible:B:Normalised", "B", "vis"),
         ("vG", "G", "vis"), ("uB", "UV_B", "uv"), ("uv:R", "UV_R", "uv"), ("UV_G", "UV_G", "uv"),
         ("lw", "lw", "vis"), ("uv", "uv", "uv"), ("548.35 nm", "548.35 nm", "vis"),
         ("Band 3 (360nm)", "Band 3 (360nm)", "uv"),
-        ("vs", "vs", "vis"), ("UVS", "UVS", "uv"), ("NIR", "NIR", "nir"), ("SWIR2", "SWIR2", "swir"),
+        ("vs", "vs", "vis"), ("UVS", "UVS", "uv"), ("NIR", "NIR", "nir"),
+        ("SWIR2", "SWIR2", "swir"),
         ("1.05 µm", "1.05 µm", "swir"),
     ],
 )  # fmt: skip
@@ -392,7 +394,7 @@ CENTRES = [400 + 50 * i for i in range(8)]
 DOMAINS = {
     "ENVI": f'<Item name="wavelength" domain="ENVI">{listed(CENTRES)}</Item>'
             '<Item name="wavelength_units" domain="ENVI">nanometers</Item>',
-    "ENVI, um": f'<Item name="wavelength" domain="ENVI">{listed(nm / 1000 for nm in CENTRES)}</Item>'
+    "ENVI, um": f'<Item name="wavelength" domain="ENVI">{listed(n / 1000 for n in CENTRES)}</Item>'
                 '<Item name="wavelength_units" domain="ENVI">Micrometers</Item>',
     "default": f'<Item name="wavelength">{listed(CENTRES)}</Item>'
                '<Item name="wavelength_units">nm</Item>',

@@ -47,8 +47,8 @@ def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
         The ending chooses the format: ``.bil``, ``.bip``, ``.bsq`` (ENVI, with ``.hdr`` beside;
         a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
         wavelengths as GDAL's metadata, the mask as the last plane; a stack of ImageJ, with its
-        labels, where there are no wavelengths and ImageJ knows the type), ``.zarr`` (version 3, with
-        the arrays ``cube``, ``wavelength`` and ``mask``).
+        labels, where there are no wavelengths and ImageJ knows the type), ``.zarr`` (version 3,
+        with the arrays ``cube``, ``wavelength`` and ``mask``).
 
     Returns
     -------
@@ -177,7 +177,7 @@ def _exact(number: Any) -> str:
 def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
     dtype, (bands, rows, columns) = _dtype(cube), cube.shape
     planes = bands + (cube.mask is not None)
-    tags = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube).encode(), True)]
+    tags: list[Any] = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube).encode(), True)]
     if cube.ignore_value is not None:
         tags.append((_GDAL_NODATA, "s", 0, repr(cube.ignore_value), True))
     is_large = planes * rows * columns * dtype.itemsize > 2**31

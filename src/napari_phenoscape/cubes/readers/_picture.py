@@ -173,7 +173,7 @@ def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
         own = Image.frombuffer("RGBA", picture.size, pixels, "raw", "RGBA", 0, 1).im
         # the file is decoded into our memory, where Pillow lets it; of one without pixels, to which
         # memory was given, it would not complain
-        if picture.mode == mode and picture.tile:
+        if picture.mode == mode and getattr(picture, "tile", None):
             picture.im = own
         picture.load()
         if picture.im is not own:
