@@ -78,7 +78,13 @@ class Modality(Option):
         if not found:
             raise BandMismatchError(
                 f"{describe(cube)} has no bands for the modality '{self.name}'. "
-                "Choose another modality for this cube, or define one by 'bands' or 'range_nm'."
+                + (
+                    "It is grey: choose the modality 'grey', or, of a mask, say so by the "
+                    "collection's 'mask', e.g. '{stem}.png'."
+                    if cube.bands.names == (GREY,)
+                    else "Choose another modality for this cube, or define one by 'bands' or "
+                    "'range_nm'."
+                )
             )
         return np.array(found, dtype=np.intp)
 
