@@ -15,7 +15,8 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
-from napari_phenoscape.cubes.readers._reader import Reader, needs
+from napari_phenoscape.cubes.readers._folder import is_capture
+from napari_phenoscape.cubes.readers._reader import LINEAR, Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
 from napari_phenoscape.cubes.readers._zarr import root_of
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -28,6 +29,12 @@ _ONE_STEP_AWAY = {
     **dict.fromkeys(
         (b"SIMPLE  =", b"NITF", b"\0\0\0\x0cjP  "),
         "FITS, NITF or JPEG 2000; make it ENVI (gdal_translate -of ENVI OLD NEW)",
+    ),
+    b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; generate the "
+    "multispectral image in ImageJ, save it as a TIFF",
+    # Olympus, Panasonic, Fujifilm, Canon, Sigma, Minolta; other raw files are TIFFs
+    **dict.fromkeys(
+        (b"IIRO", b"IIRS", b"IIU\0", b"FUJIFILM", b"\0\0\0\x18ftypcrx", b"FOVb", b"\0MRM"), LINEAR
     ),
 }
 
@@ -50,7 +57,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     ----------
     path
         A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
-        HDF5 or Zarr file is named like a file in a folder: ``scan.h5/scene/reflectance``.
+        HDF5 or Zarr file is named like a file in a folder: ``scan.h5/scene/reflectance``; so is a
+        capture, of a folder that holds several: ``flight/IMG_0001``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
@@ -86,8 +94,8 @@ def _reader(path: Path) -> Reader:
         return found
     if path.is_dir():
         raise CubeError(
-            f"'{path}' is a folder; a file, a Zarr store, or a folder with one TIFF for each band "
-            "was expected. A folder of cubes is a collection."
+            f"'{path}' is a folder; a file, a Zarr store, or a folder with one picture for each "
+            "band was expected. A folder of cubes is a collection."
         )
     for start, step in _ONE_STEP_AWAY.items():
         if head.startswith(start):
@@ -180,6 +188,8 @@ def _container(path: Path) -> tuple[Path, str]:
         for parent in path.parents:
             if parent.is_file():
                 return parent, path.relative_to(parent).as_posix()
+        if is_capture(path):
+            return path.parent, path.name
     return path, ""
 
 

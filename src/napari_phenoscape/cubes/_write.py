@@ -36,6 +36,9 @@ _WIDER = {"b1": "u1", "i1": "i2", "f2": "f4"}
 
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
+#: Types that ImageJ keeps.
+_OF_IMAGEJ = ("u1", "u2", "f4")
+
 
 def write_cube(
     cube: Cube, path: Path, *, overwrite: bool = False
@@ -49,8 +52,9 @@ def write_cube(
     path
         The ending chooses the format: ``.bil``, ``.bip``, ``.bsq`` (ENVI, with ``.hdr`` beside;
         a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
-        wavelengths as GDAL's metadata, the mask as the last plane), ``.zarr`` (version 3, with
-        the arrays ``cube``, ``wavelength`` and ``mask``).
+        wavelengths as GDAL's metadata, the mask as the last plane; a stack of ImageJ, with its
+        labels, where there are no wavelengths and ImageJ knows the type), ``.zarr`` (version 3,
+        with the arrays ``cube``, ``wavelength`` and ``mask``).
     overwrite
         Whether a cube that is there may be replaced; the one that is read never is.
 
@@ -197,18 +201,22 @@ def _exact(number: Any) -> str:
 def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
     dtype, (bands, rows, columns) = _dtype(cube), cube.shape
     planes = bands + (cube.mask is not None)
-    tags = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube), True)]
+    tags: list[Any] = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube).encode(), True)]
     if cube.ignore_value is not None:
         tags.append((_GDAL_NODATA, "s", 0, repr(cube.ignore_value), True))
-    size = planes * rows * columns * dtype.itemsize
-    with tifffile.TiffWriter(path, bigtiff=size > 2**31) as tif:
+    is_large = planes * rows * columns * dtype.itemsize > 2**31
+    # GDAL sees the bands of one page, ImageJ those of many: spectra are for it, camera stacks for
+    # micaToolbox
+    is_stack = cube.bands.wavelengths_nm is None and dtype.str[1:] in _OF_IMAGEJ and not is_large
+    labels = [*cube.bands.names, *[MASK] * (cube.mask is not None)]
+    with tifffile.TiffWriter(path, bigtiff=is_large, imagej=is_stack, byteorder="<") as tif:
         place = tif.write(
             None,
             shape=(planes, rows, columns),
             dtype=dtype,
             photometric="minisblack",
-            planarconfig="separate",
-            metadata=None,
+            planarconfig=None if is_stack else "separate",
+            metadata={"axes": "ZYX", "Labels": labels} if is_stack else None,
             extratags=tags,
             returnoffset=True,
         )

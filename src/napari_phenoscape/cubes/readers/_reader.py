@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.errors import CubeError
 
+#: What a raw photograph is, and the step to numbers that stay those of its sensor.
+LINEAR = (
+    "a camera's raw file, whose numbers must be developed in proportion to the light; make it a "
+    "linear 16-bit TIFF (dcraw -4 -T -o 0 -r 1 1 1 1 FILE, or micaToolbox)"
+)
+
 #: What brings h5py, zarr and imagecodecs.
 FORMATS = 'pip install "napari-phenoscape[formats]"'
 

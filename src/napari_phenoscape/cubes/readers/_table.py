@@ -8,11 +8,11 @@ from pathlib import Path
 from napari_phenoscape._extensions import ExtensionWarning, extensions
 from napari_phenoscape.cubes.readers import (
     _envi as envi,
+    _folder as folder,
     _hdf5 as hdf5,
     _matlab as matlab,
     _picture as picture,
     _tiff as tiff,
-    _tiff_folder as tiff_folder,
     _zarr as zarr,
 )
 from napari_phenoscape.cubes.readers._reader import Reader
@@ -20,7 +20,7 @@ from napari_phenoscape.cubes.readers._reader import Reader
 #: In the order in which they are asked; ENVI, whose data begin with any bytes, at the end.
 READERS: tuple[Reader, ...] = (
     zarr.READER,
-    tiff_folder.READER,
+    folder.READER,
     matlab.READER,
     hdf5.READER,
     tiff.READER,
