@@ -12,14 +12,16 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import tifffile
 from hypothesis import given, settings, strategies as st
 
-from napari_phenoscape.cubes import Modality, open_cube, recognise
+from napari_phenoscape.cubes import Interpretation, Modality, open_cube, recognise
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
 #: (H, W, C), as these programs store cubes.
 NUMBERS = np.arange(4 * 5 * 6, dtype="f4").reshape(4, 5, 6) / 120
 NM = np.linspace(400, 650, 6)
+LAST = Interpretation(axis=2)
 MASK = np.eye(4, 5) > 0
 
 
@@ -87,12 +89,12 @@ def test_without_a_word_about_it_the_last_axis_is_taken(tmp_path):
 def test_of_several_cubes_the_user_names_one(tmp_path, write):
     path = write(tmp_path / "a.mat", one=NUMBERS, two=NUMBERS + 1)
     with pytest.raises(CubeError, match=r"2 arrays .*'one' \(4 × 5 × 6 of float32\).*'two'"):
-        open_cube(path)
-    cube = open_cube(path / "two")
+        open_cube(path, LAST)
+    cube = open_cube(path / "two", LAST)
     assert cube.array[0, 0, 0] == 1
-    assert open_cube(cube.path).shape == (6, 4, 5)
+    assert open_cube(cube.path, LAST).shape == (6, 4, 5)
     with pytest.raises(MissingFileError, match="holds no 'three'; it holds 'one'"):
-        open_cube(path / "three")
+        open_cube(path / "three", LAST)
 
 
 def test_a_file_without_a_cube_says_what_it_holds(tmp_path):
@@ -135,7 +137,68 @@ def test_a_scale_that_is_no_number_is_refused(tmp_path, word, value):
     with h5py.File(path, "r+") as file:
         file["scene"].attrs[word] = value
     with pytest.raises(CubeError, match=r"'a\.h5' scales its numbers by an? (gain|offset) that is"):
-        open_cube(path)
+        open_cube(path, LAST)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, "bands", np.zeros(3), np.array([b"a"]), np.array([b"y", b"x"]), h5py.Empty("f4"),
+     np.zeros((2, 2)), np.array([b"y", b"x", b"band"])],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST", "CLASS"])
+def test_attributes_of_dimensions_of_any_kind_do_not_end_the_process(tmp_path, name, value):
+    path = hdf5(tmp_path / "a.h5", scene=NUMBERS)
+    with h5py.File(path, "r+") as file:
+        file["scene"].attrs[name] = value
+    code = (
+        "import sys; from napari_phenoscape.cubes import Interpretation, open_cube, recognise\n"
+        f"print(recognise({str(path)!r}), open_cube({str(path)!r}, Interpretation(axis=2)).shape)"
+    )
+    end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert end.stdout == "None (6, 4, 5)\n"
+
+
+def test_labels_of_fixed_length_name_the_axes(tmp_path):
+    path = hdf5(tmp_path / "a.h5", scene=NUMBERS)
+    with h5py.File(path, "r+") as file:
+        file["scene"].attrs["DIMENSION_LABELS"] = np.array([b"band", b"y", b"x"])
+    assert open_cube(path).shape == (4, 5, 6)
+
+
+@pytest.mark.parametrize("write", [mat5, mat73, hdf5])
+def test_an_axis_of_one_is_left_out_and_the_others_keep_their_numbers(tmp_path, write):
+    shape = (1, 4, 5, 6) if write is hdf5 else (4, 5, 1, 6)
+    path = write(tmp_path / "a.mat", scene=NUMBERS.reshape(shape), wavelengths=NM)
+    cube = open_cube(path)
+    np.testing.assert_array_equal(cube.array[...], NUMBERS.transpose(2, 0, 1))
+    np.testing.assert_array_equal(cube.bands.wavelengths_nm, NM)
+    turned = open_cube(path, Interpretation(axis=1))  # as the file counts them
+    assert turned.shape[0] == shape[1]
+    assert f"do not fit to axis {1}" in " ".join(turned.provenance)
+    with pytest.raises(CubeError, match="cannot count the bands"):
+        open_cube(path, Interpretation(axis=shape.index(1)))
+
+
+def test_a_filter_that_is_not_there_is_named_with_the_library_that_brings_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        created.set_chunk((4, 5, 6))
+        created.set_filter(32011, h5py.h5z.FLAG_OPTIONAL)  # registered, of no library at hand
+        space = h5py.h5s.create_simple((4, 5, 6))
+        data = h5py.Dataset(
+            h5py.h5d.create(file.id, b"scene", h5py.h5t.NATIVE_FLOAT, space, created)
+        )
+        data.id.write_direct_chunk((0, 0, 0), b"compressed")
+    with pytest.raises(CubeError, match=r"filter 32011.*: pip install hdf5plugin, or .*h5repack"):
+        open_cube(path, LAST)
+
+
+def test_the_axis_is_not_said_of_a_format_that_knows_it(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 3), "u1"), photometric="rgb")
+    with pytest.raises(CubeError, match=r"says which axis .* Leave it out"):
+        open_cube(tmp_path / "a.tif", LAST)
 
 
 CHUNKED = np.random.default_rng(0).integers(0, 999, (7, 11, 13)).astype(">u2")
@@ -186,7 +249,7 @@ def test_nothing_outside_the_file_is_opened(tmp_path):
         file["soft"] = h5py.SoftLink("/nowhere")
         file["circle/back"] = file["/"]
     with pytest.raises(CubeError, match="holds no cube"):
-        open_cube(links)
+        open_cube(links, LAST)
     stored = tmp_path / "stored.h5"
     with h5py.File(stored, "w") as file:
         file.create_dataset("scene", (4, 5, 6), "f4", external=[(str(raw), 0, h5py.h5f.UNLIMITED)])
@@ -197,7 +260,7 @@ def test_nothing_outside_the_file_is_opened(tmp_path):
         file.create_virtual_dataset("scene", layout)
     for path in (stored, virtual):
         with pytest.raises(CubeError, match="numbers from other files, which are not opened"):
-            open_cube(path)
+            open_cube(path, LAST)
 
 
 def test_what_is_declared_and_not_there_is_refused_before_it_is_read(tmp_path):
@@ -218,7 +281,7 @@ def test_missing_blocks_are_told(tmp_path):
     with h5py.File(path, "w") as file:
         data = file.create_dataset("scene", (4, 5, 6), "f4", chunks=(2, 5, 6), fillvalue=7)
         data[:2] = NUMBERS[:2]
-    cube = open_cube(path)
+    cube = open_cube(path, LAST)
     assert "1 of its blocks are not stored; they read as 7.0." in cube.provenance
     assert cube.array[0, 3, 0] == 7
 

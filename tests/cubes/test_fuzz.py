@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from napari_phenoscape.cubes import open_cube
 from napari_phenoscape.errors import CubeError
 from tests.fuzz.attempts import ENVI, NAMES, attempt, seeds
+from tests.fuzz.mutations import MUTATIONS, mutated
 
 SEEDS = seeds()
 
@@ -54,6 +56,16 @@ def test_damage_is_a_sentence(tmp_path, reader):
         attempt(tmp_path, reader, bytes(content[: max(16, int(cut * len(content)))]))
 
     damaged()
+
+
+@pytest.mark.parametrize("reader", MUTATIONS)
+def test_other_words_of_a_format_are_a_cube_or_a_sentence(tmp_path, reader):
+    opened = 0
+    for number in range(200):
+        random = Random(number)
+        content = mutated(reader, random.choice(SEEDS[reader]), random)
+        opened += attempt(tmp_path, reader, content)
+    assert 0 < opened < 200
 
 
 @some

@@ -23,7 +23,15 @@ import zarr
 from hypothesis import given, settings, strategies as st
 
 import napari_phenoscape
-from napari_phenoscape.cubes import Band, Bands, Cube, open_cube, recognise, write_cube
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    Interpretation,
+    open_cube,
+    recognise,
+    write_cube,
+)
 from napari_phenoscape.cubes._write import zarr_block
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError, RunError
 from napari_phenoscape.events import result
@@ -34,6 +42,7 @@ from napari_phenoscape.spectra import Part, convert
 #: (C, H, W)
 NUMBERS = np.arange(6 * 4 * 5, dtype="u2").reshape(6, 4, 5)
 NM = np.linspace(400, 650, 6)
+LAST = Interpretation(axis=2)
 MASK = np.eye(4, 5) > 0
 BOTH = pytest.mark.parametrize("version", [2, 3])
 
@@ -73,14 +82,14 @@ def test_the_cube_its_wavelengths_and_its_mask_are_found(tmp_path, version):
 def test_of_several_cubes_the_user_names_one(tmp_path, version):
     path = store(tmp_path / "a.zarr", version, scene__one=NUMBERS, scene__two=NUMBERS + 1)
     with pytest.raises(CubeError, match=r"2 arrays .*'scene/one' \(6 × 4 × 5 of uint16\)"):
-        open_cube(path)
+        open_cube(path, LAST)
     assert recognise(path) is None
-    cube = open_cube(path / "scene" / "two")
+    cube = open_cube(path / "scene" / "two", LAST)
     assert recognise(path / "scene" / "two") == "zarr"
     np.testing.assert_array_equal(cube.array[...], np.moveaxis(NUMBERS + 1, 2, 0))
-    assert open_cube(cube.path).shape == cube.shape
+    assert open_cube(cube.path, LAST).shape == cube.shape
     with pytest.raises(MissingFileError, match=r"holds no 'scene/none'; it holds 'scene/one'"):
-        open_cube(path / "scene" / "none")
+        open_cube(path / "scene" / "none", LAST)
 
 
 @BOTH
@@ -276,11 +285,11 @@ def test_in_zarr_2_too_blocks_are_bounded(tmp_path, codec):
             tmp_path / f"{name}.zarr", data=numbers, chunks=numbers.shape, compressors=compressor,
             filters=[numcodecs.Delta("u2")], zarr_format=2,
         )  # fmt: skip
-    cube = open_cube(tmp_path / "a.zarr")
+    cube = open_cube(tmp_path / "a.zarr", LAST)
     np.testing.assert_array_equal(cube.array[...], np.ones((4, 8, 4)))
     shutil.copy(tmp_path / "bomb.zarr" / "0.0.0", tmp_path / "a.zarr" / "0.0.0")
     with pytest.raises(CubeError, match="expands to more than the"):
-        open_cube(tmp_path / "a.zarr").array[0]
+        open_cube(tmp_path / "a.zarr", LAST).array[0]
 
 
 def test_a_frame_of_zstd_that_does_not_say_its_size_is_bounded_too(tmp_path):
@@ -340,7 +349,7 @@ def test_shards_in_shards_and_checksums_of_compressed_blocks_are_read(tmp_path):
         "b": {"compressors": [GzipCodec(), Crc32cCodec()]},
     }.items():
         zarr.create_array(tmp_path / f"{name}.zarr", data=NUMBERS, chunks=NUMBERS.shape, **how)
-        array = open_cube(tmp_path / f"{name}.zarr").array
+        array = open_cube(tmp_path / f"{name}.zarr", LAST).array
         np.testing.assert_array_equal(array[...], np.moveaxis(NUMBERS, 2, 0))
 
 
@@ -357,7 +366,7 @@ def test_blocks_inside_of_shards_are_looked_at_too(tmp_path, place):
         "scene", shape=NUMBERS.shape, dtype="u2", chunks=NUMBERS.shape, serializer=sharded,
         compressors=None,
     )[...] = NUMBERS  # fmt: skip
-    array = open_cube(tmp_path / "a.zarr").array
+    array = open_cube(tmp_path / "a.zarr", LAST).array
     np.testing.assert_array_equal(array[...], np.moveaxis(NUMBERS, 2, 0))
     block = tmp_path / "a.zarr" / "scene" / "c" / "0" / "0" / "0"
     coded = bytearray(block.read_bytes())
@@ -382,7 +391,7 @@ def test_a_shard_whose_list_points_beyond_its_end_is_refused(tmp_path):
     coded[-3 * 16 + 8 : -2 * 16] = (2**62).to_bytes(8, "little")  # bytes of the first block
     block.write_bytes(coded)
     with pytest.raises(CubeError, match="ends before its block"):
-        open_cube(tmp_path / "a.zarr").array[:, 0, 0]
+        open_cube(tmp_path / "a.zarr", LAST).array[:, 0, 0]
 
 
 def test_a_damaged_block_of_blosc_does_not_end_the_process(tmp_path):
@@ -419,7 +428,7 @@ def test_a_codec_that_runs_programs_is_not_used(tmp_path):
         block.unlink()
     (path / "scene" / "0.0.0").write_bytes(pickle.dumps(Harm()))
     with pytest.raises(CubeError, match="coded by 'pickle', which may run a program"):
-        open_cube(path)
+        open_cube(path, LAST)
     assert not (tmp_path / "harmed").exists()
 
 
@@ -496,6 +505,34 @@ def test_a_written_cube_reads_back_the_same(tmp_path, dtype):
     assert theirs["cube"].metadata.dimension_names == ("band", "y", "x")
     np.testing.assert_array_equal(theirs["wavelength"][:], [366.551, np.nan, np.nan, 800])
     assert [file.name for file in tmp_path.iterdir()] == ["b.zarr"]
+
+
+@pytest.mark.parametrize("gain", [0.5, (0.1, 0.2, 0.4, 0.8)], ids=["one", "each"])
+def test_xarray_finds_coordinates_and_a_scale_that_it_can_apply(tmp_path, gain):
+    """By the conventions that xarray and NetCDF document (CF 1.11, 5 and 8.1)."""
+    cube = Cube(
+        np.arange(60, dtype="i2").reshape(4, 3, 5), BANDS, Path("a"), np.array(gain, np.float32),
+        np.array(0.25, np.float32), ignore_value=7.0,
+    )  # fmt: skip
+    result(write_cube(cube, tmp_path / "b.zarr"))
+    theirs = zarr.open_group(tmp_path / "b.zarr", mode="r")
+    assert theirs.metadata.consolidated_metadata is not None
+    said, numbers = dict(theirs["cube"].attrs), theirs["cube"][...].astype("f8")
+    named = said["coordinates"].split()
+    assert all(theirs[name].metadata.dimension_names == ("band",) for name in named)
+    assert theirs["wavelength"].attrs["units"] == "nm"
+    assert type(said["missing_value"]) is int
+    if gain == 0.5:
+        assert named == ["wavelength"]
+        reflectance = numbers * said["scale_factor"] + said["add_offset"]
+    else:  # xarray takes a list of scales for one of each column, or raises
+        assert named == ["wavelength", "gain", "offset"]
+        assert not {"scale_factor", "add_offset"} & said.keys()
+        along_bands = (theirs[name][:][:, None, None] for name in ("gain", "offset"))
+        reflectance = numbers * next(along_bands) + next(along_bands)
+    reflectance[numbers == said["missing_value"]] = np.nan
+    np.testing.assert_allclose(reflectance, cube.reflectance(), rtol=1e-6)
+    np.testing.assert_array_equal(open_cube(tmp_path / "b.zarr").reflectance(), cube.reflectance())
 
 
 def test_every_block_is_written_so_that_a_lost_one_shows(tmp_path):
@@ -596,4 +633,4 @@ def test_blocks_of_no_size_are_damage(tmp_path, blocks):
     grid = {"name": "regular", "configuration": {"chunk_shape": blocks}}
     edit(metadata(path / "scene"), chunk_grid=grid)
     with pytest.raises(CubeError, match="'scene' in it says what cannot be"):
-        open_cube(path)
+        open_cube(path, LAST)

@@ -1,7 +1,9 @@
 """Coverage-guided fuzzing of the readers: ``python -m tests.fuzz SECONDS [READER]``.
 
 Each reader runs in a process of its own under libFuzzer (through atheris, which has wheels for
-Linux). An input that breaks one is kept as ``fuzz/READER/crash-...`` or ``timeout-...``.
+Linux). An input that breaks one is kept as ``fuzz/READER/crash-...`` or ``timeout-...``. Where the
+structure of a format is known (`MUTATIONS`), its words are changed too, for as long; then the input
+that breaks it is the file in ``fuzz/READER``.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from random import Random
+from time import monotonic
 
 #: Files beyond this size are not tried.
 LARGEST = 16384
@@ -38,19 +42,40 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     atheris.Fuzz()
 
 
+def change(reader: str, seconds: int, folder: Path) -> None:
+    """Try files whose words are changed for so long; the last one stays where it lies."""
+    from tests.fuzz.attempts import attempt, seeds
+    from tests.fuzz.mutations import mutated
+
+    warnings.simplefilter("ignore")
+    folder.mkdir(parents=True, exist_ok=True)
+    contents, end, tries, opened = seeds()[reader], monotonic() + seconds, 0, 0
+    while monotonic() < end:
+        random = Random(tries)
+        opened += attempt(folder, reader, mutated(reader, random.choice(contents), random))
+        tries += 1
+    print(f"{reader}: {tries} files with other words, of which {opened} open", flush=True)
+
+
 def main(seconds: str, *readers: str) -> None:
     """Fuzz one reader after the other; exit 1 when one of them broke."""
     from napari_phenoscape.cubes import READERS
+    from tests.fuzz.mutations import MUTATIONS
 
     broken = [
         reader
         for reader in readers or [reader.name for reader in READERS]
-        if subprocess.run([sys.executable, "-m", "tests.fuzz", seconds, reader, "here"]).returncode
+        for how in ("bytes", "words")[: 1 + (reader in MUTATIONS)]
+        if subprocess.run([sys.executable, "-m", "tests.fuzz", seconds, reader, how]).returncode
     ]
     sys.exit(f"broken: {', '.join(broken)}; the inputs are in fuzz/" if broken else 0)
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["here"]:
-        fuzz(sys.argv[2], int(sys.argv[1]), Path("fuzz") / sys.argv[2])
-    main(*sys.argv[1:])
+    match sys.argv[1:]:
+        case [seconds, reader, "bytes"]:
+            fuzz(reader, int(seconds), Path("fuzz") / reader)
+        case [seconds, reader, "words"]:
+            change(reader, int(seconds), Path("fuzz") / reader)
+        case given:
+            main(*given)

@@ -57,6 +57,7 @@ NAMES = {
     "picture": "any.png",
     "matlab": "any.mat",
     "hdf5": "any.h5",
+    "numpy": "any.npz",
     "zarr": "any.zarr/zarr.json",
 }
 
@@ -72,6 +73,7 @@ def seeds() -> dict[str, list[bytes]]:
             "picture": _pictures(folder),
             "matlab": _matlab(folder),
             "hdf5": _hdf5(folder),
+            "numpy": _numpy(folder),
             "zarr": [_zarr(folder)],
         }
 
@@ -168,6 +170,17 @@ def _hdf5(folder: Path) -> list[bytes]:
             file.create_dataset("scene", data=NUMBERS.astype("f4"), **how)
             file["wavelength"] = NM
         contents.append((folder / "a.h5").read_bytes())
+    return contents
+
+
+def _numpy(folder: Path) -> list[bytes]:
+    np.save(folder / "a.npy", np.asfortranarray(NUMBERS[None, ..., :3].astype(">u2")))
+    contents = [(folder / "a.npy").read_bytes()]
+    for save in (np.savez, np.savez_compressed):
+        save(
+            folder / "a.npz", scene=NUMBERS.astype("f4"), wavelengths=NM, mask=NUMBERS[..., 0] > 50
+        )
+        contents.append((folder / "a.npz").read_bytes())
     return contents
 
 

@@ -27,6 +27,10 @@ Names = Annotated[
 Wavelengths = Annotated[
     str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
 ]
+Axis = Annotated[
+    int | None,
+    typer.Option(help="which axis of an array counts the bands, from 0", min=0),
+]
 FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
 Vision = Annotated[
     str,
@@ -48,6 +52,7 @@ def info(
     path: Annotated[Path, typer.Argument(help="a cube, a run directory, or prepared crops")],
     names: Names = "",
     wavelengths: Wavelengths = "",
+    axis: Axis = None,
     full_scale: FullScale = None,
 ) -> None:
     """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
@@ -69,7 +74,7 @@ def info(
             out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
         out.print(escape(experiment.to_yaml()))
         return
-    cube = open_cube(path, _read_as(names, wavelengths, full_scale))
+    cube = open_cube(path, _read_as(names, wavelengths, axis, full_scale))
     bands, rows, columns = cube.shape
     out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
     if (nm := cube.bands.wavelengths_nm) is not None:
@@ -125,6 +130,7 @@ def convert(
     ] = "",
     names: Names = "",
     wavelengths: Wavelengths = "",
+    axis: Axis = None,
     full_scale: FullScale = None,
     angle: Annotated[
         str,
@@ -183,7 +189,7 @@ def convert(
             part,
             references=References(bright, shade or None, panel) if bright else None,
             measure=measures[0] if measures else None,
-            read_as=_read_as(names, wavelengths, full_scale),
+            read_as=_read_as(names, wavelengths, axis, full_scale),
             overwrite=overwrite,
         )
     )
@@ -208,6 +214,7 @@ def spectra(
     light: Light = "",
     names: Names = "",
     wavelengths: Wavelengths = "",
+    axis: Axis = None,
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -220,7 +227,7 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    read_as = _read_as(names, wavelengths, full_scale)
+    read_as = _read_as(names, wavelengths, axis, full_scale)
     eye, shining = _sight(vision, light)
     check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
     written = verb(
@@ -252,13 +259,14 @@ def picture(
     ] = "colours",
     names: Names = "",
     wavelengths: Wavelengths = "",
+    axis: Axis = None,
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.spectra import write_picture
 
-    read_as = _read_as(names, wavelengths, full_scale)
+    read_as = _read_as(names, wavelengths, axis, full_scale)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
     out.print(f"picture in {written}", soft_wrap=True)
 
@@ -270,14 +278,17 @@ def _bands(text: str) -> Modality | str:
     return text
 
 
-def _read_as(names: str, wavelengths: str, full_scale: float | None) -> Interpretation:
+def _read_as(
+    names: str, wavelengths: str, axis: int | None, full_scale: float | None
+) -> Interpretation:
     return Interpretation.parse(
         {
             "names": [name.strip() for name in names.split(",") if name.strip()],
             "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
+            "axis": axis,
             "full_scale": full_scale,
         },
-        "--names, --wavelengths, --full-scale:",
+        "--names, --wavelengths, --axis, --full-scale:",
     )
 
 

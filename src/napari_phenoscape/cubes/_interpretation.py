@@ -35,6 +35,12 @@ class Interpretation(Option):
         (),
         description="centre of each band in nm, or the first and the last of evenly spaced ones",
     )
+    axis: int | None = Field(
+        None,
+        ge=0,
+        description="which axis of an array counts the bands, from 0, in a MATLAB, HDF5, Zarr or "
+        "NumPy file that does not say it",
+    )
     full_scale: float | None = Field(
         None, gt=0, description="the number that stands for reflectance 1, e.g. 4095 of 12 bits"
     )

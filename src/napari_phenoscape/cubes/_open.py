@@ -57,8 +57,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     ----------
     path
         A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
-        HDF5 or Zarr file is named like a file in a folder: ``scan.h5/scene/reflectance``; so is a
-        capture, of a folder that holds several: ``flight/IMG_0001``.
+        HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``; so
+        is a capture, of a folder that holds several: ``flight/IMG_0001``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
@@ -76,15 +76,22 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     with _readable(path):
         reader = _reader(path)
     with _readable(path, reader.install):
-        return interpreted(_opened(reader, path, inside, plain=bool(said.names)), said)
+        return interpreted(_opened(reader, path, inside, said), said)
 
 
-def _opened(reader: Reader, path: Path, inside: str, *, plain: bool) -> Cube:
-    if not inside:
-        return described(path, (plain and reader.open_planes) or reader.open, reader.open_planes)
-    if reader.open_array is None:
+def _opened(reader: Reader, path: Path, inside: str, said: Interpretation) -> Cube:
+    if reader.open_array is not None:
+        return reader.open_array(path, inside, said.axis)
+    if inside and reader.open_part is None:
         raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
-    return reader.open_array(path, inside)
+    if said.axis is not None:
+        raise CubeError(
+            f"'{path.name}' is of a format that says which axis counts the bands; --axis (read_as: "
+            f"axis) {said.axis} is for arrays of MATLAB, HDF5, Zarr and NumPy. Leave it out."
+        )
+    if inside and reader.open_part is not None:
+        return reader.open_part(path, inside)
+    return described(path, (said.names and reader.open_planes) or reader.open, reader.open_planes)
 
 
 def _reader(path: Path) -> Reader:
@@ -107,8 +114,8 @@ def _reader(path: Path) -> Reader:
         if any(fnmatch(path.name.lower(), pattern) for pattern in reader.patterns):
             return reader
     raise CubeError(
-        f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5 "
-        "or Zarr file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
+        f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5, "
+        "Zarr or NumPy file, a PNG, JPEG or BMP picture was expected. Export it as one of these."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -22,7 +23,7 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK
 from napari_phenoscape.cubes._open import files_of
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES, INTERLEAVES
-from napari_phenoscape.cubes.readers._zarr import is_store
+from napari_phenoscape.cubes.readers._zarr import GAIN, OFFSET, is_store
 from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Progress
 
@@ -54,7 +55,8 @@ def write_cube(
         a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
         wavelengths as GDAL's metadata, the mask as the last plane; a stack of ImageJ, with its
         labels, where there are no wavelengths and ImageJ knows the type), ``.zarr`` (version 3,
-        with the arrays ``cube``, ``wavelength`` and ``mask``).
+        with the arrays ``cube``, ``mask``, ``wavelength`` and, where they differ, ``gain`` and
+        ``offset`` of the bands, which xarray opens as coordinates of ``cube``).
     overwrite
         Whether a cube that is there may be replaced; the one that is read never is.
 
@@ -249,11 +251,10 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
         # a block that is not there would be one that was lost
         config={"write_empty_chunks": True},
     )
-    nm = np.array([band.wavelength_nm for band in cube.bands], np.float64)  # NaN for None
-    if np.isfinite(nm).any():
+    for name, (numbers, said) in _zarr_coordinates(cube).items():
         store.create_array(
-            "wavelength", data=nm, chunks=nm.shape, dimension_names=("band",),
-            attributes={"units": "nm"}, config={"write_empty_chunks": True},
+            name, data=numbers, chunks=numbers.shape, dimension_names=("band",), attributes=said,
+            config={"write_empty_chunks": True},
         )  # fmt: skip
     if cube.mask is not None:
         store.create_array(
@@ -279,20 +280,47 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
                 block.result()
             if left + across >= columns:
                 yield Progress("writing rows", min(top + high, rows), rows)
+    with warnings.catch_warnings():  # not in Zarr's own words yet, but xarray misses it
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        zarr.consolidate_metadata(store.store)
+
+
+def _zarr_coordinates(cube: Cube) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
+    """What is written along the bands: wavelengths; and scales, where they are not all the same."""
+    found: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {}
+    nm = np.array([band.wavelength_nm for band in cube.bands], np.float64)  # NaN for None
+    if np.isfinite(nm).any():
+        found["wavelength"] = nm, {"units": "nm", "standard_name": "radiation_wavelength"}
+    if _scale(cube) is None:
+        said = {"long_name": "reflectance = gain * number + offset"}
+        for name, numbers in ((GAIN, cube.gain), (OFFSET, cube.offset)):
+            found[name] = np.array(np.broadcast_to(numbers, len(cube.bands))), said
+    return found
+
+
+def _scale(cube: Cube) -> dict[str, float] | None:
+    """NetCDF's words for the scale; None where it differs from band to band, which it cannot say.
+
+    A float32 is a float64 too, and a float64 is printed exactly.
+    """
+    if np.ptp(cube.gain) or np.ptp(cube.offset):
+        return None
+    return {
+        "scale_factor": float(cube.gain.flat[0]),
+        "add_offset": float(cube.offset.flat[0]),
+    }
 
 
 def _zarr_attributes(cube: Cube) -> dict[str, Any]:
-    """Scale and "not measured" as NetCDF names them; names and flags of the bands."""
-    said: dict[str, Any] = {
-        # a float32 is a float64 too, and a float64 is printed exactly
-        "scale_factor": cube.gain.astype(float).tolist(),
-        "add_offset": cube.offset.astype(float).tolist(),
+    """Scale, "not measured" and coordinates as NetCDF names them; names and flags of the bands."""
+    said: dict[str, Any] = (_scale(cube) or {}) | {
+        "coordinates": " ".join(_zarr_coordinates(cube)),
         "band_names": list(cube.bands.names),
         "regions": [band.region for band in cube.bands],
         "bad_bands": np.flatnonzero(~cube.bands.good).tolist(),
     }
     if cube.ignore_value is not None:
-        said["missing_value"] = cube.ignore_value
+        said["missing_value"] = cube.array.dtype.type(cube.ignore_value).item()
     if (shown := cube.bands.proposed) is not None:
         said["rgb_bands"] = list(shown)
     return said

@@ -276,5 +276,5 @@ READER = Reader(
     patterns=(),
     claims=lambda path, _: path.is_dir() and is_folder_of_bands(path),
     open=open_folder,
-    open_array=open_folder,
+    open_part=open_folder,
 )

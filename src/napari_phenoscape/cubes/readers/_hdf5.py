@@ -6,7 +6,11 @@ virtual data sets of other files are refused.
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +20,24 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes.readers._centres import stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import (
-    Variable,
-    bands_of,
-    choose,
-    mask_among,
+    find_cube,
     number_of,
-    spectral_axis,
     stated_scale,
     text_of,
-    wavelengths_of,
 )
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")
+
+#: Attributes that name the axes; how NetCDF marks a data set that is only the name of one.
+DIMENSION_LABELS, DIMENSION_LIST = "DIMENSION_LABELS", "DIMENSION_LIST"
+PLACEHOLDER = "This is a netCDF dimension but not a netCDF variable"
 
 #: Objects of a file that are looked at.
 MOST_OBJECTS = 10_000
@@ -44,13 +49,15 @@ def recognise(path: Path) -> bool:
     """Whether a file holds numbers with three axes and their wavelengths."""
     try:
         with _opened(path) as file:
-            variables = [_variable(path, each) for each in _datasets(path, file)]
+            variables = list(_variables(path, file))
+            return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+    except PhenoscapeError:
+        raise
     except _DAMAGED as error:
         raise _damaged(path, error) from None
-    return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
-def open_hdf5(path: Path, inside: str = "") -> Cube:
+def open_hdf5(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     """The cube of an HDF5 file; its numbers are read when they are indexed.
 
     Parameters
@@ -59,16 +66,18 @@ def open_hdf5(path: Path, inside: str = "") -> Cube:
         The file.
     inside
         Path of the data set in it; empty: the only one that can be a cube.
+    axis
+        Of the bands, where the user says it.
 
     Raises
     ------
     CubeError
         The file is damaged, holds no cube or several, or its numbers are
-        not in it.
+        not in it; nothing says which axis counts the bands.
     """
     try:
         with _opened(path) as file:
-            return _cube(path, inside, file)
+            return _cube(path, inside, axis, file)
     except PhenoscapeError:
         raise
     except _DAMAGED as error:
@@ -81,37 +90,45 @@ def open_dataset(path: Path, inside: str) -> Any:
     return file[inside]
 
 
-def _cube(path: Path, inside: str, file: Any) -> Cube:
-    datasets = {each.name.lstrip("/"): each for each in _datasets(path, file)}
-    variables = [_variable(path, each) for each in datasets.values()]
-    cube = choose(path, inside, variables)
-    notes = [f"'{cube.name}' of {len(variables)} variables is taken."] if not inside else []
-    data = datasets[cube.name]
+def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
+    is_matlab, notes = _is_matlab(path), list[str]()
+    variables = list(_variables(path, file))
+    found = find_cube(path, inside, variables, axis, notes, bands_last=is_matlab)
+    cube, (count, *_) = found.cube, found.shape
+    data = file[cube.name]
     _refuse_what_is_not_there(path, data, notes)
-    wavelengths = wavelengths_of(cube, variables)
-    axis = spectral_axis(cube, wavelengths, notes)
-    order = (axis, *(i for i in range(3) if i != axis))
-    bands, rows, columns = (cube.shape[i] for i in order)
-    centres: list[float] = []
-    unit = ""
-    if wavelengths is not None:
-        found = datasets[wavelengths.name]
-        _refuse_what_is_not_there(path, found, [])
-        centres, unit = found[()].ravel().tolist(), text_of(found.attrs, "units", "Units")
     # MATLAB counts the axes from the other end
-    there = tuple(2 - i for i in order) if _is_matlab(path) else order
-    gain, offset = stated_scale(path.name, data.attrs, cube.dtype, bands, notes)
-    ignored = number_of(data.attrs, "_FillValue", "Data_Ignore_Value", "missing_value")
+    c, h, w = (len(cube.shape) - 1 - i if is_matlab else i for i in found.order)
+    said = ChainMap(_scale_of_prisma(file, cube.name), data.attrs)
+    gain, offset = stated_scale(path.name, said, cube.dtype, count, notes)
+    ignored = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
     return Cube(
-        array=ChunkedArray(open_dataset, path, cube.name, (there[0], there[1], there[2])),
-        bands=bands_of(bands, centres, unit, notes),
+        array=ChunkedArray(open_dataset, path, cube.name, (c, h, w)),
+        bands=found.bands,
         path=path / inside,
         gain=gain,
         offset=offset,
-        mask=_mask(path, datasets, variables, (rows, columns), notes),
+        mask=found.mask,
         ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
         provenance=tuple(notes),
     )
+
+
+def _scale_of_prisma(file: Any, name: str) -> dict[str, Any]:
+    """PRISMA's level 2: the reflectance for which 0 and 65535 stand, said by the file [1]_.
+
+    References
+    ----------
+    .. [1] PRISMA Products Specification Document, Agenzia Spaziale Italiana 2020.
+    """
+    detector = re.search(r"(VNIR|SWIR)_Cube$", name)
+    ends = [
+        number_of(file.attrs, f"L2Scale{detector[1].title()}{end}") if detector else None
+        for end in ("Min", "Max")
+    ]
+    if ends[0] is None or ends[1] is None:
+        return {}
+    return {"scale_factor": (ends[1] - ends[0]) / 65535, "add_offset": ends[0]}
 
 
 def _opened(path: Path) -> Any:
@@ -123,13 +140,14 @@ def _opened(path: Path) -> Any:
         raise _damaged(path, error) from None
 
 
-def _datasets(path: Path, file: Any) -> Iterator[Any]:
-    """Every data set that is in this file itself, each once."""
+def _objects(path: Path, file: Any) -> Iterator[Any]:
+    """Every group and data set that is in this file itself, each once."""
     import h5py
 
-    waiting, seen = [file], set()
+    waiting, seen = [file], {h5py.h5o.get_info(file.id).addr}
     while waiting:
         group = waiting.pop(0)
+        yield group
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 continue  # elsewhere, or another name of what is here
@@ -149,19 +167,79 @@ def _datasets(path: Path, file: Any) -> Iterator[Any]:
                 waiting.append(item)
 
 
-def _variable(path: Path, data: Any) -> Variable:
-    shape = tuple(data.shape or ())
-    axes = tuple(
-        dim.label or (dim[0].name.rpartition("/")[2] if len(dim) else "") for dim in data.dims
-    )
+def _variables(path: Path, file: Any) -> Iterator[Variable]:
+    """The data sets of a file, and the lists that attributes hold."""
+    import h5py
+
+    is_matlab = _is_matlab(path)
+    for item in _objects(path, file):
+        place = item.name.strip("/")
+        for name, numbers in stated_lists(place, item.attrs).items():
+            yield Variable(name, numbers.shape, numbers.dtype, (), "", partial(np.asarray, numbers),
+                           is_attribute=True)  # fmt: skip
+        if isinstance(item, h5py.Group):
+            if re.search(r"(^|/)axis-\d$", place):
+                yield from _axis_of_hyperspy(place, item.attrs)
+        elif not text_of(item.attrs, "NAME").startswith(PLACEHOLDER):
+            yield _variable(path, item, is_matlab=is_matlab)
+
+
+def _variable(path: Path, data: Any, *, is_matlab: bool) -> Variable:
+    shape, axes = tuple(data.shape or ()), _axes(data)
     dtype = np.dtype(data.dtype).newbyteorder("=")
-    if _is_matlab(path):
+    if is_matlab:
         shape, axes = shape[::-1], axes[::-1]
         if data.attrs.get("MATLAB_class") in (b"logical", "logical"):
             dtype = np.dtype("?")
         elif data.attrs.get("MATLAB_class") in (b"char", "char"):
             dtype = np.dtype("O")
-    return Variable(data.name.lstrip("/"), shape, dtype, axes if any(axes) else ())
+    unit = text_of(data.attrs, "units", "Units", "unit")
+    return Variable(
+        data.name.lstrip("/"), shape, dtype, axes if any(axes) else (), unit,
+        cache(partial(_whole, path, data, is_matlab)),
+    )  # fmt: skip
+
+
+def _axes(data: Any) -> tuple[str, ...]:
+    """Names of the axes, "" of one that has none.
+
+    Read by hand: libhdf5 ends the process (h5py's ``dim.label``) where these attributes are of
+    another kind or shape than its own.
+    """
+    import h5py
+
+    count, labels = len(data.shape or ()), [""]
+    if DIMENSION_LABELS in data.attrs:
+        labels = [text_of({"": label}, "") for label in np.ravel(data.attrs[DIMENSION_LABELS])]
+    if len(labels) != count:
+        labels = [""] * count
+    if DIMENSION_LIST in data.attrs:
+        kind = data.attrs.get_id(DIMENSION_LIST)
+        entry = h5py.check_vlen_dtype(kind.dtype)
+        if kind.shape == (count,) and entry and h5py.check_ref_dtype(entry) is h5py.Reference:
+            for axis, scales in enumerate(data.attrs[DIMENSION_LIST]):
+                if not labels[axis] and len(scales) and scales[0]:
+                    labels[axis] = (data.file[scales[0]].name or "").rpartition("/")[2]
+    stated = re.split(r"\s*,\s*", text_of(data.attrs, "Dimensions"))  # NEON's
+    return tuple(stated) if len(stated) == count and not any(labels) else tuple(labels)
+
+
+def _axis_of_hyperspy(place: str, said: Any) -> Iterator[Variable]:
+    """The centres along an axis of HyperSpy's, a group beside the data: offset, scale and size."""
+    offset, scale, size = (number_of(said, word) for word in ("offset", "scale", "size"))
+    if offset is not None and scale and size and 0 < size <= MOST_OBJECTS:
+        numbers = (offset + scale * np.arange(int(size))).round(9)
+        name = text_of(said, "name")
+        yield Variable(
+            f"{place.rpartition('/')[0]}/{name}".lstrip("/"), numbers.shape, numbers.dtype, (name,),
+            text_of(said, "units"), partial(np.asarray, numbers), is_attribute=True,
+        )  # fmt: skip
+
+
+def _whole(path: Path, data: Any, is_matlab: bool) -> NDArray[Any]:
+    _refuse_what_is_not_there(path, data, [])
+    numbers = np.asarray(data[()])
+    return numbers.T if is_matlab else numbers
 
 
 def _is_matlab(path: Path) -> bool:
@@ -180,6 +258,7 @@ def _refuse_what_is_not_there(path: Path, data: Any, notes: list[str]) -> None:
         )
     if data.is_virtual:
         return
+    _refuse_missing_filters(where, data)
     declared = data.size * data.dtype.itemsize
     stored = data.id.get_storage_size()
     if declared > MOST_DEFLATED * stored:
@@ -200,20 +279,24 @@ def _refuse_what_is_not_there(path: Path, data: Any, notes: list[str]) -> None:
             notes.append(f"{missing} of its blocks are not stored; they read as {data.fillvalue}.")
 
 
-def _mask(
-    path: Path,
-    datasets: dict[str, Any],
-    variables: list[Variable],
-    shape: tuple[int, int],
-    notes: list[str],
-) -> NDArray[np.bool_] | None:
-    found = mask_among(variables, shape, notes)
-    if found is None:
-        return None
-    data = datasets[found.name]
-    _refuse_what_is_not_there(path, data, [])
-    mask: NDArray[np.bool_] = np.asarray(data[()]) > 0
-    return mask.T if _is_matlab(path) else mask
+def _refuse_missing_filters(where: str, data: Any) -> None:
+    """Numbers that a plug-in has compressed which is not there."""
+    import h5py
+
+    created = data.id.get_create_plist()
+    filters = [created.get_filter(place) for place in range(created.get_nfilters())]
+    missing = {code: name for code, _, _, name in filters if not h5py.h5z.filter_avail(code)}
+    if missing:
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401  adds its filters to libhdf5
+    for code, name in missing.items():
+        if not h5py.h5z.filter_avail(code):
+            called = name.decode("utf-8", "replace").partition(";")[0]
+            raise CubeError(
+                f"{where} is compressed by a plug-in of HDF5 that is not there (filter {code}"
+                f"{f', {called}' if called else ''}): pip install hdf5plugin, or store it anew "
+                "with h5repack -f GZIP=4."
+            )
 
 
 def _damaged(path: Path, error: Exception) -> CubeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, full_scale
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes.readers._centres import wavelengths_of
 from napari_phenoscape.cubes.readers._mat5 import read_numbers, stored_variables
 from napari_phenoscape.cubes.readers._reader import Reader
-from napari_phenoscape.cubes.readers._variables import (
-    Variable,
-    bands_of,
-    choose,
-    mask_among,
-    spectral_axis,
-    wavelengths_of,
-)
+from napari_phenoscape.cubes.readers._variable import Variable
+from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
 
 #: What a file that is damaged or made to harm ends in.
@@ -35,7 +30,7 @@ def recognise(path: Path) -> bool:
     return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
 
 
-def open_matlab(path: Path, inside: str = "") -> Cube:
+def open_matlab(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     """The cube of a MATLAB file; its numbers are read as a whole when they are first needed.
 
     Parameters
@@ -44,45 +39,43 @@ def open_matlab(path: Path, inside: str = "") -> Cube:
         The file.
     inside
         Name of the variable; empty: the only one that can be a cube.
+    axis
+        Of the bands, where the user says it.
 
     Raises
     ------
     CubeError
         The file is damaged, holds no cube or several, or more than the free memory.
     """
-    variables = _variables(path)
-    cube = choose(path, inside, variables)
-    notes = [f"'{cube.name}' of {len(variables)} variables is taken."] if not inside else []
-    wavelengths = wavelengths_of(cube, variables)
-    axis = spectral_axis(cube, wavelengths, notes)
-    order = (axis, *(i for i in range(3) if i != axis))
-    bands, rows, columns = (cube.shape[i] for i in order)
-    array = DecodedArray(
-        path, (bands, rows, columns), cube.dtype, partial(_planes, path, cube.name, order)
-    )
-    centres = [] if wavelengths is None else _read(path, wavelengths.name).ravel().tolist()
+    notes: list[str] = []
+    found = find_cube(path, inside, _variables(path), axis, notes, bands_last=True)
+    cube = found.cube
     gain, note = full_scale(cube.dtype)
     notes.append(note)
-    mask = mask_among(variables, (rows, columns), notes)
     return Cube(
-        array=array,
-        bands=bands_of(bands, centres, "", notes),
+        array=DecodedArray(
+            path, found.shape, cube.dtype, partial(_planes, path, cube.name, found.order)
+        ),
+        bands=found.bands,
         path=path / inside,
         gain=np.array(gain, np.float32),
-        mask=None if mask is None else _read(path, mask.name) > 0,
+        mask=found.mask,
         provenance=tuple(notes),
     )
 
 
 def _variables(path: Path) -> list[Variable]:
     try:
-        return [Variable(one.name, one.shape, one.dtype) for one in stored_variables(path)]
+        return [
+            Variable(one.name, one.shape, one.dtype, numbers=cache(partial(_read, path, one.name)))
+            for one in stored_variables(path)
+        ]
     except _DAMAGED as error:
         raise _damaged(path, error) from None
 
 
-def _planes(path: Path, name: str, order: tuple[int, ...]) -> NDArray[Any]:
-    return _read(path, name).transpose(order)
+def _planes(path: Path, name: str, order: tuple[int, int, int]) -> NDArray[Any]:
+    return planes(_read(path, name), order)
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:

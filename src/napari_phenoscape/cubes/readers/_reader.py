@@ -45,7 +45,12 @@ class Reader:
         Whether a file of this format is evidently a cube, so that napari opens it here when it is
         dropped. None: only when it is asked to.
     open_array
-        The cube in the array of a name, of a format whose files hold several.
+        Of a format whose files hold arrays with nameless axes, instead of ``open``: the cube in the
+        array of a name (empty: the only one), whose bands are counted by an axis (None: as the
+        file says).
+    open_part
+        The cube in a part of a name, of a format that holds several, such as the captures of a
+        folder.
     open_planes
         The cube of which every plane is a band, whatever the file calls them, for a user who names
         them (`Interpretation`); ``open`` where there is none.
@@ -60,7 +65,8 @@ class Reader:
     claims: Callable[[Path, bytes], bool]
     open: Callable[[Path], Cube]
     recognise: Callable[[Path], bool] | None = None
-    open_array: Callable[[Path, str], Cube] | None = None
+    open_array: Callable[[Path, str, int | None], Cube] | None = None
+    open_part: Callable[[Path, str], Cube] | None = None
     open_planes: Callable[[Path], Cube] | None = None
     read_mask: Callable[[Path], NDArray[Any]] | None = None
     install: str = ""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,67 +13,94 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32, unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
+from napari_phenoscape.cubes.readers._centres import Centres, bad_bands, wavelengths_of
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.errors import CubeError, MissingFileError
-
-#: What people call the band centres: wavelengths, Wavelength, wavlength, lambda, wl, wvl, ...
-_WAVELENGTHS = re.compile(r"wave?_?len|wavlen|^lambda|^wl$|^wvl$|band_?cent", re.IGNORECASE)
-
-#: What people call the axis of the bands.
-_SPECTRAL = re.compile(r"wave|band|spectr|lambda|channel", re.IGNORECASE)
-
-#: Longest list of band centres that is looked at.
-_MOST_BANDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """One array of a container file, unread.
+class Found:
+    """The cube of a file, and what the other arrays say of it.
 
     Parameters
     ----------
-    name
-        Its path in the file, e.g. ``"SITE/Reflectance/Reflectance_Data"``.
-    shape, dtype
-        As the program that wrote it counts the axes.
-    axes
-        Names of the axes where the file has them, else empty.
+    cube
+        Its array.
+    order
+        Positions of C, H and W among the axes of the array.
+    centres
+        Of its bands, where the file has them.
+    bands
+        C of them.
+    mask
+        (H, W), where the file has one.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    axes: tuple[str, ...] = ()
+    cube: Variable
+    order: tuple[int, int, int]
+    centres: Centres | None
+    bands: Bands
+    mask: NDArray[np.bool_] | None
 
     @property
-    def is_cube(self) -> bool:
-        return len(self.shape) == 3 and min(self.shape) > 0 and self.dtype.kind in "iuf"
-
-    @property
-    def length(self) -> int:
-        """Of a list of numbers, also of MATLAB's (n, 1) and (1, n); 0 of anything else."""
-        count = int(np.prod(self.shape, dtype=object)) if self.shape else 0
-        is_list = self.dtype.kind in "iuf" and max(self.shape, default=0) == count
-        return count if is_list and count <= _MOST_BANDS else 0
+    def shape(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        bands, rows, columns = (self.cube.shape[axis] for axis in self.order)
+        return bands, rows, columns
 
 
-def names_wavelengths(name: str) -> bool:
-    """Whether an array of this name in a file holds band centres."""
-    return _WAVELENGTHS.search(name.rpartition("/")[2]) is not None
+def find_cube(
+    path: Path,
+    inside: str,
+    variables: Sequence[Variable],
+    axis: int | None,
+    notes: list[str],
+    *,
+    bands_last: bool = False,
+) -> Found:
+    """The cube of a file, which of its axes are what, its bands and its mask.
 
+    Parameters
+    ----------
+    path
+        The file, named in errors.
+    inside
+        Name of the array; empty: the only one that can be a cube.
+    axis
+        Of the bands, counted from 0 in the order of the file, where the user says it.
+    notes
+        What is assumed is added here, one sentence each.
+    bands_last
+        Where nothing says which axis counts the bands, it is the last.
 
-def wavelengths_of(cube: Variable, variables: Sequence[Variable]) -> Variable | None:
-    """The list of band centres of a cube: by its name, its length, and nearest in the file."""
-    lists = [
-        variable
-        for variable in variables
-        if names_wavelengths(variable.name) and variable.length in cube.shape
-    ]
-
-    def shared(variable: Variable) -> int:
-        pairs = zip(variable.name.split("/"), cube.name.split("/"), strict=False)
-        return next((i for i, (a, b) in enumerate(pairs) if a != b), 0)
-
-    return max(lists, key=shared, default=None)
+    Raises
+    ------
+    CubeError
+        There is no cube, or several; or nothing says which axis counts the bands.
+    MissingFileError
+        The array that is named is not there.
+    """
+    cube = choose(path, inside, variables)
+    arrays = sum(not one.is_attribute for one in variables)
+    if not inside and arrays > 1:
+        notes.append(f"'{cube.name}' of {arrays} variables is taken.")
+    if axis is not None and axis not in cube.kept:
+        raise CubeError(
+            f"'{cube.name or path.name}' is {_described(cube)}; axis {axis} cannot count the bands."
+            f" Name one of {', '.join(map(str, cube.kept))}."
+        )
+    centres = wavelengths_of(cube, variables, axis)
+    if axis is not None and centres is None and wavelengths_of(cube, variables):
+        notes.append(f"The wavelengths of the file do not fit to axis {axis}; they are not used.")
+    c = _spectral_axis(path, cube, centres, notes, bands_last) if axis is None else axis
+    h, w = (one for one in cube.kept if one != c)
+    bands = bands_of(cube.shape[c], centres, notes)
+    bad = bad_bands(len(bands), [band.wavelength_nm for band in bands], variables, notes)
+    bands = Bands(
+        replace(band, bad=band.bad or bool(flag)) for band, flag in zip(bands, bad, strict=True)
+    )
+    mask = _mask_among(variables, (cube.shape[h], cube.shape[w]), notes)
+    return Found(cube, (c, h, w), centres, bands, mask)
 
 
 def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
@@ -87,18 +113,18 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
     MissingFileError
         The one that is named is not there.
     """
-    cubes = [variable for variable in variables if variable.is_cube]
+    arrays = [variable for variable in variables if not variable.is_attribute]
+    cubes = [array for array in arrays if array.is_cube]
     if inside:
-        named = [variable for variable in variables if variable.name == inside]
+        named = [variable for variable in arrays if variable.name == inside]
         if not named:
             raise MissingFileError(
-                f"'{path.name}' holds no '{inside}'; it holds {_listed(variables)}. Name one of "
-                "these."
+                f"'{path.name}' holds no '{inside}'; it holds {_listed(arrays)}. Name one of these."
             )
         if not named[0].is_cube:
             raise CubeError(
                 f"'{inside}' in '{path.name}' is {_described(named[0])}; numbers with three axes "
-                f"were expected. It holds {_listed(variables)}."
+                f"were expected. It holds {_listed(arrays)}."
             )
         return named[0]
     with_wavelengths = [cube for cube in cubes if wavelengths_of(cube, variables)]
@@ -110,53 +136,71 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
     if not cubes:
         raise CubeError(
             f"'{path.name}' holds no cube: numbers with three axes were expected, and it holds "
-            f"{_listed(variables)}. Export it as ENVI or TIFF."
+            f"{_listed(arrays)}. Export it as ENVI or TIFF."
         )
     return (with_wavelengths if len(cubes) > 1 else cubes)[0]
 
 
-def spectral_axis(cube: Variable, wavelengths: Variable | None, notes: list[str]) -> int:
+def planes(numbers: NDArray[Any], order: tuple[int, int, int]) -> NDArray[Any]:
+    """(C, H, W) of an array, whose other axes have a length of 1."""
+    single = (axis for axis in range(numbers.ndim) if axis not in order)
+    return numbers.transpose(*order, *single).reshape([numbers.shape[axis] for axis in order])
+
+
+def _spectral_axis(
+    path: Path, cube: Variable, centres: Centres | None, notes: list[str], bands_last: bool
+) -> int:
     """Which axis of a cube counts the bands."""
-    if wavelengths is not None:
-        fitting = [axis for axis, side in enumerate(cube.shape) if side == wavelengths.length]
+    shape = tuple(cube.shape[axis] for axis in cube.kept)
+    fitting = cube.kept if centres is None else centres.axes
+    if named := [axis for axis in fitting if cube.is_spectral(axis)]:
+        return named[-1] if centres else named[0]
+    if centres is not None:
         if len(fitting) > 1:
-            named = [axis for axis in fitting if _is_spectral(cube, axis)]
-            if not named:
-                notes.append(
-                    f"{len(fitting)} axes of {cube.shape} fit to the wavelengths; the last of them "
-                    "is taken as the bands."
-                )
-            fitting = named or fitting
+            notes.append(
+                f"{len(fitting)} axes of {shape} fit to the wavelengths; the last of them is taken "
+                "as the bands."
+            )
         return fitting[-1]
-    for axis in range(len(cube.axes)):
-        if _is_spectral(cube, axis):
-            return axis
-    notes.append(f"The last axis of {cube.shape} is taken as the bands.")
-    return len(cube.shape) - 1
-
-
-def bands_of(count: int, centres: Sequence[float], unit: str, notes: list[str]) -> Bands:
-    """``count`` bands, with their centres where there are any."""
-    if not len(centres):
-        notes.append("No wavelengths are given.")
-        return Bands(Band(f"band {i + 1}") for i in range(count))
-    numbers, unit = centres_in_nm([float(centre) for centre in centres], unit, notes)
-    names = unique([f"{number:.7g} {unit}".strip() for number in numbers])
-    return Bands(
-        Band(name, number if unit == "nm" else None)
-        for name, number in zip(names, numbers, strict=True)
+    odd = [axis for axis in cube.kept if shape.count(cube.shape[axis]) == 1]
+    if len(odd) == 1:
+        notes.append(f"Of {shape}, the sides of equal length are taken as rows and columns.")
+        return odd[0]
+    if bands_last or shape[2] < min(shape[:2]):
+        notes.append(f"The last axis of {shape} is taken as the bands.")
+        return cube.kept[2]
+    raise CubeError(
+        f"'{path.name}' does not say which axis of {cube.shape} counts the bands. Say it, counted "
+        f"from 0: --axis (read_as: axis), e.g. {cube.kept[2]} when it is the last."
     )
 
 
-def mask_among(
+def bands_of(count: int, centres: Centres | None, notes: list[str]) -> Bands:
+    """``count`` bands, with their centres where there are any."""
+    numbered = [Band(f"band {i + 1}", bad=centres is not None) for i in range(count)]
+    if centres is None:
+        notes.append("No wavelengths are given.")
+        return Bands(numbered)
+    known = np.flatnonzero(np.isfinite(centres.numbers)).tolist()
+    if len(known) < count:
+        notes.append(f"{count - len(known)} bands have no wavelength in the file; they are bad.")
+    numbers, unit = centres_in_nm([centres.numbers[i] for i in known], centres.unit, notes)
+    names = unique([f"{number:.7g} {unit}".strip() for number in numbers])
+    for i, name, number in zip(known, names, numbers, strict=True):
+        numbered[i] = Band(name, number if unit == "nm" else None)
+    return Bands(numbered)
+
+
+def _mask_among(
     variables: Sequence[Variable], shape: tuple[int, int], notes: list[str]
-) -> Variable | None:
+) -> NDArray[np.bool_] | None:
     """A logical array of the picture's size is its mask; of several, none."""
     found = [one for one in variables if one.shape == shape and one.dtype.kind == "b"]
     if len(found) != 1:
         return None
     notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
-    return found[0]
+    mask: NDArray[np.bool_] = found[0].numbers() > 0
+    return mask
 
 
 def stated_scale(
@@ -204,14 +248,12 @@ def text_of(said: Mapping[str, Any], *names: str) -> str:
     """The first of these attributes that holds a text."""
     for name in names:
         value = said.get(name, "")
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         if isinstance(value, str) and value:
             return value
     return ""
-
-
-def _is_spectral(cube: Variable, axis: int) -> bool:
-    return bool(cube.axes) and _SPECTRAL.search(cube.axes[axis]) is not None
 
 
 def _described(variable: Variable) -> str:

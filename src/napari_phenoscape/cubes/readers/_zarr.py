@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
 
@@ -26,19 +26,15 @@ from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import band_of_label
+from napari_phenoscape.cubes.readers._centres import Centres, stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import (
-    Variable,
-    bands_of,
-    choose,
-    mask_among,
-    names_wavelengths,
+    find_cube,
     number_of,
-    spectral_axis,
     stated_scale,
     text_of,
-    wavelengths_of,
 )
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
@@ -50,6 +46,9 @@ SPECTRAL = 17
 #: Groups and arrays of a store that are looked at; bytes of what one of them says of itself.
 MOST_OBJECTS, MOST_TEXT = 10_000, 16 << 20
 
+#: Coordinates of a cube that scale each band alone (NetCDF's words scale them all alike).
+GAIN, OFFSET = "gain", "offset"
+
 #: Files that say that a folder is a group or an array.
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 
@@ -60,27 +59,21 @@ _DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An array of a store, or a list that is an attribute of one: "array/attribute".
+    """An array of a store, or a list that an attribute of an array or a group holds.
 
     Parameters
     ----------
     variable
-        It among the others of a file, without the single axes that are more than three.
-    kept
-        Its positions of those axes.
+        It among the others of a file.
     attributes
         As they stand.
     channels
         Names of the channels of a picture of OME-Zarr; None of any other array.
-    stated
-        The numbers of a list.
     """
 
     variable: Variable
-    kept: tuple[int, ...]
     attributes: dict[str, Any]
     channels: tuple[str, ...] | None = None
-    stated: list[float] | None = None
 
 
 def root_of(path: Path) -> Path | None:
@@ -118,12 +111,15 @@ def recognise(path: Path) -> bool:
         cube = node.variable
         if node.channels is not None:
             return dict(zip(cube.axes, cube.shape, strict=True)).get("channel", 0) >= SPECTRAL
-        return "band_names" in node.attributes or bool(wavelengths_of(cube, variables))
+        try:
+            return "band_names" in node.attributes or bool(wavelengths_of(cube, variables))
+        except ImportError:  # by its name and length a list of centres, which zarr would read
+            return True
 
     return any(node.variable.is_cube and is_spectral(node) for node in nodes.values())
 
 
-def open_zarr(path: Path, inside: str = "") -> Cube:
+def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     """The cube of a Zarr store; its numbers are read when they are indexed.
 
     Parameters
@@ -132,39 +128,32 @@ def open_zarr(path: Path, inside: str = "") -> Cube:
         The folder or the zip file.
     inside
         Path of the array in it; empty: the only one that can be a cube.
+    axis
+        Of the bands, where the user says it.
 
     Raises
     ------
     CubeError
-        The store is damaged, holds no cube or several, or its numbers are not in it.
+        The store is damaged, holds no cube or several, or its numbers are not in it; nothing says
+        which axis counts the bands.
     """
     nodes, notes = _nodes(path), list[str]()
-    variables = [node.variable for node in nodes.values()]
-    chosen = choose(path, inside, variables)
-    if not inside and sum(node.stated is None for node in nodes.values()) > 1:
-        notes.append(f"'{chosen.name}' of {len(variables)} variables is taken.")
-    node = nodes[chosen.name]
-    wavelengths = wavelengths_of(chosen, variables)
-    axis = spectral_axis(chosen, wavelengths, notes)
-    c, h, w = axis, *(i for i in range(3) if i != axis)
-    array = ChunkedArray(
-        open_numbers, path, chosen.name, (node.kept[c], node.kept[h], node.kept[w])
-    )
+    found = find_cube(path, inside, [node.variable for node in nodes.values()], axis, notes)
+    node, cube = nodes[found.cube.name], found.cube
+    array = ChunkedArray(open_numbers, path, cube.name, found.order)
     notes += array.stored.gaps
-    count, rows, columns = array.shape
-    with _sound(path, chosen.name):
-        gain, offset = stated_scale(path.name, node.attributes, chosen.dtype, count, notes)
-        mask = mask_among(variables, (rows, columns), notes)
-        centres = None if wavelengths is None else nodes[wavelengths.name]
+    count = len(found.bands)
+    with _sound(path, cube.name):
+        gain, offset = stated_scale(path.name, _scaled(nodes, node), cube.dtype, count, notes)
         return Cube(
             array=array,
-            bands=_bands(path, node, centres, count, notes).proposing(
+            bands=_bands(node, found.centres, found.bands).proposing(
                 _shown(node.attributes, count)
             ),
             path=path / inside,
             gain=gain,
             offset=offset,
-            mask=None if mask is None else _whole(path, nodes[mask.name]) > 0,
+            mask=found.mask,
             ignore_value=_ignored(node),
             provenance=tuple(notes),
         )
@@ -178,34 +167,45 @@ def open_numbers(path: Path, name: str) -> Any:
         return Numbers(path, contents, name, _metadata_of(contents, name))
 
 
-def _whole(path: Path, node: Node) -> NDArray[Any]:
-    return np.asarray(open_numbers(path, node.variable.name)[...]).reshape(node.variable.shape)
+def _whole(path: Path, name: str) -> NDArray[Any]:
+    with _sound(path, name):
+        return np.asarray(open_numbers(path, name)[...])
 
 
-def _bands(path: Path, node: Node, wavelengths: Node | None, count: int, notes: list[str]) -> Bands:
-    said, centres, unit = node.attributes, list[float](), ""
-    if wavelengths is not None:
-        centres = wavelengths.stated or _whole(path, wavelengths).ravel().astype(float).tolist()
-        unit = text_of(wavelengths.attributes, "units", "Units", "unit")
+def _scaled(nodes: dict[str, Node], node: Node) -> dict[str, Any]:
+    """What an array says of itself, with its coordinates that scale each band alone."""
+    said = dict(node.attributes)
+    beside = node.variable.name.rpartition("/")[0]
+    for name, word in ((GAIN, "scale_factor"), (OFFSET, "add_offset")):
+        coordinate = nodes.get(f"{beside}/{name}".lstrip("/"))
+        is_named = name in text_of(said, "coordinates").split()
+        if is_named and coordinate is not None and coordinate.variable.length:
+            said[word] = coordinate.variable.numbers()
+    return said
+
+
+def _bands(node: Node, centres: Centres | None, bands: Bands) -> Bands:
+    """Bands with the names that the store gives them: those that we write, and channels of OME."""
+    said, count = node.attributes, len(bands)
     names, regions, bad = map(said.get, ("band_names", "regions", "bad_bands"))
-    if _is_list(names, count, str) and (not centres or unit == "nm"):
+    if _is_list(names, count, str) and (centres is None or centres.unit == "nm"):
         regions = regions if _is_list(regions, count) else [None] * count
         return Bands(
             Band(
                 name,
-                None if math.isnan(centre) else centre,
+                band.wavelength_nm,
                 region if region in ("uv", "vis", "nir", "swir") else None,
                 bad=isinstance(bad, list) and i in bad,
             )
-            for i, (name, centre, region) in enumerate(
-                zip(unique(names), centres or [math.nan] * count, regions, strict=True)
+            for i, (name, band, region) in enumerate(
+                zip(unique(names), bands, regions, strict=True)
             )
         )
-    if centres or node.channels is None or len(node.channels) != count:
-        return bands_of(count, centres, unit, notes)
+    if centres is not None or node.channels is None or len(node.channels) != count:
+        return bands
     labelled = [(name, band_of_label(name)) for name in node.channels]
-    bands = [band if isinstance(band, Band) else Band(name) for name, band in labelled]
-    own = unique([band.name for band in bands])
+    bands = Bands(band if isinstance(band, Band) else Band(name) for name, band in labelled)
+    own = unique(list(bands.names))
     return Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
 
 
@@ -314,8 +314,9 @@ def _nodes(path: Path) -> dict[str, Node]:
             place = waiting.pop(0)
             with _sound(path, place):
                 said = _metadata_of(contents, place)
+                nodes |= _stated(place, said["attributes"])
                 if "shape" in said:
-                    nodes |= _named(place, said, pictures)
+                    nodes |= _named(path, place, said, pictures)
                     continue
                 ome = said["attributes"].get("ome", said["attributes"])
                 if isinstance(ome, dict) and ome.get("multiscales"):
@@ -332,8 +333,21 @@ def _nodes(path: Path) -> dict[str, Node]:
     return nodes
 
 
-def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]]) -> dict[str, Node]:
-    """An array and its lists of band centres, by name; of a picture only the finest level."""
+def _stated(place: str, attributes: dict[str, Any]) -> dict[str, Node]:
+    """The lists of bands that are attributes of a group or an array, by name."""
+    unit = text_of(attributes, "wavelength_units")
+    found = {}
+    for name, numbers in stated_lists(place, attributes).items():
+        listed = Variable(name, numbers.shape, numbers.dtype, (), unit,
+                          partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
+        found[name] = Node(listed, attributes)
+    return found
+
+
+def _named(
+    path: Path, name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]]
+) -> dict[str, Node]:
+    """An array by its name; of a picture only the finest level."""
     shape, attributes = tuple(map(int, said["shape"])), said["attributes"]
     if min(shape, default=0) < 0:
         raise ValueError(f"a shape of {shape}")
@@ -363,18 +377,9 @@ def _named(name: str, said: dict[str, Any], pictures: dict[str, dict[str, Any]])
         dtype = np.dtype(str(said.get("data_type") or said["dtype"]))
     except (TypeError, ValueError):
         dtype = np.dtype("O")  # a text, or of many parts: no cube
-    kept = list(range(len(shape)))
-    for axis, side in enumerate(shape):  # a single time point, depth, ...
-        if len(kept) > 3 and side == 1 and not (axes and axes[axis] in ("channel", "y", "x")):
-            kept.remove(axis)
-    sides, axes = tuple(shape[axis] for axis in kept), tuple(axes[axis] for axis in kept if axes)
-    found = {name: Node(Variable(name, sides, dtype, axes), tuple(kept), attributes, channels)}
-    unit = {"units": text_of(attributes, "wavelength_units")}
-    for key, value in attributes.items():
-        if names_wavelengths(key) and any(_is_list(value, side, int | float) for side in shape):
-            stated = Variable(f"{name}/{key}".lstrip("/"), (len(value),), np.dtype(float))
-            found[stated.name] = Node(stated, (0,), unit, stated=list(map(float, value)))
-    return found
+    unit = text_of(attributes, "units", "Units", "unit")
+    variable = Variable(name, shape, dtype, axes, unit, cache(partial(_whole, path, name)))
+    return {name: Node(variable, attributes, channels)}
 
 
 def _claims(path: Path, head: bytes) -> bool:
