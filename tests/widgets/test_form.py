@@ -95,8 +95,7 @@ def test_a_preset_fills_the_rows_and_a_changed_row_makes_it_the_users_own(form):
     editor.choice.set("simclr-rgb")
     assert made.value.augmentations == "simclr-rgb"
     assert editor.rows.get() == PRESETS["simclr-rgb"]
-    fold, _ = next(row for row in editor.rows.rows if row[1].option_class is RandomErasing)
-    fold.on = not fold.on
+    next(row for row in editor.rows.rows if row.cls is RandomErasing).switch.click()
     assert editor.choice.get() == OWN
     kinds = {operation.kind for operation in made.value.augmentations}
     assert kinds ^ {operation.kind for operation in PRESETS["simclr-rgb"]} == {RandomErasing().kind}
@@ -106,11 +105,11 @@ def test_a_wrong_value_is_explained_beside_its_field_until_it_is_mended(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
     name = made.editors["name"]
-    name.line.setText("my run")
+    name.line.value = "my run"
     assert any("my run" in words for words in words_shown(made))
     with pytest.raises(OptionError, match="my run"):
         _ = made.value
-    name.line.setText("my-run")
+    name.line.value = "my-run"
     assert made.error == ""
     assert not any("my run" in words for words in words_shown(made))
 
@@ -118,7 +117,7 @@ def test_a_wrong_value_is_explained_beside_its_field_until_it_is_mended(form):
 def test_an_unknown_modality_is_answered_with_the_known_ones(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
-    made.editors["modalities"].line.setText("rgb; infrared")
+    made.editors["modalities"].line.value = "rgb; infrared"
     assert "unknown modality 'infrared'; choose from rgb, uv" in made.error
 
 
@@ -144,7 +143,7 @@ def test_the_wheel_does_not_change_a_box_that_was_not_clicked_into(form, qtbot):
     from qtpy.QtWidgets import QApplication
 
     made = form(Schedule)
-    box = made.editors["steps"].box
+    box = made.editors["steps"].widget.native
     before = box.value()
     turn = QWheelEvent(
         QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, 120),
@@ -192,7 +191,7 @@ def test_unions_optional_values_and_lists_go_through_a_form(form):
 
 def test_an_exclusive_bound_is_refused_in_words(form):
     made = form(Both)
-    made.editors["way"].forms[Left].editors["share"].box.setValue(0)
+    made.editors["way"].forms["left"].editors["share"].set(0)
     assert "greater than 0" in made.error
 
 
@@ -200,8 +199,8 @@ def test_what_was_not_filled_in_yet_is_asked_for_and_not_called_wrong(form):
     made = form(Folder)
     assert made._errors["path"].text().startswith("No path is given")
     assert made._errors["path"].tone == "plain"
-    made.editors["path"].line.setText("here")
-    made.editors["pattern"].line.setText("../*")
+    made.editors["path"].line.value = "here"
+    made.editors["pattern"].line.value = "../*"
     assert made._errors["pattern"].tone == "error"
 
 
