@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QLineEdit, QScrollArea
 
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
@@ -13,7 +14,7 @@ from napari_phenoscape.option import Option, Variants
 from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.training import Experiment, Schedule
 from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
-from napari_phenoscape.widgets import Form, note
+from napari_phenoscape.widgets import Fold, Form, note
 from napari_phenoscape.widgets.form._variants import OWN
 
 
@@ -211,3 +212,91 @@ def test_a_long_file_name_goes_on_in_the_next_line_and_is_given_back_as_it_was(q
     words.resize(250, 100)
     assert words.text() == f"'{name}' has other bands."
     assert words.heightForWidth(250) >= 3 * words.fontMetrics().height()
+
+
+def test_an_emptied_line_is_none_where_none_is_allowed(form):
+    made = form(Folder)
+    made.set(Folder(path=Path("here"), mask="{stem}.png", metadata=Path("table.csv")))
+    for name in ("mask", "metadata"):
+        made.editors[name].line.value = " "
+    assert (made.value.mask, made.value.metadata) == (None, None)
+
+
+def test_a_path_is_what_was_typed(form):
+    made = form(Folder)
+    made.editors["path"].line.value = "../moths/a/../b"
+    assert str(made.value.path) == "../moths/a/../b"
+
+
+def test_a_minus_left_behind_in_a_whole_number_changes_nothing(form, qtbot):
+    made = form(Schedule)
+    box = made.editors["steps"].widget.native
+    before = box.value()
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box.lineEdit(), "-")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert (box.value(), box.lineEdit().text(), made.error) == (before, str(before), "")
+
+
+def test_a_number_is_told_once_when_it_is_written_and_not_at_each_digit(form, qtbot):
+    made, told = form(Schedule), []
+    box = made.editors["batch_size"].widget.native
+    made.changed.connect(lambda: told.append(made.value.batch_size))
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box.lineEdit(), "128")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert told == [128]
+
+
+def test_a_field_says_what_it_is_and_its_default(form):
+    made = form(Schedule)
+    tip = made.editors["batch_size"].toolTip()
+    assert Schedule.model_fields["batch_size"].description in tip
+    assert f"(default: {Schedule().batch_size})" in tip
+
+
+def test_tab_goes_down_the_form(form):
+    made = form(Schedule)
+    made.show()
+    places = []
+    for editor in made.editors.values():
+        assert made.focusNextChild()
+        assert editor.isAncestorOf(made.focusWidget())
+        places.append(made.focusWidget().mapTo(made, made.rect().topLeft()).y())
+    assert places == sorted(places)
+
+
+@pytest.fixture
+def fold(qtbot):
+    made = Fold("More", QLineEdit())
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_a_fold_opens_and_closes_by_key(fold, qtbot):
+    for opened in (True, False):
+        qtbot.keyClick(fold.toggleButton(), Qt.Key.Key_Space)
+        assert fold.opened == fold.content().isVisible() == opened
+
+
+def test_tab_leaves_out_what_is_folded(fold):
+    for opened in (False, True):
+        fold.opened = opened
+        fold.toggleButton().setFocus()
+        fold.focusNextChild()
+        assert (fold.focusWidget() is fold.content()) == opened
+
+
+def test_what_grows_in_an_open_fold_is_not_cut(form, qtbot):
+    made = form(Folder)
+    area = QScrollArea()  # as in a dock
+    area.setWidgetResizable(True)
+    area.setWidget(Fold("Folder", made, opened=True))
+    qtbot.addWidget(area)
+    area.resize(250, 200)
+    area.show()
+    made.editors["pattern"].line.value = "../*"
+    words = made._errors["pattern"]
+    qtbot.waitUntil(lambda: words.height() >= words.heightForWidth(words.width()) > 0)
+    assert made.height() >= made.layout().totalMinimumHeightForWidth(made.width())

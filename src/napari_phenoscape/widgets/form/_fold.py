@@ -40,8 +40,10 @@ class Fold(QCollapsible):
         self.title = title
         self.toggleButton().setStyleSheet(HEADER)
         self.toggleButton().setAccessibleName(title)
-        self.layout().setContentsMargins(0, 0, 0, 0)
-        self.layout().setSpacing(2)
+        layout = self.layout()
+        assert layout is not None  # superqt's column
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         self.content().hide()
         self.setContent(content)
         content.setContentsMargins(12, 0, 0, 4)

@@ -63,14 +63,11 @@ class Form(Editor, Generic[O]):
         self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         for name, info in option_class.model_fields.items():
-            default = info.get_default(call_default_factory=True, validated_data={})
-            if name == "kind":
-                continue
-            if name in hide:
-                if default is not PydanticUndefined:
-                    self._kept[name] = default
-                continue
-            self._add(name, info, default)
+            default = _default(info)
+            if name in hide and default is not PydanticUndefined:
+                self._kept[name] = default
+            if name not in hide and name != "kind":
+                self._add(name, info, default)
         self._problem = note(tone="error")
         self._layout.addRow(self._problem)
         self._check()
@@ -111,19 +108,11 @@ class Form(Editor, Generic[O]):
         self._changed()
 
     def _add(self, name: str, info: FieldInfo, default: Any) -> None:
-        editor = editor_for(info.annotation, info)
+        editor = self.editors[name] = editor_of(self.option_class, name)
         words = field_words(name)
-        tip = " ".join(
-            part
-            for part in (
-                info.description or "",
-                f"(default: {default})" if isinstance(default, str | int | float | Path) else "",
-            )
-            if part
-        )
-        if default is not PydanticUndefined:
-            editor.set(default)
-        self.editors[name] = editor
+        tip = info.description or ""
+        if isinstance(default, str | int | float | Path):
+            tip = f"{tip} (default: {default})".lstrip()
         error = self._errors[name] = note(tone="error")
         if isinstance(editor, Form | Rows | Variant):
             fold = self.folds[name] = Fold(words, editor)
@@ -165,14 +154,9 @@ class Form(Editor, Generic[O]):
             label.say(self.error if here else "", tone)
             if name == first and name in self.folds:
                 self.folds[name].opened = True
-        elsewhere = bool(self.error) and first not in self.editors and first not in self._missing
-        self._problem.setText(self.error if elsewhere else "")
-
-    @property
-    def _missing(self) -> list[str]:
-        """Hidden fields without a value: whoever hid them says so."""
-        there = ("kind", *self.editors, *self._kept)
-        return [name for name in self.option_class.model_fields if name not in there]
+        # of hidden fields without a value, whoever hid them says so
+        missing = set(self.option_class.model_fields) - {"kind", *self._kept}
+        self._problem.setText("" if first in {*self.editors, *missing} else self.error)
 
 
 def editor_for(annotation: Any, info: FieldInfo) -> Editor:
@@ -202,7 +186,7 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
     origin = typing.get_origin(annotation)
     if origin is tuple:
         return _tuple_editor(annotation, info)
-    if _is_option(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, Option):
         return Form(annotation)
     if origin is Literal or annotation is bool:
         return Leaf(annotation)
@@ -217,26 +201,25 @@ def editor_of(option_class: type[Option], name: str) -> Editor:
     """The editor of a single field, showing the default if there is one."""
     info = option_class.model_fields[name]
     editor = editor_for(info.annotation, info)
-    default = info.get_default(call_default_factory=True, validated_data={})
-    if default is not PydanticUndefined:
+    if (default := _default(info)) is not PydanticUndefined:
         editor.set(default)
     return editor
+
+
+def _default(info: FieldInfo) -> Any:
+    return info.get_default(call_default_factory=True, validated_data={})
 
 
 def _tuple_editor(annotation: Any, info: FieldInfo) -> Editor:
     arguments = typing.get_args(annotation)
     if Ellipsis not in arguments:
         return Span([editor_for(argument, info) for argument in arguments])
-    members = _members(_item(annotation))
+    members = _members(arguments[0])
     if Modality in members:
         return Modalities()
     if options := variants_of(annotation):
         return Rows(options, Form)
     return words_line(members)
-
-
-def _item(annotation: Any) -> Any:
-    return typing.get_args(annotation)[0]
 
 
 def _bare(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
@@ -255,7 +238,3 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(inner for member in typing.get_args(annotation) for inner in _members(member))
     return (annotation,)
-
-
-def _is_option(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Option)

@@ -35,12 +35,11 @@ class FloatBox(QDoubleSpinBox):
         """Accept what is a number in range; let anything that may become one be typed."""
         written = text or ""
         try:
-            value = self.valueFromText(written)
+            inside = self.minimum() <= self.valueFromText(written) <= self.maximum()
         except ValueError:
-            typing = set(written) <= set("+-.,e0123456789")
-            state = QValidator.State.Intermediate if typing else QValidator.State.Invalid
-            return state, written, position
-        inside = self.minimum() <= value <= self.maximum()
+            inside = False
+            if not set(written) <= set("+-.,e0123456789"):
+                return QValidator.State.Invalid, written, position
         state = QValidator.State.Acceptable if inside else QValidator.State.Intermediate
         return state, written, position
 

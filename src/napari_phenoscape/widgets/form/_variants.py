@@ -86,6 +86,8 @@ class Row(QWidget):
             part.setToolTip(sentence(cls))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        self.switch.setStyleSheet("padding-top: 4px")  # in line with the words of the fold
         layout.addWidget(self.switch, alignment=Qt.AlignmentFlag.AlignTop)
         layout.addWidget(fold, 1)
 
