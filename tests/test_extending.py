@@ -202,8 +202,8 @@ assert kinds(form.editors["augmentations"].rows)[-1] == "RandomGamma"
 assert kinds(form.editors["encoder"].editors["stem"])[-1] == "first_bands"
 assert "hawkmoth" in form.editors["modalities"].boxes
 grouping = Form(Grouping)
-grouping.editors["method"].combo.setCurrentText("agglomerative")
-grouping.editors["map"].combo.setCurrentText("classical_mds")
+grouping.editors["method"].kind.set("agglomerative")
+grouping.editors["map"].kind.set("classical_mds")
 assert (grouping.value.method.clusters, grouping.value.map.kind) == (4, "classical_mds")
 """
     run(packages, code, tmp_path)
