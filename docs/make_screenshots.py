@@ -92,7 +92,7 @@ def shoot_spectrum(viewer: napari.Viewer, specimens: Sequence[Specimen]) -> None
     dock.kept.keep(region_spectrum(dock.cube, mask, "a specimen"))
     dock.pictures.show_as.setCurrentText("UV false colour")
     for fold in dock.findChildren(Fold):
-        fold.opened = fold.content is dock.eyes
+        fold.opened = fold.content() is dock.eyes
     dock.eyes.eye.choose("bird-uv")
     dock.eyes.table_button.click()
     QTest.qWait(500)

@@ -176,10 +176,11 @@ except ValueError as error:
 
 
 def test_a_file_of_a_format_that_is_added_opens(packages: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "scan.npy", np.arange(24.0).reshape(2, 3, 4))
+    numbers = np.arange(24, dtype="<f4").tobytes()
+    (tmp_path / "scan.flat").write_bytes(b"FLAT 2 3 4\n" + numbers)
     code = """
 from napari_phenoscape.cubes import open_cube
-cube = open_cube("scan.npy")
+cube = open_cube("scan.flat")
 assert cube.shape == (2, 3, 4), cube.shape
 assert float(cube.array[1, 2, 3]) == 23
 """
@@ -201,8 +202,8 @@ assert kinds(form.editors["augmentations"].rows)[-1] == "RandomGamma"
 assert kinds(form.editors["encoder"].editors["stem"])[-1] == "first_bands"
 assert "hawkmoth" in form.editors["modalities"].boxes
 grouping = Form(Grouping)
-grouping.editors["method"].combo.setCurrentText("agglomerative")
-grouping.editors["map"].combo.setCurrentText("classical_mds")
+grouping.editors["method"].kind.set("agglomerative")
+grouping.editors["map"].kind.set("classical_mds")
 assert (grouping.value.method.clusters, grouping.value.map.kind) == (4, "classical_mds")
 """
     run(packages, code, tmp_path)

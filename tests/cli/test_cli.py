@@ -167,6 +167,20 @@ def test_a_table_that_cannot_be_written_is_said_before_the_work(run: Path, tmp_p
     assert ".csv, .parquet, .h5ad" in said
 
 
+def test_no_table_goes_over_another_one_or_over_what_is_read(run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("mine")
+    (run / "t.csv").write_text("of the run")
+    for verb in ("embed", "cluster"):
+        assert "say --overwrite" in sentence(verb, run, "--export", table)
+        said = sentence(verb, run, "--export", run / "t.csv", "--overwrite")
+        assert "what is read is never overwritten" in said
+    (run / "t.csv").unlink()
+    assert table.read_text() == "mine"
+    assert phenoscape("embed", run, "--export", table, "--overwrite").exit_code == 0
+    assert table.read_text().startswith("filename,x1")
+
+
 def test_a_run_goes_on_with_more_steps(folder: Path) -> None:
     end = phenoscape("train", folder / "e.yaml", *TINY)
     run = "".join(end.stdout.split("run ", 1)[1].splitlines())
@@ -183,10 +197,14 @@ def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Pat
     np.testing.assert_array_equal(sheets[0], sheets[1])
     assert (sheets[0] != sheets[2]).any()
     out = tmp_path / "d.png"
-    asked = ("preview", folder / "e.yaml", "-o", out, "--show", "UV_G", "--only")
+    asked = ("preview", folder / "e.yaml", "-o", out, "--overwrite", "--show", "UV_G", "--only")
     assert phenoscape(*asked, "RandomRotation").exit_code == 0
     grey = picture(out)
     assert (grey[..., 0] == grey[..., 2]).all()
+    assert "is there already" in sentence("preview", folder / "e.yaml", "-o", out)
+    for read in (folder / "e.yaml", next(folder.rglob("*.tif"))):
+        asked_for = sentence("preview", folder / "e.yaml", "-o", read, "--overwrite")
+        assert "what is read is never overwritten" in asked_for
     assert "is none of the augmentations" in phenoscape(*asked, "RandomErasing").stderr
 
 

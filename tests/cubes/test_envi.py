@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spectral
+import tifffile
 from hypothesis import given, settings, strategies as st
 
 from napari_phenoscape.cubes import doubts, open_cube, recognise
-from napari_phenoscape.cubes.readers._envi import DATA_TYPES
+from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES
 from napari_phenoscape.cubes.readers._envi_header import Header
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
@@ -98,6 +99,20 @@ def test_complex_numbers_show_their_magnitude(tmp_path):
         pytest.param(lambda t: t + "description = {\n lines = 9\n}\n", id="keys in braces"),
         pytest.param(lambda t: t.replace("400, 500.5", "\n400\n,500.5\n; 9\n"), id="list lines"),
         pytest.param(lambda t: t.replace("{400", "{ 400").replace("700}", "700,}"), id="comma"),
+        pytest.param(lambda t: t.replace("length units", "length_unts"), id="misspelt key"),
+        pytest.param(lambda t: t.replace("length =", "lengths ="), id="plural key"),
+        pytest.param(lambda t: t.replace("wavelength =", "center_wavelength ="), id="other word"),
+        pytest.param(lambda t: t.replace("data type", "data_type"), id="underscores"),
+        pytest.param(lambda t: t.replace("{", "[\n").replace("}", "\n]"), id="square"),
+        pytest.param(lambda t: t.replace(",", "\n"), id="lines alone"),
+        pytest.param(lambda t: t.replace(",", " "), id="blanks alone"),
+        pytest.param(lambda t: t.replace(",", ";"), id="semicolons"),
+        pytest.param(lambda t: t.replace("= nm", '= "Nanometers"'), id="quotes"),
+        pytest.param(lambda t: t.replace("= nm", "= {nm}"), id="units in braces"),
+        pytest.param(
+            lambda t: re.sub(r"(\d)([,}])", r"\1 nm\2", t.replace("units = nm", "x = [y")),
+            id="units in the list",
+        ),
         pytest.param(lambda t: t + "fwhm = {1,2}\nwords without equals\n\n", id="unknown keys"),
     ],
 )
@@ -141,12 +156,43 @@ def test_header_offset_is_skipped(tmp_path):
         ("Nanometers", "400, 500, 600, 700", [400, 500, 600, 700], ""),
         ("Micrometers", "0.366551, 0.5, 0.6, 0.7", [366.551, 500, 600, 700], ""),
         ("µm", "0.4, 0.5, 0.6, 0.7", [400, 500, 600, 700], ""),
+        *(
+            (unit, "400, 500, 600, 700", [400, 500, 600, 700], "")
+            for unit in (
+                "nanometre",
+                "Nanometres",
+                "NM",
+                "[nm]",
+                "Wavelength (nm)",
+                "nanomètres",
+                "wavelength_nm",
+            )
+        ),
+        *(
+            (unit, ".4, .5, .6, .7", [400, 500, 600, 700], "")
+            for unit in (
+                "micrometre",
+                "Micrometres",
+                "micron",
+                "um",
+                "Mikrometer",
+            )
+        ),
+        ("Ångström", "4000, 5000, 6000, 7000", [400, 500, 600, 700], ""),
+        ("Angstroms", "4000, 5000, 6000, 7000", [400, 500, 600, 700], ""),
+        ("mm", "4e-4, 5e-4, 6e-4, 7e-4", [400, 500, 600, 700], ""),
+        ("Centimeters", "4e-5, 5e-5, 6e-5, 7e-5", [400, 500, 600, 700], ""),
+        ("Meters", "4e-7, 5e-7, 6e-7, 7e-7", [400, 500, 600, 700], ""),
+        # 299792458 m/s over 400 nm
+        ("GHz", "749481.145, 374740.5725, 299792.458, 3e5", [400, 800, 1000, 999.308193], ""),
+        ("THz", "749.481145, 374.7405725, 299.792458, 300", [400, 800, 1000, 999.308193], ""),
         ("Unknown", "0.4, 0.5, 0.6, 2.5", [400, 500, 600, 2500], "micrometres are taken"),
         ("", "400, 500, 600, 700", [400, 500, 600, 700], "nanometres are taken"),
         ("nm", "500, 500, 500, 500", [500] * 4, "repeat: 1 different"),
         ("nm", "400, 600, 500, 700", [400, 600, 500, 700], "rise and fall"),
         ("Wavenumber", "25000, 20000, 15000, 10000", None, "wavenumbers"),
-        ("Index", "1, 2, 3, 4", None, "only name the bands"),
+        ("Index", "1, 2, 3, 4", None, "in 'Index' only name the bands"),
+        ("GHz", "0, 1, 2, 3", None, "only name the bands"),
         ("Micrometers", "400, 500, 600, 700", None, "not those of light"),
         ("nm", "400, 500, 600", None, "3 for 4 bands"),
         ("nm", "400, 500, x, 600", None, "not all numbers"),
@@ -205,6 +251,52 @@ def test_gains_are_in_the_order_of_the_bands_in_the_file(tmp_path):
     np.testing.assert_array_equal(cube.reflectance(np.array([3, 0])), cube.reflectance()[[3, 0]])
 
 
+@pytest.mark.parametrize(
+    ("key", "note"),
+    [
+        ("wavelength_unts = nm", "The key 'wavelength unts' is read as 'wavelength units'"),
+        ("band = 4", ""),
+        ("file_type = ENVI Standard", ""),
+    ],
+)
+def test_a_key_that_is_read_for_another_is_noted(tmp_path, key, note):
+    assert note in notes_of(write(tmp_path, f"{key}\nwavelength = {{400, 500, 600, 700}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "reflectance", "note"),
+    [
+        ("data gain values = {0.01}", 2.13, "where they give radiance"),
+        ("data gain values = 0.01\ndata units = Reflectance", 2.13, ""),
+        ("data reflectance gain values = 0.01", 2.13, ""),
+        ("data gain values = {1, 1, 1, 1}\nreflectance scale factor = 1000", 0.213, ""),
+        ("reflectance scale factor = {1000, 1000, 500, 1000}", 0.426, ""),
+        ("reflectance_scale_factor = 1000", 0.213, ""),
+        ("data gain values = {0.01}\ndata units = W/m^2/sr/nm", 2.13, "are radiance"),
+        ("data units = uW/(cm^2 sr nm)", 213, "are radiance ('data units = uW/(cm^2 sr nm)')"),
+        ("z plot titles = {Wavelength, Radiance}", 213, "radiance ('z plot titles = Radiance')"),
+        ("z plot titles = {Wavelength, Reflectance %}", 2.13, "per cent of reflectance"),
+        ("reflectance scale factor = 1000\ndata units = Radiance", 0.213, "though 'data units"),
+        ("ceiling = 426", 0.5, "426, by 'ceiling', is taken as reflectance 1"),
+        ("bit depth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
+        ("bitdepth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
+        ("saturation value = 426", 0.5, "426, by 'ceiling', is taken"),
+        ("ceiling = 99999", 213 / 65535, "'ceiling = 99999' is no largest number of uint16"),
+    ],
+)
+def test_what_the_numbers_are_is_read_or_said(tmp_path, lines, reflectance, note):
+    path = write(tmp_path, WAVELENGTHS + lines + "\n")
+    assert open_cube(path).reflectance()[2, 1, 3] == pytest.approx(reflectance)
+    assert note in notes_of(path)
+    if not note and "_" not in lines:
+        assert notes_of(path) == ""
+
+
+@pytest.mark.parametrize("given", ["-9999", "{0, 65535}", "half"])
+def test_an_ignore_value_that_is_not_used_is_noted(tmp_path, given):
+    assert "data ignore value" in notes_of(write(tmp_path, f"data ignore value = {given}\n"))
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_gains_that_give_reflectance_go_before_those_that_give_radiance(tmp_path, order):
     lines = [
@@ -243,11 +335,26 @@ def test_a_scale_that_is_no_number_is_refused(tmp_path, words, what):
         open_cube(write(tmp_path, f"{words}\n"))
 
 
-def test_default_bands_count_from_one(tmp_path):
-    assert open_cube(write(tmp_path, "default bands = {4, 2, 1}\n")).bands.proposed == (3, 1, 0)
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("{4, 2, 1}", (3, 1, 0)),
+        ("4.0 2.0 1.0", (3, 1, 0)),
+        ("{2}", (1, 1, 1)),
+        ("{700, 600, 400}", (3, 2, 0)),
+        ("{600}", (2, 2, 2)),
+        ("{}", None),
+    ],
+)
+def test_default_bands_are_counted_from_one_or_named_by_their_nm(tmp_path, given, shown):
+    path = write(tmp_path, f"{WAVELENGTHS}default bands = {given}\n")
+    assert open_cube(path).bands.proposed == shown
+    assert ("read as wavelengths" in notes_of(path)) == ("600" in given)
 
 
-@pytest.mark.parametrize("given", ["{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"])
+@pytest.mark.parametrize(
+    "given", ["{0, 0, 0}", "{550}", "{5, 2, 1}", "{1.5, 2, 1}", "{1, 2}", "{a, b, c}"]
+)
 def test_default_bands_that_are_none_are_noted(tmp_path, given):
     path = write(tmp_path, f"default bands = {given}\n")
     assert open_cube(path).bands.proposed is None
@@ -272,6 +379,108 @@ def test_header_and_data_find_each_other(tmp_path, name, header):
         cube = open_cube(tmp_path / either)
         assert cube.array[2, 1, 3] == 213
         assert cube.path.name == name
+
+
+@pytest.mark.parametrize("ending", ["hyspex", "RFL", "pix", "tiff", "int16"])
+def test_the_one_file_of_the_declared_size_is_the_data(tmp_path, ending):
+    header = write(tmp_path, name=f"leaf.{ending}", header="leaf.hdr")
+    data = tmp_path / f"leaf.{ending}"
+    (tmp_path / "leaf.txt").write_text("notes")
+    (tmp_path / "leaf.raw").write_bytes(b"decoy")
+    for path in (header, data):
+        assert recognise(path) == "envi"
+        assert open_cube(path).path == data
+    assert recognise(tmp_path / "leaf.txt") is None
+    (tmp_path / "leaf.raw").unlink()
+    data.write_bytes(bytes(119))
+    with pytest.raises(MissingFileError, match=r"of 120 bytes, was .* with 119 bytes.*'\.bil'"):
+        open_cube(header)
+    data.rename(tmp_path / "leaf.bil")
+    with pytest.raises(CubeError, match="119 are there, 2 of 3 lines"):
+        open_cube(header)
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\xff\xd8\xff\xe0", "a JPEG"), (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"PK\x03\x04", "a zip archive"), (b"CDF\x01", "a NetCDF 3 file"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [80, 120, 200])
+def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, size):
+    header = write(tmp_path)
+    (tmp_path / "leaf.bil").write_bytes(start.ljust(size, b"\0"))
+    with pytest.raises(CubeError, match=f"'leaf.bil' is {what}"):
+        open_cube(header)
+
+
+@pytest.mark.parametrize("name", ["leaf.bil", "leaf.raw", "leaf.xyz"])
+@pytest.mark.parametrize("start", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
+def test_the_bytes_of_a_tiff_are_never_pixels(tmp_path, start, name):
+    header = write(tmp_path, name=name, header="leaf.hdr")
+    (tmp_path / name).write_bytes(start.ljust(120, b"\0"))
+    for path in (header, tmp_path / name):
+        with pytest.raises(CubeError, match=name):
+            open_cube(path)
+
+
+TIFF_HEADER = (
+    f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = {C}\n{WAVELENGTHS}"
+    "bbl = {1, 0, 1, 1}\nreflectance scale factor = 1000\ndata ignore value = 214\n"
+)
+LAYOUT = "data type = 12\ninterleave = bsq\nbyte order = 0\nheader offset = 0\n"
+
+
+@pytest.mark.parametrize("layout", ["", LAYOUT], ids=["without layout", "with layout"])
+@pytest.mark.parametrize(
+    ("name", "header"), [("a.tif", "a.hdr"), ("a.tif", "a.tif.hdr"), ("a.TIFF", "a.hdr")]
+)
+def test_a_tiff_has_the_bands_and_scale_of_the_header_beside_it(tmp_path, name, header, layout):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / name, NUMBERS.astype("u2"), compression="zlib", **options)
+    (tmp_path / header).write_text(TIFF_HEADER + layout)
+    for path in (tmp_path / name, tmp_path / header):
+        cube = open_cube(path)
+        assert cube.path == tmp_path / name
+        np.testing.assert_array_equal(cube.array[...], NUMBERS)
+        assert cube.bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+        assert cube.bands.good.tolist() == [True, False, True, True]
+        assert cube.reflectance()[2, 1, 3] == pytest.approx(0.213)
+        assert np.isnan(cube.reflectance()[2, 1, 4])
+        assert "scale" not in " ".join(cube.provenance)
+        assert "wavelength" not in " ".join(cube.provenance).lower()
+
+
+def test_a_header_beside_a_tiff_that_is_of_another_file_or_size_is_not_used(tmp_path):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", NUMBERS[:3].astype("u2"), **options)
+    write(tmp_path, WAVELENGTHS, name="a.raw", header="a.hdr")
+    assert open_cube(tmp_path / "a.tif").bands.wavelengths_nm is None  # the header is a.raw's
+    assert open_cube(tmp_path / "a.hdr").path.name == "a.raw"
+    (tmp_path / "a.tif.hdr").write_text(TIFF_HEADER)
+    cube = open_cube(tmp_path / "a.tif")
+    assert cube.bands.wavelengths_nm is None
+    assert "'a.tif.hdr' describes (4, 3, 5) numbers" in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "sentence"),
+    [
+        ("a.hips", b"HIPS\0", r"'a\.hips' is a picture of a Videometer camera; save it as TIFF"),
+        ("a.CU3S", b"SQLite format 3", r"'a\.CU3S' is a session of a Cubert camera; export"),
+        ("a.hdf", b"\x0e\x03\x13\x01", r"HDF4; make it HDF5 \(h4toh5"),
+        ("a.fits", b"SIMPLE  =     T", r"gdal_translate -of ENVI"),
+        ("a.jp2", b"\0\0\0\x0cjP  \r\n", r"gdal_translate -of ENVI"),
+    ],
+)
+def test_formats_of_other_programs_are_named_with_the_step_to_one_of_ours(
+    tmp_path, name, head, sentence
+):
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(CubeError, match=sentence):
+        open_cube(tmp_path / name)
 
 
 def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path):
@@ -299,6 +508,22 @@ def test_a_truncated_cube_says_how_much_is_missing(tmp_path):
     (tmp_path / "leaf.bil").write_bytes(bytes(100))
     with pytest.raises(CubeError, match=r"'leaf.bil' is truncated: 120 bytes .* and 100 are there"):
         open_cube(header)
+
+
+@pytest.mark.parametrize("interleave", ORDERS)
+def test_the_way_out_of_a_truncated_cube_opens_what_is_there(tmp_path, interleave):
+    header = write(tmp_path, interleave=interleave)
+    with (tmp_path / "leaf.bil").open("r+b") as file:
+        file.truncate(85)
+    with pytest.raises(
+        CubeError, match=r"2 of \d (lines|bands)\..* set '(lines|bands) = 2'"
+    ) as said:
+        open_cube(header)
+    key, number = re.search(r"'(\w+ = )(2)'", str(said.value)).groups()
+    header.write_text(re.sub(rf"^{key}\d", key + number, header.read_text(), flags=re.MULTILINE))
+    cube = open_cube(header)
+    np.testing.assert_array_equal(cube.array, NUMBERS[: cube.shape[0], : cube.shape[1]])
+    assert 2 in cube.shape
 
 
 def test_a_longer_file_is_opened_and_noted(tmp_path):

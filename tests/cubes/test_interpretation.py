@@ -67,7 +67,7 @@ def test_a_name_keeps_the_wavelength_that_the_file_gives(tmp_path):
     bands = Bands([Band("400 nm", 400.0), Band("500 nm", 500.0, bad=True)])
     result(write_cube(Cube(PLANES[:2].astype("u2"), bands, Path("a")), tmp_path / "a.bil"))
     named = open_cube(tmp_path / "a.bil", Interpretation(names=("blue", "green")))
-    assert named.bands == Bands([Band("B", 400.0, "vis"), Band("G", 500.0, "vis", bad=True)])
+    assert named.bands == Bands([Band("blue", 400.0, "vis"), Band("green", 500.0, "vis", bad=True)])
 
 
 def test_evenly_spaced_wavelengths_are_given_by_their_ends(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from napari_phenoscape.cubes import open_cube, read_mask, recognise
+from napari_phenoscape.cubes import as_modality, open_cube, read_mask, recognise
 from napari_phenoscape.errors import CubeError, MissingFileError
 
 #: (2, 3, 3): red 10, 20, ...; green and blue shifted by 1 and 2.
@@ -161,12 +161,56 @@ def test_sixteen_bits_are_turned_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "sentence"),
-    [(PIXELS[..., 0], "one band, grey.*as a mask"), (np.dstack([PIXELS[..., 0]] * 2), "grey")],
-)
-def test_grey_is_no_cube(tmp_path, pixels, sentence):
-    with pytest.raises(CubeError, match=sentence):
-        open_cube(saved(tmp_path / "a.png", pixels))
+    ("name", "grey", "white"),
+    [("a.png", PIXELS[..., 0] > 30, 1), ("a.bmp", PIXELS[..., 0] > 30, 1),
+     ("a.png", PIXELS[..., 0], 255), ("a.bmp", PIXELS[..., 0], 255),
+     ("a.png", PIXELS[..., 0] * np.uint16(257) + 1, 65535)],
+)  # fmt: skip
+def test_a_grey_picture_has_one_band_called_grey(tmp_path, name, grey, white):
+    cube = open_cube(saved(tmp_path / name, grey))
+    assert [(band.name, band.region) for band in cube.bands] == [("grey", None)]
+    np.testing.assert_allclose(cube.reflectance()[0], grey / white, rtol=1e-6)
+    assert as_modality("grey").indices(cube).tolist() == [0]
+    assert recognise(cube.path) is None
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bit", "16 bit"])
+def test_the_transparency_of_grey_is_its_mask(tmp_path, deep):
+    alpha = np.array([[0, 127, 128], [255, 1, 200]], "u1")
+    pixels = np.dstack([PIXELS[..., 0], alpha])
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(pixels * np.uint16(257) if deep else pixels))
+    cube = open_cube(path)
+    assert cube.shape == (1, 2, 3)
+    assert cube.mask.tolist() == [[False, False, True], [True, False, True]]
+    assert cube.reflectance()[0, 1, 2] == pytest.approx(60 / 255)
+
+
+@pytest.mark.parametrize("cut", ["header alone", "header, then the end", "second start"])
+def test_a_jpeg_without_its_scan_is_refused(tmp_path, cut):
+    """Pillow fills no pixel of it; what lay in the memory before would be shown."""
+    whole = saved(tmp_path / "a.jpg", np.full((24, 21, 3), 100, "u1")).read_bytes()
+    header = whole[: whole.index(b"\xff\xda")]
+    end = {"header alone": b"", "header, then the end": b"\xff\xd9",
+           "second start": b"\xff\xd9" + whole}[cut]  # fmt: skip
+    (tmp_path / "a.jpg").write_bytes(header + end)
+    with pytest.raises(CubeError, match=r"'a.jpg' cannot be decoded"):
+        open_cube(tmp_path / "a.jpg").array[0]
+
+
+def test_the_recipe_of_micatoolbox_names_the_way_to_its_pixels(tmp_path):
+    (tmp_path / "moth.mspec").write_text("mspec calibrated image\nfiles=moth_vis.NEF,moth_uv.NEF\n")
+    with pytest.raises(
+        CubeError, match=r"recipe for raw photographs.* in ImageJ, save it as a TIFF"
+    ):
+        open_cube(tmp_path / "moth.mspec")
+
+
+@pytest.mark.parametrize("head", [b"IIRO", b"IIU\0", b"FUJIFILMCCD-RAW ", b"\0\0\0\x18ftypcrx "])
+def test_raw_photographs_are_named_and_stay_linear(tmp_path, head):
+    (tmp_path / "a.raw").write_bytes(head + bytes(60))
+    with pytest.raises(CubeError, match=r"'a.raw' is a camera's raw file.* linear 16-bit TIFF"):
+        open_cube(tmp_path / "a.raw")
 
 
 def test_cmyk_is_no_cube(tmp_path):

@@ -16,10 +16,19 @@ import pytest
 import rasterio
 import tifffile
 
-from napari_phenoscape.cubes import open_cube, read_mask, recognise
-from napari_phenoscape.cubes._labels import band_of_label
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    open_cube,
+    read_mask,
+    recognise,
+    write_cube,
+)
+from napari_phenoscape.cubes._labels import band_of_label, wavelength_of, wavelengths_of
 from napari_phenoscape.cubes.readers import _pieces as pieces, _tiff_decode as tiff_decode
 from napari_phenoscape.errors import CubeError, PhenoscapeError
+from napari_phenoscape.events import result
 
 H, W = 20, 17
 NAMES = ["R", "G", "B", "UV_R", "UV_G", "UV_B"]
@@ -202,7 +211,7 @@ def test_a_fourth_channel_that_is_not_transparency_is_not_guessed(tmp_path):
         photometric="rgb",
         extrasamples=["unspecified"],
     )
-    with pytest.raises(CubeError, match=r"'a.tif' has 4 channels; 3 \(RGB\)"):
+    with pytest.raises(CubeError, match=r"'a.tif' has 4 channels; 1 \(grey\), 3 \(RGB\)"):
         open_cube(path)
 
 
@@ -218,13 +227,34 @@ def test_five_channels_are_rgb_and_the_two_of_uv_that_micatoolbox_keeps(tmp_path
     assert recognise(path) is None  # any five channels look so
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_other_numbers_of_channels_are_refused(tmp_path, count):
+def test_two_channels_are_refused(tmp_path):
     how = {"photometric": "minisblack", "planarconfig": "separate"}
-    path = written(tmp_path / "a.tif", planes(count), **(how if count > 1 else {}))
+    path = written(tmp_path / "a.tif", planes(2), **how)
     assert recognise(path) is None
-    with pytest.raises(CubeError, match=rf"has {count} channel"):
+    with pytest.raises(CubeError, match=r"has 2 channels; 1 .* by --names"):
         open_cube(path)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_one_channel_is_grey(tmp_path, dtype):
+    path = written(tmp_path / "a.tif", planes(1, dtype)[0], photometric="minisblack")
+    cube = open_cube(path)
+    assert [(band.name, band.region) for band in cube.bands] == [("grey", None)]
+    np.testing.assert_array_equal(cube.array, planes(1, dtype))
+    assert recognise(path) is None
+
+
+def test_grey_with_transparency_has_a_mask(tmp_path):
+    pixels = np.stack(
+        [planes(1, "u1")[0], np.where(np.arange(W) < 3, 200, 100)[None].repeat(H, 0)], -1
+    )
+    path = written(
+        tmp_path / "a.tif", pixels.astype("u1"), photometric="minisblack", planarconfig="contig",
+        extrasamples=["unassalpha"], metadata=None,
+    )  # fmt: skip
+    cube = open_cube(path)
+    assert cube.bands.names == ("grey",)
+    assert cube.mask.sum() == 3 * H
 
 
 MICA = ["visible:R:Normalised", "visible:G:Normalised", "visible:B:Normalised"]
@@ -253,10 +283,14 @@ def test_a_label_may_say_which_slice_is_the_mask(tmp_path):
 @pytest.mark.parametrize(
     ("label", "name", "region"),
     [
-        ("R", "R", "vis"), ("green", "G", "vis"), ("visible:B:Normalised", "B", "vis"),
+        ("R", "R", "vis"), ("green", "green", "vis"), ("Red:Normalised", "R", "vis"),
+        ("visible:B:Normalised", "B", "vis"),
         ("vG", "G", "vis"), ("uB", "UV_B", "uv"), ("uv:R", "UV_R", "uv"), ("UV_G", "UV_G", "uv"),
         ("lw", "lw", "vis"), ("uv", "uv", "uv"), ("548.35 nm", "548.35 nm", "vis"),
         ("Band 3 (360nm)", "Band 3 (360nm)", "uv"),
+        ("vs", "vs", "vis"), ("UVS", "UVS", "uv"), ("NIR", "NIR", "nir"),
+        ("SWIR2", "SWIR2", "swir"),
+        ("1.05 µm", "1.05 µm", "swir"),
     ],
 )  # fmt: skip
 def test_labels_in_use_are_understood(label, name, region):
@@ -264,28 +298,53 @@ def test_labels_in_use_are_understood(label, name, region):
     assert (band.name, band.region) == (name, region)
 
 
-@pytest.mark.parametrize("label", ["DAPI", "Background", "img_001.tif", "", "urgent"])
+@pytest.mark.parametrize("label", ["DAPI", "Background", "img_001.tif", "", "urgent", "10 nm"])
 def test_other_labels_are_not(label):
     assert band_of_label(label) is None
 
 
-def gdal(count: int, name: str, values: list[Any], more: str = "") -> list[tuple[Any, ...]]:
-    items = "".join(
-        f'<Item name="{name}" sample="{i}">{value}</Item>' for i, value in enumerate(values)
-    )
+@pytest.mark.parametrize(
+    ("label", "nm"),
+    [
+        ("1050nm_fwhm10nm", 1050), ("F1_fwhm10nm_365nm", 365), ("fwhm200nm 550nm", 550),
+        ("10nm_fwhm_550nm", 550), ("550 nm, 10 nm FWHM", 550), ("FWHM 200 nm", None),
+        ("550/10 nm", 550), ("550 ± 5 nm", 550), ("500-550 nm", None), ("IMG-01-550nm", 550),
+        ("led365mW10_450nm_", 450), ("col_0365_nm", 365), ("moth_365NM_raw", 365),
+        ("365.5nm_refl", 365.5), ("0.94 µm", 940), ("moth_550nm_v2", 550),
+    ],
+)  # fmt: skip
+def test_the_centre_of_a_name_is_not_its_width(label, nm):
+    assert wavelength_of(label) == nm
+
+
+@pytest.mark.parametrize(
+    ("names", "nm"),
+    [
+        (("moth_365_v2", "moth_1050_v2"), [365, 1050]), (("365", "450"), [365, 450]),
+        (("5_WL365", "4_WL450"), [365, 450]), (("img_0300", "img_0400"), [300, 400]),
+        (("DSC_1234", "DSC_1240"), None), (("2016", "2020"), None), (("1", "2"), None),
+        (tuple(f"IMG_{i:04d}" for i in range(300, 340)), None), (("450", "450"), None),
+    ],
+)  # fmt: skip
+def test_a_number_that_varies_is_nm_and_a_count_or_year_is_none(names, nm):
+    assert wavelengths_of(names) == nm
+
+
+def gdal(name: str, values: list[Any], more: str = "") -> list[tuple[Any, ...]]:
+    items = "".join(f'<Item {name} sample="{i}">{value}</Item>' for i, value in enumerate(values))
     return [(42112, "s", 0, f"<GDALMetadata>{items}{more}</GDALMetadata>", True)]
 
 
 def test_gdal_metadata_gives_wavelengths_scale_and_nodata(tmp_path):
     centres = [400 + 10 * i for i in range(9)]
-    scale = "".join(f'<Item name="SCALE" sample="{i}">0.001</Item>' for i in range(9))
+    scale = "".join(f'<Item name="SCALE" sample="{i}" role="scale">0.001</Item>' for i in range(9))
     path = written(
         tmp_path / "a.tif",
         planes(9, "i2").transpose(1, 2, 0),
         photometric="minisblack",
         planarconfig="contig",
         metadata=None,
-        extratags=[*gdal(9, "wavelength", centres, scale), (42113, "s", 0, "405", True)],
+        extratags=[*gdal('name="wavelength"', centres, scale), (42113, "s", 0, "405", True)],
     )
     cube = open_cube(path)
     assert cube.bands.wavelengths_nm.tolist() == centres
@@ -294,15 +353,257 @@ def test_gdal_metadata_gives_wavelengths_scale_and_nodata(tmp_path):
     assert recognise(path) == "tiff"
 
 
-def test_gdal_wavelengths_in_micrometres_are_nm_here(tmp_path):
-    centres = [0.366551 + 0.01 * i for i in range(8)]
-    path = written(
-        tmp_path / "a.tif",
-        planes(8),
-        photometric="minisblack",
-        extratags=gdal(8, "CENTRAL_WAVELENGTH_UM", centres),
+def of_gdal(path: Path, items: str, count: int = 8) -> Path:
+    """A GeoTIFF, as far as it matters: georeferenced, with these items of metadata."""
+    geo = (34735, "H", 4, (1, 1, 0, 0), True)
+    tags = [(42112, "s", 0, f"<GDALMetadata>{items}</GDALMetadata>".encode(), True), geo]
+    how = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+    return written(path, planes(count, "i2").transpose(1, 2, 0), extratags=tags, **how)
+
+
+@pytest.mark.parametrize("unit", ["Micrometers", "um", "µm", "microns", "", "Nanometers", "nm"])
+def test_units_of_wavelengths_are_those_of_envi(tmp_path, unit):
+    factor = 1 if unit.lower().startswith("n") else 1000
+    items = "".join(
+        f'<Item name="wavelength" sample="{i}">{(366.551 + 10 * i) / factor:.9g}</Item>'
+        + f'<Item name="wavelength_units" sample="{i}">{unit}</Item>' * bool(unit)
+        for i in range(8)
     )
-    assert open_cube(path).bands.wavelengths_nm[0] == 366.551
+    cube = open_cube(of_gdal(tmp_path / "a.tif", items))
+    assert cube.bands.wavelengths_nm.tolist() == [round(366.551 + 10 * i, 6) for i in range(8)]
+    assert any("units are given" in note for note in cube.provenance) == (not unit)
+
+
+def test_wavenumbers_only_name_the_bands_of_a_tiff(tmp_path):
+    items = "".join(
+        f'<Item name="wavelength" sample="{i}">{2000 + i}</Item>'
+        f'<Item name="wavelength_units" sample="{i}">Wavenumber</Item>'
+        for i in range(8)
+    )
+    cube = open_cube(of_gdal(tmp_path / "a.tif", items))
+    assert cube.bands.wavelengths_nm is None
+    assert cube.bands.names[:2] == ("2000 cm-1", "2001 cm-1")
+    assert any("wavenumbers" in note for note in cube.provenance)
+
+
+def listed(values: Any) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+CENTRES = [400 + 50 * i for i in range(8)]
+DOMAINS = {
+    "ENVI": f'<Item name="wavelength" domain="ENVI">{listed(CENTRES)}</Item>'
+            '<Item name="wavelength_units" domain="ENVI">nanometers</Item>',
+    "ENVI, um": f'<Item name="wavelength" domain="ENVI">{listed(n / 1000 for n in CENTRES)}</Item>'
+                '<Item name="wavelength_units" domain="ENVI">Micrometers</Item>',
+    "default": f'<Item name="wavelength">{listed(CENTRES)}</Item>'
+               '<Item name="wavelength_units">nm</Item>',
+    "IMAGERY": "".join(
+        f'<Item name="CENTRAL_WAVELENGTH_UM" sample="{i}" domain="IMAGERY">{nm / 1000}</Item>'
+        f'<Item name="FWHM_UM" sample="{i}" domain="IMAGERY">0.01</Item>'
+        for i, nm in enumerate(CENTRES)
+    ),
+    "FORCE": "".join(
+        f'<Item name="Wavelength" sample="{i}" domain="FORCE">{nm / 1000}</Item>'
+        f'<Item name="Wavelength_unit" sample="{i}" domain="FORCE">micrometers</Item>'
+        for i, nm in enumerate(CENTRES)
+    ),
+    "with the unit": "".join(
+        f'<Item name="wavelength" sample="{i}">{nm} nm</Item>' for i, nm in enumerate(CENTRES)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_wavelengths_are_found_in_every_domain(tmp_path, domain):
+    path = of_gdal(tmp_path / "a.tif", DOMAINS[domain])
+    assert open_cube(path).bands.wavelengths_nm.tolist() == CENTRES
+    assert recognise(path) == "tiff"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ['<Item name="bbl" domain="ENVI">{1, 0, 1, 1, 1, 1, 1, 1}</Item>',
+     '<Item name="bbl" sample="0">1</Item><Item name="bbl" sample="1">0</Item>',
+     '<Item name="BAD_BAND" sample="1">1</Item><Item name="BAD_BAND" sample="2">0</Item>'],
+)  # fmt: skip
+def test_flags_of_bad_bands_are_read(tmp_path, flags):
+    cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["default"] + flags))
+    assert cube.bands.good.tolist() == [True, False] + 6 * [True]
+
+
+def test_a_scale_of_a_foreign_domain_is_no_scale_and_that_is_said(tmp_path):
+    scales = "".join(
+        f'<Item name="Scale" sample="{i}" domain="FORCE">10000.0</Item>' for i in range(8)
+    )
+    cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["FORCE"] + scales))
+    assert cube.gain == pytest.approx(1 / 32767)
+    assert any("'scale = 10000.0' (domain FORCE) is no scale" in note for note in cube.provenance)
+    factor = '<Item name="reflectance_scale_factor" domain="ENVI">10000</Item>'
+    assert open_cube(of_gdal(tmp_path / "b.tif", factor)).gain[0] == pytest.approx(1 / 10000)
+
+
+def described(*names: str) -> str:
+    return "".join(
+        f'<Item name="DESCRIPTION" sample="{i}" role="description">{name}</Item>'
+        for i, name in enumerate(names)
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "visible"),
+    [
+        (("Blue", "Green", "Red", "NIR", "Red edge"), (2, 1, 0)),
+        (("Blue", "Green", "Red", "Red edge", "NIR", "LWIR"), (2, 1, 0)),
+        (("Blue", "Green", "Red"), (2, 1, 0)), (("NIR", "Red", "Green"), None),
+        (("blue", "green", "red", "nir"), (2, 1, 0)),
+        (tuple(f"SR_B{i}" for i in range(1, 8)), None),
+        (("coastal", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"), (5, 3, 1)),
+    ],
+)  # fmt: skip
+def test_bands_of_drones_and_satellites_keep_their_names(tmp_path, names, visible):
+    cube = open_cube(of_gdal(tmp_path / "a.tif", described(*names), len(names)))
+    assert cube.bands.names == names
+    assert cube.bands.visible == visible
+    assert "uv" not in {band.region for band in cube.bands}
+    assert cube.mask is None
+    np.testing.assert_array_equal(cube.array, planes(len(names), "i2"))
+    assert [band.region for band in cube.bands if band.name.lower() == "nir"] in ([], ["nir"])
+
+
+def test_transparency_that_has_no_name_is_the_mask_beside_named_bands(tmp_path):
+    pixels = np.concatenate([planes(5), np.full((1, H, W), 65535, "u2")])
+    pixels[5, :, :3] = 0
+    path = written(
+        tmp_path / "a.tif", pixels.transpose(1, 2, 0), photometric="minisblack", metadata=None,
+        planarconfig="contig", extrasamples=["unspecified"] * 4 + ["unassalpha"],
+        extratags=[(42112, "s", 0, described("Blue", "Green", "Red", "NIR", "Red edge"), True)],
+    )  # fmt: skip
+    cube = open_cube(path)
+    assert cube.bands.names == ("Blue", "Green", "Red", "NIR", "Red edge")
+    assert cube.mask.sum() == H * (W - 3)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 7])
+def test_bands_of_a_map_are_not_known_by_their_number(tmp_path, count):
+    path = of_gdal(tmp_path / "a.tif", "", count)
+    cube = open_cube(path)
+    assert cube.bands.names == tuple(f"band {i + 1}" for i in range(count))
+    assert {band.region for band in cube.bands} == {None}
+    assert recognise(path) is None
+
+
+CONES = [
+    ("vs", "sw", "mw", "lw", "dbl"), ("lw", "mw", "sw", "vs", "dbl"), ("uv", "blue", "green"),
+    ("UV", "SW", "MW", "LW", "DBL"), ("u", "s", "m", "l", "lum"),
+    ("UVS", "SWS", "MWS", "LWS", "DC"), ("v", "s", "m", "l"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", CONES, ids=" ".join)
+def test_receptors_are_receptors(tmp_path, names):
+    how = {"imagej": True, "metadata": {"axes": "CYX", "Labels": list(names)}}
+    path = written(tmp_path / "a.tif", planes(len(names), "f4"), **how)
+    cube = open_cube(path)
+    assert cube.bands.names == names
+    seen = ["uv" if name.lower() in ("u", "uv", "uvs") else "vis" for name in names]
+    assert [band.region for band in cube.bands] == seen
+    assert cube.bands.visible is None
+    assert recognise(path) == "tiff"
+
+
+PAGES = {
+    "names": ((285, "{} nm"), "450 nm", ""),
+    "descriptions": ((270, "{} nm"), "450 nm", ""),
+    "keys": ((270, "Wavelength={}\nExposure=20"), "450 nm", "No wavelength units are given"),
+    "keys with the unit": ((270, "wavelength: {} nm"), "450 nm", ""),
+    "numbers": ((285, "{}"), "450", "numbers in the names are taken as wavelengths in nm"),
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_pages_say_their_wavelength(tmp_path, kind):
+    (tag, text), first, note = PAGES[kind]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for i, page in enumerate(planes(9)):
+            file.write(page, contiguous=False, metadata=None, photometric="minisblack",
+                       extratags=[(tag, 2, None, text.format(450 + 20 * i), True)])  # fmt: skip
+    cube = open_cube(tmp_path / "a.tif")
+    assert cube.bands.wavelengths_nm.tolist() == [450 + 20 * i for i in range(9)]
+    assert cube.bands.names[0] == first
+    assert note in " ".join(cube.provenance)
+
+
+@pytest.mark.parametrize("value", [0, 3, 16, 255])
+def test_an_unknown_planar_configuration_is_refused(tmp_path, value):
+    """The library would leave planes as they lay in the memory before."""
+    how = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    path = written(tmp_path / "a.tif", planes(9), rowsperstrip=3, **how)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages.first.tags[284].overwrite(value)
+    with pytest.raises(CubeError, match=rf"has the planar configuration {value}; 1 "):
+        open_cube(path)
+
+
+def test_blocks_that_do_not_cover_a_page_are_no_pixels(tmp_path, monkeypatch):
+    how = {"photometric": "minisblack", "metadata": None, "compression": "lzw", "rowsperstrip": 5}
+    path = written(tmp_path / "a.tif", planes(9), **how)
+    whole = tifffile.TiffPage.segments
+    monkeypatch.setattr(
+        tifffile.TiffPage, "segments", lambda self, **how: list(whole(self, **how))[:-1]
+    )
+    with pytest.raises(CubeError, match=r"cannot be decoded \(255 of 340 numbers are there"):
+        open_cube(path).array[0]
+
+
+SENSOR = [(33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes([0, 1, 1, 2]), True)]
+DNG = [(50706, 1, 4, bytes([1, 4, 0, 0]), True)]
+
+
+@pytest.mark.parametrize("kind", ["preview first", "mosaic", "linear", "by its name"])
+def test_a_raw_photograph_is_no_picture_of_its_preview(tmp_path, kind):
+    preview, raw = planes(3, "u1").transpose(1, 2, 0), planes(1)[0]
+    path = tmp_path / ("a.NEF" if kind in ("preview first", "by its name") else "a.tif")
+    with tifffile.TiffWriter(path) as file:
+        if kind == "preview first":
+            file.write(preview, photometric="rgb", subifds=1, metadata=None)
+            file.write(raw, photometric=32803, metadata=None, extratags=SENSOR)
+        elif kind == "mosaic":
+            file.write(raw, photometric=32803, metadata=None, extratags=SENSOR)
+        elif kind == "linear":
+            file.write(preview, photometric=34892, metadata=None, extratags=DNG)
+        else:
+            file.write(preview, photometric="rgb", metadata=None)
+    assert recognise(path) is None
+    with pytest.raises(CubeError, match=r"is a camera's raw file.* linear 16-bit TIFF \(dcraw -4"):
+        open_cube(path)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_what_is_written_is_a_stack_of_imagej(tmp_path, dtype):
+    bands = Bands([Band("R", region="vis"), Band("UV_B", region="uv"), Band("Glühlicht")])
+    mask = np.arange(H * W).reshape(H, W) % 3 == 0
+    gain = np.array([0.5, 0.25, 2], "f4")
+    before = Cube(planes(3, dtype), bands, Path("a"), gain, mask=mask, ignore_value=7.0)
+    result(write_cube(before, tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_imagej
+        assert file.imagej_metadata["images"] == file.imagej_metadata["slices"] == 4
+        assert file.imagej_metadata["Labels"] == ["R", "UV_B", "Glühlicht", "mask"]
+        assert file.series[0].shape == (4, H, W)
+        # ImageJ reads all planes behind each other, from where the first begins
+        size = planes(4, dtype).nbytes
+        start = file.pages.first.dataoffsets[0]
+    stored = (tmp_path / "a.tif").read_bytes()[start : start + size]
+    np.testing.assert_array_equal(
+        np.frombuffer(stored, f"<{dtype}").reshape(4, H, W), [*planes(3, dtype), mask]
+    )
+    after = open_cube(tmp_path / "a.tif")
+    assert after.bands == bands
+    np.testing.assert_array_equal(after.array, before.array)
+    np.testing.assert_array_equal(after.mask, mask)
+    np.testing.assert_array_equal(after.gain, gain)
+    assert after.ignore_value == 7
 
 
 def test_many_channels_are_spectral_and_claimed_when_interleaved(tmp_path):
@@ -517,12 +818,14 @@ def test_every_file_of_the_torture_chamber_is_right_or_refused(phenoscape_data):
             continue
         opened += 1
         expected = tifffile.imread(path)
-        if expected.shape[-1] in (3, 4) and expected.shape[0] not in (3, 4, 30):
+        if expected.ndim == 2:
+            expected = expected[None]
+        elif expected.shape[-1] in (3, 4) and expected.shape[0] not in (3, 4, 30):
             expected = np.moveaxis(expected, -1, 0)
         bands = len(cube.bands)
         np.testing.assert_array_equal(numbers, expected[:bands], err_msg=path.name)
     assert len(files) == 149
-    assert opened == 43
+    assert opened == 113
 
 
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # says the oracle

@@ -10,6 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, TableError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens import Collection, Drawer, Folder, collect
@@ -419,3 +420,60 @@ def test_real_cut_out_beetles_have_their_outline(phenoscape_data):
     assert len(collection.specimens) == 5
     first = next(s for s in collection.specimens if s.id == "chongi.png")
     assert first.box == (5, 210, 11, 78)
+
+
+def scan(path: Path, number: int, tint: float) -> Path:
+    """A line scan of one number, in two bands, with its integration time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.full((6, 2, 5), number, "<u2").tofile(path)
+    path.with_suffix(".hdr").write_text(
+        "ENVI\nsamples = 5\nlines = 6\nbands = 2\ndata type = 12\ninterleave = bil\n"
+        f"byte order = 0\nheader offset = 0\ntint = {tint}\nwavelength = {{450, 550}}\n"
+        "wavelength units = nm\n"
+    )
+    return path
+
+
+def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(tmp_path):
+    for name, white in (("leaf 1", 1100), ("leaf 2", 600)):
+        folder = tmp_path / name / "capture"
+        scan(folder / f"{name}.raw", 600, 20)
+        scan(folder / f"WHITEREF_{name}.raw", white, 10)
+        scan(folder / f"DARKREF_{name}.raw", 100, 20)
+    scan(tmp_path / "leaf 3.raw", 6000, 20)
+    collection = result(collect(Folder(path=tmp_path)))
+    assert ids(collection) == [
+        "leaf 1/capture/leaf 1.raw", "leaf 2/capture/leaf 2.raw", "leaf 3.raw",
+    ]  # fmt: skip
+    cubes = [cube.reflectance() for cube, _, _ in collection.cubes()]
+    # (600 - 100) / (1100 - 100) of a white that was exposed half as long, and over (600 - 100)
+    np.testing.assert_allclose(cubes[0], 0.25)
+    np.testing.assert_allclose(cubes[1], 0.5)
+    np.testing.assert_allclose(cubes[2], 6000 / 65535)
+    said = " ".join(collection.assumed)
+    assert "Calibrated with its own references (WHITEREF_, DARKREF_)" in said
+    assert "corrected by their ratio, 0.5" in said
+    read = {path.name for path in collection.files()}
+    assert {"WHITEREF_leaf 1.raw", "WHITEREF_leaf 1.hdr", "DARKREF_leaf 2.raw"} <= read
+    regions = np.ones((6, 5), np.uint8)
+    tifffile.imwrite(tmp_path / "regions.tif", regions)
+    drawer = Drawer(
+        path=tmp_path / ids(collection)[0], regions=tmp_path / "regions.tif", min_area=1
+    )
+    ((cube, _, _),) = result(drawer.collect()).cubes()
+    np.testing.assert_allclose(cube.reflectance(), 0.25)
+
+
+def test_a_scan_is_not_calibrated_where_that_cannot_be_or_the_scale_is_said(tmp_path):
+    scan(tmp_path / "leaf.raw", 600, 20)
+    scan(tmp_path / "DARKREF_leaf.raw", 100, 20)
+    collection = result(Folder(path=tmp_path).collect())
+    assert ids(collection) == ["leaf.raw"]
+    assert "no white reference (WHITEREF_), only a dark one" in " ".join(collection.assumed)
+    scan(tmp_path / "WHITEREF_leaf.raw", 1100, 20)
+    said = Folder(path=tmp_path, read_as=Interpretation(full_scale=1200))
+    ((cube, _, _),) = result(said.collect()).cubes()
+    np.testing.assert_allclose(cube.reflectance(), 0.5)
+    scan(tmp_path / "WHITEREF_leaf.raw", 50, 20)
+    with pytest.raises(CollectionError, match="nowhere brighter than the dark one"):
+        result(collect(Folder(path=tmp_path)))

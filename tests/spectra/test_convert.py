@@ -28,7 +28,7 @@ from napari_phenoscape.cubes import (
     write_cube,
 )
 from napari_phenoscape.errors import CubeError, OptionError, RunError
-from napari_phenoscape.events import result
+from napari_phenoscape.events import Notice, result
 from napari_phenoscape.spectra import Index, Part, References, convert, picture
 
 SPECTRAL = Bands(Band(f"{nm} nm", nm) for nm in (366.551, 401.25, 550.125, 700.0))
@@ -66,6 +66,41 @@ def test_a_written_cube_reads_back_the_same(tmp_path, ending, dtype):
     after = open_cube(path)
     assert after.array.dtype == np.dtype(dtype)
     same(after, before)
+
+
+@pytest.mark.parametrize(
+    ("gain", "line"),
+    [
+        (np.float32(1 / 10000), "reflectance scale factor = 10000.0"),
+        (np.float32(1 / 65535), "reflectance scale factor = 65535.0"),
+        (np.full(4, 0.3, np.float32), "reflectance scale factor = 3.33333"),
+        (np.float32(1), "reflectance scale factor = 1.0"),
+        (np.array([1, 2, 3, 4], np.float32), "data reflectance gain values = {1.0, 2.0, 3.0, 4.0}"),
+    ],
+)
+def test_other_programs_find_the_scale_to_reflectance_in_the_header(tmp_path, gain, line):
+    before = cube(gain=gain)
+    result(write_cube(before, tmp_path / "b.bil"))
+    header = (tmp_path / "b.bil.hdr").read_text()
+    assert line in header
+    assert header.count("reflectance") == 1 + ("gain values" in line)
+    same(open_cube(tmp_path / "b.bil"), before)
+    if "factor" in line:
+        theirs = spectral.envi.open(tmp_path / "b.bil.hdr", tmp_path / "b.bil")
+        reflectance = np.moveaxis(np.asarray(theirs.load()), 2, 0)
+        np.testing.assert_allclose(reflectance, before.reflectance(), rtol=1e-5)
+
+
+def test_radiance_and_integration_times_stay_what_they_are(tmp_path):
+    before = cube("f4", gain=np.float32(0.01), units="W/m^2/sr/nm", integration_time=12.5)
+    result(write_cube(before, tmp_path / "b.bil"))
+    after = open_cube(tmp_path / "b.bil")
+    assert "reflectance" not in (tmp_path / "b.bil.hdr").read_text()
+    assert (after.units, after.integration_time) == ("W/m^2/sr/nm", 12.5)
+    assert "are radiance" in " ".join(after.provenance)
+    same(after, before)
+    said = [e.message for e in convert(tmp_path / "b.bil", tmp_path / "b.tif") if type(e) is Notice]
+    assert said[0].startswith("'b.tif' does not say that its numbers are 'W/m^2/sr/nm'")
 
 
 @pytest.mark.parametrize("ending", [".bil", ".tif"])
@@ -137,6 +172,61 @@ def test_nothing_is_overwritten_and_no_half_is_left(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["b.bil", "b.bil.hdr"]
     with pytest.raises(OptionError, match=r"end it with \.bil"):
         result(write_cube(cube(), tmp_path / "b.jpg"))
+
+
+def test_a_header_that_a_killed_write_left_is_not_in_the_way_and_another_is(tmp_path):
+    result(write_cube(cube(), tmp_path / "b.bil"))
+    (tmp_path / "b.bil").unlink()
+    result(write_cube(cube(), tmp_path / "b.bil"))
+    (tmp_path / "b.bil").unlink()
+    (tmp_path / "b.bil.hdr").write_text("mine")
+    with pytest.raises(RunError, match=r"'.*b\.bil\.hdr' is there already"):
+        result(write_cube(cube(), tmp_path / "b.bil"))
+    assert (tmp_path / "b.bil.hdr").read_text() == "mine"
+    result(write_cube(cube(), tmp_path / "b.bil", overwrite=True))
+    same(open_cube(tmp_path / "b.bil"), cube())
+
+
+@pytest.mark.parametrize("name", ["scan.bil", "scan.bil.hdr", "soft.bil", "hard.bil"])
+@pytest.mark.parametrize("verb", ["picture", "spectra", "convert"])
+def test_no_verb_writes_over_what_it_reads(tmp_path, scan, verb, name):
+    (tmp_path / "soft.bil").symlink_to(scan)
+    (tmp_path / "hard.bil").hardlink_to(scan)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for more in ((), ("--overwrite",)):
+        ended = run(verb, scan, "-o", tmp_path / name, *more)
+        assert ended.exit_code == 2, ended.output
+        assert "never overwritten" in ended.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [("picture", "p.png"), ("spectra", "metadata.csv"), ("convert", "c.tif")]
+)
+def test_every_verb_overwrites_only_when_told_to(tmp_path, scan, verb, name):
+    out = tmp_path / name
+    out.write_text("mine")
+    ended = run(verb, scan, "-o", out)
+    assert ended.exit_code == 2
+    assert "say --overwrite" in ended.stderr
+    assert out.read_text() == "mine"
+    ended = run(verb, scan, "-o", out, "--overwrite")
+    assert ended.exit_code == 0, ended.output
+    assert out.read_bytes() != b"mine"
+
+
+def test_no_table_or_reference_that_is_read_is_written_over(tmp_path, scan):
+    run("spectra", scan, "--pixel", "0,1", "-o", tmp_path / "t.csv")
+    tifffile.imwrite(tmp_path / "l.tif", np.ones((3, 5), np.uint8))
+    for words in (
+        ("convert", scan, "-o", tmp_path / "l.tif", "--white-region", f"{tmp_path / 'l.tif'},1"),
+        ("spectra", scan, "-o", tmp_path / "l.tif", "--regions", tmp_path / "l.tif"),
+        ("spectra", scan, "-o", scan.with_name("s.csv"), "--vision", scan.with_name("s.csv")),
+        ("spectra", tmp_path / "t.csv", scan, "-o", scan),
+    ):
+        ended = run(*words, "--overwrite")
+        assert ended.exit_code == 2, words
+    assert open_cube(scan).shape == (4, 3, 5)
 
 
 def test_a_part_has_the_numbers_at_its_place():
@@ -323,7 +413,7 @@ def test_a_picture_is_written_as_it_is_shown(tmp_path, scan):
     cube = open_cube(scan)
     for show in ("colours", "principal components", "401", "366.551 nm,700,550"):
         out = tmp_path / "p.png"
-        ended = run("picture", scan, "-o", out, "--show", show)
+        ended = run("picture", scan, "-o", out, "--show", show, "--overwrite")
         assert ended.exit_code == 0, ended.output
         np.testing.assert_array_equal(np.asarray(Image.open(out)), picture(cube, show))
     ended = run("picture", scan, "-o", tmp_path / "q.png", "--show", "heat")

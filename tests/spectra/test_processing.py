@@ -74,6 +74,44 @@ def test_references_that_do_not_fit_are_refused():
         calibrated(one, one, panel=99)
 
 
+@pytest.mark.parametrize(
+    ("scan", "white", "dark", "own", "reflectance", "note"),
+    [
+        (20, 20, 20, None, 0.5, ""),
+        (None, None, None, None, 0.5, ""),
+        (20, 10, 20, None, 0.25, "time of 10 and the scan of 20: corrected by their ratio, 0.5"),
+        (20, 10, 20, None, 0.25, "of 20 and is used for 10; the same is taken as dark"),
+        (20, 10, 20, 10, 0.25 * 1000 / 1050, "corrected by their ratio"),  # white 1100 - 50
+        (20, None, 20, None, 0.5, "The integration time of the white reference is not given"),
+        (None, 10, 20, None, 0.5, "The integration time of the scan is not given"),
+    ],
+)
+def test_a_white_reference_of_another_integration_time_is_corrected_and_said(
+    scan, white, dark, own, reflectance, note
+):
+    def flat(number: float, time: float | None) -> Cube:
+        return cube(np.full((1, 2, 3), number), [500], integration_time=time, provenance=("old",))
+
+    found = calibrated(
+        flat(600, scan),
+        flat(1100, white),
+        flat(100, dark),
+        white_dark=None if own is None else flat(50, own),
+    )
+    np.testing.assert_allclose(found.array[...], reflectance, rtol=1e-6)
+    said = " ".join(found.provenance)
+    assert note in said
+    assert (said == "old") == (not note)
+    assert found.integration_time is None
+
+
+def test_calibrated_numbers_need_no_scale_any_more():
+    notes = ("No scale is given; 65535, the largest number, is taken as reflectance 1.", "other")
+    found = calibrated(cube(noise(), provenance=notes, units="W/m^2"), cube(noise(1) + 1))
+    assert found.provenance == ("other",)
+    assert found.units == ""
+
+
 def test_a_region_is_a_reference_of_one_number_a_band_unless_it_crosses_every_column():
     numbers = np.array([[[100, 200, 300], [50, 60, 70], [10, 10, 40]]], "u2")
     scan = cube(numbers, [500], gain=np.float32(0.01)[...], ignore_value=300)

@@ -154,15 +154,17 @@ def test_regions_and_pixels_from_the_command_line(tmp_path):
     table = pd.read_csv(out)
     assert table["b 1"].tolist() == pytest.approx([1.2, 11.2])
     assert table["b 7"].tolist() == pytest.approx([2.4, 12.4])
-    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "1,2"])
+    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--overwrite", "--pixel", "1,2"])
     assert ended.exit_code == 0
     assert pd.read_csv(out)["b (1, 2)"].tolist() == pytest.approx([1.2, 11.2])
     two = ["--pixel", "1,2", "--pixel", "1,4"]
-    CliRunner().invoke(app, ["spectra", path, "-o", out, *two, "--mean"])
+    CliRunner().invoke(app, ["spectra", path, "-o", out, "--overwrite", *two, "--mean"])
     assert pd.read_csv(out)["mean of 2"].tolist() == pytest.approx([1.3, 11.3])
-    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "1,2", "--mean"])
+    ended = CliRunner().invoke(
+        app, ["spectra", path, "-o", out, "--overwrite", "--pixel", "1,2", "--mean"]
+    )
     assert "A mean needs two spectra" in ended.stderr
-    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--pixel", "3,0"])
+    ended = CliRunner().invoke(app, ["spectra", path, "-o", out, "--overwrite", "--pixel", "3,0"])
     assert "has 3 rows and 5 columns" in ended.stderr
     ended = CliRunner().invoke(app, ["spectra", path, "--pixel", "3;0"])
     assert "'ROW,COLUMN' was expected" in ended.stderr

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QLineEdit, QScrollArea
 
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
@@ -13,7 +14,7 @@ from napari_phenoscape.option import Option, Variants
 from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.training import Experiment, Schedule
 from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
-from napari_phenoscape.widgets import Form, note
+from napari_phenoscape.widgets import Fold, Form, note
 from napari_phenoscape.widgets.form._variants import OWN
 
 
@@ -95,8 +96,7 @@ def test_a_preset_fills_the_rows_and_a_changed_row_makes_it_the_users_own(form):
     editor.choice.set("simclr-rgb")
     assert made.value.augmentations == "simclr-rgb"
     assert editor.rows.get() == PRESETS["simclr-rgb"]
-    fold, _ = next(row for row in editor.rows.rows if row[1].option_class is RandomErasing)
-    fold.on = not fold.on
+    next(row for row in editor.rows.rows if row.cls is RandomErasing).switch.click()
     assert editor.choice.get() == OWN
     kinds = {operation.kind for operation in made.value.augmentations}
     assert kinds ^ {operation.kind for operation in PRESETS["simclr-rgb"]} == {RandomErasing().kind}
@@ -106,11 +106,11 @@ def test_a_wrong_value_is_explained_beside_its_field_until_it_is_mended(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
     name = made.editors["name"]
-    name.line.setText("my run")
+    name.line.value = "my run"
     assert any("my run" in words for words in words_shown(made))
     with pytest.raises(OptionError, match="my run"):
         _ = made.value
-    name.line.setText("my-run")
+    name.line.value = "my-run"
     assert made.error == ""
     assert not any("my run" in words for words in words_shown(made))
 
@@ -118,7 +118,7 @@ def test_a_wrong_value_is_explained_beside_its_field_until_it_is_mended(form):
 def test_an_unknown_modality_is_answered_with_the_known_ones(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
-    made.editors["modalities"].line.setText("rgb; infrared")
+    made.editors["modalities"].line.value = "rgb; infrared"
     assert "unknown modality 'infrared'; choose from rgb, uv" in made.error
 
 
@@ -144,7 +144,7 @@ def test_the_wheel_does_not_change_a_box_that_was_not_clicked_into(form, qtbot):
     from qtpy.QtWidgets import QApplication
 
     made = form(Schedule)
-    box = made.editors["steps"].box
+    box = made.editors["steps"].widget.native
     before = box.value()
     turn = QWheelEvent(
         QPointF(5, 5), QPointF(5, 5), QPoint(0, 0), QPoint(0, 120),
@@ -192,7 +192,7 @@ def test_unions_optional_values_and_lists_go_through_a_form(form):
 
 def test_an_exclusive_bound_is_refused_in_words(form):
     made = form(Both)
-    made.editors["way"].forms[Left].editors["share"].box.setValue(0)
+    made.editors["way"].forms["left"].editors["share"].set(0)
     assert "greater than 0" in made.error
 
 
@@ -200,8 +200,8 @@ def test_what_was_not_filled_in_yet_is_asked_for_and_not_called_wrong(form):
     made = form(Folder)
     assert made._errors["path"].text().startswith("No path is given")
     assert made._errors["path"].tone == "plain"
-    made.editors["path"].line.setText("here")
-    made.editors["pattern"].line.setText("../*")
+    made.editors["path"].line.value = "here"
+    made.editors["pattern"].line.value = "../*"
     assert made._errors["pattern"].tone == "error"
 
 
@@ -212,3 +212,92 @@ def test_a_long_file_name_goes_on_in_the_next_line_and_is_given_back_as_it_was(q
     words.resize(250, 100)
     assert words.text() == f"'{name}' has other bands."
     assert words.heightForWidth(250) >= 3 * words.fontMetrics().height()
+
+
+def test_an_emptied_line_is_none_where_none_is_allowed(form):
+    made = form(Folder)
+    made.set(Folder(path=Path("here"), mask="{stem}.png", metadata=Path("table.csv")))
+    for name in ("mask", "metadata"):
+        made.editors[name].line.value = " "
+    assert (made.value.mask, made.value.metadata) == (None, None)
+
+
+def test_a_path_is_what_was_typed(form):
+    made = form(Folder)
+    made.editors["path"].line.value = "../moths/a/../b"
+    assert str(made.value.path) == "../moths/a/../b"
+
+
+def test_a_minus_left_behind_in_a_whole_number_changes_nothing(form, qtbot):
+    made = form(Schedule)
+    box = made.editors["steps"].widget.native
+    before = box.value()
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box.lineEdit(), "-")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert (box.value(), box.lineEdit().text(), made.error) == (before, str(before), "")
+
+
+def test_a_number_is_told_once_when_it_is_written_and_not_at_each_digit(form, qtbot):
+    made, told = form(Schedule), []
+    box = made.editors["batch_size"].widget.native
+    made.changed.connect(lambda: told.append(made.value.batch_size))
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box.lineEdit(), "128")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert told == [128]
+
+
+def test_a_field_says_what_it_is_and_its_default(form):
+    made = form(Schedule)
+    tip = made.editors["batch_size"].toolTip()
+    assert Schedule.model_fields["batch_size"].description in tip
+    assert f"(default: {Schedule().batch_size})" in tip
+
+
+def test_tab_goes_down_the_form(form):
+    made = form(Schedule)
+    made.show()
+    places = []
+    for editor in made.editors.values():
+        assert made.focusNextChild()
+        assert editor.isAncestorOf(made.focusWidget())
+        places.append(made.focusWidget().mapTo(made, made.rect().topLeft()).y())
+    assert places == sorted(places)
+
+
+@pytest.fixture
+def fold(qtbot):
+    made = Fold("More", QLineEdit())
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_a_fold_opens_and_closes_by_key(fold, qtbot):
+    for opened in (True, False):
+        qtbot.keyClick(fold.toggleButton(), Qt.Key.Key_Space)
+        assert fold.opened == fold.content().isVisible() == opened
+
+
+def test_tab_leaves_out_what_is_folded(fold):
+    for opened in (False, True):
+        fold.opened = opened
+        fold.toggleButton().setFocus()
+        fold.focusNextChild()
+        assert (fold.focusWidget() is fold.content()) == opened
+
+
+def test_what_grows_in_an_open_fold_is_not_cut(form, qtbot):
+    made = form(Folder)
+    made.set(Folder(path=Path("here")))
+    area = QScrollArea()  # as in a dock
+    area.setWidgetResizable(True)
+    area.setWidget(Fold("Folder", made, opened=True))
+    qtbot.addWidget(area)
+    area.resize(250, 200)
+    area.show()
+    made.editors["pattern"].line.value = "../*"
+    words = made._errors["pattern"]
+    qtbot.waitUntil(lambda: words.height() >= words.heightForWidth(words.width()) > 0)
+    assert made.height() >= made.layout().minimumHeightForWidth(made.width())

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from qtpy.QtCore import QThreadPool, QTimer
 
-import napari_phenoscape.training
+import napari_phenoscape.training._loop
 from napari_phenoscape.events import Finished, Started, Step, result
 from napari_phenoscape.specimens import collect
 from napari_phenoscape.training import Experiment, read_events, read_state
@@ -120,7 +120,7 @@ def test_a_fault_of_the_machine_is_told_and_the_run_can_go_on(dock, session, wai
             raise RuntimeError("the device went away")
         return learning_rate(schedule, step)
 
-    monkeypatch.setattr(napari_phenoscape.training, "learning_rate", fails_at_three)
+    monkeypatch.setattr(napari_phenoscape.training._loop, "learning_rate", fails_at_three)
     dock.start_button.click()
     wait(lambda: not session.training.busy)
     assert session.training.state == "failed"
@@ -137,7 +137,7 @@ def test_a_fault_of_the_machine_is_told_and_the_run_can_go_on(dock, session, wai
 
 def test_a_runs_folder_that_is_a_file_is_answered_in_words(dock, session, wait, tmp_path):
     (tmp_path / "file").write_text("")
-    dock.form.editors["runs"].line.setText(str(tmp_path / "file"))
+    dock.form.editors["runs"].line.value = str(tmp_path / "file")
     dock.start_button.click()
     wait(lambda: not session.training.busy)
     assert "is a file, so no run directory fits in it" in dock.words.text()
@@ -159,7 +159,7 @@ def test_specimens_that_disappeared_are_answered_in_words(
 
 
 def test_a_batch_larger_than_the_collection_is_answered_in_words(dock, session, wait):
-    dock.form.editors["schedule"].editors["batch_size"].box.setValue(64)
+    dock.form.editors["schedule"].editors["batch_size"].set(64)
     dock.start_button.click()
     wait(lambda: not session.training.busy)
     assert "A batch of 64 is larger than the collection of 24 specimens" in dock.words.text()
@@ -174,10 +174,10 @@ def test_without_specimens_start_is_grey_and_says_why(open_dock):
 
 
 def test_a_wrong_setting_greys_start_and_says_which(dock):
-    dock.form.editors["name"].line.setText("no spaces allowed")
+    dock.form.editors["name"].line.value = "no spaces allowed"
     assert not dock.start_button.isEnabled()
     assert "no spaces allowed" in dock.start_button.toolTip()
-    dock.form.editors["name"].line.setText("fine")
+    dock.form.editors["name"].line.value = "fine"
     assert dock.start_button.isEnabled()
 
 
@@ -240,7 +240,7 @@ def test_a_start_that_fails_leaves_the_settings_open_and_forgets_the_run_before(
     wait(lambda: not session.training.busy)
     assert session.run.name in dock.run_words.text()
     dock.settings.opened = True
-    dock.form.editors["encoder"].editors["backbone"].line.setText("resnet19")
+    dock.form.editors["encoder"].editors["backbone"].line.value = "resnet19"
     dock.start_button.click()
     assert dock.words.text() == "Starting …"
     wait(lambda: not session.training.busy)
@@ -256,7 +256,7 @@ def test_what_the_preview_dock_decides_is_said_beside_the_specimens(dock, sessio
 
 
 def test_no_modality_is_answered_in_words(dock):
-    dock.form.editors["modalities"].line.setText("")
+    dock.form.editors["modalities"].line.value = ""
     tip = dock.start_button.toolTip()
     assert "modalities: at least 1 was expected, and there are 0" in tip
 
@@ -271,7 +271,7 @@ def test_a_dock_that_is_closed_ends_and_the_one_opened_after_a_training_answers(
     with qtbot.waitSignal(dock.destroyed):
         frame_of(dock).titleBarWidget().close_button.click()
     again = open_dock(TrainDock)
-    qtbot.keyClicks(again.form.editors["name"].line, "x")
+    qtbot.keyClicks(again.form.editors["name"].line.native, "x")
     assert session.experiment.name == again.form.value.name == "xphenoscape"
 
 
@@ -279,10 +279,10 @@ def test_two_docks_that_are_both_alive_show_what_is_typed_in_one(open_dock, sess
     one, other = open_dock(TrainDock), open_dock(TrainDock)
     changes = []
     session.experiment_changed.connect(changes.append)
-    qtbot.keyClicks(one.form.editors["name"].line, "x")
+    qtbot.keyClicks(one.form.editors["name"].line.native, "x")
     assert changes == ["name"]  # nobody answers
     assert one.form.value == other.form.value == session.experiment
-    other.form.editors["schedule"].editors["steps"].box.setValue(7)
+    other.form.editors["schedule"].editors["steps"].set(7)
     assert one.form.value.schedule.steps == 7
 
 

@@ -56,11 +56,19 @@ Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Others = Annotated[
     Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="replace a file that is there; never one that is read")
+]
 
 
 def source_of(others: Path | None) -> Source | None:
     """Where the specimens of another experiment come from."""
     return Experiment.read(others).collection if others else None
+
+
+def inputs_of(source: Source) -> list[Path]:
+    """The files and folders that specimens, and what is known of them, are read from."""
+    return [value for _, value in source if isinstance(value, Path)]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from napari_phenoscape.cli._console import command, listen, out
+from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape.cli._console import Overwrite, command, listen, out
 from napari_phenoscape.cubes import Interpretation, Modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Notice, Step
@@ -139,6 +140,7 @@ def convert(
     ] = "",
     vision: Vision = "",
     light: Light = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.spectra import (
@@ -168,6 +170,7 @@ def convert(
         continuum=continuum,
     )
     eye, shining = _sight(vision, light)
+    check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
     measures: list[Measure] = []
     if index:
         measures.append(Index(index))
@@ -187,6 +190,7 @@ def convert(
             references=References(bright, shade or None, panel) if bright else None,
             measure=measures[0] if measures else None,
             read_as=_read_as(names, wavelengths, axis, full_scale),
+            overwrite=overwrite,
         )
     )
     for path in written:
@@ -212,6 +216,7 @@ def spectra(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
@@ -224,8 +229,17 @@ def spectra(
         pixels.append(place)
     read_as = _read_as(names, wavelengths, axis, full_scale)
     eye, shining = _sight(vision, light)
+    check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
     written = verb(
-        cubes, output, regions, pixels, mean=mean, read_as=read_as, eye=eye, light=shining
+        cubes,
+        output,
+        regions,
+        pixels,
+        mean=mean,
+        read_as=read_as,
+        eye=eye,
+        light=shining,
+        overwrite=overwrite,
     )
     for path in listen(written):
         out.print(f"wrote {path}", soft_wrap=True)
@@ -247,12 +261,14 @@ def picture(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.spectra import write_picture
 
     read_as = _read_as(names, wavelengths, axis, full_scale)
-    out.print(f"picture in {listen(write_picture(cube, output, show, read_as))}", soft_wrap=True)
+    written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
+    out.print(f"picture in {written}", soft_wrap=True)
 
 
 def _bands(text: str) -> Modality | str:

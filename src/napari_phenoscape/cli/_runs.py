@@ -10,10 +10,13 @@ import typer
 import yaml
 from rich.markup import escape
 
+from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._console import (
     Others,
+    Overwrite,
     Run,
     command,
+    inputs_of,
     listen,
     out,
     print_events,
@@ -64,11 +67,13 @@ def preview(
         str, typer.Option(help="'colours', 'UV false colour', or the name of a band")
     ] = "colours",
     change: Set = [],  # noqa: B006
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a sheet of augmented views of one specimen."""
     from napari_phenoscape.training import preview as verb
 
     asked = _experiment(experiment, change)
+    check_outputs([output], [experiment, *inputs_of(asked.collection)], overwrite=overwrite)
     path = listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
     out.print(f"views in {path}")
 
@@ -137,12 +142,14 @@ def embed(
     export: Annotated[
         Path | None, typer.Option(help="also the joint or only space as .csv, .parquet or .h5ad")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Embed the specimens with a trained run; Parquet and CSV into the run."""
     from napari_phenoscape.embeddings import check_table, embed as verb, export_table
 
     if export:
         check_table(export)
+        _check_export(export, run, collection, overwrite)
     spaces = listen(verb(run, source_of(collection), untrained=untrained))
     for space, embeddings in spaces.items():
         number, dimensions = embeddings.x.shape
@@ -181,6 +188,7 @@ def cluster(
         Path | None,
         typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Cluster and map the embeddings of a run by the grouping of its experiment.
 
@@ -201,6 +209,7 @@ def cluster(
         )
     if export:
         check_table(export)
+        _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
     for number, name in made.names.items():
@@ -257,6 +266,14 @@ def demo(
     out.print(f"figure {result.figure}", soft_wrap=True)
     if viewer and has_display():
         show(result.runs["RGB + UV"])
+
+
+def _check_export(export: Path, run: Path, collection: Path | None, overwrite: bool) -> None:
+    from napari_phenoscape.training import read_experiment
+
+    source = source_of(collection) or read_experiment(run).collection
+    read = [run, *([collection] if collection else []), *inputs_of(source)]
+    check_outputs([export], read, overwrite=overwrite)
 
 
 def _experiment(path: Path, change: list[str]) -> Experiment:

@@ -14,7 +14,10 @@ from ._derived import (
     cropped as cropped,
     in_reflectance as in_reflectance,
 )
-from ._interpretation import Interpretation as Interpretation
+from ._interpretation import (
+    Interpretation as Interpretation,
+    without_scale as without_scale,
+)
 from ._labels import natural as natural
 from ._lazy import LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading
@@ -33,7 +36,7 @@ from ._open import (
     read_mask as read_mask,
     recognise as recognise,
 )
-from ._write import write_cube as write_cube
+from ._write import ENVI_ENDINGS as ENVI_ENDINGS, write_cube as write_cube
 from .readers._reader import Reader as Reader
 from .readers._table import READERS as READERS, all_readers as all_readers
 from .readers._zarr import is_store as is_store

@@ -27,6 +27,9 @@ RGB_NM = (640.0, 550.0, 460.0)
 #: A band further than this from the wavelength that was asked for is not that band.
 NEAREST_NM = 15.0
 
+#: Words for the colours of a camera, in lower case, and what they are in short.
+COLOURS = {"r": "R", "red": "R", "g": "G", "green": "G", "b": "B", "blue": "B"}
+
 #: From short waves to long: bands that are known by their names.
 _RISING = ("UV_B", "UV_G", "UV_R", "B", "G", "R")
 
@@ -75,6 +78,11 @@ class Band:
             object.__setattr__(self, "region", spectral_region(self.wavelength_nm))
 
     @property
+    def role(self) -> str:
+        """The name, in short where the file spells a colour: ``R`` for ``Red``."""
+        return COLOURS.get(self.name.lower(), self.name)
+
+    @property
     def label(self) -> str:
         """``548 nm``, or its name where it has no wavelength."""
         return self.name if self.wavelength_nm is None else f"{self.wavelength_nm:.0f} nm"
@@ -101,6 +109,11 @@ class Bands(tuple[Band, ...]):
         return tuple(band.name for band in self)
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """C names, those of colours in short."""
+        return tuple(band.role for band in self)
+
+    @property
     def wavelengths_nm(self) -> NDArray[np.float64] | None:
         """(C,) centres in nm, or None unless every band has one."""
         known = [band.wavelength_nm for band in self if band.wavelength_nm is not None]
@@ -117,7 +130,7 @@ class Bands(tuple[Band, ...]):
         """(C,) positions from short waves to long; a band of which nothing is known comes last."""
         known = dict(zip(_RISING, range(len(_RISING)), strict=True))
         places = [
-            known.get(band.name, np.inf) if band.wavelength_nm is None else band.wavelength_nm
+            known.get(band.role, np.inf) if band.wavelength_nm is None else band.wavelength_nm
             for band in self
         ]
         return np.argsort(places, kind="stable")
@@ -157,8 +170,8 @@ class Bands(tuple[Band, ...]):
 
     @property
     def visible(self) -> tuple[int, int, int] | None:
-        """Red, green and blue: the good bands of these names, else nearest to `RGB_NM`; or None."""
-        named = {band.name: i for i, band in enumerate(self) if not band.bad}
+        """Red, green and blue: the good bands of these roles, else nearest to `RGB_NM`; or None."""
+        named = {band.role: i for i, band in enumerate(self) if not band.bad}
         found = [named.get(name) for name in "RGB"]
         if None in found:
             found = [self.nearest(wavelength_nm) for wavelength_nm in RGB_NM]

@@ -31,6 +31,12 @@ class Cube:
         True on the specimen(s).
     ignore_value
         The number that stands for "no measurement"; reads as NaN in `reflectance`.
+    units
+        Of what gain and offset give, where the file says that it is no reflectance, e.g.
+        ``"W/m^2/sr/nm"``.
+    integration_time
+        Of each line or picture, in the unit of the camera (ms of most); None where the file does
+        not say. Only its ratio to that of a white reference matters.
     provenance
         What was assumed because the file does not say it, one sentence each.
     """
@@ -42,6 +48,8 @@ class Cube:
     offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
     mask: NDArray[np.bool_] | None = None
     ignore_value: float | None = None
+    units: str = ""
+    integration_time: float | None = None
     provenance: tuple[str, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ from napari_phenoscape.option import Option
 LEFT_OUT = "-"
 
 #: Words of the assumptions that are void once the user has said it.
-_OF_SCALE = ("scale is given", "taken as reflectance", "per cent of reflectance")
+_OF_SCALE = ("scale is given", "taken as reflectance", "per cent of reflectance", "radiance")
 _OF_WAVELENGTHS = ("wavelength", "Wavelength")
 
 
@@ -87,6 +87,7 @@ def interpreted(cube: Cube, said: Interpretation) -> Cube:
             _without(cube, _OF_SCALE, f"As stated, {said.full_scale:g} is reflectance 1."),
             gain=np.array(1 / said.full_scale, np.float32),
             offset=np.zeros((), np.float32),
+            units="",
         )
     return cube
 
@@ -147,6 +148,16 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
             for band, name, nm in zip(cube.bands, names, wavelengths_nm, strict=True)
         ),
     )
+
+
+def without_scale(cube: Cube) -> tuple[str, ...]:
+    """Its provenance, without what was assumed of the scale of its numbers."""
+    return tuple(old for old in cube.provenance if not any(word in old for word in _OF_SCALE))
+
+
+def without_wavelengths(cube: Cube) -> tuple[str, ...]:
+    """Its provenance, without what was assumed of the centres of its bands."""
+    return tuple(old for old in cube.provenance if not any(w in old for w in _OF_WAVELENGTHS))
 
 
 def _without(cube: Cube, words: tuple[str, ...], note: str) -> Cube:

@@ -3,44 +3,126 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
-from napari_phenoscape.cubes._bands import Band
+from napari_phenoscape.cubes._bands import COLOURS, Band, Region
 
 MASK = "mask"
 
-_COLOUR = {"r": "R", "red": "R", "g": "G", "green": "G", "b": "B", "blue": "B"}
+#: The band of a grey picture.
+GREY = "grey"
+
 _OF_A_CAMERA = re.compile(
     r"(?:(?P<region>visible|vis|v|uv|ultraviolet|u)[:_ -]?)?"
-    r"(?P<colour>red|green|blue|r|g|b)(?:[:_ -]normali[sz]ed)?"
+    r"(?P<colour>red|green|blue|r|g|b)(?P<normalised>[:_ -]normali[sz]ed)?"
 )
-_OF_A_WAVELENGTH = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*nm\b")
-_CONES = {"lw": "vis", "mw": "vis", "sw": "vis", "dbl": "vis", "uv": "uv"}
+_INFRARED = re.compile(r"(?P<region>nir|swir)[ _-]?\d*")
+_WIDTH = r"(?:fwhm|h?bw|(?:band|half)?[ _-]?width)"
+_LENGTH = re.compile(
+    rf"(?P<width>{_WIDTH}[ :=_-]*)?(?:(?<![\d.])(?P<low>[1-9]\d{{2,3}}) ?[-–] ?)?"
+    r"(?<![\d.])(?P<centre>\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
+    rf"[ _-]?(?P<unit>nm|[uµμ]m)(?![a-z])(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+#: Receptors of eyes. A ``vs`` is most sensitive above 400 nm.
+_CONES: dict[str, Region] = {
+    "uv": "uv", "uvs": "uv", "vs": "vis", "sw": "vis", "mw": "vis", "lw": "vis", "sws": "vis",
+    "mws": "vis", "lws": "vis", "dbl": "vis",
+}  # fmt: skip
+
+#: Words that are receptors among others alone: pavo's letters, double cones, luminance.
+_CONES_AMONG_OTHERS: dict[str, Region] = {
+    "u": "uv", "v": "vis", "s": "vis", "m": "vis", "l": "vis", "dc": "vis", "lum": "vis",
+    "blue": "vis", "green": "vis", "red": "vis",
+}  # fmt: skip
+
+#: Where a centre is light (nm); where a number without a unit is one; the least ratio of the
+#: largest to the smallest of these, which numbers of photographs in a row do not have.
+_LIGHT_NM, _BARE_NM, _SPREAD = (100.0, 100_000.0), (300.0, 2600.0), 1.1
+
+
+def wavelength_of(label: str) -> float | None:
+    """The centre in nm that a label says with its unit, not a width: ``moth_550nm_fwhm10nm``.
+
+    A range (``500-550 nm``) says none.
+    """
+    light, widths, others = [], [], 0
+    for match in _LENGTH.finditer(label.lower()):
+        factor = 1 if match["unit"] == "nm" else 1000
+        nm = round(factor * float(match["centre"]), 6)
+        if not _LIGHT_NM[0] <= nm <= _LIGHT_NM[1]:
+            others += 1
+        elif match["width"] or match["wide"]:
+            widths.append(nm)
+        elif not (match["low"] and 0 < nm - float(match["low"]) <= 200):
+            light.append(nm)
+    return next(iter(light or (widths if others else ())), None)
+
+
+def wavelengths_of(names: Sequence[str]) -> list[float] | None:
+    """Centres in nm that all of these names say, with a unit or as the one number that varies.
+
+    ``moth_365``, ``moth_450``, ``moth_1050`` are 365 to 1050 nm; pictures that are counted
+    (``0400``, ``0401``, ...) are not. None when there are no such, all different, numbers.
+    """
+    said = [nm for name in names if (nm := wavelength_of(name)) is not None]
+    if len(said) == len(names) == len(set(said)):
+        return said
+    rows = [[float(number) for number in _NUMBER.findall(name)] for name in names]
+    if said or len(rows) < 2 or len({len(row) for row in rows}) != 1:
+        return None
+    found = [list(column) for column in zip(*rows, strict=True) if _are_light(list(column))]
+    return found[0] if len(found) == 1 else None
+
+
+def _are_light(numbers: list[float]) -> bool:
+    low, high = min(numbers), max(numbers)
+    counted = all(b - a == 1 for a, b in pairwise(sorted(numbers)))
+    is_light = _BARE_NM[0] <= low and high <= _BARE_NM[1] and high >= _SPREAD * low
+    return is_light and not counted and len(set(numbers)) == len(numbers)
 
 
 def band_of_label(label: str) -> Band | str | None:
     """The band that a label names; `MASK` for a mask, None when the label says nothing of it.
 
-    ``R``, ``red``, ``visible:R:Normalised``, ``vR`` are the visible red; ``UV_R``, ``uv:R``,
-    ``uR`` the ultraviolet one (micaToolbox names both cameras by their filters); ``lw mw sw uv
-    dbl`` are micaToolbox's cone catches; ``548.35 nm`` is a wavelength.
+    ``R``, ``red`` are visible, and called so; ``visible:R:Normalised``, ``vR`` are R in short, and
+    ``UV_R``, ``uv:R``, ``uR`` the ultraviolet UV_R (micaToolbox names both cameras by their
+    filters); ``lw mw sw vs uv dbl`` are cone catches; ``548.35 nm`` is a wavelength.
     """
     text = label.strip().lower()
     if text in (MASK, "alpha", "segmentation", "segmentation mask"):
         return MASK
     if match := _OF_A_CAMERA.fullmatch(text):
-        colour = _COLOUR[match["colour"]]
+        colour = COLOURS[match["colour"]]
+        if match["region"] is None and match["normalised"] is None:
+            return Band(label.strip(), region="vis")
         if (match["region"] or "v").startswith("v"):
             return Band(colour, region="vis")
         return Band(f"UV_{colour}", region="uv")
-    if text in _CONES:
-        return Band(label.strip(), region="uv" if text == "uv" else "vis")
-    if match := _OF_A_WAVELENGTH.search(text):
-        return Band(label.strip(), float(match[1]))
+    if region := _CONES.get(text):
+        return Band(label.strip(), region=region)
+    if match := _INFRARED.fullmatch(text):
+        return Band(label.strip(), region="nir" if match["region"] == "nir" else "swir")
+    if (nm := wavelength_of(text)) is not None:
+        return Band(label.strip(), nm)
     return None
+
+
+def are_receptors(labels: Sequence[str]) -> bool:
+    """Whether all of three labels or more name receptors of an eye: ``u s m l lum``."""
+    words = {label.strip().lower() for label in labels}
+    receptors = _CONES.keys() | _CONES_AMONG_OTHERS.keys()
+    is_eye = words <= receptors and not words <= COLOURS.keys()
+    return is_eye and len(words) == len(labels) > 2
 
 
 def bands_of_labels(labels: tuple[str, ...]) -> list[Band | str] | None:
     """Bands (and `MASK`) in the order of the labels, or None when not all of them say theirs."""
+    if are_receptors(labels):
+        regions = _CONES | _CONES_AMONG_OTHERS
+        return [Band(label.strip(), region=regions[label.strip().lower()]) for label in labels]
     found = [band for label in labels if (band := band_of_label(label)) is not None]
     names = [band if isinstance(band, str) else band.name for band in found]
     return found if found and len(found) == len(labels) == len(set(names)) else None

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from napari_phenoscape._extensions import extensions
 from napari_phenoscape.cubes._bands import REGION_ENDS_NM, Bands
 from napari_phenoscape.cubes._cube import Cube, describe
+from napari_phenoscape.cubes._labels import GREY
 from napari_phenoscape.errors import BandMismatchError, OptionError
 from napari_phenoscape.option import Option
 
@@ -19,7 +20,8 @@ from napari_phenoscape.option import Option
 class Modality(Option):
     """A named choice of bands.
 
-    Built in, and written by name alone: ``rgb``; the regions ``uv``, ``vis``, ``nir`` and ``swir``;
+    Built in, and written by name alone: ``rgb``; ``grey`` (of pictures without colours); the
+    regions ``uv``, ``vis``, ``nir`` and ``swir``;
     ``full`` (every good band), ``all`` (flagged ones too), and sums such as ``rgb+uv``; and what
     the receptors of an eye catch: ``human``, ``bird-uv``, ``bird-v``, ``honeybee``. A user's own
     has a name and either ``bands``, ``range_nm`` or ``eye``.
@@ -76,7 +78,13 @@ class Modality(Option):
         if not found:
             raise BandMismatchError(
                 f"{describe(cube)} has no bands for the modality '{self.name}'. "
-                "Choose another modality for this cube, or define one by 'bands' or 'range_nm'."
+                + (
+                    "It is grey: choose the modality 'grey', or, of a mask, say so by the "
+                    "collection's 'mask', e.g. '{stem}.png'."
+                    if cube.bands.names == (GREY,)
+                    else "Choose another modality for this cube, or define one by 'bands' or "
+                    "'range_nm'."
+                )
             )
         return np.array(found, dtype=np.intp)
 
@@ -121,7 +129,7 @@ VISUAL_SYSTEMS = ("human", "bird-uv", "bird-v", "honeybee")
 
 _REGIONS = tuple(region for region, _ in REGION_ENDS_NM)
 
-BUILT_IN_MODALITIES = ("rgb", *_REGIONS, "full", "all", *VISUAL_SYSTEMS)
+BUILT_IN_MODALITIES = ("rgb", GREY, *_REGIONS, "full", "all", *VISUAL_SYSTEMS)
 
 
 def visual_systems() -> tuple[str, ...]:
@@ -160,6 +168,8 @@ def _built_in(part: str, bands: Bands) -> list[int]:
     if part == "rgb":
         return list(bands.visible or ())
     own = [(i, band) for i, band in enumerate(bands) if not band.eye]
+    if part == GREY:
+        return [i for i, band in own if band.name == GREY]
     if part == "all":
         return [i for i, _ in own]
     return [i for i, band in own if not band.bad and part in ("full", band.region)]

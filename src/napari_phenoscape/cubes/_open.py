@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
-from napari_phenoscape.cubes.readers._envi import header_of
+from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
-from napari_phenoscape.cubes.readers._reader import Reader, needs
+from napari_phenoscape.cubes.readers._folder import is_capture
+from napari_phenoscape.cubes.readers._reader import LINEAR, Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
 from napari_phenoscape.cubes.readers._zarr import root_of
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -24,6 +25,25 @@ from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeErro
 _ONE_STEP_AWAY = {
     b"\x1f\x8b": "compressed by gzip; decompress it (gunzip)",
     b"CDF": "NetCDF 3; make it NetCDF 4 (nccopy -k nc4 OLD NEW)",
+    b"\x0e\x03\x13\x01": "HDF4; make it HDF5 (h4toh5 OLD NEW)",
+    **dict.fromkeys(
+        (b"SIMPLE  =", b"NITF", b"\0\0\0\x0cjP  "),
+        "FITS, NITF or JPEG 2000; make it ENVI (gdal_translate -of ENVI OLD NEW)",
+    ),
+    b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; generate the "
+    "multispectral image in ImageJ, save it as a TIFF",
+    # Olympus, Panasonic, Fujifilm, Canon, Sigma, Minolta; other raw files are TIFFs
+    **dict.fromkeys(
+        (b"IIRO", b"IIRS", b"IIU\0", b"FUJIFILM", b"\0\0\0\x18ftypcrx", b"FOVb", b"\0MRM"), LINEAR
+    ),
+}
+
+#: Other formats of spectral cameras, by the endings of their names.
+_BY_ENDING = {
+    ".hips": "a picture of a Videometer camera; save it as TIFF, in VideometerLab or with the "
+    "package videometer (videometer.hips.read)",
+    ".cu3s": "a session of a Cubert camera; export its measurements as ENVI or TIFF, in Cubert's "
+    "program or with the package cuvis (EnviExporter)",
 }
 
 
@@ -37,7 +57,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     ----------
     path
         A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
-        HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``.
+        HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``; so
+        is a capture, of a folder that holds several: ``flight/IMG_0001``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
@@ -49,6 +70,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
         The file, or its header or data, is not there.
     """
     path, inside = _container(Path(path))
+    with _readable(path):
+        path = described_tiff(path) or path if path.suffix.lower() == ".hdr" else path
     said = read_as or Interpretation()
     with _readable(path):
         reader = _reader(path)
@@ -59,14 +82,16 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
 def _opened(reader: Reader, path: Path, inside: str, said: Interpretation) -> Cube:
     if reader.open_array is not None:
         return reader.open_array(path, inside, said.axis)
-    if inside:
+    if inside and reader.open_part is None:
         raise MissingFileError(f"There is no '{inside}' in the file '{path}'. Open the file.")
     if said.axis is not None:
         raise CubeError(
             f"'{path.name}' is of a format that says which axis counts the bands; --axis (read_as: "
             f"axis) {said.axis} is for arrays of MATLAB, HDF5, Zarr and NumPy. Leave it out."
         )
-    return ((said.names and reader.open_planes) or reader.open)(path)
+    if inside and reader.open_part is not None:
+        return reader.open_part(path, inside)
+    return described(path, (said.names and reader.open_planes) or reader.open, reader.open_planes)
 
 
 def _reader(path: Path) -> Reader:
@@ -76,15 +101,17 @@ def _reader(path: Path) -> Reader:
         return found
     if path.is_dir():
         raise CubeError(
-            f"'{path}' is a folder; a file, a Zarr store, or a folder with one TIFF for each band "
-            "was expected. A folder of cubes is a collection."
+            f"'{path}' is a folder; a file, a Zarr store, or a folder with one picture for each "
+            "band was expected. A folder of cubes is a collection."
         )
     for start, step in _ONE_STEP_AWAY.items():
         if head.startswith(start):
             raise CubeError(f"'{path.name}' is {step} and open what comes out.")
-    name = path.name.lower()
+    if path.suffix.lower() in _BY_ENDING:
+        step = _BY_ENDING[path.suffix.lower()]
+        raise CubeError(f"'{path.name}' is {step}, and open what comes out.")
     for reader in all_readers():
-        if any(fnmatch(name, pattern) for pattern in reader.patterns):
+        if any(fnmatch(path.name.lower(), pattern) for pattern in reader.patterns):
             return reader
     raise CubeError(
         f"'{path.name}' is no cube; an ENVI header or its data, a TIFF, a MATLAB, HDF5, "
@@ -168,6 +195,8 @@ def _container(path: Path) -> tuple[Path, str]:
         for parent in path.parents:
             if parent.is_file():
                 return parent, path.relative_to(parent).as_posix()
+        if is_capture(path):
+            return path.parent, path.name
     return path, ""
 
 

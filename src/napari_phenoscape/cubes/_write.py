@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_phenoscape._atomic import atomic
+from napari_phenoscape._atomic import atomic, atomic_together, check_outputs
 from napari_phenoscape.cubes._blocks import BLOCK, row_blocks
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK
-from napari_phenoscape.cubes.readers._envi import DATA_TYPES, INTERLEAVES
-from napari_phenoscape.cubes.readers._zarr import GAIN, OFFSET
+from napari_phenoscape.cubes._open import files_of
+from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES, INTERLEAVES
+from napari_phenoscape.cubes.readers._zarr import GAIN, OFFSET, is_store
 from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Progress
 
@@ -35,8 +37,13 @@ _WIDER = {"b1": "u1", "i1": "i2", "f2": "f4"}
 
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
+#: Types that ImageJ keeps.
+_OF_IMAGEJ = ("u1", "u2", "f4")
 
-def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
+
+def write_cube(
+    cube: Cube, path: Path, *, overwrite: bool = False
+) -> Generator[Progress, None, list[Path]]:
     """Write a cube; `open_cube` reads the same numbers, bands, scale and mask back.
 
     Parameters
@@ -46,9 +53,12 @@ def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
     path
         The ending chooses the format: ``.bil``, ``.bip``, ``.bsq`` (ENVI, with ``.hdr`` beside;
         a mask becomes ``NAME_mask.png``), ``.tif``, ``.tiff`` (one plane per band, names and
-        wavelengths as GDAL's metadata, the mask as the last plane), ``.zarr`` (version 3, with
-        the arrays ``cube``, ``mask``, ``wavelength`` and, where they differ, ``gain`` and
+        wavelengths as GDAL's metadata, the mask as the last plane; a stack of ImageJ, with its
+        labels, where there are no wavelengths and ImageJ knows the type), ``.zarr`` (version 3,
+        with the arrays ``cube``, ``mask``, ``wavelength`` and, where they differ, ``gain`` and
         ``offset`` of the bands, which xarray opens as coordinates of ``cube``).
+    overwrite
+        Whether a cube that is there may be replaced; the one that is read never is.
 
     Returns
     -------
@@ -67,36 +77,36 @@ def write_cube(cube: Cube, path: Path) -> Generator[Progress, None, list[Path]]:
             f"'{path.name}' names no format that cubes are written in; end it with "
             f"{', '.join(ENVI_ENDINGS)} (ENVI), {TIFF_ENDINGS[0]} (TIFF) or {ZARR}."
         )
-    if ending == ZARR:
-        _refuse_existing(path)
-        with atomic(path) as temporary:
-            yield from _write_zarr(cube, temporary)
-        return [path]
-    if ending in TIFF_ENDINGS:
-        _refuse_existing(path)
-        with atomic(path) as temporary:
-            yield from _write_tiff(cube, temporary)
-        return [path]
-    header = path.with_name(path.name + ".hdr")
-    mask = path.with_name(f"{path.stem}_mask.png")
-    written = [path, header] + ([mask] if cube.mask is not None else [])
-    for file in written:
-        _refuse_existing(file)
+    read = files_of(cube.path)
+    if ending in ENVI_ENDINGS:
+        beside = {path.with_name(path.name + ".hdr"): _envi_header(cube, ending[1:]).encode()}
+        if cube.mask is not None:
+            beside[path.with_name(f"{path.stem}_mask.png")] = _png(cube.mask)
+        # what a write that was killed has left beside no data is no cube of anybody
+        taken = [file for file, content in beside.items() if not _holds(file, content)]
+        check_outputs([path, *taken], read, overwrite=overwrite)
+        with atomic_together(*beside, path) as (*others, temporary):
+            yield from _write_planes(cube, temporary, ending[1:])
+            for file, content in zip(others, beside.values(), strict=True):
+                file.write_bytes(content)
+        return [path, *beside]
+    check_outputs([path], read, overwrite=overwrite)
+    if path.is_dir() and not is_store(path):
+        raise RunError(f"'{path}' is a folder and no Zarr store; name another one.")
+    write = _write_zarr if ending == ZARR else _write_tiff
     with atomic(path) as temporary:
-        yield from _write_planes(cube, temporary, ending[1:])
-    if cube.mask is not None:
-        with atomic(mask) as temporary:
-            Image.fromarray(cube.mask.astype(np.uint8) * 255).save(temporary, format="PNG")
-    with atomic(header) as temporary:
-        temporary.write_text(_envi_header(cube, ending[1:]), "utf-8")
-    return written
+        yield from write(cube, temporary)
+    return [path]
 
 
-def _refuse_existing(path: Path) -> None:
-    if path.exists():
-        raise RunError(
-            f"'{path}' is there already and is not overwritten; name another file, or move it away."
-        )
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
+def _png(mask: NDArray[np.bool_]) -> bytes:
+    written = BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(written, format="PNG")
+    return written.getvalue()
 
 
 def _dtype(cube: Cube) -> np.dtype[Any]:
@@ -135,7 +145,6 @@ def _write_planes(cube: Cube, path: Path, interleave: str) -> Generator[Progress
 def _envi_header(cube: Cube, interleave: str) -> str:
     bands, rows, columns = cube.shape
     codes = {name: code for code, name in DATA_TYPES.items()}
-    gain, offset = (np.broadcast_to(part, bands) for part in (cube.gain, cube.offset))
     lines = [
         "ENVI",
         f"samples = {columns}",
@@ -146,8 +155,7 @@ def _envi_header(cube: Cube, interleave: str) -> str:
         f"data type = {codes[_dtype(cube).str[1:]]}",
         f"interleave = {interleave}",
         "byte order = 0",
-        f"data reflectance gain values = {_braced(gain)}",
-        f"data reflectance offset values = {_braced(offset)}",
+        *_scale_lines(cube),
     ]
     # a brace or comma in a name would end it
     names = [re.sub(r"[{},\s]+", " ", name).strip() for name in cube.bands.names]
@@ -156,11 +164,29 @@ def _envi_header(cube: Cube, interleave: str) -> str:
         lines += ["wavelength units = Nanometers", f"wavelength = {_braced(nm)}"]
     if not cube.bands.good.all():
         lines.append(f"bbl = {_braced(cube.bands.good.astype(int))}")
+    if cube.integration_time is not None:
+        lines.append(f"tint = {cube.integration_time!r}")
     if cube.ignore_value is not None:
         lines.append(f"data ignore value = {cube.ignore_value!r}")
     if (shown := cube.bands.proposed) is not None:
         lines.append(f"default bands = {_braced([band + 1 for band in shown])}")
     return "\n".join(lines) + "\n"
+
+
+def _scale_lines(cube: Cube) -> list[str]:
+    """One number divides all to reflectance, as other programs know it, or there is one a band."""
+    gain, offset = (np.broadcast_to(part, cube.shape[0]) for part in (cube.gain, cube.offset))
+    if not cube.units and gain[0] > 0 and np.all(gain == gain[0]) and not offset.any():
+        factor = 1 / float(gain[0])
+        short = float(f"{factor:.6g}")
+        factor = short if np.float32(1 / short) == gain[0] else factor
+        return [f"reflectance scale factor = {factor!r}"]
+    kind = "data" if cube.units else "data reflectance"
+    return [
+        f"{kind} gain values = {_braced(gain)}",
+        f"{kind} offset values = {_braced(offset)}",
+        *[f"data units = {cube.units}"] * bool(cube.units),
+    ]
 
 
 def _braced(numbers: Any) -> str:
@@ -177,18 +203,22 @@ def _exact(number: Any) -> str:
 def _write_tiff(cube: Cube, path: Path) -> Generator[Progress, None, None]:
     dtype, (bands, rows, columns) = _dtype(cube), cube.shape
     planes = bands + (cube.mask is not None)
-    tags = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube), True)]
+    tags: list[Any] = [(_GDAL_METADATA, "s", 0, _gdal_metadata(cube).encode(), True)]
     if cube.ignore_value is not None:
         tags.append((_GDAL_NODATA, "s", 0, repr(cube.ignore_value), True))
-    size = planes * rows * columns * dtype.itemsize
-    with tifffile.TiffWriter(path, bigtiff=size > 2**31) as tif:
+    is_large = planes * rows * columns * dtype.itemsize > 2**31
+    # GDAL sees the bands of one page, ImageJ those of many: spectra are for it, camera stacks for
+    # micaToolbox
+    is_stack = cube.bands.wavelengths_nm is None and dtype.str[1:] in _OF_IMAGEJ and not is_large
+    labels = [*cube.bands.names, *[MASK] * (cube.mask is not None)]
+    with tifffile.TiffWriter(path, bigtiff=is_large, imagej=is_stack, byteorder="<") as tif:
         place = tif.write(
             None,
             shape=(planes, rows, columns),
             dtype=dtype,
             photometric="minisblack",
-            planarconfig="separate",
-            metadata=None,
+            planarconfig=None if is_stack else "separate",
+            metadata={"axes": "ZYX", "Labels": labels} if is_stack else None,
             extratags=tags,
             returnoffset=True,
         )

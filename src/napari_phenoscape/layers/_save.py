@@ -30,11 +30,11 @@ def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         The layer is no picture of these kinds, or the file is there already.
     """
     ours = attributes.get("metadata", {}).get("phenoscape", {})
-    cube: Cube = ours["cube"] if "cube" in ours else _of_layer(path, data, attributes)
+    cube: Cube = ours["cube"] if "cube" in ours else _of_layer(data, attributes)
     return [str(written) for written in result(write_cube(cube, Path(path)))]
 
 
-def _of_layer(path: str, data: Any, attributes: dict[str, Any]) -> Cube:
+def _of_layer(data: Any, attributes: dict[str, Any]) -> Cube:
     array: Any = data
     if attributes.get("rgb"):
         array = np.moveaxis(np.asarray(data)[..., :3], -1, 0)
@@ -48,4 +48,4 @@ def _of_layer(path: str, data: Any, attributes: dict[str, Any]) -> Cube:
     planes = Bands(Band(f"band {i + 1}") for i in range(array.shape[0]))
     gain, _ = full_scale(array.dtype)
     bands = _COLOURS if attributes.get("rgb") else planes
-    return Cube(array, bands, Path(path), gain=np.array(gain, np.float32))
+    return Cube(array, bands, Path("layer"), gain=np.array(gain, np.float32))

@@ -127,8 +127,8 @@ def rgb_mixing(bands: Bands) -> NDArray[np.float64]:
     shares = np.zeros((3, len(bands)))
     visible = np.zeros(len(bands), dtype=bool)
     for i, band in enumerate(bands):
-        if band.name in names:
-            shares[names.index(band.name), i] = 1
+        if band.role in names:
+            shares[names.index(band.role), i] = 1
             visible[i] = True
         elif band.wavelength_nm is not None and band.region == "vis":
             for row, kernel in enumerate(np.eye(3)):

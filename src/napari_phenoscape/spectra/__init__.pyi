@@ -35,6 +35,11 @@ from ._pictures import (
     shown_bands as shown_bands,
     ways as ways,
 )
+from ._references import (
+    files_with_references as files_with_references,
+    is_reference as is_reference,
+    open_calibrated as open_calibrated,
+)
 from ._regions import mean_spectrum as mean_spectrum
 from ._smoothing import smoothed as smoothed
 from ._spectra import (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, LazyArray, row_blocks
+from napari_phenoscape.cubes import Cube, LazyArray, row_blocks, without_scale
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.spectra._blocks import BLOCK, as_reflectance
 
@@ -29,12 +29,20 @@ class _Calibrated(LazyArray):
         return found
 
 
-def calibrated(cube: Cube, white: Cube, dark: Cube | None = None, panel: float = 1.0) -> Cube:
-    """Reflectance from a white and a dark reference: panel * (raw - dark) / (white - dark).
+def calibrated(
+    cube: Cube,
+    white: Cube,
+    dark: Cube | None = None,
+    panel: float = 1.0,
+    *,
+    white_dark: Cube | None = None,
+) -> Cube:
+    """Reflectance from references: panel * (raw - dark) / (white - dark) * time of white / of raw.
 
     The references are averaged over their rows and keep their columns, along which the light and
     the detector of a line camera vary; one of another width is averaged over its columns too.
-    Numbers are the files' own, whatever scale they state.
+    Numbers are the files' own, whatever scale they state. What is made of integration times, and
+    what is not known of them, is added to ``provenance``.
 
     Parameters
     ----------
@@ -44,6 +52,8 @@ def calibrated(cube: Cube, white: Cube, dark: Cube | None = None, panel: float =
         The same with the shutter closed; none: 0.
     panel
         Reflectance of the panel, 0-1.
+    white_dark
+        What is dark at the integration time of the white reference; none: ``dark``.
 
     Raises
     ------
@@ -57,14 +67,48 @@ def calibrated(cube: Cube, white: Cube, dark: Cube | None = None, panel: float =
     light, shade = _reference(cube, white), np.zeros((cube.shape[0], cube.shape[2]))
     if dark is not None:
         shade = _reference(cube, dark)
-    brighter = light > shade
+    shade_of_white = shade if white_dark is None else _reference(cube, white_dark)
+    brighter = light > shade_of_white
     if not brighter.any():
         raise CubeError(
             f"The white reference '{white.path.name}' is nowhere brighter than the dark one. Were "
             "they exchanged?"
         )
-    gain = np.where(brighter, panel / np.where(brighter, light - shade, 1), np.nan)
-    return as_reflectance(cube, _Calibrated(cube, gain, shade))
+    longer, notes = _times(cube, white, dark, white_dark)
+    gain = np.where(
+        brighter, panel * longer / np.where(brighter, light - shade_of_white, 1), np.nan
+    )
+    made = as_reflectance(cube, _Calibrated(cube, gain, shade))
+    return replace(made, units="", integration_time=None, provenance=(*without_scale(cube), *notes))
+
+
+def _times(
+    cube: Cube, white: Cube, dark: Cube | None, white_dark: Cube | None
+) -> tuple[float, list[str]]:
+    """Integration time of the white reference over that of the scan, and what to say of it."""
+    scan, time = cube.integration_time, white.integration_time
+    if scan is None or time is None:
+        if scan is time:
+            return 1.0, []
+        unsaid = "scan" if scan is None else "white reference"
+        return 1.0, [
+            f"The integration time of the {unsaid} is not given; scan and white reference are "
+            "taken to have the same."
+        ]
+    notes = []
+    if time != scan:
+        notes.append(
+            f"The white reference has an integration time of {time:g} and the scan of {scan:g}: "
+            f"corrected by their ratio, {time / scan:.4g}."
+        )
+    for reference, needed in ((dark, scan), (white_dark or dark, time)):
+        found = None if reference is None else reference.integration_time
+        if found is not None and found != needed:
+            notes.append(
+                f"The dark reference has an integration time of {found:g} and is used for "
+                f"{needed:g}; the same is taken as dark."
+            )
+    return time / scan, notes
 
 
 def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cubes import (
+    ENVI_ENDINGS,
     Cube,
     Interpretation,
     Modality,
     as_modality,
     binned,
     cropped,
+    files_of,
     in_reflectance,
     open_cube,
     read_mask,
@@ -135,6 +138,7 @@ def convert(
     references: References | None = None,
     measure: Measure | None = None,
     read_as: Interpretation | None = None,
+    overwrite: bool = False,
 ) -> Generator[Event, None, list[Path]]:
     """Write a cube, a part of it, or what is computed from that, to another file.
 
@@ -145,7 +149,7 @@ def convert(
     path
         A cube.
     output
-        A file that is not there yet; its ending is the format (`write_cube`).
+        A file; its ending is the format (`write_cube`).
     part
         What of it.
     references
@@ -155,6 +159,8 @@ def convert(
     read_as
         What the planes of the cube, and of the references, are, where their files do not say it
         or say it wrongly.
+    overwrite
+        Whether a file that is there may be replaced; one that is read never is.
 
     Returns
     -------
@@ -166,10 +172,18 @@ def convert(
         The cube cannot be opened, lacks the bands, or the output cannot be written.
     """
     cube = open_cube(path, read_as)
+    tables = [measure.to] if isinstance(measure, Angles) and isinstance(measure.to, Path) else []
+    given = [references.white, references.dark] if references else []
+    # a region may be given by a label image, and the number of the region in it
+    read = [path, *tables, *(Path(re.sub(r",\d+$", "", str(one))) for one in given if one)]
+    check_outputs([output], [file for one in read for file in files_of(one)], overwrite=overwrite)
     if references is not None:
         white, dark = references.white, references.dark
         shade = None if dark is None else _reference(cube, dark, read_as)
-        cube = calibrated(cube, _reference(cube, white, read_as), shade, references.panel)
+        cube = calibrated(raw := cube, _reference(cube, white, read_as), shade, references.panel)
+        for sentence in cube.provenance:
+            if sentence not in raw.provenance:
+                yield Notice(sentence)
     written = part.of(cube)
     match measure:
         case Index(formula):
@@ -186,7 +200,12 @@ def convert(
             for sentence in seen.provenance[len(written.provenance) :]:
                 yield Notice(sentence)
             written = seen
-    return (yield from write_cube(written, output))
+    if written.units and output.suffix.lower() not in ENVI_ENDINGS:
+        yield Notice(
+            f"'{output.name}' does not say that its numbers are '{written.units}' and no "
+            "reflectance; ENVI (.bil) does."
+        )
+    return (yield from write_cube(written, output, overwrite=overwrite))
 
 
 def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import Interpretation, open_cube
+from napari_phenoscape._atomic import atomic, check_outputs
+from napari_phenoscape.cubes import Interpretation, files_of, open_cube
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.spectra._pictures import COLOURS, picture
 
 
 def write_picture(
-    path: Path, output: Path, show: str = COLOURS, read_as: Interpretation | None = None
+    path: Path,
+    output: Path,
+    show: str = COLOURS,
+    read_as: Interpretation | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Generator[Event, None, Path]:
     """Write a picture of a cube as PNG.
 
@@ -23,11 +28,13 @@ def write_picture(
     path
         A cube.
     output
-        The PNG; one that is there is replaced.
+        The PNG.
     show
         A way to look at it (`spectral.shown_bands`).
     read_as
         What its planes are, where the file does not say it or says it wrongly.
+    overwrite
+        Whether a file that is there may be replaced; the cube never is.
 
     Raises
     ------
@@ -35,6 +42,7 @@ def write_picture(
         The cube cannot be opened or shown so, or the disk refuses.
     """
     cube = open_cube(path, read_as)
+    check_outputs([output], files_of(path), overwrite=overwrite)
     yield Progress("making the picture", 0, 1)
     made = Image.fromarray(picture(cube, show))
     with atomic(output.absolute()) as temporary:

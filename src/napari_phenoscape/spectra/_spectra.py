@@ -10,9 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
+from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape._tables import as_numbers, read_cells
-from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, open_cube, read_mask
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    Interpretation,
+    files_of,
+    open_cube,
+    read_mask,
+)
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.spectra._angle import spectral_angle
@@ -171,11 +179,15 @@ def write_spectra(spectra: Sequence[Spectrum], path: Path) -> list[Path]:
     """Write `spectra_table` as CSV; standard deviations, if any, into ``NAME-sd.csv``."""
     tables = {path: spectra_table(spectra)}
     if any(spectrum.sd is not None for spectrum in spectra):
-        tables[path.with_name(f"{path.stem}-sd{path.suffix}")] = spectra_table(spectra, sd=True)
+        tables[_deviations(path)] = spectra_table(spectra, sd=True)
     for file, table in tables.items():
         with atomic(file.absolute()) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
     return list(tables)
+
+
+def _deviations(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-sd{path.suffix}")
 
 
 def read_spectra(path: Path) -> list[Spectrum]:
@@ -214,6 +226,7 @@ def spectra(
     read_as: Interpretation | None = None,
     eye: Eye | None = None,
     light: Illuminant | None = None,
+    overwrite: bool = False,
 ) -> Generator[Event, None, list[Path]]:
     """Write the spectra of regions or pixels of cubes as CSV.
 
@@ -234,6 +247,8 @@ def spectra(
         What the planes of the cubes are, where the files do not say it or say it wrongly.
     eye, light
         Also write what an eye catches of them, into ``NAME-EYE.csv`` (`colours_table`).
+    overwrite
+        Whether files that are there may be replaced; those that are read never are.
 
     Returns
     -------
@@ -245,6 +260,13 @@ def spectra(
         A cube cannot be opened, a region or pixel does not fit to it, the eye does not, or the
         disk refuses.
     """
+    outputs = [output]
+    if regions is not None or not pixels or mean:
+        outputs.append(_deviations(output))
+    if eye is not None:
+        outputs.append(output.with_name(f"{output.stem}-{Path(eye.name).stem}{output.suffix}"))
+    read = [*cubes, regions] if regions else cubes
+    check_outputs(outputs, [file for one in read for file in files_of(one)], overwrite=overwrite)
     found: list[Spectrum] = []
     colours: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):
@@ -263,8 +285,7 @@ def spectra(
     written = write_spectra(found, output)
     if eye is not None:
         table = colours_table(eye, [(one.name, one.mean) for one in colours])
-        path = output.with_name(f"{output.stem}-{Path(eye.name).stem}{output.suffix}")
-        with atomic(path.absolute()) as temporary:
+        with atomic((path := outputs[-1]).absolute()) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
         written.append(path)
     for file in written:

@@ -181,8 +181,8 @@ def colours(bands: Bands) -> tuple[Colour, ...]:
     rest = list(range(len(bands)))
     # no eye weighs the three UV bands
     for triplet, weights in ((("R", "G", "B"), LUMA), (("UV_R", "UV_G", "UV_B"), (1 / 3,) * 3)):
-        if all(name in bands.names for name in triplet):
-            numbers = [bands.index(name) for name in triplet]
+        if all(name in bands.roles for name in triplet):
+            numbers = [bands.roles.index(name) for name in triplet]
             rest = [i for i in rest if i not in numbers]
             grey = Grey(_band_index(numbers), np.array(weights))
             parts.append(Colour(grey.bands, (grey,), None, triplet=True))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._labels import bands_of_labels
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._envi_header import Header
+
+#: A wavelength with its unit, e.g. ``450.5 nm``.
+_WITH_UNIT = re.compile(r"(\d+\.?\d*)\s*([^\W\d]\w*)")
 
 
 def envi_bands(header: Header, count: int, notes: list[str]) -> Bands:
@@ -41,7 +45,11 @@ def envi_bands(header: Header, count: int, notes: list[str]) -> Bands:
 
 def _wavelengths(header: Header, count: int, notes: list[str]) -> tuple[tuple[float, ...], str]:
     """Band centres and ``"nm"``, or other numbers that name the bands and their unit."""
-    centres = header.numbers("wavelength")
+    centres, unit = header.numbers("wavelength"), header.text("wavelength units")
+    each = [_WITH_UNIT.fullmatch(word) for word in header.words("wavelength")]
+    if centres is None and each and all(each) and len({word[2] for word in each if word}) == 1:
+        centres = tuple(float(word[1]) for word in each if word)
+        unit = next(word[2] for word in each if word)
     if centres is None or len(centres) not in (0, count):
         given = "not all numbers" if centres is None else f"{len(centres)} for {count} bands"
         notes.append(f"The wavelengths are {given}; they are not used.")
@@ -49,4 +57,4 @@ def _wavelengths(header: Header, count: int, notes: list[str]) -> tuple[tuple[fl
     if not centres:
         notes.append("No wavelengths are given.")
         return (), ""
-    return centres_in_nm(centres, header.text("wavelength units"), notes)
+    return centres_in_nm(centres, unit, notes)

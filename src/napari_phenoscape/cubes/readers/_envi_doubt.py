@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_phenoscape.cubes._arrays import FileArray
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes.readers._envi import INTERLEAVES, header_of
+from napari_phenoscape.cubes.readers._envi import header_of
+from napari_phenoscape.cubes.readers._envi_data import INTERLEAVES
 
 #: Difference of neighbours, in standard deviations, from which on a cube is rough, and up to which
 #: another order is smooth. Of 8 real cubes the right order had 0.07 to 0.20, wrong ones 0.14 to

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from difflib import get_close_matches
+from itertools import chain, islice
 from pathlib import Path
 
 from napari_phenoscape.errors import CubeError
@@ -26,6 +28,36 @@ OTHER_FORMATS = (
 
 _IS_ENVI = re.compile(rb"(?:\xef\xbb\xbf)?\s*ENVI\s", re.IGNORECASE)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+_BRACKETS = {"{": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
+_BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
+
+#: The keys that are read.
+KEYS = (
+    "samples", "lines", "bands", "header offset", "file type", "data type", "interleave",
+    "byte order", "file compression", "major frame offsets", "minor frame offsets", "wavelength",
+    "wavelength units", "band names", "bbl", "default bands", "data ignore value", "data units",
+    "reflectance scale factor", "data gain values", "data offset values", "bit depth", "ceiling",
+    "data reflectance gain values", "data reflectance offset values", "z plot titles", "tint",
+)  # fmt: skip
+
+#: Other words for some of them.
+SPELT_OTHERWISE = {
+    "wavelength": (
+        "center wavelength", "centre wavelength", "center wavelengths", "centre wavelengths",
+        "wavelength centers", "band centers", "band centres", "wavelength nm",
+    ),
+    "bbl": ("bad band list", "bad bands list"),
+    "ceiling": ("saturation", "saturation value", "saturation level"),
+    "tint": ("integration time", "exposure time", "exposure", "shutter"),
+    "bit depth": ("bits", "data bits", "significant bits"),
+}  # fmt: skip
+
+#: From which likeness on (`difflib`) one key is another that is misspelt: ``wavelength_unts`` is,
+#: ``data type`` is no ``file type``.
+ALIKE = 0.88
+
+#: Of more keys than any program writes, so many are looked at.
+MOST_KEYS = 500
 
 
 def is_header(path: Path) -> bool:
@@ -38,9 +70,10 @@ def is_header(path: Path) -> bool:
 
 
 class Header:
-    """The fields of an ENVI header, keys in lower case with single spaces.
+    """The fields of an ENVI header, keys in lower case with single spaces, also for ``_``.
 
-    Comments (lines that begin with ``;``) are left out; braces may span lines and be nested.
+    Comments (lines that begin with ``;``) are left out; brackets may span lines and be nested.
+    A key that is read for another one is added to ``notes``.
 
     Raises
     ------
@@ -71,39 +104,42 @@ class Header:
             text = raw.decode("latin-1")
         self.fields: dict[str, str] = {}
         self.repeated: set[str] = set()
+        self.notes: list[str] = []
         self._parse(_NEWLINE.split(text)[1:])
+        self._read_what_is_meant()
 
     def _parse(self, lines: list[str]) -> None:
-        waiting = iter(lines)
-        for line in waiting:
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            at += 1
             key, equals, value = line.partition("=")
             if not equals or line.lstrip().startswith(";"):
                 continue
-            key = " ".join(key.lower().split())
-            value = value.strip()
-            if value.startswith("{"):
-                value = self._braces(key, value, waiting)
+            key, value = " ".join(key.lower().replace("_", " ").split()), value.strip()
+            if (listed := _bracketed(value, lines, at)) is not None:
+                value, at = listed
+            elif value.startswith("{"):
+                raise CubeError(
+                    f"'{self.name}' opens a brace at '{key}' that is never closed. Add the missing "
+                    "'}', or copy the header again from its source."
+                )
             else:
                 value = value.partition(";")[0].strip()
+                value = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
             if self.fields.setdefault(key, value) != value:
                 self.repeated.add(key)
 
-    def _braces(self, key: str, first: str, waiting: object) -> str:
-        parts, depth = [], 0
-        line: str | None = first
-        while line is not None:
-            if not line.lstrip().startswith(";"):
-                for brace in re.finditer(r"[{}]", line):
-                    depth += 1 if brace[0] == "{" else -1
-                    if depth == 0:
-                        parts.append(line[: brace.start()])
-                        return "\n".join(parts).strip()[1:].strip()
-                parts.append(line)
-            line = next(waiting, None)  # type: ignore[call-overload]
-        raise CubeError(
-            f"'{self.name}' opens a brace at '{key}' that is never closed. Add the missing '}}', "
-            "or copy the header again from its source."
-        )
+    def _read_what_is_meant(self) -> None:
+        """A key that is misspelt, or in the plural, is the one of ours that is not there."""
+        for key in KEYS:
+            if key in self.fields:
+                continue
+            others = [other for other in islice(self.fields, MOST_KEYS) if other not in KEYS]
+            spelt = [other for other in SPELT_OTHERWISE.get(key, ()) if other in others]
+            for other in (spelt or get_close_matches(key, others, 1, ALIKE))[:1]:
+                self.fields[key] = self.fields.pop(other)
+                self.notes.append(f"The key '{other}' is read as '{key}'.")
 
     def text(self, key: str, default: str = "") -> str:
         """The value of a key; an error when it is given twice, differently."""
@@ -128,13 +164,39 @@ class Header:
 
     def words(self, key: str) -> tuple[str, ...]:
         """A list of words, without its empty ones at the ends."""
-        text = self.text(key)
-        return tuple(word.strip() for word in text.strip(" ,\n\t").split(",")) if text else ()
+        text = self.text(key).strip(" ,\n\t")
+        return tuple(word.strip() for word in text.split(",")) if text else ()
 
     def numbers(self, key: str) -> tuple[float, ...] | None:
-        """A list of finite numbers, empty when it is not given, None when it holds others."""
+        """A list of finite numbers, empty when it is not given, None when it holds others.
+
+        Between them are commas, semicolons or blanks.
+        """
+        text = self.text(key).strip(" ,;\n\t")
         try:
-            found = tuple(float(word) for word in self.words(key))
+            found = tuple(float(word) for word in _BETWEEN.split(text)) if text else ()
         except ValueError:
             return None
         return found if all(math.isfinite(number) for number in found) else None
+
+
+def _bracketed(value: str, lines: list[str], at: int) -> tuple[str, int] | None:
+    """What stands in ``{}`` or ``[]``, nested or not, and the line after it.
+
+    None when the value does not begin with a bracket, or it is never closed.
+    """
+    if not value.startswith(("{", "[")):
+        return None
+    opening, depth, parts = value[0], 0, []
+    for after, line in enumerate(chain([value], islice(lines, at, None)), at):
+        if line.lstrip().startswith(";"):
+            continue
+        if opening == "[" and after > at and "=" in line:
+            return None  # it was a word that begins so
+        for bracket in _BRACKETS[opening].finditer(line):
+            depth += 1 if bracket[0] == opening else -1
+            if depth == 0:
+                parts.append(line[: bracket.start()])
+                return "\n".join(parts).strip()[1:].strip(), after
+        parts.append(line)
+    return None

@@ -1,4 +1,4 @@
-"""Pictures of a common camera: PNG, JPEG, BMP, WebP; three bands, transparency as the mask."""
+"""Pictures of a common camera: PNG, JPEG, BMP, WebP; colours or grey, transparency as the mask."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes._labels import GREY
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
@@ -26,37 +27,43 @@ from napari_phenoscape.errors import CubeError
 #: How the files of these formats begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
 
-RGB = Bands(Band(name, region="vis") for name in "RGB")
+#: The bands of the kinds of pictures; transparency is none.
+_BANDS = {"RGB": Bands(Band(name, region="vis") for name in "RGB"), "L": Bands([Band(GREY)])}
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns
 
 
 def open_picture(path: Path) -> Cube:
-    """The bands R, G, B of a colour picture; its mask is where it is at least half opaque.
+    """The bands R, G, B of a colour picture, or one that is `grey`.
+
+    Its mask is where it is at least half opaque.
 
     Raises
     ------
     CubeError
-        The picture is grey, has other colours than RGB, or is damaged.
+        The picture has other colours than RGB, or is damaged.
     """
-    mode, (width, height), turned = _look(path)
-    if deep := _is_deep(path):
+    mode, (width, height), turned, dtype = _look(path)
+    if deep := _deep_colours(path):
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
+
+        mode = deep if deep == "LA" else mode  # which Pillow calls RGBA
     notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
     if turned != 1:
         notes.append("The picture is turned as its EXIF orientation says.")
-    dtype, white = (np.dtype(np.uint16), 65535) if deep else (np.dtype(np.uint8), 255)
-    depth = len(mode)
-    decode = partial(_bands, path, mode, turned, deep=deep)
+    dtype = np.dtype(np.uint16) if deep else dtype
+    white = int(np.iinfo(dtype).max)
+    depth, bands = len(mode), _BANDS[mode.removesuffix("A")]
+    decode = partial(_upright_bands, path, mode, turned, deep=bool(deep))
     pixels = DecodedArray(path, (depth, height, width), dtype, decode)
     mask = None
-    if mode == "RGBA":
-        opaque = pixels[3] > white // 2
+    if depth > len(bands):
+        opaque = pixels[-1] > white // 2
         mask = None if opaque.all() else opaque
     return Cube(
-        array=Window(pixels, np.arange(3)) if depth == 4 else pixels,
-        bands=RGB,
+        array=Window(pixels, np.arange(len(bands))) if depth > len(bands) else pixels,
+        bands=bands,
         path=path,
         gain=np.array(1 / white, np.float32),
         mask=mask,
@@ -122,37 +129,52 @@ def _is_transparent(picture: Image.Image) -> bool:
     return picture.mode == "RGBA" or (picture.mode in "PRGB" and "transparency" in picture.info)
 
 
-def _look(path: Path) -> tuple[str, tuple[int, int], int]:
-    """RGB or RGBA, width and height as they are shown, and the EXIF orientation."""
+def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any]]:
+    """RGB, RGBA, L or LA, width and height as shown, the EXIF orientation and Pillow's type."""
     with _opened(path) as picture:
-        mode = "RGBA" if _is_transparent(picture) else "RGB"
-        if picture.mode not in ("RGB", "RGBA", "P"):
-            grey = picture.mode in ("1", "L", "LA", "La") or picture.mode[0] in "IF"
-            what = "one band, grey" if grey else f"the colours {picture.mode}"
+        grey = picture.mode in ("1", "L", "LA") or picture.mode[0] == "I"
+        mode = "L" if grey else "RGB"
+        mode += "A" * (picture.mode == "LA" or _is_transparent(picture))
+        if not grey and picture.mode not in ("RGB", "RGBA", "P"):
             raise CubeError(
-                f"'{path.name}' has {what}; red, green and blue were expected. "
-                + ("It can serve as a mask." if grey else "Save it as an RGB picture.")
+                f"'{path.name}' has the colours {picture.mode}; red, green and blue, or grey, were "
+                "expected. Save it as an RGB picture."
             )
         # before Pillow looks for the orientation, for which it decodes a PNG
         refuse_bomb(path, len(mode) * picture.width * picture.height)
         turned = picture.getexif().get(_ORIENTATION, 1)
         width, height = picture.size
-    return mode, (height, width) if turned in _EXCHANGED else (width, height), turned
+        dtype = np.dtype(np.uint16 if picture.mode[0] == "I" else np.uint8)
+    return mode, (height, width) if turned in _EXCHANGED else (width, height), turned, dtype
 
 
-def _bands(path: Path, mode: str, turned: int, *, deep: bool) -> NDArray[Any]:
+def _upright_bands(path: Path, mode: str, turned: int, *, deep: bool) -> NDArray[Any]:
     """(C, H, W) numbers, upright."""
-    pixels = _decode_deep(path) if deep else _decode(path, mode)
+    if deep:
+        pixels: NDArray[Any] = _decode_deep(path)
+    else:
+        pixels = _decode(path, mode) if mode in ("RGB", "RGBA") else _decode_grey(path, mode)
     return np.moveaxis(_upright(pixels, turned)[..., : len(mode)], -1, 0)
+
+
+def _decode_grey(path: Path, mode: str) -> NDArray[Any]:
+    """(H, W, 1 or 2) pixels, of 16 bits where the picture has them."""
+    with _opened(path) as picture:
+        deep = picture.mode[0] == "I"
+        pixels = np.asarray(picture if deep else picture.convert(mode))
+    return np.atleast_3d(pixels.astype(np.uint16) if deep else pixels)
 
 
 def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
     """(H, W, 4) pixels, as Pillow has them in its memory."""
     with _opened(path) as picture:
-        pixels = np.empty((picture.height, picture.width, 4), np.uint8)
+        # a damaged picture may leave gaps
+        pixels = np.zeros((picture.height, picture.width, 4), np.uint8)
         own = Image.frombuffer("RGBA", picture.size, pixels, "raw", "RGBA", 0, 1).im
-        if picture.mode == mode:
-            picture.im = own  # the file is decoded into our memory, where Pillow lets it
+        # the file is decoded into our memory, where Pillow lets it; of one without pixels, to which
+        # memory was given, it would not complain
+        if picture.mode == mode and getattr(picture, "tile", None):
+            picture.im = own
         picture.load()
         if picture.im is not own:
             rows = max(1, PIECE // (4 * picture.width))
@@ -171,11 +193,12 @@ def _upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
     return pixels[::down, ::across]
 
 
-def _is_deep(path: Path) -> bool:
-    """Whether a PNG has 16 bits and colours, which Pillow would halve in silence."""
+def _deep_colours(path: Path) -> str:
+    """Of a PNG of 16 bits that Pillow halves in silence: RGB, RGBA or LA; else nothing."""
     with path.open("rb") as file:
         head = file.read(26)
-    return head.startswith(SIGNATURES[0]) and head[24] == 16 and head[25] in (2, 6)
+    is_deep = head.startswith(SIGNATURES[0]) and head[24] == 16
+    return {2: "RGB", 4: "LA", 6: "RGBA"}.get(head[25], "") if is_deep else ""
 
 
 def _decode_deep(path: Path) -> NDArray[np.uint16]:
@@ -188,7 +211,7 @@ def _decode_deep(path: Path) -> NDArray[np.uint16]:
             f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
             "from its source."
         ) from None
-    return np.asarray(pixels)
+    return np.atleast_3d(pixels)
 
 
 # without `recognise`: napari shows pictures itself

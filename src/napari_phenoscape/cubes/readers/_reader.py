@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.errors import CubeError
 
+#: What a raw photograph is, and the step to numbers that stay those of its sensor.
+LINEAR = (
+    "a camera's raw file, whose numbers must be developed in proportion to the light; make it a "
+    "linear 16-bit TIFF (dcraw -4 -T -o 0 -r 1 1 1 1 FILE, or micaToolbox)"
+)
+
 #: What brings h5py, zarr and imagecodecs.
 FORMATS = 'pip install "napari-phenoscape[formats]"'
 
@@ -42,6 +48,9 @@ class Reader:
         Of a format whose files hold arrays with nameless axes, instead of ``open``: the cube in the
         array of a name (empty: the only one), whose bands are counted by an axis (None: as the
         file says).
+    open_part
+        The cube in a part of a name, of a format that holds several, such as the captures of a
+        folder.
     open_planes
         The cube of which every plane is a band, whatever the file calls them, for a user who names
         them (`Interpretation`); ``open`` where there is none.
@@ -57,6 +66,7 @@ class Reader:
     open: Callable[[Path], Cube]
     recognise: Callable[[Path], bool] | None = None
     open_array: Callable[[Path, str, int | None], Cube] | None = None
+    open_part: Callable[[Path, str], Cube] | None = None
     open_planes: Callable[[Path], Cube] | None = None
     read_mask: Callable[[Path], NDArray[Any]] | None = None
     install: str = ""

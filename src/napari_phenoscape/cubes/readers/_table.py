@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 from napari_phenoscape._extensions import ExtensionWarning, extensions
 from napari_phenoscape.cubes.readers import (
     _envi as envi,
+    _folder as folder,
     _hdf5 as hdf5,
     _matlab as matlab,
     _numpy as numpy,
     _picture as picture,
     _tiff as tiff,
-    _tiff_folder as tiff_folder,
     _zarr as zarr,
 )
 from napari_phenoscape.cubes.readers._reader import Reader
@@ -22,7 +21,7 @@ from napari_phenoscape.cubes.readers._reader import Reader
 #: In the order in which they are asked; ENVI, whose data begin with any bytes, at the end.
 READERS: tuple[Reader, ...] = (
     zarr.READER,
-    tiff_folder.READER,
+    folder.READER,
     matlab.READER,
     hdf5.READER,
     numpy.READER,
@@ -40,7 +39,7 @@ def all_readers() -> tuple[Reader, ...]:
     ExtensionWarning
         What is added is no `Reader`; it is left out.
     """
-    return (*READERS, *_added())
+    return (*READERS, *extensions("readers", _check).values())
 
 
 def reader_of(path: Path, head: bytes) -> Reader | None:
@@ -55,29 +54,21 @@ def reader_of(path: Path, head: bytes) -> Reader | None:
         if reader.claims(path, head):
             return reader
     # after ours: what a file of ours is does not change with what else is installed
-    for reader in _added():
+    for reader in all_readers()[len(READERS) :]:
         try:
             if reader.claims(path, head):
                 return reader
         except Exception as error:  # noqa: BLE001  whatever a stranger's function raises
-            _warn(
+            warnings.warn(
                 f"The reader '{reader.name}' of another package fails at '{path.name}' "
-                f"({type(error).__name__}: {error})"
+                f"({type(error).__name__}: {error}); it is left out. Update or remove that "
+                "package.",
+                ExtensionWarning,
+                stacklevel=2,
             )
     return None
 
 
-def _added() -> Iterator[Reader]:
-    for name, found in extensions("readers").items():
-        if isinstance(found, Reader):
-            yield found
-        else:
-            _warn(f"'{name}', which a package adds to the readers, is {type(found).__name__}")
-
-
-def _warn(fact: str) -> None:
-    warnings.warn(
-        f"{fact}; a working Reader was expected. It is left out; update or remove that package.",
-        ExtensionWarning,
-        stacklevel=3,
-    )
+def _check(_: str, found: object) -> None:
+    if not isinstance(found, Reader):
+        raise TypeError(f"it is {type(found).__name__}, and a Reader was expected")

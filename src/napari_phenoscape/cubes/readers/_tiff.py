@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32, unique
-from napari_phenoscape.cubes._bands import Band, Bands
+from napari_phenoscape.cubes._bands import Band, Bands, spectral_region
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes._labels import MASK, band_of_label, bands_of_labels
+from napari_phenoscape.cubes._labels import (
+    GREY,
+    MASK,
+    are_receptors,
+    band_of_label,
+    bands_of_labels,
+)
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
@@ -31,19 +38,27 @@ EVIDENTLY_SPECTRAL = 17
 PROBE = 512
 
 
-def open_tiff(path: Path) -> Cube:
+def open_tiff(path: Path, *, colours: bool = True) -> Cube:
     """The cube in a TIFF.
 
-    Channels are known by their names (ImageJ labels, OME, GDAL), else by their number: 3 = RGB,
-    5 = RGB and micaToolbox's two of UV, 6 = RGB and UV, 7 = the same with a mask, 8 and more =
-    spectral. A channel that is declared as transparency is the mask.
+    Channels are known by their names or wavelengths (ImageJ labels, OME, pages, XMP, GDAL, an ENVI
+    header beside), else by their number: 1 = grey, 3 = RGB, 5 = RGB and micaToolbox's two of UV,
+    6 = RGB and UV, 7 = the same with a mask, 8 and more = spectral. The bands of a map are not
+    known by their number. A channel that is declared as transparency is the mask.
+
+    Parameters
+    ----------
+    path
+        The file.
+    colours
+        Refuse palettes, whose numbers are no reflectance.
 
     Raises
     ------
     CubeError
         Another number of channels, no image, damage, or more bytes than memory.
     """
-    stack = read_stack(path)
+    stack = read_stack(path, colours=colours)
     notes = list(stack.notes)
     return _cube(stack, _roles(stack, notes), notes)
 
@@ -94,7 +109,8 @@ def recognise(path: Path) -> bool:
     if roles is not None:
         bands = Bands(role for role in roles if isinstance(role, Band))
         spectral = bands.wavelengths_nm is not None and len(bands) >= SPECTRAL
-        return spectral or {band.region for band in bands} == {"vis", "uv"}
+        seen = {band.region for band in bands}
+        return spectral or are_receptors(stack.names) or seen == {"vis", "uv"}
     if stack.wavelengths_nm is not None:
         return stack.count >= SPECTRAL
     if stack.of_others:
@@ -130,61 +146,67 @@ def _plain(stack: Stack) -> list[Band | str]:
 
 
 def _roles(stack: Stack, notes: list[str]) -> list[Band | str]:
-    """What each channel is: a band, or `MASK`."""
+    """What each channel is: a band, or `MASK`; by what the file says, else by their number."""
     count = stack.count
-    if stack.names and stack.wavelengths_nm is not None:
-        return [
-            MASK
-            if band_of_label(name) == MASK
-            else Band(name, None if np.isnan(centre) else centre, bad=plane in stack.bad)
-            for plane, (name, centre) in enumerate(
-                zip(unique(list(stack.names)), stack.wavelengths_nm, strict=True)
-            )
-        ]
-    named = bands_of_labels(stack.names)
-    if named is not None and any(isinstance(role, Band) for role in named):
-        return named
     bands = count - stack.alpha
     tail: list[Band | str] = [MASK] * stack.alpha
-    if bands >= SPECTRAL:
-        centres = stack.wavelengths_nm
-        if centres is None:
-            notes.append(
-                f"{bands} {stack.noun} are taken as bands; their wavelengths are not given."
-            )
-        names = list(stack.names[:bands]) or [
-            f"band {i + 1}" if centres is None else f"{centres[i]:.7g} nm" for i in range(bands)
-        ]
-        return [
-            Band(name, None if centres is None else centres[i])
-            for i, name in enumerate(unique(names))
-        ] + tail
-    said = f" named {', '.join(stack.names)}" if stack.names else ""
+    if any(stack.names[:bands]) or stack.wavelengths_nm is not None:
+        return [*_named(stack, bands), *tail]
+    if bands == 1:
+        return [Band(GREY), *tail]
+    if bands >= SPECTRAL or stack.is_map:
+        notes.append(f"{bands} {stack.noun} are taken as bands; their wavelengths are not given.")
+        known = SPECIMEN[:3] if stack.is_colour else ()
+        return [*known, *(Band(f"band {i + 1}") for i in range(len(known), bands)), *tail]
     if bands == 3 and stack.axis != "pages":
         if not stack.is_colour:
             notes.append("The three channels are taken as R, G, B.")
         return [*SPECIMEN[:3], *tail]
     if bands == 5:
         notes.append(
-            f"The five {stack.noun}{said} are taken as R, G, B, UV_B, UV_R, the order of "
-            "micaToolbox."
+            f"The five {stack.noun} are taken as R, G, B, UV_B, UV_R, the order of micaToolbox."
         )
         return [*SPECIMEN[:3], SPECIMEN[5], SPECIMEN[3], *tail]
     if bands == 6:
-        notes.append(f"The six {stack.noun}{said} are taken as R, G, B and UV_R, UV_G, UV_B.")
+        notes.append(f"The six {stack.noun} are taken as R, G, B and UV_R, UV_G, UV_B.")
         return [*SPECIMEN, *tail]
     if count == 7 and not stack.alpha:
         _refuse_photograph_as_mask(stack)
-        notes.append(
-            f"The seven {stack.noun}{said} are taken as R, G, B, UV_R, UV_G, UV_B and mask."
-        )
+        notes.append(f"The seven {stack.noun} are taken as R, G, B, UV_R, UV_G, UV_B and mask.")
         return [*SPECIMEN, MASK]
     raise CubeError(
-        f"'{stack.path.name}' has {count} {stack.noun if count > 1 else 'channel'}{said}; "
-        "3 (RGB), 4 with transparency, 5 or 6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) "
-        "were expected, or ImageJ labels such as 'visible:R' and 'uv:B'. "
-        + ("It can serve as a mask." if count == 1 else "Say what they are by --names (read_as).")
+        f"'{stack.path.name}' has {count} {stack.noun}; 1 (grey), 3 (RGB), one more with "
+        "transparency, 5 or 6 (RGB, UV), 7 (RGB, UV, mask), 8 or more (spectral) were expected, or "
+        "ImageJ labels such as 'visible:R' and 'uv:B'. Say what they are by --names (read_as)."
     )
+
+
+def _named(stack: Stack, count: int) -> list[Band | str]:
+    """The bands as the file names them; it may name some, or give their wavelengths alone."""
+    centres = stack.wavelengths_nm or (np.nan,) * stack.count
+    names = stack.names or ("",) * stack.count
+    labels = tuple(
+        name or (f"band {i + 1}" if np.isnan(nm) else f"{nm:.7g} nm")
+        for i, (name, nm) in enumerate(zip(names[:count], centres, strict=False))
+    )
+    roles = bands_of_labels(labels) or [
+        band_of_label(label) or Band(label) for label in unique(list(labels))
+    ]
+    return [
+        replace(
+            role,
+            # a name that the file gives beside a wavelength is kept as it is
+            name=role.name if np.isnan(nm) else label,
+            wavelength_nm=role.wavelength_nm if np.isnan(nm) else nm,
+            region=role.region if np.isnan(nm) else spectral_region(nm),
+            bad=plane in stack.bad,
+        )
+        if isinstance(role, Band)
+        else role
+        for plane, (role, label, nm) in enumerate(
+            zip(roles, unique(list(labels)), centres, strict=False)
+        )
+    ]
 
 
 def _refuse_photograph_as_mask(stack: Stack) -> None:

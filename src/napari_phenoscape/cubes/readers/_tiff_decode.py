@@ -44,9 +44,27 @@ def decode_planes(path: Path, number: int) -> NDArray[Any]:
             if _is_large_deflate(key):
                 _inflate(path, page, key, plane)
             else:
-                # several workers would hold every block twice
-                page.asarray(out=plane, maxworkers=1, buffersize=PIECE)
+                _place(page, key, plane)
         return planes
+
+
+def _place(page: Any, key: Any, plane: NDArray[Any]) -> None:
+    """Put the blocks of a page where they belong in (S, D, H, W, C), all of which they cover."""
+    if key.is_contiguous:
+        page.asarray(out=plane, maxworkers=1)
+        return
+    done = 0
+    # several workers would hold every block twice
+    for block, (sample, *corner, _), _ in page.segments(maxworkers=1, buffersize=PIECE):
+        if block is None:
+            raise ValueError("a block is not there")
+        ends = zip(corner, block.shape, strict=False)
+        part = plane[(sample, *(slice(start, start + side) for start, side in ends))]
+        block = block[tuple(slice(side) for side in part.shape)]
+        part[...] = block
+        done += block.size
+    if done != plane.size:
+        raise ValueError(f"{done} of {plane.size} numbers are there")
 
 
 def _is_large_deflate(key: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import math
 import re
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
 from napari_phenoscape.cubes._lazy import LazyArray
-from napari_phenoscape.cubes.readers._reader import FORMATS, needs
+from napari_phenoscape.cubes.readers._reader import FORMATS, LINEAR, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
+from napari_phenoscape.cubes.readers._tiff_said import Said, said_by
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
@@ -34,7 +35,12 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
-_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_PLANAR = (1, 2)  # values of the tag PlanarConfiguration
+_OF_A_SENSOR = (32803, 34892)  # photometric: a mosaic of filters, and linear raw
+_DNG_VERSION = 50706
+
+#: Endings of cameras' raw files that begin as a TIFF does.
+_RAW = (".nef", ".nrw", ".dng", ".cr2", ".arw", ".sr2", ".pef", ".3fr", ".erf", ".iiq", ".kdc")
 
 #: What tifffile finds in plain files; other flags are formats of their own.
 _PLAIN = {"uniform", "shaped", "bigtiff", "gdal", "geotiff", "generic", "tiled", "contiguous"}
@@ -46,8 +52,8 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Stack:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stack(Said):
     """The planes of a TIFF, before anybody says which of them are bands.
 
     Parameters
@@ -58,12 +64,6 @@ class Stack:
         The planes, lazily.
     axis
         How the file keeps them.
-    names
-        What the file calls them, empty when it does not.
-    wavelengths_nm
-        n centres, when the file says them; NaN of a plane that has none, e.g. a mask.
-    bad
-        Planes that the file flags as bad.
     alpha
         The last plane is declared as transparency.
     is_colour
@@ -74,31 +74,19 @@ class Stack:
         Georeferenced.
     bits
         Used of each number.
-    nodata
-        The number that stands for "not measured".
-    scale
-        n gains and n offsets, when the file says them.
     mask_page : (H, W) or None
         One more plane, of another type than the rest.
-    notes
-        What was assumed.
     """
 
     path: Path
     array: LazyArray
     axis: Literal["samples", "channels", "pages"]
-    names: tuple[str, ...] = ()
-    wavelengths_nm: tuple[float, ...] | None = None
-    bad: tuple[int, ...] = ()
     alpha: bool = False
     is_colour: bool = False
     of_others: bool = False
     is_map: bool = False
     bits: int | None = None
-    nodata: float | None = None
-    scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     mask_page: NDArray[Any] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -135,6 +123,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
         Damaged, cut short, more than memory holds, or planes that do not fit together.
     """
     with _readable(path), tifffile.TiffFile(path, **ALONE) as tif:
+        _refuse_camera_raw(path, tif)
         _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
@@ -146,6 +135,17 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
                 "of planes of the same size was expected. Save the one that you want alone."
             )
         return _stack(path, tif, images[0], colours=colours)
+
+
+def _refuse_camera_raw(path: Path, tif: tifffile.TiffFile) -> None:
+    """A raw file is a TIFF whose first image is a small preview, coded for the eye."""
+    first: Any = tif.pages.first
+    own = [*islice(tif.pages, 4), *(first.pages or ())]
+    is_sensor = any(getattr(page, "photometric", None) in _OF_A_SENSOR for page in own)
+    with path.open("rb") as file:
+        is_canon = file.read(10)[8:] == b"CR"
+    if is_sensor or is_canon or _DNG_VERSION in first.tags or path.suffix.lower() in _RAW:
+        raise CubeError(f"'{path.name}' is {LINEAR} and open what comes out.")
 
 
 def _refuse_planes_of_others(path: Path, tif: tifffile.TiffFile) -> None:
@@ -183,14 +183,14 @@ def _with_mask_page(
 ) -> Stack:
     stack = _stack(path, tif, planes)
     mask = _stack(path, tif, last).plane(0)
-    return Stack(path, stack.array, stack.axis, bits=stack.bits, mask_page=mask)
+    return Stack(path=path, array=stack.array, axis=stack.axis, bits=stack.bits, mask_page=mask)
 
 
 def _stack(
     path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, *, colours: bool = True
 ) -> Stack:
     page = series.keyframe
-    _refuse_other_colours(path, page, colours)
+    _refuse_what_is_unclear(path, page, colours)
     kept = [(axis, n) for axis, n in zip(series.axes, series.shape, strict=True)]
     kept = [(axis, n) for axis, n in kept if n != 1 or axis in "YX"]
     axes, shape = "".join(axis for axis, _ in kept), tuple(n for _, n in kept)
@@ -212,7 +212,7 @@ def _stack(
             notes = (f"{depth} pages of {columns} columns are taken as {columns} channels.",)
     array = _array(path, tif, series, shape, order)
     count = array.shape[0]
-    said = _said(tif, page, count)
+    said = said_by(tif, series, count)
     return Stack(
         path=path,
         array=array,
@@ -222,12 +222,11 @@ def _stack(
         of_others=bool({flag.lower() for flag in tif.flags} - _PLAIN),
         is_map=bool(tif.is_geotiff),
         bits=page.bitspersample,
-        notes=notes,
-        **said,
+        **{**vars(said), "notes": notes + said.notes},
     )
 
 
-def _refuse_other_colours(path: Path, page: Any, colours: bool) -> None:
+def _refuse_what_is_unclear(path: Path, page: Any, colours: bool) -> None:
     allowed = [_MINISBLACK, _RGB] if colours else [_MINISBLACK, _RGB, _PALETTE]
     if page.compression in _JPEG:
         allowed.append(_YCBCR)  # its decoder gives RGB
@@ -236,6 +235,11 @@ def _refuse_other_colours(path: Path, page: Any, colours: bool) -> None:
         raise CubeError(
             f"'{path.name}' declares that 0 is white, which programs read in opposite ways; 0 as "
             "black was expected. Save it anew as 8-bit grey."
+        )
+    if page.planarconfig not in _PLANAR:
+        raise CubeError(
+            f"'{path.name}' has the planar configuration {page.planarconfig}; 1 (channels beside "
+            "each other) or 2 (one after the other) was expected. Copy it again from its source."
         )
     if page.photometric not in allowed:
         kind = getattr(page.photometric, "name", page.photometric)
@@ -288,59 +292,6 @@ def _decode(
 ) -> NDArray[Any]:
     with _readable(path):
         return decode_planes(path, number).reshape(shape).transpose(order)
-
-
-def _said(tif: tifffile.TiffFile, page: Any, count: int) -> dict[str, Any]:
-    """Names, wavelengths, scale and nodata, as far as the file says them for all planes."""
-    said: dict[str, Any] = {}
-    if tif.is_imagej:
-        labels = (tif.imagej_metadata or {}).get("Labels", ())
-        labels = [labels] if isinstance(labels, str) else labels
-        said["names"] = tuple(label.strip().partition("\n")[0] for label in labels)
-    elif tif.is_ome:
-        found = re.findall(r'<Channel\b[^>]*?\bName="([^"]*)"', tif.ome_metadata or "")
-        said["names"] = tuple(html.unescape(name) for name in found)
-    if nodata := page.tags.get(_GDAL_NODATA):
-        try:
-            said["nodata"] = float(str(nodata.value).strip(" \0"))
-        except ValueError:
-            said["nodata"] = None
-    if metadata := page.tags.get(_GDAL_METADATA):
-        said |= _said_by_gdal(str(metadata.value), count)
-    if len(said.get("names", ())) != count:
-        said["names"] = ()
-    return said
-
-
-def _said_by_gdal(xml: str, count: int) -> dict[str, Any]:
-    items: dict[str, dict[int, str]] = {}
-    for attributes, value in re.findall(r"<Item\b([^>]*)>([^<]*)</Item>", xml):
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', attributes))
-        if fields.get("sample", "").isdecimal():
-            of_band = items.setdefault(fields.get("name", "").lower(), {})
-            of_band[int(fields["sample"])] = html.unescape(value).strip()
-
-    def complete(key: str) -> list[str]:
-        given = items.get(key, {})
-        return [given[i] for i in range(count)] if set(range(count)) <= set(given) else []
-
-    def numbers(key: str) -> tuple[float, ...]:
-        try:
-            return tuple(float(text) for text in complete(key))
-        except ValueError:
-            return ()
-
-    said: dict[str, Any] = {"names": tuple(complete("description"))}
-    in_um = any("micro" in unit.lower() for unit in items.get("wavelength_units", {}).values())
-    for key, factor in (("wavelength", 1e3 if in_um else 1.0), ("central_wavelength_um", 1e3)):
-        if centres := numbers(key):
-            said["wavelengths_nm"] = tuple(round(factor * centre, 6) for centre in centres)
-            break
-    said["bad"] = tuple(plane for plane, flag in items.get("bad_band", {}).items() if flag != "0")
-    gains, offsets = numbers("scale"), numbers("offset")
-    if gains or offsets:
-        said["scale"] = (gains or (1.0,) * count, offsets or (0.0,) * count)
-    return said
 
 
 @contextmanager

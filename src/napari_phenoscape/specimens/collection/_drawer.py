@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
+from napari_phenoscape.cubes import Cube, Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._metadata import join
@@ -23,6 +23,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     Specimen,
     box_around,
 )
+from napari_phenoscape.spectra import open_calibrated
 
 #: Columns that may number the regions in a drawer's metadata; the first that is there does.
 REGION_COLUMNS = ("region", "specimen")
@@ -82,7 +83,7 @@ class Drawer(Source):
         """Find the specimens; see `collect`."""
         from scipy import ndimage
 
-        cube = open_cube(self.path.absolute(), self.read_as)
+        cube = open_calibrated(self.path.absolute(), self.read_as)
         path = cube.path
         table = None if self.metadata is None else read_table(self.metadata.absolute())
         yield Progress("finding specimens", 0, 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, open_cube, read_mask
+from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
@@ -28,6 +28,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     assumptions,
     box_around,
 )
+from napari_phenoscape.spectra import is_reference, open_calibrated
 
 
 class Folder(Source):
@@ -116,7 +117,7 @@ class Folder(Source):
         provenances: list[tuple[str, ...]] = []
         for done, path in enumerate(files, 1):
             try:
-                cube = open_cube(path, self.read_as)
+                cube = open_calibrated(path, self.read_as)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
                     fields[name] = self._spelt(cube.path)
@@ -155,7 +156,7 @@ class Folder(Source):
         )
 
     def _files(self, root: Path, table: Path | None) -> list[Path]:
-        """Files that may be specimens: no hidden ones, none of a run, no masks, not the table."""
+        """Files that may be specimens: none hidden or of a run, no mask, reference or table."""
         if root.is_file():
             raise CollectionError(
                 f"'{self.path}' is a file and a folder was expected; many specimens in one cube "
@@ -194,7 +195,7 @@ class Folder(Source):
                 + (f"it holds {there}. Correct the pattern." if there else "it holds no files.")
             )
         masks = {self.outline(path) for path in files if self.outline(path) != path}
-        return [path for path in files if path not in masks]
+        return [path for path in files if path not in masks and not is_reference(path)]
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)

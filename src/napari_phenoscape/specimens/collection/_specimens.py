@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, Interpretation, files_of, open_cube
+from napari_phenoscape.cubes import Cube, Interpretation
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.option import Option
+from napari_phenoscape.spectra import files_with_references, open_calibrated
 
 #: Pixels kept around a specimen, so that its outline does not touch the edge of its crop.
 MARGIN = 2
@@ -150,7 +151,7 @@ class Collection:
         """Each cube, opened once: the cube, its (H, W) labels, the numbers of its specimens."""
         numbers = range(len(self.specimens))
         for path, group in groupby(numbers, lambda number: self.specimens[number].path):
-            cube = open_cube(path, self.source.read_as)
+            cube = open_calibrated(path, self.source.read_as)
             yield cube, self.source.labels(cube), tuple(group)
 
     def left_out(self) -> Iterator[str]:
@@ -169,12 +170,12 @@ class Collection:
                 yield f"{len(names)} left out ({some}{more}): {reason}"
 
     def files(self) -> Iterator[Path]:
-        """Every file that says what the specimens look like: cubes, headers, masks; not metadata.
+        """Every file that says what the specimens look like, not what is known of them.
 
-        A mask of many cubes is named for each.
+        Cubes, headers, references, masks. A mask of many cubes is named for each.
         """
         for path in dict.fromkeys(specimen.path for specimen in self.specimens):
-            yield from files_of(path)
+            yield from files_with_references(path)
             if (outline := self.source.outline(path)) is not None:
                 yield outline
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from magicgui.widgets import FileEdit, LineEdit, create_widget
+from magicgui.widgets.bases import BaseValueWidget
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QSizePolicy,
-    QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -41,133 +44,133 @@ class Editor(QWidget):
         """Show ``value``."""
         raise NotImplementedError
 
+    def _hold(self, native: QWidget) -> None:
+        """Fill this editor with a box or a line that a dock may make narrow."""
+        native.setMinimumWidth(96 if isinstance(native, QAbstractSpinBox) else 60)
+        native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        if isinstance(native, QComboBox):
+            native.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            native.setMinimumContentsLength(8)
+        if isinstance(native, QAbstractSpinBox):
+            native.setKeyboardTracking(False)  # 64 is not told as 6 before
+        if isinstance(native, QComboBox | QAbstractSpinBox):
+            without_wheel(native)
+        self.column = column(self)
+        self.column.addWidget(native)
+
     def _row(self, *widgets: QWidget) -> None:
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
         for widget in widgets:
             layout.addWidget(widget)
 
 
-class Choice(Editor):
-    """One of a few words."""
+class Leaf(Editor):
+    """A value in the widget that magicgui has for its type.
 
-    def __init__(self, values: tuple[Any, ...]) -> None:
+    Parameters
+    ----------
+    annotation
+        Of the field.
+    **options
+        Of magicgui's widget, e.g. ``choices``.
+    """
+
+    def __init__(self, annotation: Any, **options: Any) -> None:
         super().__init__()
-        self.combo = QComboBox()
-        for value in values:
-            self.combo.addItem(str(value), value)
-        self.combo.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.combo.setMinimumContentsLength(8)
-        self.combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        without_wheel(self.combo)
-        self.combo.currentIndexChanged.connect(self.changed)
-        self._row(self.combo)
+        widget = create_widget(annotation=annotation, options=options)
+        assert isinstance(widget, BaseValueWidget)  # what has a type has a value
+        self.widget: BaseValueWidget[Any] = widget
+        self._hold(widget.native)
+        widget.changed.connect(self._tell)
 
     def get(self) -> Any:
-        """The chosen value."""
-        return self.combo.currentData()
+        return self.widget.value
 
     def set(self, value: Any) -> None:
-        """Choose ``value``."""
-        self.combo.setCurrentIndex(self.combo.findData(value))
+        self.widget.value = value
+
+    def _tell(self) -> None:
+        self.changed.emit()
 
 
-class Check(Editor):
-    """Yes or no."""
+class Line(Leaf):
+    """A value that is written in a line of text.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.box = QCheckBox()
-        self.box.toggled.connect(self.changed)
-        self._row(self.box)
+    Parameters
+    ----------
+    read
+        From text to value.
+    write
+        From value to text.
+    annotation, **options
+        Of magicgui's widget; it is a line, or it has one.
+    """
 
-    def get(self) -> bool:
-        """Whether the box is ticked."""
-        return self.box.isChecked()
-
-    def set(self, value: bool) -> None:
-        """Tick or clear the box."""
-        self.box.setChecked(value)
-
-
-class Text(Editor):
-    """A line of text; empty means None where None is allowed."""
-
-    def __init__(self, optional: bool = False) -> None:
-        super().__init__()
-        self._optional = optional
-        self.line = QLineEdit()
-        self.line.setMinimumWidth(60)
-        self.line.textChanged.connect(self.changed)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        self._row(self.line)
+    def __init__(
+        self,
+        read: Callable[[str], Any] = str,
+        write: Callable[[Any], str] = str,
+        annotation: Any = str,
+        **options: Any,
+    ) -> None:
+        super().__init__(annotation, **options)
+        self._read, self._write = read, write
+        line = getattr(self.widget, "line_edit", self.widget)
+        assert isinstance(line, LineEdit)
+        self.line: LineEdit = line
 
     @property
     def empty(self) -> bool:
-        """Whether the line is blank."""
-        return not self.line.text().strip()
+        return not self.line.value.strip()
 
     def get(self) -> Any:
-        """The text, or None."""
-        text = self.line.text()
-        return None if self._optional and not text.strip() else text
+        return self._read(self.line.value)
 
     def set(self, value: Any) -> None:
-        """Show ``value``."""
-        self.line.setText("" if value is None else str(value))
-        self.line.setCursorPosition(0)
+        self.line.value = "" if value is None else self._write(value)
+        self.line.native.home(False)  # its beginning is in sight
 
 
-class PathEditor(Text):
-    """A path as it was written, relative ones too, with a dialog for those who like to point."""
+class PathLine(Line):
+    """A path as it was written, relative ones too, with a dialog for those who like to point.
+
+    The line is read and not the value of magicgui's `FileEdit`, which makes paths absolute.
+
+    Parameters
+    ----------
+    optional
+        Whether an empty line is None; else it is an error.
+    picks
+        What the path names: ``file``, ``folder``, or ``any`` of both.
+    """
 
     def __init__(self, optional: bool, picks: str) -> None:
-        self._button = button = QToolButton()
-        super().__init__(optional)
-        button.setText("…")
-        button.setToolTip("Choose with a dialog")
-        button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
-        acts = {"file": ("File…", self._file), "folder": ("Folder…", self._folder)}
-        if picks in acts:
-            button.clicked.connect(acts[picks][1])
-        else:
-            menu = QMenu(button)
-            for words, act in acts.values():
-                menu.addAction(words, act)
-            button.setMenu(menu)
-            button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-
-    def _arrange(self) -> None:
-        self._row(self.line, self._button)
+        super().__init__(_path_or_none if optional else _path, annotation=Path)
+        assert isinstance(self.widget, FileEdit)
+        self.edit = self.widget
+        self.edit.mode = "d" if picks == "folder" else "r"
+        button = self.edit.choose_btn
+        button.text = "…"
+        button.tooltip = "Choose with a dialog"
+        button.native.setFixedWidth(30)
+        button.native.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0; }")
+        if picks == "any":
+            menu = QMenu(button.native)
+            for words, mode in (("File…", "r"), ("Folder…", "d")):
+                menu.addAction(words, partial(self._ask, mode))
+            button.native.setMenu(menu)
 
     def set(self, value: Any) -> None:
-        """Show ``value``, its end first."""
         super().set(value)
-        self.line.setCursorPosition(len(self.line.text()))
+        self.line.native.end(False)  # its name is in sight
 
-    def get(self) -> Path | None:
-        """The path, exactly as given."""
-        text = self.line.text().strip()
-        if not text:
-            if self._optional:
-                return None
-            raise OptionError("No path is given; type one, or choose it with the '…' button.")
-        return Path(text)
-
-    def _file(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.line.text())
-        if chosen:
-            self.line.setText(chosen)
-
-    def _folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", self.line.text())
-        if chosen:
-            self.line.setText(chosen)
+    def _ask(self, mode: str) -> None:
+        self.edit.mode = mode
+        self.edit.choose_btn.text = "…"  # a mode brings words of its own
+        self.edit.choose_btn.changed.emit(True)
 
 
 class Span(Editor):
@@ -181,17 +184,15 @@ class Span(Editor):
         self._row(*parts)
 
     def get(self) -> tuple[Any, ...]:
-        """The values from left to right."""
         return tuple(part.get() for part in self.parts)
 
     def set(self, value: tuple[Any, ...]) -> None:
-        """Show the values."""
         for part, one in zip(self.parts, value, strict=True):
             part.set(one)
 
 
 class Optional(Editor):
-    """A value, or none while its box is clear."""
+    """A value, or none while its box is clear: no number stands for none."""
 
     def __init__(self, inner: Editor) -> None:
         super().__init__()
@@ -206,44 +207,59 @@ class Optional(Editor):
         self._row(self.box, inner)
 
     def get(self) -> Any:
-        """The value, or None."""
         return self.inner.get() if self.box.isChecked() else None
 
     def set(self, value: Any) -> None:
-        """Show ``value``, or that there is none."""
         self.box.setChecked(value is not None)
         if value is not None:
             self.inner.set(value)
 
 
-class Words(Text):
-    """Several short values in one line, with commas between."""
+def words_line(types: tuple[type, ...]) -> Line:
+    """Several short values in one line; magicgui's list has a widget for each, all of one type."""
 
-    def __init__(self, types: tuple[type, ...]) -> None:
-        super().__init__()
-        self._types = types
-        self.line.setPlaceholderText("a, b, c")
+    def read(text: str) -> tuple[Any, ...]:
+        return tuple(_word(word.strip(), types) for word in text.split(",") if word.strip())
 
-    def get(self) -> tuple[Any, ...]:
-        """The values; those that look like numbers are numbers where numbers are allowed."""
-        return tuple(
-            self._read(word.strip()) for word in self.line.text().split(",") if word.strip()
-        )
+    line = Line(read, lambda words: ", ".join(map(str, words)))
+    line.line.native.setPlaceholderText("a, b, c")
+    return line
 
-    def set(self, value: tuple[Any, ...]) -> None:
-        """Show the values."""
-        super().set(", ".join(str(word) for word in value))
 
-    def _read(self, word: str) -> Any:
-        for number in (int, float):
-            if number in self._types:
-                try:
-                    return number(word)
-                except ValueError:
-                    continue
-        if str in self._types:
-            return word
-        raise OptionError(f"'{word}' is not a number; write numbers with commas between them.")
+def _word(word: str, types: tuple[type, ...]) -> Any:
+    """A number where it looks like one and numbers are allowed, else text."""
+    for number in (int, float):
+        if number in types:
+            try:
+                return number(word)
+            except ValueError:
+                continue
+    if str in types:
+        return word
+    raise OptionError(f"'{word}' is not a number; write numbers with commas between them.")
+
+
+def text_or_none(text: str) -> str | None:
+    """None when nothing is written."""
+    return text if text.strip() else None
+
+
+def _path_or_none(text: str) -> Path | None:
+    return Path(text.strip()) if text.strip() else None
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise OptionError("No path is given; type one, or choose it with the '…' button.")
+    return Path(text.strip())
+
+
+def column(widget: QWidget, spacing: int = 2) -> QVBoxLayout:
+    """A layout without margins that fills a widget from above."""
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    return layout
 
 
 def field_words(name: str) -> str:
@@ -252,14 +268,7 @@ def field_words(name: str) -> str:
     return words.replace("_", " ") + unit
 
 
-def field_step(info: FieldInfo) -> float | None:
-    """Step that the field asks its spin box to take."""
+def field_hint(info: FieldInfo, name: str) -> Any:
+    """What a field says for forms alone: its ``step``, or what its path ``picks``."""
     extra = info.json_schema_extra
-    step = extra.get("step") if isinstance(extra, dict) else None
-    return float(step) if isinstance(step, int | float) else None
-
-
-def field_picks(info: FieldInfo) -> str:
-    """What a path names: ``file``, ``folder``, or ``any`` when the field does not say."""
-    extra = info.json_schema_extra
-    return str(extra.get("picks", "any")) if isinstance(extra, dict) else "any"
+    return extra.get(name) if isinstance(extra, dict) else None

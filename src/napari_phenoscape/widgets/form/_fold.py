@@ -1,22 +1,29 @@
-"""Fold: a titled part of a form that opens and closes, with a switch if it may be left out."""
+"""Fold: a titled part of a form that opens and closes."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
-    QCheckBox,
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
+
+#: The header is a line of text, in the window's colour; it is underlined when keys go to it.
+HEADER = """
+QPushButton { text-align: left; border: none; background: transparent; padding: 3px 0; }
+QPushButton:focus { text-decoration: underline; }
+"""
+
+#: Qt's own: as high as it likes.
+FREE = 16_777_215
 
 
-class Fold(QWidget):
+class Fold(QCollapsible):
     """A header that shows or hides what is below it.
 
     Parameters
@@ -25,74 +32,45 @@ class Fold(QWidget):
         In words; always visible.
     content
         What is shown when the fold is open.
-    switch
-        Whether the header holds a check box that says if this part takes part.
     """
 
-    switched = Signal(bool)
-
-    def __init__(
-        self, title: str, content: QWidget, *, switch: bool = False, opened: bool = False
-    ) -> None:
-        super().__init__()
-        self.content = content
-        self._arrow = QToolButton()
-        self._arrow.setText(title)
-        self._arrow.setAutoRaise(True)
-        self._arrow.setCheckable(True)
-        self._arrow.setStyleSheet("QToolButton { border: none; background: transparent; }")
-        self._arrow.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._arrow.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._arrow.toggled.connect(self._show_content)
-        self._switch = QCheckBox()
-        self._switch.setVisible(switch)
-        self._switch.toggled.connect(self.switched)
-        header = QHBoxLayout()
-        header.setContentsMargins(0, 0, 0, 0)
-        header.setSpacing(2)
-        header.addWidget(self._switch)
-        header.addWidget(self._arrow)
-        layout = QVBoxLayout(self)
+    def __init__(self, title: str, content: QWidget, *, opened: bool = False) -> None:
+        # superqt draws its arrows once, in the colours of that moment; ours are letters
+        super().__init__(title, None, QIcon(), QIcon())
+        self.title = title
+        self.toggleButton().setStyleSheet(HEADER)
+        self.toggleButton().setAccessibleName(title)
+        layout = self.layout()
+        assert layout is not None  # superqt's column
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addLayout(header)
-        layout.addWidget(content)
+        self.content().hide()
+        self.setContent(content)
         content.setContentsMargins(12, 0, 0, 4)
-        self._arrow.setChecked(opened)
-        self._show_content(opened)
+        # words that wrap in a narrow dock need more than the height of the hint
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setDuration(0)
+        self.toggled.connect(self._show_content)
+        self.opened = opened
 
     @property
     def opened(self) -> bool:
         """Whether the content is shown."""
-        return self._arrow.isChecked()
+        return bool(self.isExpanded())
 
     @opened.setter
     def opened(self, opened: bool) -> None:
-        self._arrow.setChecked(opened)
-
-    @property
-    def on(self) -> bool:
-        """Whether the switch is on."""
-        return self._switch.isChecked()
-
-    @on.setter
-    def on(self, on: bool) -> None:
-        self._switch.setChecked(on)
-
-    @property
-    def title(self) -> str:
-        """The words of the header."""
-        return self._arrow.text()
+        (self.expand if opened else self.collapse)(animate=False)
 
     def setToolTip(self, text: str | None) -> None:
         """Explain the header, not everything inside."""
-        self._arrow.setToolTip(text)
-        self._switch.setToolTip(text)
+        self.toggleButton().setToolTip(text)
 
     def _show_content(self, opened: bool) -> None:
-        self.content.setVisible(opened)
-        arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
-        self._arrow.setArrowType(arrow)
+        # superqt only squeezes it: Tab would walk through what nobody sees
+        self.content().setVisible(opened)
+        self.content().setMaximumHeight(FREE)  # it may grow while it is open
+        self.setText(f"{'▾' if opened else '▸'} {self.title}")
 
 
 def heading(text: str) -> QLabel:

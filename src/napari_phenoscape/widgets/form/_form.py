@@ -10,31 +10,30 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.option import Option, Variants, variants_of
 from napari_phenoscape.widgets.form._fields import (
-    Check,
-    Choice,
     Editor,
+    Leaf,
+    Line,
     Optional,
-    PathEditor,
+    PathLine,
     Span,
-    Text,
-    Words,
-    field_picks,
-    field_step,
+    column,
+    field_hint,
     field_words,
+    text_or_none,
+    words_line,
 )
-from napari_phenoscape.widgets.form._fold import Fold, heading, without_wheel
+from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._modalities import Modalities
 from napari_phenoscape.widgets.form._note import Note, Tone, note
-from napari_phenoscape.widgets.form._numbers import Number
+from napari_phenoscape.widgets.form._numbers import RealNumber, whole_number
 from napari_phenoscape.widgets.form._variants import Preset, Rows, Variant
-
-__all__ = ["Editor", "Fold", "Form", "Note", "editor_of", "heading", "note", "without_wheel"]
 
 O = TypeVar("O", bound=Option)  # noqa: E741
 
@@ -64,22 +63,14 @@ class Form(Editor, Generic[O]):
         self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         for name, info in option_class.model_fields.items():
-            default = info.get_default(call_default_factory=True, validated_data={})
-            if name == "kind":
-                continue
-            if name in hide:
-                if default is not PydanticUndefined:
-                    self._kept[name] = default
-                continue
-            self._add(name, info, default)
+            default = _default(info)
+            if name in hide and default is not PydanticUndefined:
+                self._kept[name] = default
+            if name not in hide and name != "kind":
+                self._add(name, info, default)
         self._problem = note(tone="error")
         self._layout.addRow(self._problem)
         self._check()
-
-    @property
-    def has_fields(self) -> bool:
-        """Whether there is anything to edit."""
-        return bool(self.editors)
 
     @property
     def value(self) -> O:
@@ -99,18 +90,16 @@ class Form(Editor, Generic[O]):
         return self.option_class.parse(given)
 
     def get(self) -> O:
-        """The value, as an editor among others."""
         return self.value
 
     def set(self, value: O) -> None:
         """Show ``value``; emits `changed` once."""
-        blocked = self.blockSignals(True)
-        for name in type(value).model_fields:
-            if name in self.editors:
-                self.editors[name].set(getattr(value, name))
-            elif name != "kind":
-                self._kept[name] = getattr(value, name)
-        self.blockSignals(blocked)
+        with QSignalBlocker(self):
+            for name in type(value).model_fields:
+                if name in self.editors:
+                    self.editors[name].set(getattr(value, name))
+                elif name != "kind":
+                    self._kept[name] = getattr(value, name)
         self._changed()
 
     def keep(self, **values: Any) -> None:
@@ -119,19 +108,11 @@ class Form(Editor, Generic[O]):
         self._changed()
 
     def _add(self, name: str, info: FieldInfo, default: Any) -> None:
-        editor = editor_for(info.annotation, info)
+        editor = self.editors[name] = editor_of(self.option_class, name)
         words = field_words(name)
-        tip = " ".join(
-            part
-            for part in (
-                info.description or "",
-                f"(default: {default})" if isinstance(default, str | int | float | Path) else "",
-            )
-            if part
-        )
-        if default is not PydanticUndefined:
-            editor.set(default)
-        self.editors[name] = editor
+        tip = info.description or ""
+        if isinstance(default, str | int | float | Path):
+            tip = f"{tip} (default: {default})".lstrip()
         error = self._errors[name] = note(tone="error")
         if isinstance(editor, Form | Rows | Variant):
             fold = self.folds[name] = Fold(words, editor)
@@ -144,11 +125,9 @@ class Form(Editor, Generic[O]):
             if not editor.toolTip():
                 editor.setToolTip(tip)
             cell = QWidget()
-            column = QVBoxLayout(cell)
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(0)
-            column.addWidget(editor)
-            column.addWidget(error)
+            below = column(cell, spacing=0)
+            below.addWidget(editor)
+            below.addWidget(error)
             if isinstance(editor, Preset | Modalities):  # too wide to stand beside its name
                 self._layout.addRow(label)
                 self._layout.addRow(cell)
@@ -175,14 +154,9 @@ class Form(Editor, Generic[O]):
             label.say(self.error if here else "", tone)
             if name == first and name in self.folds:
                 self.folds[name].opened = True
-        elsewhere = bool(self.error) and first not in self.editors and first not in self._missing
-        self._problem.setText(self.error if elsewhere else "")
-
-    @property
-    def _missing(self) -> list[str]:
-        """Hidden fields without a value: whoever hid them says so."""
-        there = ("kind", *self.editors, *self._kept)
-        return [name for name in self.option_class.model_fields if name not in there]
+        # of hidden fields without a value, whoever hid them says so
+        missing = set(self.option_class.model_fields) - {"kind", *self._kept}
+        self._problem.setText("" if first in {*self.editors, *missing} else self.error)
 
 
 def editor_for(annotation: Any, info: FieldInfo) -> Editor:
@@ -195,35 +169,31 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
     """
     annotation, metadata = _bare(annotation, info.metadata)
     if any(isinstance(item, Variants) for item in metadata):
-        return Variant(variants_of(Annotated[annotation, *metadata]))
-    step, picks = field_step(info), field_picks(info)
+        return Variant(variants_of(Annotated[annotation, *metadata]), Form)
+    step, picks = field_hint(info, "step"), field_hint(info, "picks") or "any"
     members = _members(annotation)
-    optional = type(None) in members
     kinds = tuple(member for member in members if member is not type(None))
-    if optional and kinds == (Path,):
-        return PathEditor(True, picks)
-    if optional and kinds == (str,):
-        return Text(True)
+    if optional := type(None) in members:
+        annotation = typing.Union[kinds]  # noqa: UP007  a tuple of types
+    if annotation is Path:
+        return PathLine(optional, picks)
+    if annotation is str:
+        return Line(text_or_none if optional else str)
     if optional:
-        inner = editor_for(typing.Union[kinds], info)  # noqa: UP007  a tuple of types
-        return Optional(inner)
+        return Optional(editor_for(annotation, info))
     if len(kinds) == 2 and typing.get_origin(kinds[0]) is Literal:
-        return Preset(typing.get_args(kinds[0]), variants_of(kinds[1]))
+        return Preset(typing.get_args(kinds[0]), variants_of(kinds[1]), Form)
     origin = typing.get_origin(annotation)
-    if origin is Literal:
-        return Choice(typing.get_args(annotation))
     if origin is tuple:
         return _tuple_editor(annotation, info)
-    if _is_option(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, Option):
         return Form(annotation)
-    if annotation is bool:
-        return Check()
-    if annotation in (int, float):
-        return Number(annotation is int, metadata, step)
-    if annotation is str:
-        return Text()
-    if annotation is Path:
-        return PathEditor(False, picks)
+    if origin is Literal or annotation is bool:
+        return Leaf(annotation)
+    if annotation is int:
+        return whole_number(metadata, step)
+    if annotation is float:
+        return RealNumber(metadata, step)
     raise TypeError(f"no form field shows {annotation!r}")
 
 
@@ -231,26 +201,25 @@ def editor_of(option_class: type[Option], name: str) -> Editor:
     """The editor of a single field, showing the default if there is one."""
     info = option_class.model_fields[name]
     editor = editor_for(info.annotation, info)
-    default = info.get_default(call_default_factory=True, validated_data={})
-    if default is not PydanticUndefined:
+    if (default := _default(info)) is not PydanticUndefined:
         editor.set(default)
     return editor
+
+
+def _default(info: FieldInfo) -> Any:
+    return info.get_default(call_default_factory=True, validated_data={})
 
 
 def _tuple_editor(annotation: Any, info: FieldInfo) -> Editor:
     arguments = typing.get_args(annotation)
     if Ellipsis not in arguments:
         return Span([editor_for(argument, info) for argument in arguments])
-    members = _members(_item(annotation))
+    members = _members(arguments[0])
     if Modality in members:
         return Modalities()
     if options := variants_of(annotation):
-        return Rows(options)
-    return Words(members)
-
-
-def _item(annotation: Any) -> Any:
-    return typing.get_args(annotation)[0]
+        return Rows(options, Form)
+    return words_line(members)
 
 
 def _bare(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
@@ -269,7 +238,3 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(inner for member in typing.get_args(annotation) for inner in _members(member))
     return (annotation,)
-
-
-def _is_option(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Option)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QCheckBox, QGridLayout
 
 from napari_phenoscape.cubes import Modality, known_modalities
-from napari_phenoscape.widgets.form._fields import Text
+from napari_phenoscape.widgets.form._fields import Line
 
 
-class Modalities(Text):
+class Modalities(Line):
     """Names of modalities; the buttons add and remove the built-in ones.
 
     The text is the value: ``rgb; rgb+uv; red edge: 680-750; mine: 0, 3, UV_R``. After a colon
@@ -18,48 +19,36 @@ class Modalities(Text):
     """
 
     def __init__(self) -> None:
-        self.boxes = {name: QCheckBox(name) for name in known_modalities()}
-        super().__init__()
-        self.line.setToolTip(
+        super().__init__(
+            lambda text: tuple(map(_modality, _entries(text))),
+            lambda modalities: "; ".join(map(_modality_words, modalities)),
+        )
+        self.line.tooltip = (
             "One encoder for each modality. Several are separated by ';', bands for one encoder "
             "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm), "
             "'mine: 0, 3, UV_R' (bands), or 'tit: tit.csv' (what an eye catches)."
         )
-        for name, box in self.boxes.items():
+        self.boxes = {name: QCheckBox(name) for name in known_modalities()}
+        grid = QGridLayout()
+        for i, (name, box) in enumerate(self.boxes.items()):
+            grid.addWidget(box, *divmod(i, 3))
             box.toggled.connect(partial(self._toggle, name))
-        self.line.textChanged.connect(self._tick)
-
-    def _arrange(self) -> None:
-        boxes = QGridLayout()
-        for i, box in enumerate(self.boxes.values()):
-            boxes.addWidget(box, *divmod(i, 3))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addWidget(self.line)
-        column.addLayout(boxes)
-
-    def get(self) -> tuple[str | Modality, ...]:
-        """The modalities in the order in which they are written."""
-        return tuple(_modality(entry) for entry in self._entries())
-
-    def set(self, value: tuple[str | Modality, ...]) -> None:
-        """Write the modalities."""
-        super().set("; ".join(_modality_words(modality) for modality in value))
-
-    def _entries(self) -> list[str]:
-        return [part.strip() for part in self.line.text().split(";") if part.strip()]
+        self.column.addLayout(grid)
+        self.line.changed.connect(self._tick)
 
     def _toggle(self, name: str, on: bool) -> None:
-        entries = [entry for entry in self._entries() if entry != name]
-        self.line.setText("; ".join([*entries, name] if on else entries))
+        entries = [entry for entry in _entries(self.line.value) if entry != name]
+        self.line.value = "; ".join([*entries, name] if on else entries)
 
     def _tick(self) -> None:
-        entries = self._entries()
+        entries = _entries(self.line.value)
         for name, box in self.boxes.items():
-            blocked = box.blockSignals(True)
-            box.setChecked(name in entries)
-            box.blockSignals(blocked)
+            with QSignalBlocker(box):
+                box.setChecked(name in entries)
+
+
+def _entries(text: str) -> list[str]:
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _modality(entry: str) -> str | Modality:

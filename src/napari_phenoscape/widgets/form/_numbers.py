@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QSpinBox
+from qtpy.QtGui import QIntValidator, QValidator
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox
 
-from napari_phenoscape.widgets.form._fields import Editor
-from napari_phenoscape.widgets.form._fold import without_wheel
+from napari_phenoscape.widgets.form._fields import Editor, Leaf
 
-#: Qt's spin boxes need an end; nothing here is counted beyond it.
-LARGEST = 1_000_000_000.0
+#: Spin boxes need an end; nothing here is counted beyond it.
+LARGEST = 1_000_000_000
 
 
 class FloatBox(QDoubleSpinBox):
-    """A spin box that prints ``0.0003`` as it was written, neither 0.00 nor 0.000300000000."""
+    """A spin box that prints ``0.0003`` as it was written, neither 0.00 nor 0.000300000000.
+
+    magicgui's is a plain QDoubleSpinBox, whose decimals are fixed: 1e-7 and 750.5 need both ends.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,12 +35,11 @@ class FloatBox(QDoubleSpinBox):
         """Accept what is a number in range; let anything that may become one be typed."""
         written = text or ""
         try:
-            value = self.valueFromText(written)
+            inside = self.minimum() <= self.valueFromText(written) <= self.maximum()
         except ValueError:
-            typing = set(written) <= set("+-.,e0123456789")
-            state = QValidator.State.Intermediate if typing else QValidator.State.Invalid
-            return state, written, position
-        inside = self.minimum() <= value <= self.maximum()
+            inside = False
+            if not set(written) <= set("+-.,e0123456789"):
+                return QValidator.State.Invalid, written, position
         state = QValidator.State.Acceptable if inside else QValidator.State.Intermediate
         return state, written, position
 
@@ -58,37 +59,32 @@ def limits(metadata: list[Any]) -> tuple[float, float]:
     return low, found.get("le", found.get("lt", LARGEST))
 
 
-class Number(Editor):
-    """An integer or a real number within its bounds."""
+def whole_number(metadata: list[Any], step: float | None) -> Leaf:
+    """An integer within its bounds."""
+    low, high = map(int, limits(metadata))
+    leaf = Leaf(int, min=low, max=high, step=step)
+    box = leaf.widget.native
+    # superqt's own lets a lone '-' be left behind, and raises then
+    box.lineEdit().setValidator(QIntValidator(low, high, box))
+    return leaf
 
-    def __init__(self, whole: bool, metadata: list[Any], step: float | None) -> None:
+
+class RealNumber(Editor):
+    """A real number within its bounds."""
+
+    def __init__(self, metadata: list[Any], step: float | None) -> None:
         super().__init__()
-        self.box: QSpinBox | FloatBox = QSpinBox() if whole else FloatBox()
-        low, high = limits(metadata)
-        if isinstance(self.box, QSpinBox):
-            self.box.setRange(int(low), int(high))
-        else:
-            self.box.setRange(low, high)
+        self.box = FloatBox()
+        self.box.setRange(*limits(metadata))
         if step is None:
             self.box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-        elif isinstance(self.box, QSpinBox):
-            self.box.setSingleStep(int(step))
         else:
             self.box.setSingleStep(step)
-        self.box.setKeyboardTracking(False)
-        self.box.setMinimumWidth(96)
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        without_wheel(self.box)
         self.box.valueChanged.connect(self.changed)
-        self._row(self.box)
+        self._hold(self.box)
 
     def get(self) -> float:
-        """The number."""
         return self.box.value()
 
     def set(self, value: float) -> None:
-        """Show ``value``; ValueError-free, because an Option holds only numbers in range."""
-        if isinstance(self.box, QSpinBox):
-            self.box.setValue(int(value))
-        else:
-            self.box.setValue(value)
+        self.box.setValue(value)

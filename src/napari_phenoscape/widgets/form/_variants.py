@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from itertools import zip_longest
+from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from napari_phenoscape.option import Option
 from napari_phenoscape.views import operations
-from napari_phenoscape.widgets.form._fields import Choice, Editor
-from napari_phenoscape.widgets.form._fold import Fold, without_wheel
+from napari_phenoscape.widgets.form._fields import Editor, Leaf, column
+from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
 
-if TYPE_CHECKING:
-    from napari_phenoscape.widgets.form._form import Form
+#: Makes the form of an Option; forms and these editors contain each other.
+MakeForm = Callable[[type[Option]], Editor]
 
 #: Last entry of a preset combo: the user's own list.
 OWN = "my own"
-
-
-def _form(cls: type[Option]) -> Form[Any]:
-    from napari_phenoscape.widgets.form._form import (
-        Form,  # Form and its editors contain each other
-    )
-
-    return Form(cls)
 
 
 def sentence(cls: type[Option]) -> str:
@@ -38,118 +33,121 @@ def kind_words(cls: type[Option]) -> str:
     return str(cls.model_fields["kind"].default)
 
 
-def _column(widget: QWidget) -> QVBoxLayout:
-    layout = QVBoxLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(2)
-    return layout
-
-
 class Variant(Editor):
-    """One of several kinds of Option: a combo box, and the form of the kind it shows."""
+    """One of several kinds of Option: a choice, and the form of the kind it shows."""
 
-    def __init__(self, classes: tuple[type[Option], ...]) -> None:
+    def __init__(self, classes: tuple[type[Option], ...], form: MakeForm) -> None:
         super().__init__()
         self.classes = classes
-        self.combo = QComboBox()
-        self.forms: dict[type[Option], Form[Any]] = {}
-        layout = _column(self)
-        layout.addWidget(self.combo)
-        without_wheel(self.combo)
-        for cls in self.classes:
-            self.combo.addItem(kind_words(cls))
-            form = self.forms[cls] = _form(cls)
-            form.changed.connect(self.changed)
-            layout.addWidget(form)
-        self.combo.currentIndexChanged.connect(self._swap)
+        self.kind = Leaf(str, choices=[kind_words(cls) for cls in classes])
+        self.forms: dict[str, Editor] = {}
+        layout = column(self)
+        layout.addWidget(self.kind)
+        for cls in classes:
+            below = self.forms[kind_words(cls)] = form(cls)
+            below.changed.connect(self.changed)
+            layout.addWidget(below)
+        self.kind.changed.connect(self._swap)
         self._show()
 
-    def get(self) -> Option:
-        """The Option of the kind that is chosen."""
-        option: Option = self.forms[self.classes[self.combo.currentIndex()]].value
-        return option
+    def get(self) -> Any:
+        return self.forms[self.kind.get()].get()
 
     def set(self, value: Option) -> None:
         """Choose the kind of ``value`` and show its fields."""
-        self.forms[type(value)].set(value)
-        self.combo.setCurrentIndex(self.classes.index(type(value)))
+        kind = kind_words(type(value))
+        self.forms[kind].set(value)
+        self.kind.set(kind)
 
     def _swap(self) -> None:
         self._show()
         self.changed.emit()
 
     def _show(self) -> None:
-        chosen = self.classes[self.combo.currentIndex()]
-        for cls, form in self.forms.items():
-            form.setVisible(cls is chosen and form.has_fields)
-        self.combo.setToolTip(sentence(chosen))
+        for cls, form in zip(self.classes, self.forms.values(), strict=True):
+            chosen = kind_words(cls) == self.kind.get()
+            form.setVisible(chosen and len(cls.model_fields) > 1)  # its kind is the combo's
+            if chosen:
+                self.kind.setToolTip(sentence(cls))
+
+
+class Row(QWidget):
+    """A kind of Option that may take part: its switch, and beside it the form, folded."""
+
+    def __init__(self, cls: type[Option], form: Editor) -> None:
+        super().__init__()
+        self.cls, self.form, self.switch = cls, form, QCheckBox()
+        content = QWidget()
+        below = column(content)
+        below.addWidget(note(sentence(cls)))
+        below.addWidget(form)
+        fold = Fold(kind_words(cls), content)
+        for part in (fold, self.switch):
+            part.setToolTip(sentence(cls))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        self.switch.setStyleSheet("padding-top: 4px")  # in line with the words of the fold
+        layout.addWidget(self.switch, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(fold, 1)
 
 
 class Rows(Editor):
-    """Several Options in order: one foldable row for each kind, with a switch."""
+    """Several Options in order: a row for each kind."""
 
-    def __init__(self, classes: tuple[type[Option], ...]) -> None:
+    def __init__(self, classes: tuple[type[Option], ...], form: MakeForm) -> None:
         super().__init__()
         self.classes = classes
-        self.rows: list[tuple[Fold, Form[Any]]] = []
-        self._layout = _column(self)
+        self.rows: list[Row] = []
+        self._form = form
+        self._layout = column(self)
         self.set(())
 
     def get(self) -> tuple[Option, ...]:
-        """The Options whose switch is on."""
-        return tuple(form.value for fold, form in self.rows if fold.on)
+        return tuple(row.form.get() for row in self.rows if row.switch.isChecked())
 
     def set(self, value: tuple[Option, ...]) -> None:
         """Show ``value`` in its order, then what it leaves out, switched off."""
-        given: list[tuple[type[Option], Option | None]] = [(type(one), one) for one in value]
-        given += [(cls, None) for cls in self.classes if cls not in {type(one) for one in value}]
-        if [type_ for type_, _ in given] != [form.option_class for _, form in self.rows]:
-            self._rebuild([cls for cls, _ in given])
-        for (_, option), (fold, form) in zip(given, self.rows, strict=True):
+        left = [cls for cls in self.classes if cls not in {type(one) for one in value}]
+        self._arrange([*map(type, value), *left])
+        for row, option in zip_longest(self.rows, value):
             if option is not None:
-                form.set(option)
-            fold.on = option is not None
+                row.form.set(option)
+            row.switch.setChecked(option is not None)
 
-    def _rebuild(self, classes: list[type[Option]]) -> None:
-        free = list(self.rows)
-        self.rows = []
-        for cls in classes:  # a row that is there already is moved, so that it stays open
-            row = next((row for row in free if row[1].option_class is cls), None)
-            if row is None:
-                row = self._new_row(cls)
-            else:
-                free.remove(row)
-            self._layout.removeWidget(row[0])
-            self._layout.addWidget(row[0])
+    def _arrange(self, classes: list[type[Option]]) -> None:
+        """Rows of these kinds; one that is there already is moved, so that it stays open."""
+        free, self.rows = self.rows, []
+        for cls in classes:
+            row = next((row for row in free if row.cls is cls), None) or self._new_row(cls)
+            free = [other for other in free if other is not row]
+            self._layout.removeWidget(row)
+            self._layout.addWidget(row)
             self.rows.append(row)
-        for fold, _ in free:
-            self._layout.removeWidget(fold)
-            fold.deleteLater()
+        for row in free:
+            self._layout.removeWidget(row)
+            row.deleteLater()
 
-    def _new_row(self, cls: type[Option]) -> tuple[Fold, Form[Any]]:
-        form = _form(cls)
-        content = QWidget()
-        layout = _column(content)
-        layout.addWidget(note(sentence(cls)))
-        layout.addWidget(form)
-        fold = Fold(kind_words(cls), content, switch=True)
-        fold.setToolTip(sentence(cls))
-        fold.switched.connect(self.changed)
-        form.changed.connect(lambda: self.changed.emit() if fold.on else None)
-        return fold, form
+    def _new_row(self, cls: type[Option]) -> Row:
+        row = Row(cls, self._form(cls))
+        row.switch.toggled.connect(self.changed)
+        row.form.changed.connect(lambda: self.changed.emit() if row.switch.isChecked() else None)
+        return row
 
 
 class Preset(Editor):
     """A named list of operations, or the user's own: the combo first, the rows below."""
 
-    def __init__(self, names: tuple[str, ...], classes: tuple[type[Option], ...]) -> None:
+    def __init__(
+        self, names: tuple[str, ...], classes: tuple[type[Option], ...], form: MakeForm
+    ) -> None:
         super().__init__()
         self._names = names
-        self.choice = Choice((*names, OWN))
-        self.rows = Rows(classes)
+        self.choice = Leaf(str, choices=(*names, OWN))
+        self.rows = Rows(classes, form)
         self.fold = Fold("Operations", self.rows)
         self.fold.setToolTip("Every operation, with its switch and its strength")
-        layout = _column(self)
+        layout = column(self)
         layout.addWidget(self.choice)
         layout.addWidget(self.fold)
         self.choice.changed.connect(self._fill)
@@ -157,17 +155,14 @@ class Preset(Editor):
         self.set(names[0])
 
     def get(self) -> str | tuple[Option, ...]:
-        """The preset's name, or the operations."""
         chosen: str = self.choice.get()
         return self.rows.get() if chosen == OWN else chosen
 
     def set(self, value: Any) -> None:
         """Show a preset or a list, and the operations that it stands for."""
-        blocked = self.choice.blockSignals(True), self.rows.blockSignals(True)
-        self.choice.set(value if isinstance(value, str) else OWN)
-        self.rows.set(operations(value) if value in self._names else value)
-        self.choice.blockSignals(blocked[0])
-        self.rows.blockSignals(blocked[1])
+        with QSignalBlocker(self.choice), QSignalBlocker(self.rows):
+            self.choice.set(value if isinstance(value, str) else OWN)
+            self.rows.set(operations(value) if value in self._names else value)
         self.changed.emit()
 
     def _fill(self) -> None:
@@ -178,7 +173,6 @@ class Preset(Editor):
             self.set(self.choice.get())
 
     def _own(self) -> None:
-        blocked = self.choice.blockSignals(True)
-        self.choice.set(OWN)
-        self.choice.blockSignals(blocked)
+        with QSignalBlocker(self.choice):
+            self.choice.set(OWN)
         self.changed.emit()

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_phenoscape.errors import PhenoscapeError
-from napari_phenoscape.events import Event, Progress
+from napari_phenoscape.events import Event, Notice, Progress
 from napari_phenoscape.layers import derived_layer
 from napari_phenoscape.spectra import calibrated
 from napari_phenoscape.widgets._dock import column_of, fields
@@ -87,7 +87,11 @@ class CalibrationSection(QWidget):
         def verb() -> Generator[Event, None, Any]:
             yield Progress("reading the references", 0, 1)
             shade = None if dark is None else dark(cube)
-            return derived_layer(calibrated(cube, white(cube), shade, panel), "reflectance")
+            made = calibrated(cube, white(cube), shade, panel)
+            for sentence in made.provenance:
+                if sentence not in cube.provenance:
+                    yield Notice(sentence)
+            return derived_layer(made, "reflectance")
 
         task = self.dock.session.do(CALIBRATION, verb, self.dock.add, torch=False)
         self.dock.follow(task, beside=self.words)
