@@ -196,7 +196,8 @@ def _stack(
     axes, shape = "".join(axis for axis, _ in kept), tuple(n for _, n in kept)
     if len(shape) == 2:
         axes, shape = "S" + axes, (1, *shape)
-    if len(shape) != 3 or "Y" not in axes or "X" not in axes or 0 in shape:
+    is_whole = all(isinstance(n, int) for n in shape)  # a tag may hold fractions
+    if len(shape) != 3 or "Y" not in axes or "X" not in axes or 0 in shape or not is_whole:
         raise CubeError(
             f"'{path.name}' has the axes {axes} ({' × '.join(map(str, shape))}); rows, columns and "
             "one axis of bands were expected. Save one time point, depth or tile of it alone."
