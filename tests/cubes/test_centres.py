@@ -153,6 +153,16 @@ def test_a_dimension_of_netcdf_without_a_variable_names_the_axis_alone(tmp_path,
     assert open_cube(given).bands.wavelengths_nm.tolist() == NM.tolist()
 
 
+def test_wavelengths_that_were_declared_and_never_written_are_no_damage(tmp_path):
+    path = hdf5(tmp_path / "a.nc")
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("wavelength", (6,), "f8", chunks=(6,), fillvalue=9.969e36)
+    assert nm_of(path) is None
+    with h5py.File(path, "r+") as file:
+        file["wavelength"][:5] = NM[:5]
+    assert [band.wavelength_nm for band in open_cube(path).bands] == [*NM[:5], None]
+
+
 def test_of_axes_of_equal_length_the_names_decide(tmp_path):
     path = netcdf(tmp_path / "a.nc", {"wavelength": 6, "y": 6, "x": 6}, wavelength=NM)
     with h5py.File(path, "r+") as file:

@@ -51,6 +51,10 @@ _GOOD = re.compile(r"good((wave?len(gth)?|band)s?)?|bbl|badbandlist|(use?able|va
 _WINDOW = re.compile(r"(bad)?bandwindow\d*")
 
 
+#: From here on a number is none that was written (NetCDF's default fill value is 9.97e36).
+_FILLED = 1e30
+
+
 @dataclass(frozen=True, slots=True)
 class Centres:
     """The centres of a cube's bands.
@@ -170,7 +174,8 @@ def _axes_of(variable: Variable, cube: Variable) -> tuple[tuple[int, ...], bool]
 def _centres(variable: Variable, unit: str, *, is_sure: bool) -> tuple[float, ...]:
     """The numbers of a list, NaN where it says nothing; none when they are no centres."""
     numbers = np.ravel(variable.numbers()).astype(np.float64)
-    numbers[~(np.isfinite(numbers) & (numbers > 0))] = np.nan  # 0, -9999: a band of no use
+    # 0, -9999, NetCDF's own 1e37: a band of no use
+    numbers[~((numbers > 0) & (numbers < _FILLED))] = np.nan
     known = numbers[np.isfinite(numbers)]
     steps = np.diff(known)
     if not known.size or (steps.size and not steps.any()):

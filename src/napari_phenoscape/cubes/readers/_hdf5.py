@@ -237,6 +237,8 @@ def _axis_of_hyperspy(place: str, said: Any) -> Iterator[Variable]:
 
 
 def _whole(path: Path, data: Any, is_matlab: bool) -> NDArray[Any]:
+    if len(data.shape) == 1 and not data.is_virtual and not data.id.get_storage_size():
+        return np.full(data.shape, np.nan)  # a list that was declared and never written
     _refuse_what_is_not_there(path, data, [])
     numbers = np.asarray(data[()])
     return numbers.T if is_matlab else numbers
