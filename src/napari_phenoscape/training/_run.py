@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import ntpath
 import os
+import posixpath
 import secrets
 import shutil
 import time
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import Event, event_from_line, event_line
@@ -72,13 +74,45 @@ def write_experiment(run: Path, experiment: Experiment) -> None:
 
 
 def read_experiment(run: Path) -> Experiment:
-    """The experiment of a run directory."""
-    if not (run / EXPERIMENT).is_file():
+    """The experiment of a run directory.
+
+    In a project that was moved, its paths are those of what lies as before beside the run.
+
+    Raises
+    ------
+    MissingFileError
+        It is no run directory.
+    """
+    if not _is_run(run):
+        here = run.absolute()
+        near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
         raise MissingFileError(
             f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
-            "Name a folder that `phenoscape train` made."
+            + (f"Did you mean '{near}'?" if near else "Name a folder that `phenoscape train` made.")
         )
-    return Experiment.read(run / EXPERIMENT)
+    experiment = Experiment.read(run / EXPERIMENT)
+    before, now = str(experiment.runs), run.absolute().parent
+    # the run may come from the other kind of system
+    system = ntpath if PureWindowsPath(before).drive else posixpath
+
+    def moved(path: Path) -> Path:
+        if system.splitdrive(path)[0] != system.splitdrive(before)[0]:
+            return path
+        beside = system.relpath(path, before).replace(system.sep, "/")
+        there = Path(os.path.normpath(now / beside))
+        return there if there.exists() else path
+
+    return experiment.with_paths(moved)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / EXPERIMENT).is_file() and (folder / CHECKPOINTS).is_dir()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """The folders in one."""
+    inside = [path for path in folder.glob("*") if path.is_dir()]
+    return sorted(inside, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def keep_grouping(run: Path, grouping: Grouping) -> None:
