@@ -152,7 +152,8 @@ class Option(BaseModel):
         """
 
         def absolute(path: Path) -> Path:
-            full = os.path.expanduser(os.path.expandvars(path))
+            # Path.expanduser raises where there is no such user
+            full = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
             return Path(full if PureWindowsPath(full).drive else os.path.normpath(folder / full))
 
         return self.with_paths(absolute)

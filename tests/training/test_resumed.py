@@ -97,9 +97,9 @@ def test_a_run_does_not_go_on_with_other_specimens(project, change, words):
         result(train(experiment(project, 2), run))
     # the way out that it names is one
     assert f"encoder.weights: {run}" in str(error.value)
-    given = experiment(project, 1).model_dump(mode="json")
-    other = result(train(Experiment.parse({**given, "encoder": {**given["encoder"], "weights": run}})))
-    assert other != run
+    given = experiment(project, 1)
+    encoder = given.encoder.model_copy(update={"weights": run})
+    assert result(train(given.model_copy(update={"encoder": encoder}))) != run
 
 
 def test_other_pixels_under_the_same_name_are_told(project):
@@ -122,9 +122,7 @@ def test_a_run_whose_project_was_moved_finds_its_specimens_beside_it(project, tm
     assert Experiment.read(run / EXPERIMENT).collection.path == moved / "photos"
 
 
-def test_a_run_that_was_moved_alone_finds_its_specimens_where_they_were(
-    trained, project, tmp_path
-):
+def test_a_run_that_was_moved_alone_finds_its_specimens_where_they_were(trained, project, tmp_path):
     run = run_of(project).rename(tmp_path / "alone")
     assert read_experiment(run).collection.path == trained / "photos"
 

@@ -45,10 +45,10 @@ from napari_phenoscape.training._recipe import (
 )
 from napari_phenoscape.training._run import (
     drop_partial_line,
+    keep_experiment,
     log_event,
     new_run,
     read_experiment,
-    write_experiment,
 )
 from napari_phenoscape.training._specimens import specimens_of
 
@@ -168,7 +168,7 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
         if resumed:
             remove_partial_files(run)
             drop_partial_line(run)
-            write_experiment(run, experiment)
+            keep_experiment(run, experiment)
     shared: Path = fabric.broadcast(run)  # type: ignore[assignment]
     return shared
 

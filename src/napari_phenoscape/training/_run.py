@@ -40,7 +40,7 @@ def new_run(experiment: Experiment) -> Path:
             if time.time() - old.stat().st_mtime > STALE_S:
                 shutil.rmtree(old)
         (part / CHECKPOINTS).mkdir(parents=True)
-        write_experiment(part, experiment)
+        keep_experiment(part, experiment)
         number = 1
         while True:
             run = folder / (stem if number == 1 else f"{stem}-{number}")
@@ -65,7 +65,7 @@ def new_run(experiment: Experiment) -> Path:
             shutil.rmtree(part)
 
 
-def write_experiment(run: Path, experiment: Experiment) -> None:
+def keep_experiment(run: Path, experiment: Experiment) -> None:
     """Write ``experiment.yaml`` with absolute paths, so that it runs from anywhere."""
     from napari_phenoscape._atomic import atomic
 
@@ -88,7 +88,13 @@ def read_experiment(run: Path) -> Experiment:
         near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
         raise MissingFileError(
             f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
-            + (f"Did you mean '{near}'?" if near else "Name a folder that `phenoscape train` made.")
+            + (
+                f"Did you mean '{near}'?"
+                if near
+                else "Name a folder that `phenoscape train` made; a folder of specimens is named "
+                "in an experiment.yaml, which that verb takes (collection: {kind: folder, path: "
+                "...})."
+            )
         )
     experiment = Experiment.read(run / EXPERIMENT)
     before, now = str(experiment.runs), run.absolute().parent
@@ -119,7 +125,7 @@ def keep_grouping(run: Path, grouping: Grouping) -> None:
     """Make a grouping that of the run's experiment; whoever clusters next begins with it."""
     experiment = read_experiment(run)
     if grouping != experiment.grouping:
-        write_experiment(run, experiment.model_copy(update={"grouping": grouping}))
+        keep_experiment(run, experiment.model_copy(update={"grouping": grouping}))
 
 
 def log_event(run: Path, event: Event) -> None:

@@ -84,8 +84,8 @@ def prepare(
     BandMismatchError
         The cubes do not have the same bands of a modality, or one has none at all.
     CollectionError
-        A specimen cannot be read for a reason that may pass, there is no room for the crops, a band was measured nowhere, or a modality by fewer than
-        two specimens.
+        A specimen cannot be read for a reason that may pass, there is no room for the crops, a band
+        was measured nowhere, or there are fewer than two specimens, be it of a modality.
     RunError
         The folder cannot be written.
     """
