@@ -21,6 +21,7 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._whole import refuse_damage
 from napari_phenoscape.errors import CubeError
 
 #: How the files of these formats begin.
@@ -40,6 +41,7 @@ def open_picture(path: Path) -> Cube:
     CubeError
         The picture is grey, has other colours than RGB, or is damaged.
     """
+    refuse_damage(path)
     mode, (width, height), turned = _look(path)
     if deep := _is_deep(path):
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
