@@ -128,7 +128,7 @@ def test_every_file_that_is_left_out_is_listed_with_its_reason(tmp_path):
     assert why["empty.tif"] == "Its mask is empty: no pixel is above 0."
     assert why["notes.txt"].startswith("'notes.txt' is no cube")
     assert why["two.tif"].startswith("'two.tif' has 2 ")
-    assert why["broken.png"].startswith("'broken.png' cannot be decoded")
+    assert why["broken.png"].startswith("'broken.png' stops before the end")
 
 
 def test_a_mask_of_another_size_is_a_reason(tmp_path):

@@ -136,7 +136,13 @@ def last_checkpoint(run: Path) -> Path:
 def read_state(checkpoint: Path) -> State:
     """The state of a checkpoint."""
     try:
-        fields = json.loads((checkpoint / STATE).read_text("utf-8"))
+        text = (checkpoint / STATE).read_text("utf-8")
+    except FileNotFoundError:
+        text = ""
+    except OSError as error:
+        raise _unreadable(checkpoint / STATE, error) from None
+    try:
+        fields = json.loads(text)
         statistics = {
             name: BandStatistics(
                 Bands(Band(**band) for band in of["bands"]),
@@ -146,7 +152,7 @@ def read_state(checkpoint: Path) -> State:
             for name, of in fields["statistics"].items()
         }
         return State(fields["step"], statistics, dict(fields["specimens"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
             "the run is damaged, or made by an earlier version: restore it from a copy, or train "
@@ -260,13 +266,22 @@ def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
     )
 
 
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"'{path}' cannot be read ({error.strerror or error}). Check its permissions and its disk, "
+        "or restore the run from a copy."
+    )
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except SafetensorError as error:
         raise CheckpointError(
             f"'{path}' cannot be read as safetensors ({error}); "
             "the run is damaged: restore it from a copy, or train again."

@@ -9,6 +9,7 @@ import posixpath
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 from napari_phenoscape.errors import MissingFileError, RunError
@@ -83,9 +84,16 @@ def read_experiment(run: Path) -> Experiment:
     MissingFileError
         It is no run directory.
     """
-    if not _is_run(run):
+    try:
         here = run.absolute()
-        near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
+        near = run
+        if not _is_run(run):
+            near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
+    except OSError as error:
+        raise RunError(
+            f"'{run}' cannot be read ({error.strerror}). Correct its path or its permissions."
+        ) from None
+    if near is not run:
         raise MissingFileError(
             f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
             + (
@@ -145,11 +153,26 @@ def drop_partial_line(run: Path) -> None:
 
 
 def read_events(run: Path) -> list[Event]:
-    """All events of a run, oldest first; a line that a crash cut short is left out."""
-    if not (run / EVENTS).is_file():
+    """All events of a run, oldest first; lines that are cut short, or no events, are left out.
+
+    Raises
+    ------
+    RunError
+        They cannot be read.
+    """
+    events: list[Event] = []
+    try:
+        with (run / EVENTS).open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
+                    events.append(event_from_line(line))
+    except FileNotFoundError:
         return []
-    text = (run / EVENTS).read_text("utf-8")
-    return [event_from_line(line) for line in text.split("\n")[:-1] if line.endswith("}")]
+    except OSError as error:
+        raise RunError(
+            f"'{run / EVENTS}' cannot be read ({error.strerror}). Check its permissions."
+        ) from None
+    return events
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

@@ -36,8 +36,8 @@ def refuse_damage(path: Path) -> None:
             ends = not head.startswith(_BMP) or _bmp_ends(file)
     if not ends:
         raise CubeError(
-            f"'{path.name}' stops before the end of its picture, or has a wrong checksum: it is cut "
-            "short or damaged. Copy it again from its source."
+            f"'{path.name}' stops before the end of its picture, or has a wrong checksum: it is "
+            "cut short or damaged. Copy it again from its source."
         )
 
 

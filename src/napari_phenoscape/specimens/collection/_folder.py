@@ -108,9 +108,8 @@ class Folder(Source):
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `collect`."""
         root = self.path.absolute()
-        table_path = self._table_path(root)
+        files, table_path, skipped = self._files(root)
         table = None if table_path is None else read_table(table_path)
-        files, skipped = self._files(root, table_path)
         found: dict[str, Specimen] = {}
         fields: dict[str, dict[str, str]] = {}
         provenances: list[tuple[str, ...]] = []
@@ -162,8 +161,11 @@ class Folder(Source):
             assumptions(provenances),
         )
 
-    def _files(self, root: Path, table: Path | None) -> tuple[list[Path], list[Skipped]]:
-        """Files that may be specimens, in natural order: no masks, not the table; see `walk`."""
+    def _files(self, root: Path) -> tuple[list[Path], Path | None, list[Skipped]]:
+        """Files that may be specimens, in natural order: no masks, not the table; see `walk`.
+
+        And the table, and what could not be reached.
+        """
         try:
             reached = list(walk(root))
         except NotADirectoryError:
@@ -176,12 +178,16 @@ class Folder(Source):
                 f"There is no folder at '{self.path}'. Correct its path."
             ) from None
         except OSError as error:
+            refuse_moment(error, root)
             raise CollectionError(
-                f"The folder '{self.path}' cannot be read ({error.strerror}). Correct its path or "
-                "its permissions."
+                f"The folder '{self.path}' cannot be read ({error.strerror}). Correct its path."
             ) from None
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
+        default = root / "metadata.csv"
+        table = default if default in there else None
+        if self.metadata is not None:
+            table = self.metadata.absolute()
         files = [
             path
             for path in there
@@ -196,7 +202,7 @@ class Folder(Source):
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         masks = {self.outline(path) for path in files if self.outline(path) != path}
-        return [path for path in files if path not in masks], skipped
+        return [path for path in files if path not in masks], table, skipped
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
@@ -223,12 +229,6 @@ class Folder(Source):
         """The mask file of a cube."""
         name = self._mask_name(path)
         return None if name is None else path.parent / name
-
-    def _table_path(self, root: Path) -> Path | None:
-        if self.metadata is not None:
-            return self.metadata.absolute()
-        default = root / "metadata.csv"
-        return default if default.is_file() else None
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)

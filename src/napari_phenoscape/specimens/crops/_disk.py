@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Band, Bands, Modality
 from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import Collection, Skipped
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._mapped import OnDisk
@@ -110,8 +112,12 @@ def key_of(
 def _stamps(path: Path) -> Iterator[tuple[str, int, int]]:
     """Path, bytes and time of change in ns of a file, or of all files in a folder."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if not file.is_dir():
+        try:
             status = file.stat()
+        except OSError as error:
+            refuse_moment(error, file)
+            continue  # it is missed by who reads it, in words
+        if not stat.S_ISDIR(status.st_mode):
             yield str(file), status.st_size, status.st_mtime_ns
 
 
