@@ -84,16 +84,16 @@ def read_experiment(run: Path) -> Experiment:
     MissingFileError
         It is no run directory.
     """
+    here, near = run.absolute(), None
     try:
-        here = run.absolute()
-        near = run
-        if not _is_run(run):
+        is_run = _is_run(run)
+        if not is_run:
             near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
     except OSError as error:
         raise RunError(
             f"'{run}' cannot be read ({error.strerror}). Correct its path or its permissions."
         ) from None
-    if near is not run:
+    if not is_run:
         raise MissingFileError(
             f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
             + (

@@ -128,8 +128,11 @@ class Folder(Source):
                     provenances.append(cube.provenance)
             except (PhenoscapeError, OSError) as error:
                 refuse_moment(error, path)
-                ours = isinstance(error, PhenoscapeError)
-                reason = str(error) if ours else f"It cannot be read ({error.strerror})."
+                reason = (
+                    str(error)
+                    if isinstance(error, PhenoscapeError)
+                    else f"It cannot be read ({error.strerror})."
+                )
                 skipped.append(Skipped(path, reason))
             yield Progress("finding specimens", done, len(files))
         ids = sorted(found, key=natural)

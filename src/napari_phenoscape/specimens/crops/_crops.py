@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Bands
+from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._specimens import Skipped
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
@@ -54,6 +55,21 @@ class Crops:
     std: NDArray[np.float32]
     stamps: tuple[int, ...] = ()
     left_out: tuple[Skipped, ...] = ()
+
+    def row(self, specimen: str) -> int:
+        """The number of a specimen among these.
+
+        Raises
+        ------
+        CollectionError
+            It was left out.
+        """
+        if specimen not in self.ids:
+            raise CollectionError(
+                f"'{specimen}' was left out of the {len(self.ids)} specimens, as a note said when "
+                "they were read. Choose another, or mend it."
+            )
+        return self.ids.index(specimen)
 
     def prefetch(self, numbers: NDArray[np.int64]) -> None:
         """Have specimens that are needed soon fetched from the disk, if they lie there."""
