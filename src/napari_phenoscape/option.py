@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PureWindowsPath
 from typing import Any, Self, get_args
 
 import yaml
@@ -114,7 +114,9 @@ class Option(BaseModel):
             given = yaml.safe_load(text)
         except yaml.YAMLError as error:
             detail = " ".join(str(error).split())
-            raise OptionError(f"{where or 'this text'} is not YAML: {detail}") from None
+            raise OptionError(
+                f"{where or 'this text'} is not YAML: {detail}. {_way(detail)}"
+            ) from None
         if not isinstance(given, dict):
             raise OptionError(
                 f"{where or 'this text'} holds {type(given).__name__}, not 'key: value' lines; "
@@ -134,13 +136,31 @@ class Option(BaseModel):
                 f"'{path}' {what}. Name an experiment.yaml: 'Save…' of the Train dock writes one, "
                 "and `phenoscape samples` some examples."
             ) from None
+        except OSError as error:
+            raise OptionError(
+                f"'{path}' cannot be read ({error.strerror}). Correct its path or its permissions."
+            ) from None
         except UnicodeDecodeError:
             raise OptionError(f"'{path}' is not a UTF-8 text; a YAML file was expected.") from None
         return cls.from_yaml(text, f"'{path.name}'").anchored(path.absolute().parent)
 
     def anchored(self, folder: Path) -> Self:
-        """This option with every relative path in it made absolute, starting at ``folder``."""
-        return type(self).model_validate(_anchored(self, folder))
+        """This option with every path in it made absolute.
+
+        A relative one starts at ``folder``, ``~`` is the home of the user, ``$NAME`` a variable of
+        the system. A path of Windows stays what it is elsewhere.
+        """
+
+        def absolute(path: Path) -> Path:
+            # Path.expanduser raises where there is no such user
+            full = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
+            return Path(full if PureWindowsPath(full).drive else os.path.normpath(folder / full))
+
+        return self.with_paths(absolute)
+
+    def with_paths(self, change: Callable[[Path], Path]) -> Self:
+        """This option with every path in it changed."""
+        return type(self).model_validate(_with_paths(self, change))
 
     def to_yaml(self) -> str:
         """All of the option, defaults too, as a YAML document that `from_yaml` reads back."""
@@ -244,11 +264,20 @@ def _meant(given: object, legal: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
-def _anchored(value: Any, folder: Path) -> Any:
+def _way(detail: str) -> str:
+    """Out of what is no YAML."""
+    if "\\t" in detail:
+        return "Indent lines by blanks, not by tabs."
+    if "escape" in detail:
+        return "Write a path of Windows without quotation marks, or with / in place of \\."
+    return "Write 'key: value' lines; `phenoscape samples` writes an example to start from."
+
+
+def _with_paths(value: Any, change: Callable[[Path], Path]) -> Any:
     if isinstance(value, Path):
-        return Path(os.path.normpath(folder / value))
+        return change(value)
     if isinstance(value, Option):
-        return {name: _anchored(getattr(value, name), folder) for name in type(value).model_fields}
+        return {n: _with_paths(getattr(value, n), change) for n in type(value).model_fields}
     if isinstance(value, tuple):
-        return tuple(_anchored(item, folder) for item in value)
+        return tuple(_with_paths(item, change) for item in value)
     return value

@@ -119,7 +119,7 @@ def test_collections_read_every_file_so_and_say_what_was_assumed(tmp_path, path)
     after = result(collect(Folder.parse({"path": tmp_path, "read_as": said.model_dump()})))
     assert before.specimens[0].box == (0, 8, 0, 9)
     assert after.specimens[0].box == (0, 7, 1, 9)  # the mask, and two pixels around it
-    cube, labels, _ = next(after.cubes())
+    cube, labels = after.opened((0,))
     assert [band.name for band in cube.bands] == ["UV_R", "B", "548 nm", "wing"]
     np.testing.assert_array_equal(labels, PLANES[0] > 0)
     assert "The six pages are taken as R, G, B and UV_R, UV_G, UV_B." in before.assumed
@@ -134,7 +134,7 @@ def test_a_drawer_is_read_so_too(path):
     drawer = Drawer(path=path, min_area=1, read_as=Interpretation(names=NAMES))
     collection = result(collect(drawer))
     assert len(collection.specimens) == 2
-    assert next(collection.cubes())[0].shape == (4, 8, 9)
+    assert collection.opened((0,))[0].shape == (4, 8, 9)
     assert collection.assumed[-1].startswith("As stated")
 
 

@@ -596,7 +596,7 @@ def test_a_store_is_one_specimen_of_a_folder(tmp_path):
     collection = result(collect(Folder(path=tmp_path)))
     assert [one.id for one in collection.specimens] == ["moths/a.zarr", "moths/b.zarr"]
     assert collection.skipped == ()
-    assert [cube.shape for cube, *_ in collection.cubes()] == [(4, 5, 5)] * 2
+    assert [collection.opened(group)[0].shape for group in collection.groups()] == [(4, 5, 5)] * 2
 
 
 @pytest.fixture

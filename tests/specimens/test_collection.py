@@ -80,7 +80,7 @@ def test_the_box_is_the_mask_and_two_pixels_around_it(tmp_path):
     stack(tmp_path / "2.tif")
     collection = result(collect(Folder(path=tmp_path)))
     assert collection.specimens[0].box == (2, 8, 1, 10)
-    (_, labels, _) = next(collection.cubes())
+    (_, labels) = collection.opened((0,))
     inside = collection.specimens[0].mask(labels)
     assert inside.shape == (6, 9)
     assert inside[2:4, 2:7].all()
@@ -129,7 +129,7 @@ def test_every_file_that_is_left_out_is_listed_with_its_reason(tmp_path):
     assert why["empty.tif"] == "Its mask is empty: no pixel is above 0."
     assert why["notes.txt"].startswith("'notes.txt' is no cube")
     assert why["two.tif"].startswith("'two.tif' has 2 ")
-    assert why["broken.png"].startswith("'broken.png' cannot be decoded")
+    assert why["broken.png"].startswith("'broken.png' stops before the end")
 
 
 def test_a_mask_of_another_size_is_a_reason(tmp_path):
@@ -342,8 +342,8 @@ def test_each_region_of_a_drawer_is_a_specimen_and_dust_is_not(drawer):
     assert [specimen.region for specimen in collection.specimens] == [4, 9]
     assert [s.box for s in collection.specimens] == [(10, 20, 18, 30), (0, 12, 1, 14)]
     assert [s.reason for s in collection.skipped] == ["Region 2 has 3 pixels, fewer than 64."]
-    ((_, labels, numbers),) = collection.cubes()
-    assert numbers == (0, 1)
+    assert list(collection.groups()) == [(0, 1)]
+    _, labels = collection.opened((0, 1))
     assert collection.specimens[1].mask(labels).sum() == 72
 
 
@@ -369,7 +369,8 @@ def test_pieces_of_a_mask_are_numbered_in_reading_order_and_corners_connect(tmp_
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     collection = result(collect(Drawer(path=tmp_path / "a.tif", min_area=3)))
     assert ids(collection) == ["a.tif#1", "a.tif#2"]
-    ((_, labels, _),) = collection.cubes()
+    (group,) = collection.groups()
+    _, labels = collection.opened(group)
     assert [int((labels == number).sum()) for number in (1, 2)] == [7, 6]
 
 

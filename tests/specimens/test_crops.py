@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
-from napari_phenoscape.events import Notice, Progress, result
+from napari_phenoscape.events import Event, Notice, Progress, result
 from napari_phenoscape.specimens import (
     BandStatistics,
     Collection,
@@ -40,14 +41,26 @@ class Held(Collection):
         super().__init__(Folder(path=Path()), specimens, pd.DataFrame(index=range(len(cubes))))
         object.__setattr__(self, "held", cubes)
 
-    def cubes(self):
-        for i, cube in enumerate(self.held):
-            yield cube, cube.mask, (i,)
+    def groups(self):
+        return ((i,) for i in range(len(self.held)))
+
+    def opened(self, group):
+        cube = self.held[group[0]]
+        return cube, cube.mask
 
 
 def cube(pixels: NDArray[np.floating], mask=None, bands=BANDS, name="a.tif", **more) -> Cube:
     array = np.asarray(pixels)
     return Cube(array, bands[: len(array)], Path(name), mask=mask, **more)
+
+
+def heard(verb: Iterator[Event]) -> tuple[list[Event], Crops]:
+    events = []
+    while True:
+        try:
+            events.append(next(verb))
+        except StopIteration as end:
+            return events, end.value
 
 
 def crops(*cubes: Cube, modalities=("all",), size=4, **given) -> Crops:
@@ -229,14 +242,7 @@ def without_uv(count: int = 1) -> list[Cube]:
 def test_a_specimen_without_the_bands_of_one_modality_is_taken_and_told(order):
     cubes = without_uv()
     held = Held([cubes[i] for i in order])
-    reading = prepare(held, [as_modality("rgb"), as_modality("uv")], 4)
-    events = []
-    while True:
-        try:
-            events.append(next(reading))
-        except StopIteration as end:
-            made = end.value
-            break
+    events, made = heard(prepare(held, [as_modality("rgb"), as_modality("uv")], 4))
     bare = order.index(2)
     assert made.present["rgb"].tolist() == [True] * 3
     assert made.present["uv"].tolist() == [i != bare for i in range(3)]
@@ -250,12 +256,20 @@ def test_a_specimen_without_the_bands_of_one_modality_is_taken_and_told(order):
     assert made.lacking == words
 
 
-def test_no_modality_at_all_is_refused():
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]], ids=["last", "first"])
+def test_a_specimen_without_any_of_the_modalities_is_left_out_and_told(order):
     swir = cube(np.ones((1, 5, 5)), bands=Bands([Band("1200 nm", 1200.0)]), name="swir.bil")
-    with pytest.raises(
-        BandMismatchError, match=r"'swir.bil' \(1 bands: 1200-1200 nm\) has .* none of .* rgb, uv"
-    ):
-        crops(*without_uv(0), swir, modalities=("rgb", "uv"))
+    cubes = [*without_uv(0), swir]
+    verb = prepare(Held([cubes[i] for i in order]), [as_modality("rgb"), as_modality("uv")], 4)
+    events, made = heard(verb)
+    assert made.ids == tuple(str(place) for place, i in enumerate(order) if i != 2)
+    assert made.images.shape == (2, 4, 4, 4)
+    assert made.present["uv"].tolist() == [True, True]
+    assert [event.message for event in events if isinstance(event, Notice)] == [
+        "1 of 3 left out ('swir.bil'): it (1 bands: 1200-1200 nm) has the bands of none of the "
+        "modalities rgb, uv. Collect it apart by the collection's 'pattern', or choose a modality "
+        "for it."
+    ]
 
 
 def test_other_bands_of_a_modality_are_refused_though_none_would_do():
@@ -317,7 +331,7 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     collection = result(collect(Drawer(path=tmp_path / "a.tif")))
     opened = []
-    real = store.Collection.cubes.__globals__["open_cube"]
+    real = store.Collection.opened.__globals__["open_cube"]
     monkeypatch.setattr(
         "napari_phenoscape.specimens.collection._specimens.open_cube",
         lambda path, *read_as: opened.append(path) or real(path, *read_as),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import DRAWN
 from napari_phenoscape.embeddings import Clusters, ContactSheet, contact_sheet, legend
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def cluster_figure(panels: Sequence[Panel], path: Path) -> None:
         The disk is full or cannot be written; a file that was there stays.
     """
     with atomic(path) as temporary:
-        _drawn(panels).savefig(temporary, format="png", dpi=_DPI)
+        _drawn(panels).savefig(temporary, format="png", dpi=_DPI, metadata=DRAWN)
 
 
 def _drawn(panels: Sequence[Panel]) -> Figure:

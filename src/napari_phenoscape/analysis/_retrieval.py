@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def neighbours_of(
     run
         With embeddings.
     specimen
-        Its id, or its file name where that is the only specimen of the file.
+        Its id, or the name or end of the path of its file, where no other specimen has that.
     space
         Whose embeddings: a modality, or the joint or only one.
     source
@@ -48,7 +48,7 @@ def neighbours_of(
     OptionError
         The metadata has no such column.
     CollectionError
-        There is no such specimen, or specimens lack the modality.
+        There is no such specimen, there are several, or specimens lack the modality.
     """
     embeddings = read_embeddings(run, space, source)
     table = embeddings.table
@@ -62,11 +62,30 @@ def neighbours_of(
 
 
 def _row_of(table: pd.DataFrame, specimen: str) -> int:
-    for column in ("specimen", "filename"):
-        rows = np.flatnonzero(table[column] == specimen)
+    """The row of an id, or of the end of a path that one specimen has, its ending left out or not.
+
+    Raises
+    ------
+    CollectionError
+        It is that of none, or of several.
+    """
+    ids, end = table["specimen"].tolist(), "/" + specimen.replace("\\", "/")
+    files = ["/" + path.replace("\\", "/") for path in table["path"]]
+    ways = (
+        [name == specimen for name in ids],
+        [file.endswith(end) for file in files],
+        [file[: -len(PurePosixPath(file).suffix)].endswith(end) for file in files],
+    )
+    for way in ways:
+        rows = np.flatnonzero(way)
         if len(rows) == 1:
             return int(rows[0])
-    ids = table["specimen"].tolist()
+        if len(rows):
+            some = ", ".join(ids[row] for row in rows[:3])
+            raise CollectionError(
+                f"'{specimen}' is the name of {len(rows)} of {len(ids)} specimens; name one as the "
+                f"table of the embeddings does: {some}{', ...' if len(rows) > 3 else '.'}"
+            )
     close = get_close_matches(specimen, ids, 3, 0.3) or ids[:3]
     raise CollectionError(
         f"There is no specimen '{specimen}' among {len(ids)}; name one as the table of the "

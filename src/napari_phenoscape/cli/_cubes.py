@@ -12,8 +12,10 @@ from rich.markup import escape
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._console import Overwrite, command, listen, out
 from napari_phenoscape.cubes import Interpretation, Modality
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import Notice, Step
+from napari_phenoscape.specimens import Folder, Source
+from napari_phenoscape.training import Experiment
 
 if TYPE_CHECKING:
     from napari_phenoscape.spectra import Eye, Illuminant
@@ -49,13 +51,19 @@ Light = Annotated[
 
 @command
 def info(
-    path: Annotated[Path, typer.Argument(help="a cube, a run directory, or prepared crops")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="a cube, a run directory, prepared crops, an experiment.yaml, or a folder of "
+            "specimens"
+        ),
+    ],
     names: Names = "",
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
 ) -> None:
-    """Say what a cube, a run or a folder of prepared crops holds, and what was assumed about it."""
+    """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
     from napari_phenoscape.cubes import doubts, open_cube
     from napari_phenoscape.specimens import MANIFEST, store_words
     from napari_phenoscape.training import EXPERIMENT, read_events, read_experiment
@@ -74,7 +82,17 @@ def info(
             out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
         out.print(escape(experiment.to_yaml()))
         return
-    cube = open_cube(path, _read_as(names, wavelengths, axis, full_scale))
+    if path.suffix in (".yaml", ".yml"):
+        _say_collection(Experiment.read(path).collection)
+        return
+    read_as = _read_as(names, wavelengths, axis, full_scale)
+    try:
+        cube = open_cube(path, read_as)
+    except CubeError:
+        if not path.is_dir():
+            raise
+        _say_collection(Folder(path=path, read_as=read_as))
+        return
     bands, rows, columns = cube.shape
     out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
     if (nm := cube.bands.wavelengths_nm) is not None:
@@ -269,6 +287,20 @@ def picture(
     read_as = _read_as(names, wavelengths, axis, full_scale)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
     out.print(f"picture in {written}", soft_wrap=True)
+
+
+def _say_collection(source: Source) -> None:
+    from napari_phenoscape.specimens import collect
+
+    collection = listen(collect(source))
+    number = len(collection.specimens)
+    columns = ", ".join(map(str, collection.metadata)) or "none"
+    out.print(escape(f"{source.path}: {number} specimens; metadata: {columns}"), soft_wrap=True)
+    for sentence in collection.assumed:
+        out.print(escape(f"assumed: {sentence}"), soft_wrap=True)
+    for one in collection.skipped:
+        what = "lacking" if one.only_lacks else "left out"
+        out.print(escape(f"{what}: {one.path}: {one.reason}"), soft_wrap=True)
 
 
 def _bands(text: str) -> Modality | str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.markup import escape
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape.cli._changes import Set, SetCollection, SetGrouping, change_run, changed
 from napari_phenoscape.cli._console import (
     Others,
     Overwrite,
@@ -22,22 +22,9 @@ from napari_phenoscape.cli._console import (
     print_events,
     source_of,
 )
-from napari_phenoscape.errors import OptionError
 from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
-Set = Annotated[
-    list[str],
-    typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
-]
-SetGrouping = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        help="change one value of the grouping, e.g. --set grouping.map.neighbours=30; repeatable",
-    ),
-]
-
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
 ]
@@ -72,7 +59,7 @@ def preview(
     """Write a sheet of augmented views of one specimen."""
     from napari_phenoscape.training import preview as verb
 
-    asked = _experiment(experiment, change)
+    asked = changed(Experiment.read(experiment), change)
     check_outputs([output], [experiment, *inputs_of(asked.collection)], overwrite=overwrite)
     path = listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
     out.print(f"views in {path}")
@@ -84,7 +71,7 @@ def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
     from napari_phenoscape.specimens import store_words
     from napari_phenoscape.training import specimens_of
 
-    _, crops = listen(specimens_of(_experiment(experiment, change), keep=True))
+    _, crops = listen(specimens_of(changed(Experiment.read(experiment), change), keep=True))
     assert crops.folder is not None  # as was asked
     out.print(escape(store_words(crops.folder)), soft_wrap=True)
 
@@ -100,13 +87,11 @@ def train(
     ] = False,
 ) -> None:
     """Train SimCLR; a run directory instead of a file goes on where it ended."""
-    from napari_phenoscape.training import EXPERIMENT, read_experiment, train as verb
+    from napari_phenoscape.training import read_experiment, train as verb
 
     run = experiment if experiment.is_dir() else None
-    if run is not None:
-        read_experiment(run)  # or it is no run
-    path = experiment / EXPERIMENT if run else experiment
-    working = verb(_experiment(path, [*change, *_places(devices, nodes)]), run)
+    given = read_experiment(run) if run else Experiment.read(experiment)
+    working = verb(changed(given, [*change, *_places(devices, nodes)]), run)
     if events:
         print_events(working)
     else:
@@ -128,7 +113,7 @@ def slurm(
     """Make a run and write the batch script that trains it on a Slurm cluster."""
     from napari_phenoscape.training import write_batch_script
 
-    given = _experiment(experiment, [*change, *_places(devices, nodes)])
+    given = changed(Experiment.read(experiment), [*change, *_places(devices, nodes)])
     out.print(f"sbatch {write_batch_script(given, time, more)}", soft_wrap=True)
 
 
@@ -136,6 +121,7 @@ def slurm(
 def embed(
     run: Run,
     collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
     untrained: Annotated[
         bool, typer.Option("--untrained", help="the control: weights before training")
     ] = False,
@@ -150,6 +136,7 @@ def embed(
     if export:
         check_table(export)
         _check_export(export, run, collection, overwrite)
+    change_run(run, change)
     spaces = listen(verb(run, source_of(collection), untrained=untrained))
     for space, embeddings in spaces.items():
         number, dimensions = embeddings.x.shape
@@ -196,17 +183,10 @@ def cluster(
     """
     from napari_phenoscape.analysis import cluster_run
     from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
-    from napari_phenoscape.training import read_experiment
 
     plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters else []
     plain += [f"grouping.space={json.dumps(space)}"] if space else []
-    before = read_experiment(run)
-    after = _changed(before, [*plain, *change])
-    if after != before.model_copy(update={"grouping": after.grouping}):
-        raise OptionError(
-            "--set: of a run that is trained the 'grouping' can be changed, and nothing else, e.g. "
-            "grouping.map.neighbours=30."
-        )
+    after = change_run(run, [*plain, *change], "grouping")
     if export:
         check_table(export)
         _check_export(export, run, collection, overwrite)
@@ -230,12 +210,15 @@ def evaluate(
     groups: Annotated[
         str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
     ] = "",
+    change: SetCollection = [],  # noqa: B006
 ) -> None:
     """Compare embeddings with labels, beside the controls; tables and figures into the run."""
     from rich.table import Table
 
     from napari_phenoscape.analysis import evaluate as verb
 
+    for run in runs:
+        change_run(run, change)
     comparisons = listen(verb(runs, *label, within=within, groups=groups))
     for of, embeddings in comparisons.items():
         table = Table("measure", title=escape(of) or None)
@@ -274,30 +257,6 @@ def _check_export(export: Path, run: Path, collection: Path | None, overwrite: b
     source = source_of(collection) or read_experiment(run).collection
     read = [run, *([collection] if collection else []), *inputs_of(source)]
     check_outputs([export], read, overwrite=overwrite)
-
-
-def _experiment(path: Path, change: list[str]) -> Experiment:
-    return _changed(Experiment.read(path), change)
-
-
-def _changed(experiment: Experiment, change: list[str]) -> Experiment:
-    if not change:
-        return experiment
-    given = experiment.model_dump(mode="json")
-    for text in change:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise OptionError(f"--set {text}: 'name=value' was expected, e.g. schedule.steps=500.")
-        *parents, last = name.split(".")
-        inner: Any = given
-        for parent in parents:
-            outer, inner = inner, inner.get(parent) if isinstance(inner, dict) else None
-            if isinstance(inner, str):  # a kind alone
-                inner = outer[parent] = {"kind": inner}
-        if not isinstance(inner, dict):
-            raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
-        inner[last] = yaml.safe_load(value)
-    return Experiment.parse(given, "--set").anchored(Path.cwd())
 
 
 def _places(devices: int | None, nodes: int | None) -> list[str]:

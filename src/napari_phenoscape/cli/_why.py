@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from napari_phenoscape.cli._changes import SetCollection, change_run
 from napari_phenoscape.cli._console import Others, Run, command, listen, out, source_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def explain(
     run: Run,
     space: Space = "",
     collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
     occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
@@ -31,6 +33,7 @@ def explain(
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.analysis import explain as verb
 
+    change_run(run, change)
     explanation = listen(
         verb(
             run,
@@ -53,11 +56,13 @@ def neighbours(
     space: Space = "",
     collection: Others = None,
     groups: Groups = "",
+    change: SetCollection = [],  # noqa: B006
 ) -> None:
     """Find the specimens of a run that are most like one of them."""
     from napari_phenoscape.analysis import neighbours_of
     from napari_phenoscape.embeddings import METADATA
 
+    change_run(run, change)
     source = source_of(collection)
     likest = neighbours_of(run, specimen, k, space=space, source=source, groups=groups)
     table = Table("similarity", "specimen", "metadata")
@@ -74,10 +79,12 @@ def classify(
     space: Space = "",
     collection: Others = None,
     groups: Groups = "",
+    change: SetCollection = [],  # noqa: B006
 ) -> None:
     """Give specimens without a label that of their neighbours; a table into the run."""
     from napari_phenoscape.analysis import VOTERS, classify as verb
 
+    change_run(run, change)
     source = source_of(collection)
     classification = listen(verb(run, label, space=space, source=source, groups=groups))
     unknown = classification.table[classification.table[label].isna()]

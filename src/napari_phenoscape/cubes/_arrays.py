@@ -149,7 +149,7 @@ class FileArray(LazyArray):
                 "say something else now. Open it again."
             )
         if is_lost:
-            raise self._unreadable(errno.EIO)
+            raise self._unreadable(errno.EIO) from OSError(errno.EIO, os.strerror(errno.EIO))
         if now.st_mode != then.st_mode and not os.access(self._path, os.R_OK):
             raise self._unreadable(errno.EACCES)
         self._sure_until = monotonic_ns() + SURE_NS
@@ -244,16 +244,16 @@ def refuse_bomb(path: Path, declared: int) -> None:
     """
     there = path.stat().st_size
     free = psutil.virtual_memory().available
-    if declared > free:
-        raise CubeError(
-            f"'{path.name}' is {there} bytes that expand to {declared}; {free} bytes of memory are "
-            "free. Save it uncompressed, then it is read in parts."
-        )
     if declared > MOST_EXPANDED * there:
         raise CubeError(
             f"'{path.name}' declares {declared} bytes and is {there}; its numbers cannot all be "
             "there. Copy it again from its source."
         )
+    if declared > free:
+        raise CubeError(
+            f"'{path.name}' is {there} bytes that expand to {declared}; {free} bytes of memory are "
+            "free. Save it uncompressed, then it is read in parts."
+        ) from OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
 def full_scale(dtype: np.dtype[Any], bits: int | None = None) -> tuple[float, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import REGION_ENDS_NM
+from napari_phenoscape.cubes import DRAWN, REGION_ENDS_NM
 
 
 def curves_figure(
@@ -54,4 +54,4 @@ def curves_figure(
         axes.tick_params(labelsize=7.5)
     all_axes[-1].set_xlabel("wavelength (nm)", size=8)
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200)
+        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)

@@ -137,6 +137,7 @@ def embed_all(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
+    collection = collection.take(crops.ids)
     outputs = []
     for untrained in (False, True):
         net = with_net(run, collection, crops, untrained=untrained)
@@ -145,9 +146,17 @@ def embed_all(
 
 
 def embedded_specimens(run: Path, embeddings: Embeddings) -> Generator[Event, None, Crops]:
-    """The specimens of some embeddings as the run's net sees them, in the same order."""
+    """The specimens of some embeddings as the run's net sees them, in the same order.
+
+    Raises
+    ------
+    CollectionError
+        Some are gone, or cannot be read any more.
+    """
     collection = yield from embedded_collection(embeddings)
-    return (yield from crops_for(run, collection))
+    crops = yield from crops_for(run, collection)
+    check_specimens(embeddings, crops.ids)
+    return crops
 
 
 def check_specimens(embeddings: Embeddings, ids: Sequence[str]) -> None:
@@ -156,7 +165,7 @@ def check_specimens(embeddings: Embeddings, ids: Sequence[str]) -> None:
     Raises
     ------
     CollectionError
-        Files were added, removed or renamed since.
+        Files were added, removed, renamed or damaged since.
     """
     if embeddings.ids != tuple(ids):
         odd = next(iter({*embeddings.ids} ^ {*ids}), "none, but another order")

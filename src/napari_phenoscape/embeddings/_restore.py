@@ -89,7 +89,7 @@ def restore(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
-    return with_net(run, collection, crops, untrained=untrained)
+    return with_net(run, collection.take(crops.ids), crops, untrained=untrained)
 
 
 def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool) -> Restored:

@@ -22,6 +22,9 @@ from napari_phenoscape.training import read_experiment
 #: From this column on, the table of `Embeddings` holds metadata.
 METADATA = 5
 
+#: Columns that tables with clusters, neighbours or votes add.
+LATER = ("cluster", "cluster_name", "similarity", "vote", "share")
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -177,7 +180,10 @@ def embedded_collection(embeddings: Embeddings) -> Generator[Event, None, Collec
 
 
 def table_of(collection: Collection) -> pd.DataFrame:
-    """What is known of each specimen: the table of `Embeddings`."""
+    """What is known of each specimen: the table of `Embeddings`.
+
+    A column of the metadata that bears the name of one of ours becomes ``metadata.NAME``.
+    """
     specimens = collection.specimens
     boxes = np.array([specimen.box for specimen in specimens])
     own = pd.DataFrame(
@@ -190,7 +196,8 @@ def table_of(collection: Collection) -> pd.DataFrame:
         }
     )
     metadata = collection.metadata.reset_index(drop=True)
-    clash = [name for name in metadata if name in own or is_dimension(name)]
+    taken = {*own, *LATER}
+    clash = [name for name in metadata if name in taken or is_dimension(name)]
     return pd.concat([own, metadata.rename(columns={n: f"metadata.{n}" for n in clash})], axis=1)
 
 

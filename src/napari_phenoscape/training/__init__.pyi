@@ -20,6 +20,7 @@ from ._preview import (
 )
 from ._run import (
     EXPERIMENT as EXPERIMENT,
+    keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,

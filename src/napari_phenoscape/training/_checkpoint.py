@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CheckpointError
-from napari_phenoscape.specimens import BandStatistics
+from napari_phenoscape.events import Notice
+from napari_phenoscape.specimens import BandStatistics, Crops
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
@@ -37,10 +38,42 @@ class State:
     statistics
         Bands of each modality, in the order of the encoder's input, and what they are standardised
         and filled by.
+    specimens
+        Id → stamp of the crop of each specimen that takes part (`Crops.stamps`).
     """
 
     step: int
     statistics: dict[str, BandStatistics]
+    specimens: dict[str, int]
+
+    def check_specimens(self, crops: Crops, run: Path) -> Generator[Notice, None, None]:
+        """Refuse to go on with other specimens; say how many have other pixels.
+
+        Raises
+        ------
+        CheckpointError
+            Specimens were added, removed or renamed, or cannot be read any more.
+        """
+        now = dict(zip(crops.ids, crops.stamps, strict=True))
+        if now.keys() != self.specimens.keys():
+            gone = [name for name in self.specimens if name not in now]
+            new = [name for name in now if name not in self.specimens]
+            words = [
+                f"{len(names)} {what}, e.g. '{names[0]}'"
+                for names, what in ((gone, "are gone"), (new, "are new"))
+                if names
+            ]
+            raise CheckpointError(
+                f"'{run.name}' was trained on {len(self.specimens)} specimens, and these are "
+                f"{len(now)}: {'; '.join(words)}. Bring the specimens back to what they were, or "
+                f"start a new run from what this one has learned (encoder.weights: {run})."
+            )
+        if other := [name for name, stamp in now.items() if stamp != self.specimens[name]]:
+            yield Notice(
+                f"{len(other)} of {len(now)} specimens have other pixels than before, e.g. "
+                f"'{other[0]}'; the run goes on with what is there now. (Another processor may "
+                "round otherwise.)"
+            )
 
 
 def save_checkpoint(
@@ -101,9 +134,15 @@ def last_checkpoint(run: Path) -> Path:
 
 
 def read_state(checkpoint: Path) -> State:
-    """Step, bands and their statistics of a checkpoint."""
+    """The state of a checkpoint."""
     try:
-        fields = json.loads((checkpoint / STATE).read_text("utf-8"))
+        text = (checkpoint / STATE).read_text("utf-8")
+    except FileNotFoundError:
+        text = ""
+    except OSError as error:
+        raise _unreadable(checkpoint / STATE, error) from None
+    try:
+        fields = json.loads(text)
         statistics = {
             name: BandStatistics(
                 Bands(Band(**band) for band in of["bands"]),
@@ -112,8 +151,8 @@ def read_state(checkpoint: Path) -> State:
             )
             for name, of in fields["statistics"].items()
         }
-        return State(fields["step"], statistics)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return State(fields["step"], statistics, dict(fields["specimens"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
             "the run is damaged, or made by an earlier version: restore it from a copy, or train "
@@ -227,13 +266,22 @@ def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
     )
 
 
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"'{path}' cannot be read ({error.strerror or error}). Check its permissions and its disk, "
+        "or restore the run from a copy."
+    )
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except SafetensorError as error:
         raise CheckpointError(
             f"'{path}' cannot be read as safetensors ({error}); "
             "the run is damaged: restore it from a copy, or train again."

@@ -45,10 +45,10 @@ from napari_phenoscape.training._recipe import (
 )
 from napari_phenoscape.training._run import (
     drop_partial_line,
+    keep_experiment,
     log_event,
     new_run,
     read_experiment,
-    write_experiment,
 )
 from napari_phenoscape.training._specimens import specimens_of
 
@@ -100,9 +100,12 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
     found = checkpoints(run) if run is not None else []
-    statistics = read_state(found[-1]).statistics if found else {}
+    state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
+    statistics = state.statistics if state else {}
     collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
+    if run is not None and state is not None:
+        yield from _noted(state.check_specimens(crops, run), notices)
     _check_batch(experiment.schedule, crops)
     experiment = _in_steps(experiment, crops)
     known = _known(experiment, collection)
@@ -165,7 +168,7 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
         if resumed:
             remove_partial_files(run)
             drop_partial_line(run)
-            write_experiment(run, experiment)
+            keep_experiment(run, experiment)
     shared: Path = fabric.broadcast(run)  # type: ignore[assignment]
     return shared
 
@@ -240,7 +243,8 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if fabric.is_global_zero and saved != step:
-            state = State(step, crops.statistics)
+            stamps = dict(zip(crops.ids, crops.stamps, strict=True))
+            state = State(step, crops.statistics, stamps)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
@@ -339,9 +343,14 @@ def _check_ranks(schedule: Schedule, ranks: int) -> None:
 
 
 def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
-    """All must be as it was but the steps, where to compute and keep, and what comes after."""
+    """All must be as it was but the steps, where to compute and keep, and what comes after.
+
+    So must the specimens, wherever they are now; see `State.check_specimens`.
+    """
     for name in type(experiment).model_fields:
-        if name in ("schedule", "runtime", "runs", "name", "preparation", "grouping"):
+        if name in (
+            "collection", "schedule", "runtime", "runs", "name", "preparation", "grouping"
+        ):  # fmt: skip
             continue
         if getattr(experiment, name) != getattr(before, name):
             raise OptionError(

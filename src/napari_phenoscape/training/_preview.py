@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_phenoscape.cubes import save_drawn
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import Crops
@@ -136,6 +137,6 @@ def preview(
         [side * max(1, SHEET_PX // sheet.width) for side in sheet.size], Image.Resampling.NEAREST
     )
     with atomic(path.absolute()) as temporary:
-        sheet.save(temporary, format="PNG")
+        save_drawn(sheet, temporary)
     yield Saved(path)
     return path

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import ntpath
 import os
+import posixpath
 import secrets
 import shutil
 import time
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
 
 from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import Event, event_from_line, event_line
@@ -38,7 +41,7 @@ def new_run(experiment: Experiment) -> Path:
             if time.time() - old.stat().st_mtime > STALE_S:
                 shutil.rmtree(old)
         (part / CHECKPOINTS).mkdir(parents=True)
-        write_experiment(part, experiment)
+        keep_experiment(part, experiment)
         number = 1
         while True:
             run = folder / (stem if number == 1 else f"{stem}-{number}")
@@ -63,7 +66,7 @@ def new_run(experiment: Experiment) -> Path:
             shutil.rmtree(part)
 
 
-def write_experiment(run: Path, experiment: Experiment) -> None:
+def keep_experiment(run: Path, experiment: Experiment) -> None:
     """Write ``experiment.yaml`` with absolute paths, so that it runs from anywhere."""
     from napari_phenoscape._atomic import atomic
 
@@ -72,20 +75,65 @@ def write_experiment(run: Path, experiment: Experiment) -> None:
 
 
 def read_experiment(run: Path) -> Experiment:
-    """The experiment of a run directory."""
-    if not (run / EXPERIMENT).is_file():
+    """The experiment of a run directory.
+
+    In a project that was moved, its paths are those of what lies as before beside the run.
+
+    Raises
+    ------
+    MissingFileError
+        It is no run directory.
+    """
+    here, near = run.absolute(), None
+    try:
+        is_run = _is_run(run)
+        if not is_run:
+            near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
+    except OSError as error:
+        raise RunError(
+            f"'{run}' cannot be read ({error.strerror}). Correct its path or its permissions."
+        ) from None
+    if not is_run:
         raise MissingFileError(
             f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
-            "Name a folder that `phenoscape train` made."
+            + (
+                f"Did you mean '{near}'?"
+                if near
+                else "Name a folder that `phenoscape train` made; a folder of specimens is named "
+                "in an experiment.yaml, which that verb takes (collection: {kind: folder, path: "
+                "...})."
+            )
         )
-    return Experiment.read(run / EXPERIMENT)
+    experiment = Experiment.read(run / EXPERIMENT)
+    before, now = str(experiment.runs), run.absolute().parent
+    # the run may come from the other kind of system
+    system = ntpath if PureWindowsPath(before).drive else posixpath
+
+    def moved(path: Path) -> Path:
+        if system.splitdrive(path)[0] != system.splitdrive(before)[0]:
+            return path
+        beside = system.relpath(path, before).replace(system.sep, "/")
+        there = Path(os.path.normpath(now / beside))
+        return there if there.exists() else path
+
+    return experiment.with_paths(moved)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / EXPERIMENT).is_file() and (folder / CHECKPOINTS).is_dir()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """The folders in one."""
+    inside = [path for path in folder.glob("*") if path.is_dir()]
+    return sorted(inside, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def keep_grouping(run: Path, grouping: Grouping) -> None:
     """Make a grouping that of the run's experiment; whoever clusters next begins with it."""
     experiment = read_experiment(run)
     if grouping != experiment.grouping:
-        write_experiment(run, experiment.model_copy(update={"grouping": grouping}))
+        keep_experiment(run, experiment.model_copy(update={"grouping": grouping}))
 
 
 def log_event(run: Path, event: Event) -> None:
@@ -105,11 +153,26 @@ def drop_partial_line(run: Path) -> None:
 
 
 def read_events(run: Path) -> list[Event]:
-    """All events of a run, oldest first; a line that a crash cut short is left out."""
-    if not (run / EVENTS).is_file():
+    """All events of a run, oldest first; lines that are cut short, or no events, are left out.
+
+    Raises
+    ------
+    RunError
+        They cannot be read.
+    """
+    events: list[Event] = []
+    try:
+        with (run / EVENTS).open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
+                    events.append(event_from_line(line))
+    except FileNotFoundError:
         return []
-    text = (run / EVENTS).read_text("utf-8")
-    return [event_from_line(line) for line in text.split("\n")[:-1] if line.endswith("}")]
+    except OSError as error:
+        raise RunError(
+            f"'{run / EVENTS}' cannot be read ({error.strerror}). Check its permissions."
+        ) from None
+    return events
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

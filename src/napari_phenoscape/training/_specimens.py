@@ -37,9 +37,15 @@ def specimens_of(
     keep: bool = False,
     known: Mapping[str, BandStatistics] = MappingProxyType({}),
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
-    """Find and read the specimens of an experiment; see `crops_of`."""
+    """Find and read the specimens of an experiment; see `crops_of`.
+
+    Returns
+    -------
+    Those that could be read, and their crops, in the same order.
+    """
     collection = yield from collect(experiment.collection)
-    return collection, (yield from crops_of(experiment, collection, keep=keep, known=known))
+    crops = yield from crops_of(experiment, collection, keep=keep, known=known)
+    return collection.take(crops.ids), crops
 
 
 def crops_for(run: Path, collection: Collection) -> Generator[Event, None, Crops]:

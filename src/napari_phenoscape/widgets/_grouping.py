@@ -11,6 +11,7 @@ from pydantic import Field
 
 from napari_phenoscape.embeddings import (
     Embeddings,
+    check_specimens,
     cluster,
     clusters_path,
     embed,
@@ -153,4 +154,5 @@ def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Bac
     if isinstance(embeddings.source, Drawer):
         return Backdrop(None, collection.specimens[0].path, centres, sides)
     crops = yield from crops_for(run, collection)
+    check_specimens(embeddings, crops.ids)
     return Backdrop(thumbnails(crops, THUMBNAIL), None, centres, sides)

@@ -159,7 +159,8 @@ class PreviewDock(Dock):
             self.say(str(error), error=True)
             return
         collection, crops = self.session.collection, self.session.crops_for(experiment)
-        number, step = self.specimen.currentIndex(), self.step.value()
+        step = self.step.value()
+        chosen = collection.specimens[self.specimen.currentIndex()].id
         self._offer(self.only, [ALL, *(op.kind for op in operations(experiment.augmentations))])
         alone = with_only(experiment, self.only.currentText()) if self.only.currentIndex() else None
 
@@ -169,6 +170,7 @@ class PreviewDock(Dock):
             made = crops
             if made is None:
                 made = yield from crops_of(experiment, collection)
+            number = made.row(chosen)
             views = views_of(
                 alone or experiment, made, number, seed=experiment.seed, step=step, count=SHEET
             )

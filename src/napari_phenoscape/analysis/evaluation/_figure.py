@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.analysis.evaluation._score import Score
+from napari_phenoscape.cubes import DRAWN
 
 _MM = 1 / 25.4
 _PANEL, _LETTER, _ROW, _ABOVE, _BELOW = (size * _MM for size in (58, 1.7, 5.5, 9, 9))
@@ -77,4 +78,4 @@ def comparison_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> 
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set(color=_FAINT, linewidth=0.5)
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200)
+        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.analysis.explanation._explanation import Explanation
+from napari_phenoscape.cubes import DRAWN
 from napari_phenoscape.embeddings import NOISE
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def explanation_figure(explanation: Explanation, path: Path) -> None:
     if nm is None and len(bands) <= FEW:
         panels[-1].set_xticks(range(len(bands)), bands.names, rotation=45 if len(bands) > 8 else 0)
     with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format="png", dpi=200)
+        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
 
 
 def _draw_spectra(axes: Axes, explanation: Explanation) -> None:

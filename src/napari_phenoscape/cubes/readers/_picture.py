@@ -22,6 +22,7 @@ from napari_phenoscape.cubes._labels import GREY
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._whole import refuse_damage
 from napari_phenoscape.errors import CubeError
 
 #: How the files of these formats begin.
@@ -44,6 +45,7 @@ def open_picture(path: Path) -> Cube:
     CubeError
         The picture has other colours than RGB, or is damaged.
     """
+    refuse_damage(path)
     mode, (width, height), turned, dtype = _look(path)
     if deep := _deep_colours(path):
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look

@@ -10,10 +10,7 @@ from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Variants
 from napari_phenoscape.specimens.collection._drawer import Drawer
 from napari_phenoscape.specimens.collection._folder import Folder
-from napari_phenoscape.specimens.collection._specimens import Collection, Source
-
-#: Reasons for leaving something out that are said at most.
-REASONS = 8
+from napari_phenoscape.specimens.collection._specimens import Collection, Source, left_out
 
 AnySource = Annotated[Source, Variants(Folder, Drawer)]
 
@@ -38,11 +35,7 @@ def collect(source: Source) -> Generator[Progress | Notice, None, Collection]:
         It holds fewer than two specimens, or its metadata does not fit them.
     """
     collection = yield from source.collect()
-    reasons = tuple(collection.left_out())
-    for sentence in reasons[:REASONS]:
-        yield Notice(sentence)
-    if len(reasons) > REASONS:
-        yield Notice(f"Left out for {len(reasons) - REASONS} other reasons: see phenoscape info.")
+    yield from left_out(collection.skipped, len(collection.specimens))
     if len(collection.specimens) < 2:
         others = "; ".join(f"'{left.path.name}': {left.reason}" for left in collection.skipped[:3])
         raise CollectionError(

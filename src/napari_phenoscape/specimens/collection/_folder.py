@@ -5,7 +5,6 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Generator
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, is_store, natural, read_mask
+from napari_phenoscape.cubes import Cube, Interpretation, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
+from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
@@ -28,6 +28,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     assumptions,
     box_around,
 )
+from napari_phenoscape.specimens.collection._walk import matches, walk
 from napari_phenoscape.spectra import is_reference, open_calibrated
 
 
@@ -108,15 +109,18 @@ class Folder(Source):
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `collect`."""
         root = self.path.absolute()
-        table_path = self._table_path(root)
+        files, table_path, skipped = self._files(root)
         table = None if table_path is None else read_table(table_path)
-        files = self._files(root, table_path)
         found: dict[str, Specimen] = {}
-        skipped: list[Skipped] = []
         fields: dict[str, dict[str, str]] = {}
         provenances: list[tuple[str, ...]] = []
         for done, path in enumerate(files, 1):
             try:
+                if is_drawn(path):
+                    raise CollectionError(
+                        "It was drawn by phenoscape, of specimens that are elsewhere. Should it be "
+                        "one, save it with another program."
+                    )
                 cube = open_calibrated(path, self.read_as)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
@@ -124,7 +128,13 @@ class Folder(Source):
                     found[name] = Specimen(name, cube.path, self._box(cube))
                     provenances.append(cube.provenance)
             except (PhenoscapeError, OSError) as error:
-                skipped.append(Skipped(path, str(error)))
+                refuse_moment(error, path)
+                reason = (
+                    str(error)
+                    if isinstance(error, PhenoscapeError)
+                    else f"It cannot be read ({error.strerror})."
+                )
+                skipped.append(Skipped(path, reason))
             yield Progress("finding specimens", done, len(files))
         ids = sorted(found, key=natural)
         if not ids:
@@ -155,47 +165,49 @@ class Folder(Source):
             assumptions(provenances),
         )
 
-    def _files(self, root: Path, table: Path | None) -> list[Path]:
-        """Files that may be specimens: none hidden or of a run, no mask, reference or table."""
-        if root.is_file():
+    def _files(self, root: Path) -> tuple[list[Path], Path | None, list[Skipped]]:
+        """Files that may be specimens, in natural order: no masks, not the table; see `walk`.
+
+        And the table, and what could not be reached.
+        """
+        try:
+            reached = list(walk(root))
+        except NotADirectoryError:
             raise CollectionError(
                 f"'{self.path}' is a file and a folder was expected; many specimens in one cube "
                 "are collected as a drawer (kind: drawer)."
-            )
-        if not root.is_dir():
-            raise MissingFileError(f"There is no folder at '{self.path}'. Correct its path.")
-
-        @cache
-        def belongs(folder: Path) -> bool:
-            if folder == root:
-                return True
-            is_run = (folder / "experiment.yaml").is_file() and (folder / "events.jsonl").is_file()
-            is_outside = not is_run and not is_store(folder) and not folder.name.startswith(".")
-            return is_outside and belongs(folder.parent)
-
-        def matching(pattern: str) -> list[Path]:
-            return [
-                path
-                for path in root.glob(pattern)
-                # a Zarr store is a folder, and one cube
-                if (path.is_file() or is_store(path))
-                and not path.name.startswith(".")
-                and belongs(path.parent)
-            ]
-
-        files = sorted(
-            (path for path in matching(self.pattern) if path != table),
-            key=lambda path: natural(path.relative_to(root).as_posix()),
-        )
+            ) from None
+        except FileNotFoundError:
+            raise MissingFileError(
+                f"There is no folder at '{self.path}'. Correct its path."
+            ) from None
+        except OSError as error:
+            refuse_moment(error, root)
+            raise CollectionError(
+                f"The folder '{self.path}' cannot be read ({error.strerror}). Correct its path."
+            ) from None
+        skipped = [one for one in reached if isinstance(one, Skipped)]
+        there = [one for one in reached if isinstance(one, Path)]
+        default = root / "metadata.csv"
+        table = default if default in there else None
+        if self.metadata is not None:
+            table = self.metadata.absolute()
+        files = [
+            path
+            for path in there
+            if path != table and matches(path.relative_to(root).parts, self.pattern)
+        ]
         if not files:
-            endings = Counter(path.suffix or "no ending" for path in matching("**/*"))
-            there = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+            endings = Counter(path.suffix or "no ending" for path in there)
+            listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
             raise CollectionError(
                 f"No file in '{self.path}' matches '{self.pattern}'; "
-                + (f"it holds {there}. Correct the pattern." if there else "it holds no files.")
+                + (f"it holds {listed}. Correct the pattern." if listed else "it holds no files.")
             )
+        files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         masks = {self.outline(path) for path in files if self.outline(path) != path}
-        return [path for path in files if path not in masks and not is_reference(path)]
+        files = [path for path in files if path not in masks and not is_reference(path)]
+        return files, table, skipped
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
@@ -222,12 +234,6 @@ class Folder(Source):
         """The mask file of a cube."""
         name = self._mask_name(path)
         return None if name is None else path.parent / name
-
-    def _table_path(self, root: Path) -> Path | None:
-        if self.metadata is not None:
-            return self.metadata.absolute()
-        default = root / "metadata.csv"
-        return default if default.is_file() else None
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)

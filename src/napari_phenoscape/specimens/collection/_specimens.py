@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, Interpretation
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Option
 from napari_phenoscape.spectra import files_with_references, open_calibrated
 
 #: Pixels kept around a specimen, so that its outline does not touch the edge of its crop.
 MARGIN = 2
 
-#: Files that a sentence about many names at most.
-_NAMED = 3
+#: Files that a sentence about many names at most, and reasons that are told.
+_NAMED, REASONS = 3, 8
 
 Box = tuple[int, int, int, int]
 
@@ -76,7 +76,7 @@ class Specimen:
         Parameters
         ----------
         labels : (H, W) or None
-            What `Collection.cubes` gives with the cube.
+            What `Collection.opened` gives with the cube.
         """
         row0, row1, column0, column1 = self.box
         if labels is None:
@@ -147,27 +147,16 @@ class Collection:
         chosen = tuple(specimens[name] for name in ids)
         return replace(self, specimens=chosen, metadata=self.metadata.loc[list(ids)])
 
-    def cubes(self) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
-        """Each cube, opened once: the cube, its (H, W) labels, the numbers of its specimens."""
+    def groups(self) -> Iterator[tuple[int, ...]]:
+        """The numbers of the specimens of each cube."""
         numbers = range(len(self.specimens))
-        for path, group in groupby(numbers, lambda number: self.specimens[number].path):
-            cube = open_calibrated(path, self.source.read_as)
-            yield cube, self.source.labels(cube), tuple(group)
+        for _, group in groupby(numbers, lambda number: self.specimens[number].path):
+            yield tuple(group)
 
-    def left_out(self) -> Iterator[str]:
-        """A sentence for each reason why something is not there: how many, why, which first."""
-        by_reason: dict[tuple[str, bool], list[str]] = {}
-        for one in self.skipped:
-            name = one.path.name
-            reason = one.reason if one.only_lacks else one.reason.replace(f"'{name}'", "it")
-            by_reason.setdefault((reason, one.only_lacks), []).append(name)
-        for (reason, only_lacks), names in sorted(by_reason.items(), key=lambda i: -len(i[1])):
-            if only_lacks:
-                yield f"'{names[0]}': {reason}"
-            else:
-                some = ", ".join(f"'{name}'" for name in names[:_NAMED])
-                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-                yield f"{len(names)} left out ({some}{more}): {reason}"
+    def opened(self, group: tuple[int, ...]) -> tuple[Cube, NDArray[Any] | None]:
+        """The cube of one of the `groups`, and its (H, W) labels."""
+        cube = open_calibrated(self.specimens[group[0]].path, self.source.read_as)
+        return cube, self.source.labels(cube)
 
     def files(self) -> Iterator[Path]:
         """Every file that says what the specimens look like, not what is known of them.
@@ -178,6 +167,35 @@ class Collection:
             yield from files_with_references(path)
             if (outline := self.source.outline(path)) is not None:
                 yield outline
+
+
+def left_out(skipped: Sequence[Skipped], kept: int) -> Iterator[Notice]:
+    """A sentence for each reason why something is not there: how many, why, which first.
+
+    Parameters
+    ----------
+    skipped
+        What is not there.
+    kept
+        How many are.
+    """
+    total = kept + sum(not one.only_lacks for one in skipped)
+    by_reason: dict[tuple[str, bool], list[str]] = {}
+    for one in skipped:
+        name = one.path.name
+        reason = one.reason if one.only_lacks else one.reason.replace(f"'{name}'", "it")
+        by_reason.setdefault((reason, one.only_lacks), []).append(name)
+    reasons = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    for (reason, only_lacks), names in reasons[:REASONS]:
+        if only_lacks:
+            yield Notice(f"'{names[0]}': {reason}")
+        else:
+            some = ", ".join(f"'{name}'" for name in names[:_NAMED])
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield Notice(f"{len(names)} of {total} left out ({some}{more}): {reason}")
+    if others := reasons[REASONS:]:
+        number = sum(len(names) for (_, only_lacks), names in others if not only_lacks)
+        yield Notice(f"{number} of {total} left out for {len(others)} other reasons.")
 
 
 def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Bands
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens.collection._specimens import Skipped
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
 
@@ -37,6 +39,10 @@ class Crops:
         Over the pixels under the mask of all crops, so that a specimen weighs the same however
         many pixels its photograph had. A band that is constant there has std 1. Of crops for a
         trained run: over those that it was trained on.
+    stamps
+        CRC-32 of each specimen's crop as it was read.
+    left_out
+        What is in the collection and not here, since it could not be read or lacks the bands.
     """
 
     images: NDArray[np.float32] | OnDisk
@@ -47,6 +53,23 @@ class Crops:
     present: dict[str, NDArray[np.bool_]]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    stamps: tuple[int, ...] = ()
+    left_out: tuple[Skipped, ...] = ()
+
+    def row(self, specimen: str) -> int:
+        """The number of a specimen among these.
+
+        Raises
+        ------
+        CollectionError
+            It was left out.
+        """
+        if specimen not in self.ids:
+            raise CollectionError(
+                f"'{specimen}' was left out of the {len(self.ids)} specimens, as a note said when "
+                "they were read. Choose another, or mend it."
+            )
+        return self.ids.index(specimen)
 
     def prefetch(self, numbers: NDArray[np.int64]) -> None:
         """Have specimens that are needed soon fetched from the disk, if they lie there."""

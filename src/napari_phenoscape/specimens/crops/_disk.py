@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Band, Bands, Modality
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.specimens.collection._specimens import Collection
+from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._specimens import Collection, Skipped
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._preparation import Preparation
@@ -28,7 +30,7 @@ from napari_phenoscape.specimens.crops._statistics import BandStatistics
 IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
 
 #: Raised when the same sources and settings give other numbers than before.
-VERSION = 1
+VERSION = 2
 
 
 class Writer:
@@ -42,15 +44,21 @@ class Writer:
         self.folder = folder
         self._shape, self._dtype = shape, dtype
         folder.mkdir()
-        self._images = self._begun(IMAGES, shape, dtype)
-        self._masks = self._begun(MASKS, (shape[0], 1, *shape[2:]), np.dtype(np.bool_))
+        self._images = (folder / IMAGES).open("wb+")
+        self._masks = (folder / MASKS).open("wb+")
+        self.count(shape[0])
         self._start = self._images.tell()
 
-    def _begun(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
-        file = (self.folder / name).open("wb+")
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
-        return file
+    def count(self, number: int) -> None:
+        """Say how many specimens there are; NumPy leaves room for any number of them."""
+        side = self._shape[2:]
+        for file, dtype, shape in (
+            (self._images, self._dtype, (number, *self._shape[1:])),
+            (self._masks, np.dtype(np.bool_), (number, 1, *side)),
+        ):
+            file.seek(0)
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
 
     def add(self, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Write the next specimen: (C, S, S) and (1, S, S)."""
@@ -104,8 +112,12 @@ def key_of(
 def _stamps(path: Path) -> Iterator[tuple[str, int, int]]:
     """Path, bytes and time of change in ns of a file, or of all files in a folder."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if not file.is_dir():
+        try:
             status = file.stat()
+        except OSError as error:
+            refuse_moment(error, file)
+            continue  # it is missed by who reads it, in words
+        if not stat.S_ISDIR(status.st_mode):
             yield str(file), status.st_size, status.st_mtime_ns
 
 
@@ -119,6 +131,8 @@ def write_manifest(folder: Path, crops: Crops, key: str) -> None:
         "present": {name: there.tolist() for name, there in crops.present.items()},
         "mean": crops.mean.tolist(),
         "std": crops.std.tolist(),
+        "stamps": crops.stamps,
+        "left_out": [[str(one.path), one.reason] for one in crops.left_out],
         "files": {name: _state(folder / name) for name in (IMAGES, MASKS)},
     }
     manifest = {"checksum": _checksum(contents), "contents": contents}
@@ -160,6 +174,8 @@ def read_store(folder: Path) -> Crops:
         {name: np.array(there, np.bool_) for name, there in contents["present"].items()},
         np.array(contents["mean"], np.float32),
         np.array(contents["std"], np.float32),
+        tuple(contents["stamps"]),
+        tuple(Skipped(Path(path), reason) for path, reason in contents["left_out"]),
     )
 
 

@@ -21,20 +21,9 @@ class Layout:
     positions: dict[str, NDArray[np.intp]]
     examples: dict[str, Cube]
 
-    def found(
-        self, cube: Cube, modalities: Sequence[Modality]
-    ) -> tuple[dict[int, int], frozenset[str]]:
-        """Position among the C bands → index in the cube; names of the modalities that it has."""
+    def found(self, cube: Cube, seen: Sequence[Modality]) -> dict[int, int]:
+        """Position among the C bands → index in the cube, of the modalities that it has."""
         place: dict[int, int] = {}
-        seen = [modality for modality in modalities if modality.seen_by(cube)]
-        if not seen:
-            names = [modality.name for modality in modalities]
-            if len(names) == 1:
-                modalities[0].indices(cube)  # says what is missing
-            raise BandMismatchError(
-                f"{describe(cube)} has the bands of none of the modalities {', '.join(names)}. "
-                "Leave it out by the collection's 'pattern', or choose a modality for it."
-            )
         for modality in seen:
             index = modality.indices(cube)
             own = cube.bands.take(index)
@@ -44,7 +33,7 @@ class Layout:
                     _difference(cube, own, self.examples[modality.name], expected)
                 )
             place |= dict(zip(self.positions[modality.name].tolist(), index.tolist(), strict=True))
-        return place, frozenset(modality.name for modality in seen)
+        return place
 
 
 def layout_of(
@@ -75,6 +64,20 @@ def layout_of(
         example = examples.get(modality.name, cube)
         chosen[modality.name] = example.bands.take(modality.indices(example))
     return Layout(*together(chosen), examples)
+
+
+def lacking(cube: Cube, modalities: Sequence[Modality]) -> BandMismatchError:
+    """Why a cube can show nothing of a specimen: it has the bands of none of the modalities."""
+    names = [modality.name for modality in modalities]
+    try:
+        if len(names) == 1:
+            modalities[0].indices(cube)  # says what is missing
+    except BandMismatchError as error:
+        return error
+    return BandMismatchError(
+        f"{describe(cube)} has the bands of none of the modalities {', '.join(names)}. Collect it "
+        "apart by the collection's 'pattern', or choose a modality for it."
+    )
 
 
 def together(

@@ -21,7 +21,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Notice, Progress, Saved
-from napari_phenoscape.specimens.collection._specimens import Collection
+from napari_phenoscape.specimens.collection._specimens import Collection, left_out
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._disk import Writer, key_of, read_store, write_manifest
 from napari_phenoscape.specimens.crops._preparation import Preparation
@@ -46,6 +46,9 @@ def prepare(
     known: Mapping[str, BandStatistics] = MappingProxyType({}),
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
+
+    A specimen that is damaged, or has the bands of no modality, is left out, and told; the `ids`
+    are those of the others.
 
     Shrinking averages over the area of a pixel, without regard to the mask (a pixel on the
     outline sees what the camera would have seen from farther away); enlarging is bilinear. Pixels
@@ -81,8 +84,8 @@ def prepare(
     BandMismatchError
         The cubes do not have the same bands of a modality, or one has none at all.
     CollectionError
-        There is no room for the crops, a band was measured nowhere, or a modality by fewer than
-        two specimens.
+        A specimen cannot be read for a reason that may pass, there is no room for the crops, a band
+        was measured nowhere, or there are fewer than two specimens, be it of a modality.
     RunError
         The folder cannot be written.
     """
@@ -108,6 +111,7 @@ def prepare(
             else:
                 found = yield from _on_disk(reading, home)
         crops = found
+    yield from left_out(crops.left_out, len(crops.ids))
     if crops.lacking:
         yield Notice(crops.lacking)
     return crops
@@ -124,6 +128,7 @@ def _in_memory(reading: Reading) -> Generator[Progress, None, Crops]:
         here[:], there[:] = image, mask
 
     crops = yield from reading.crops(add)
+    images, masks = images[: len(crops.ids)], masks[: len(crops.ids)]
     fill = crops.mean.astype(reading.dtype).astype(np.float32)[:, None, None]
     for image in images:
         np.copyto(image, fill, where=np.isnan(image))
@@ -158,9 +163,10 @@ def _on_disk(reading: Reading, home: Path) -> Generator[Progress | Notice | Save
             writer = Writer(temporary, reading.shape, reading.dtype)
             try:
                 crops = yield from reading.crops(writer.add)
-                for i in range(number):
+                writer.count(len(crops.ids))
+                for i in range(len(crops.ids)):
                     writer.fill(i, crops.mean)
-                    yield Progress("writing specimens", i + 1, number)
+                    yield Progress("writing specimens", i + 1, len(crops.ids))
             finally:
                 writer.close()
             write_manifest(temporary, crops, home.name)

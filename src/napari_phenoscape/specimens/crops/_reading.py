@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, Modality, binned, cropped, describe, row_blocks
-from napari_phenoscape.errors import BandMismatchError, CollectionError
+from napari_phenoscape.errors import (
+    BandMismatchError,
+    CollectionError,
+    CubeError,
+    MissingFileError,
+    PhenoscapeError,
+)
 from napari_phenoscape.events import Progress
-from napari_phenoscape.specimens.collection._specimens import Collection, Specimen
+from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._specimens import Collection, Skipped, Specimen
 from napari_phenoscape.specimens.crops._crops import Crops
-from napari_phenoscape.specimens.crops._layout import layout_of
+from napari_phenoscape.specimens.crops._layout import lacking, layout_of
 from napari_phenoscape.specimens.crops._preparation import DTYPES, Preparation
 from napari_phenoscape.specimens.crops._statistics import BandStatistics, BandSums
 from napari_phenoscape.spectra import widened
+
+_Opened = tuple[Cube, NDArray[Any] | None, tuple[int, ...]]
 
 
 class Reading:
@@ -35,10 +45,13 @@ class Reading:
         self.collection, self.modalities = collection, modalities
         self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
         self._bin = preparation.bin_bands
-        self._cubes = _cubes(collection, self._bin, modalities)
-        self._first = next(self._cubes)
+        self._left_out: dict[int, Skipped] = {}
+        self._cubes = self._opened()
+        self._first = next(self._cubes, None)
+        if self._first is None:
+            raise self._too_few()
         # others are looked at only as far as the first lacks a modality
-        others = (cube for cube, _, _ in islice(_cubes(collection, self._bin, modalities), 1, None))
+        others = (cube for cube, _, _ in self._opened(after=self._first[2][-1]))
         self.layout = layout_of(modalities, chain([self._first[0]], others), known)
         self.shape = len(collection.specimens), len(self.layout.bands), size, size
 
@@ -52,39 +65,94 @@ class Reading:
     ) -> Generator[Progress, None, Crops]:
         """Hand (C, S, S), NaN where nothing is known, and (1, S, S) of each specimen to ``add``.
 
+        Those that cannot be read, or have none of the modalities, are left out.
+
         Returns
         -------
         All but the images and masks.
+
+        Raises
+        ------
+        CollectionError
+            Fewer than two are left, or one cannot be read for a reason that may pass.
         """
-        ids = tuple(specimen.id for specimen in self.collection.specimens)
-        number = len(ids)
-        present = {each.name: np.zeros(number, dtype=np.bool_) for each in self.modalities}
+        number = len(self.collection.specimens)
+        having: dict[str, list[bool]] = {each.name: [] for each in self.modalities}
+        ids: list[str] = []
+        stamps: list[int] = []
         sums = BandSums(len(self.layout.bands))
+        assert self._first is not None  # or there is no layout
         for cube, labels, members in chain([self._first], self._cubes):
-            place, seen = self.layout.found(cube, self.modalities)
+            seen = [modality for modality in self.modalities if modality.seen_by(cube)]
+            if not seen:
+                self._leave_out(members, lacking(cube, self.modalities))
+                continue
+            place = self.layout.found(cube, seen)
             for i in members:
                 specimen = self.collection.specimens[i]
-                image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
+                try:
+                    image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
+                except CubeError as error:
+                    self._leave_out((i,), error)
+                    continue
                 image = self._rounded(image, specimen.id)
                 sums.add(image, mask)
                 add(image, mask)
-                for name in seen:
-                    present[name][i] = True
+                ids.append(specimen.id)
+                stamps.append(zlib.crc32(mask.tobytes(), zlib.crc32(image.tobytes())))
+                for modality in self.modalities:
+                    having[modality.name].append(modality in seen)
                 yield Progress("reading specimens", i + 1, number)
+        if self._left_out and len(ids) < 2:
+            raise self._too_few()
+        present = {name: np.array(there, np.bool_) for name, there in having.items()}
         _check_present(present, ids, self.known)
         mean, std = sums.result()
         crops = Crops(
             np.empty((0, *self.shape[1:]), np.float32),
             np.empty((0, 1, *self.shape[2:]), np.bool_),
-            ids,
+            tuple(ids),
             self.layout.bands,
             self.layout.positions,
             present,
             mean,
             std,
+            tuple(stamps),
+            tuple(self._left_out[i] for i in sorted(self._left_out)),
         )
         _check_measured(crops, sums)
         return crops.standardised_as(self.known)
+
+    def _opened(self, after: int = -1) -> Iterator[_Opened]:
+        """Each cube, its labels, the numbers of its specimens, from those after a number on.
+
+        Neighbouring bands are averaged, the catches of eyes added.
+        """
+        for members in self.collection.groups():
+            if members[0] <= after:
+                continue
+            try:
+                cube, labels = self.collection.opened(members)
+            except (CubeError, MissingFileError) as error:
+                self._leave_out(members, error)
+                continue
+            coarse = cube if self._bin == 1 else _coarse(cube, self._bin)
+            yield widened(coarse, self.modalities), labels, members
+
+    def _leave_out(self, members: Sequence[int], error: PhenoscapeError) -> None:
+        for i in members:
+            specimen = self.collection.specimens[i]
+            refuse_moment(error, specimen.path)
+            where = "" if specimen.region is None else f"Region {specimen.region}: "
+            self._left_out[i] = Skipped(specimen.path, f"{where}{error}")
+
+    def _too_few(self) -> CollectionError:
+        number = len(self.collection.specimens)
+        first = self._left_out[min(self._left_out)]
+        return CollectionError(
+            f"{len(self._left_out)} of {number} specimens cannot be used, and at least 2 that can "
+            f"were expected: '{first.path.name}' was left out, since: {first.reason}"
+        )
 
     def _rounded(self, image: NDArray[np.float32], specimen: str) -> NDArray[np.float32]:
         if self.dtype.itemsize == 4:
@@ -97,15 +165,6 @@ class Reading:
                 "scale of the cube, so that it holds reflectance."
             )
         return image.astype(self.dtype).astype(np.float32)
-
-
-def _cubes(
-    collection: Collection, bins: int, modalities: Sequence[Modality]
-) -> Iterator[tuple[Cube, NDArray[Any] | None, tuple[int, ...]]]:
-    """What `Collection.cubes` gives: neighbouring bands averaged, the catches of eyes added."""
-    for cube, labels, members in collection.cubes():
-        coarse = cube if bins == 1 else _coarse(cube, bins)
-        yield widened(coarse, modalities), labels, members
 
 
 def _coarse(cube: Cube, bins: int) -> Cube:
@@ -134,7 +193,7 @@ def _crop(
     place
         Position among the C bands → index in the cube.
     labels
-        What `Collection.cubes` gives with the cube.
+        What `Collection.opened` gives with the cube.
     shape
         C, S, S.
 
@@ -220,7 +279,7 @@ def _scaled(height: int, width: int, size: int) -> tuple[int, int]:
 
 def _check_present(
     present: dict[str, NDArray[np.bool_]],
-    ids: tuple[str, ...],
+    ids: Sequence[str],
     known: Mapping[str, BandStatistics],
 ) -> None:
     for name, having in present.items():

@@ -1,0 +1,96 @@
+"""Changes: what ``--set`` makes of an experiment, and of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.training import Experiment, keep_experiment, read_experiment
+
+Set = Annotated[
+    list[str],
+    typer.Option("--set", help="change one value, e.g. --set schedule.steps=500; repeatable"),
+]
+SetGrouping = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        help="change one value of the grouping, e.g. --set grouping.map.neighbours=30, or of the "
+        "collection, as where it is now; kept in the run; repeatable",
+    ),
+]
+SetCollection = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        help="change one value of the collection, as where it is now: --set "
+        "collection.path=FOLDER; kept in the run; repeatable",
+    ),
+]
+
+
+def changed(experiment: Experiment, change: list[str]) -> Experiment:
+    """The experiment with some values changed, each ``name=value``; paths start here.
+
+    Raises
+    ------
+    OptionError
+        One is not of that form, or not allowed.
+    """
+    if not change:
+        return experiment
+    given = experiment.model_dump(mode="json")
+    for text in change:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--set {text}: 'name=value' was expected, e.g. schedule.steps=500.")
+        *parents, last = name.split(".")
+        inner: Any = given
+        for parent in parents:
+            outer, inner = inner, inner.get(parent) if isinstance(inner, dict) else None
+            if isinstance(inner, str):  # a kind alone
+                inner = outer[parent] = {"kind": inner}
+        if not isinstance(inner, dict):
+            raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
+        try:
+            inner[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise OptionError(
+                f"--set {text}: what stands after '=' is not YAML; a value was expected. Put it "
+                f"""into two kinds of quotation marks: --set '{name}="..."'."""
+            ) from None
+    return Experiment.parse(given, "--set").anchored(Path.cwd())
+
+
+def change_run(run: Path, change: list[str], *also: str) -> Experiment:
+    """The experiment of a run with values of its collection changed, which is kept in the run.
+
+    Parameters
+    ----------
+    run, change
+        What is changed, and how; see `changed`.
+    also
+        Parts of the experiment that may be changed too, and are not kept.
+
+    Raises
+    ------
+    OptionError
+        Anything else is to be changed, which is as the run was trained.
+    """
+    before = read_experiment(run)
+    after = changed(before, change)
+    parts = ("collection", *also)
+    if after != before.model_copy(update={part: getattr(after, part) for part in parts}):
+        raise OptionError(
+            f"--set: of a run that is trained the {' and the '.join(parts)} can be changed here, "
+            "and nothing else, e.g. collection.path=FOLDER."
+        )
+    if after.collection != before.collection:
+        if not after.collection.path.exists():
+            raise OptionError(f"--set: there is nothing at '{after.collection.path}'. Correct it.")
+        keep_experiment(run, before.model_copy(update={"collection": after.collection}))
+    return after

@@ -1,0 +1,89 @@
+"""Walk: the files in a folder and in the folders inside it, those behind links too."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from napari_phenoscape.cubes import is_store, natural
+from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._specimens import Skipped
+
+#: What systems and their programs leave among the files of people, in lower case.
+LITTER = frozenset(
+    {
+        "__macosx", "__pycache__", "@eadir", "@tmp", "#recycle", "@recycle", "$recycle.bin",
+        "lost+found", "network trash folder", "system volume information", "temporary items",
+        "desktop.ini", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "icon\r",
+    }
+)  # fmt: skip
+
+#: Files that together make a folder a run of ours.
+_RUN = {"experiment.yaml", "events.jsonl"}
+
+
+def walk(root: Path) -> Iterator[Path | Skipped]:
+    """Every file and Zarr store in a folder that may be a specimen's, and what cannot be reached.
+
+    Hidden files, litter of systems, and runs are passed over. A folder is looked through once,
+    under its own name where it has one here, so that links in a circle end.
+
+    Raises
+    ------
+    OSError
+        ``root`` is no folder, or cannot be read.
+    CollectionError
+        Another cannot be read just now.
+    """
+    folders, links = deque([root]), deque[Path]()
+    seen: set[str] = set()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        real = os.path.realpath(folder)
+        if real in seen:
+            yield Skipped(folder, f"It is a link to '{real}', which is looked through already.")
+            continue
+        seen.add(real)
+        try:
+            names = {entry.name: entry for entry in os.scandir(folder)}
+        except OSError as error:
+            if folder == root:
+                raise
+            # a folder that belongs to the system or to somebody else is none of the specimens
+            if not isinstance(error, PermissionError):
+                refuse_moment(error, folder)
+            yield Skipped(folder, f"The folder cannot be read ({error.strerror}).")
+            continue
+        if folder != root and names.keys() >= _RUN:
+            continue
+        for name in sorted(names, key=natural):
+            path = folder / name
+            if name.startswith((".", "~$")) or name.lower() in LITTER:
+                continue
+            try:
+                is_folder, is_file = names[name].is_dir(), names[name].is_file()
+            except OSError as error:  # a link in a circle
+                refuse_moment(error, path)
+                is_folder = is_file = False
+            if is_file or (is_folder and is_store(path)):
+                yield path
+            elif is_folder:
+                (links if names[name].is_symlink() else folders).append(path)
+            elif names[name].is_symlink():
+                yield Skipped(path, "It is a link to what is not there.")
+
+
+def matches(parts: Sequence[str], pattern: str) -> bool:
+    """Whether the folders and the name of a file are what a pattern says; ``**`` is any folders."""
+    return _fits(tuple(parts), PurePosixPath(pattern).parts)
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[i:], pattern[1:]) for i in range(len(parts) + 1))
+    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
