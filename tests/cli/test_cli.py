@@ -117,7 +117,7 @@ def test_clustering_is_by_the_runs_grouping_and_what_is_set_is_kept_there(run: P
         ("grouping.map=atlas", "the kind 'atlas' is unknown; one of 'pca', 'umap', 'tsne'"),
         ("grouping.map={kind: umap, neighbors: 5}", "Did you mean 'neighbours'"),
         ("grouping.map={kind: umap, neighbours: 90}", "UMAP with 90 neighbours needs at least 91"),
-        ("schedule.steps=3", "the 'grouping' can be changed, and nothing else"),
+        ("schedule.steps=3", "the 'grouping' and the 'collection' can be changed here, and"),
     ],
     ids=["clustering", "map", "key", "neighbours", "training"],
 )

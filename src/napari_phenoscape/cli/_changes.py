@@ -83,11 +83,11 @@ def change_run(run: Path, change: list[str], *also: str) -> Experiment:
     """
     before = read_experiment(run)
     after = changed(before, change)
-    parts = ("collection", *also)
+    parts = (*also, "collection")
     if after != before.model_copy(update={part: getattr(after, part) for part in parts}):
         raise OptionError(
-            f"--set: of a run that is trained the {' and the '.join(parts)} can be changed here, "
-            "and nothing else, e.g. collection.path=FOLDER."
+            f"--set: of a run that is trained {' and '.join(f'the {part!r}' for part in parts)} "
+            "can be changed here, and nothing else, e.g. collection.path=FOLDER."
         )
     if after.collection != before.collection:
         if not after.collection.path.exists():
