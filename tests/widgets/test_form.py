@@ -228,6 +228,18 @@ def test_a_path_is_what_was_typed(form):
     assert str(made.value.path) == "../moths/a/../b"
 
 
+@pytest.mark.parametrize(("words", "mode"), [("File…", "r"), ("Folder…", "d")])
+def test_a_path_is_chosen_by_a_dialog_and_told_once(form, monkeypatch, tmp_path, words, mode):
+    made, told = form(Folder), []
+    edit = made.editors["path"].edit
+    made.changed.connect(lambda: told.append((made.editors["path"].get(), edit.mode.value)))
+    monkeypatch.setattr(edit, "_show_file_dialog", lambda *_, **__: str(tmp_path))
+    actions = edit.choose_btn.native.menu().actions()
+    next(action for action in actions if action.text() == words).trigger()
+    assert told == [(tmp_path, mode)]
+    assert edit.choose_btn.text == "…"
+
+
 def test_a_minus_left_behind_in_a_whole_number_changes_nothing(form, qtbot):
     made = form(Schedule)
     box = made.editors["steps"].widget.native

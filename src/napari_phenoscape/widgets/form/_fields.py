@@ -101,23 +101,24 @@ class Line(Leaf):
 
     Parameters
     ----------
-    read
-        From text to value.
-    write
-        From value to text.
-    annotation, **options
-        Of magicgui's widget; it is a line, or it has one.
+    read, write
+        From text to value, and back.
+    optional
+        Whether an empty line is None.
+    annotation
+        Of magicgui's widget, which is a line or has one.
     """
 
     def __init__(
         self,
         read: Callable[[str], Any] = str,
         write: Callable[[Any], str] = str,
+        *,
+        optional: bool = False,
         annotation: Any = str,
-        **options: Any,
     ) -> None:
-        super().__init__(annotation, **options)
-        self._read, self._write = read, write
+        super().__init__(annotation)
+        self._read, self._write, self._optional = read, write, optional
         line = getattr(self.widget, "line_edit", self.widget)
         assert isinstance(line, LineEdit)
         self.line: LineEdit = line
@@ -127,7 +128,7 @@ class Line(Leaf):
         return not self.line.value.strip()
 
     def get(self) -> Any:
-        return self._read(self.line.value)
+        return None if self._optional and self.empty else self._read(self.line.value)
 
     def set(self, value: Any) -> None:
         self.line.value = "" if value is None else self._write(value)
@@ -142,13 +143,13 @@ class PathLine(Line):
     Parameters
     ----------
     optional
-        Whether an empty line is None; else it is an error.
+        Whether an empty line is None.
     picks
         What the path names: ``file``, ``folder``, or ``any`` of both.
     """
 
     def __init__(self, optional: bool, picks: str) -> None:
-        super().__init__(_path_or_none if optional else _path, annotation=Path)
+        super().__init__(_path, optional=optional, annotation=Path)
         assert isinstance(self.widget, FileEdit)
         self.edit = self.widget
         self.edit.mode = "d" if picks == "folder" else "r"
@@ -237,15 +238,6 @@ def _word(word: str, types: tuple[type, ...]) -> Any:
     if str in types:
         return word
     raise OptionError(f"'{word}' is not a number; write numbers with commas between them.")
-
-
-def text_or_none(text: str) -> str | None:
-    """None when nothing is written."""
-    return text if text.strip() else None
-
-
-def _path_or_none(text: str) -> Path | None:
-    return Path(text.strip()) if text.strip() else None
 
 
 def _path(text: str) -> Path:

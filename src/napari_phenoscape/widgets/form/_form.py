@@ -26,7 +26,6 @@ from napari_phenoscape.widgets.form._fields import (
     column,
     field_hint,
     field_words,
-    text_or_none,
     words_line,
 )
 from napari_phenoscape.widgets.form._fold import Fold
@@ -178,7 +177,7 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
     if annotation is Path:
         return PathLine(optional, picks)
     if annotation is str:
-        return Line(text_or_none if optional else str)
+        return Line(optional=optional)
     if optional:
         return Optional(editor_for(annotation, info))
     if len(kinds) == 2 and typing.get_origin(kinds[0]) is Literal:
