@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
@@ -67,7 +67,7 @@ HEALTH_EVERY = 25
 
 
 def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
-    """Train SimCLR; closing the generator stops it after the running batch and saves.
+    """Train a net, or fit an instant one; closing the generator stops it and saves.
 
     Parameters
     ----------
@@ -93,9 +93,10 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     """
     from napari_phenoscape.training.parallel._launch import launch
     from napari_phenoscape.training.parallel._memory import freed_memory_kept
-    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of, world
+    from napari_phenoscape.training.parallel._runtime import world
 
-    if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
+    trains, runtime = experiment.method.trains, experiment.runtime
+    if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
     if run is not None:
         _check_same(experiment, read_experiment(run), run)
@@ -103,23 +104,17 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     statistics = read_state(found[-1]).statistics if found else {}
     notices: list[Notice] = []
     collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
-    _check_batch(experiment.schedule, crops)
-    experiment = _in_steps(experiment, crops)
-    known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
-    from napari_phenoscape.training._gradient import check_caching
-
-    net = build_model(experiment, crops.statistics, pretrained=not found)
-    check_caching(experiment, net)
-    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
-    fabric = fabric_of(experiment.runtime, heads=len(heads))
-    _check_ranks(experiment.schedule, fabric.world_size)
-    backbones = [encoder.backbone for encoder in net.encoders]
-    compile_encoders(experiment.runtime, backbones, fabric)
+    if trains:
+        _check_batch(experiment.schedule, crops)
+        experiment = _in_steps(experiment, crops)
+        work, fabric = _training(experiment, collection, crops, pretrained=not found)
+    else:
+        work, fabric = _fitting(experiment, crops)
     with ExitStack() as held:
         run = _run_of_all(experiment, run, fabric, held)
         held.enter_context(freed_memory_kept())
-        steps = held.enter_context(closing(_steps(experiment, crops, known, run, fabric, net)))
+        steps = held.enter_context(closing(work(run)))
         if fabric.is_global_zero:
             for notice in notices:  # heard before there was a run
                 log_event(run, notice)
@@ -128,6 +123,42 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
                 log_event(run, event)
             yield event
     return run
+
+
+#: What is done in a run directory.
+Work = Callable[[Path], Generator[Event, None, None]]
+
+
+def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
+    """An instant run."""
+    from napari_phenoscape.training._fit import check_number, fit
+    from napari_phenoscape.training._instant import InstantNet
+    from napari_phenoscape.training.parallel._runtime import fabric_of
+
+    net, fabric = build_model(experiment, crops.statistics), fabric_of(experiment.runtime)
+    assert isinstance(net, InstantNet)
+    check_number(crops, net)
+    return lambda run: fit(experiment, crops, run, fabric, net), fabric
+
+
+def _training(
+    experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
+) -> tuple[Work, Fabric]:
+    """The training of a net."""
+    from napari_phenoscape.training._gradient import check_caching
+    from napari_phenoscape.training._model import SimCLR
+    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of
+
+    known = _known(experiment, collection)
+    net = build_model(experiment, crops.statistics, pretrained=pretrained)
+    assert isinstance(net, SimCLR)
+    check_caching(experiment, net)
+    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
+    fabric = fabric_of(experiment.runtime, heads=len(heads))
+    _check_ranks(experiment.schedule, fabric.world_size)
+    backbones = [encoder.backbone for encoder in net.encoders]
+    compile_encoders(experiment.runtime, backbones, fabric)
+    return lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
 
 
 def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:

@@ -161,12 +161,14 @@ class SimCLR(nn.Module):
         mixed: bool = False,
         cells: Tensor | None = None,
         present: Mapping[str, Tensor] | None = None,
+        mask: Tensor | None = None,
     ) -> Representations:
         """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
 
         ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each: which
         specimens have a modality; None: all have all. What a specimen lacks is seen by no encoder,
-        head or norm, and its joint is made of the rest.
+        head or norm, and its joint is made of the rest. ``mask`` is not looked at: pictures are
+        all that a trained net sees, their background filled or not.
         """
         h, places = self.features(images, mixed, cells, present)
         return Representations(h, *self.project(h, places, present))
