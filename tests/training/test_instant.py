@@ -12,13 +12,21 @@ import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.analysis import evaluate, explain
-from napari_phenoscape.embeddings import KMeans, cluster, clusters_path, embed, write_clusters
+from napari_phenoscape.embeddings import (
+    cluster,
+    clusters_path,
+    embed,
+    export,
+    load_encoder,
+    restore,
+    write_clusters,
+)
 from napari_phenoscape.errors import CheckpointError, CollectionError, OptionError
 from napari_phenoscape.events import Finished, Progress, Saved, Started, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Experiment, last_checkpoint, read_events, train
+from napari_phenoscape.training import Experiment, KMeans, last_checkpoint, read_events, train
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def instant(samples: Path, runs: Path, **given: Any) -> Experiment:
     option = RGB_UV.anchored(samples).model_dump(mode="json")
-    option |= {"image_size": 32, "runs": str(runs), "method": {"kind": "instant"}}
+    option |= {"image_size": 32, "runs": str(runs), "method": "instant"}
     return Experiment.parse({**option, **given})
 
 
@@ -182,6 +190,18 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
     result(explain(run))
     (compared,) = result(evaluate([run], "species")).values()
     assert {"trained", "untrained"} <= {one.embedding.split(",")[0] for one in compared}
+
+
+def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> None:
+    folder = result(export(run, tmp_path / "encoder"))
+    net, encoder = result(restore(run)), load_encoder(folder)
+    program = torch.export.load(folder / "encoder.pt2").module()
+    batch = np.arange(24)
+    views = list(net.looks()(batch))
+    for space, expected in net.embedding(views, batch).items():
+        for made in (encoder, program):
+            each = [made(view.image, view.mask)[space].numpy() for view in views]
+            np.testing.assert_allclose(np.mean(each, axis=0), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_specimens_without_a_modality_have_no_place_in_it_but_one_in_the_joint(

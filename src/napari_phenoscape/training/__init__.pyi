@@ -10,7 +10,7 @@ from ._experiment import (
     Schedule as Schedule,
 )
 from ._inputs import present as present
-from ._instant import InstantNet as InstantNet
+from ._instant import InstantNet as InstantNet, MaskedBandEncoder as MaskedBandEncoder
 from ._looks import Looks as Looks, batches as batches, pictures as pictures
 from ._loop import train as train
 from ._method import InstantMethod as InstantMethod, SimCLRMethod as SimCLRMethod

@@ -18,6 +18,7 @@ from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
 from napari_phenoscape.training._looks import Looks, batches, pictures
+from napari_phenoscape.training._model import JOINT
 from napari_phenoscape.training._run import log_event
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ def fit(
 
 def _having(crops: Crops, net: InstantNet) -> dict[str, NDArray[np.bool_]]:
     """(N,) by space, which specimens have all of it."""
-    every = np.logical_and.reduce([crops.present[name] for name in net.modalities])
-    return {space: crops.present.get(space, every) for space in net.spaces}
+    having = {name: crops.present[name] for name in net.modalities}
+    if JOINT in net.spaces:
+        having[JOINT] = np.asarray(np.stack(list(having.values())).all(axis=0))
+    return having
 
 
 def _lead(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from numpy.typing import ArrayLike
@@ -79,6 +79,10 @@ class InstantNet(nn.Module):
             found[JOINT] = torch.cat([found[name] for name in self.modalities], dim=1)
         return found
 
+    def alone(self, places: Mapping[str, Sequence[int]]) -> MaskedBandEncoder:
+        """What makes embeddings of an image of all bands; `places` as there."""
+        return MaskedBandEncoder(self, places)
+
     def forward(
         self,
         images: Mapping[str, Tensor],
@@ -91,3 +95,29 @@ class InstantNet(nn.Module):
             features = self.features(images, mask, present)
             h = {space: readout(features[space]) for space, readout in self.readouts.items()}
         return Representations(h, h, {}, {})
+
+
+class MaskedBandEncoder(nn.Module):
+    """The embedding of one view by an instant net, from an image of all bands and its mask.
+
+    Parameters
+    ----------
+    net
+        Fitted.
+    places
+        Each modality's bands among the C of the images.
+    """
+
+    #: What `forward` takes of every specimen.
+    inputs = ("images", "mask")
+
+    def __init__(self, net: InstantNet, places: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self.net = net
+        self.places = {name: list(index) for name, index in places.items()}
+
+    def forward(self, images: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """(N, C, h, w) reflectance and (N, 1, h, w) bool -> (N, K) by space."""
+        parts = {name: images[:, index] for name, index in self.places.items()}
+        embedding: Representations = self.net(parts, mask)
+        return embedding.h

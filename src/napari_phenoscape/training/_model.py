@@ -155,6 +155,10 @@ class SimCLR(nn.Module):
             for name, part, offset in zip(self.modalities, parts, offsets, strict=True)
         }
 
+    def alone(self, places: Mapping[str, Sequence[int]]) -> BandEncoder:
+        """What makes features of an image of all bands, without heads; `places` as there."""
+        return BandEncoder(self, places)
+
     def forward(
         self,
         images: Mapping[str, Tensor],
@@ -249,6 +253,9 @@ class BandEncoder(nn.Module):
     places
         Each modality's bands among the C of the images.
     """
+
+    #: What `forward` takes of every specimen.
+    inputs = ("images",)
 
     def __init__(self, net: SimCLR, places: Mapping[str, Sequence[int]]) -> None:
         super().__init__()
