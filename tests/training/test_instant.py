@@ -189,7 +189,8 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
     write_clusters(clusters, clusters_path(run, embeddings))
     result(explain(run))
     (compared,) = result(evaluate([run], "species")).values()
-    assert {"trained", "untrained"} <= {one.embedding.split(",")[0] for one in compared}
+    named = {one.embedding.split(",")[0] for one in compared}
+    assert named == {"instant", "features alone", "colour statistics"}
 
 
 def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> None:

@@ -29,18 +29,18 @@ PIXELS = 256
 
 
 class Descriptor(nn.Module):
-    r"""Value, edges and spots of every plane at three scales, summed up over the specimen.
+    """Value, edges and spots of every plane at three scales, summed up over the specimen.
 
     Planes are the standardised bands; above `MANY_BANDS` their leading principal components, and
-    the mean and standard deviation of every band beside them. With :math:`G` a Gaussian and
-    :math:`m` the mask, a plane :math:`x` is smoothed by normalised convolution [1]_
+    the mean and standard deviation of every band beside them. With G a Gaussian and m the mask, a
+    plane x is smoothed by normalised convolution [1]_ ::
 
-    .. math:: u = A / B, \qquad A = G * (m x), \quad B = G * m,
+        u = A / B,  A = G * (m x),  B = G * m
 
-    so that what lies outside the mask takes no part, and its gradient and Laplacian follow by the
-    quotient rule, e.g. :math:`u' = (A' - u B') / B` and :math:`u'' = (A'' - 2 u' B' - u B'') / B`;
-    both are 0 where a specimen is of one colour, at its outline too. Each map has its mean,
-    standard deviation and 10, 50 and 90 % quantiles taken over the mask.
+    so that what lies outside the mask takes no part. Gradient (edges) and Laplacian (spots) follow
+    by the quotient rule, ``u' = (A' - u B') / B`` and ``u'' = (A'' - 2 u' B' - u B'') / B``; both
+    are 0 where a specimen is of one colour, at its outline too. Each map has its mean, standard
+    deviation and 10, 50 and 90 % quantiles taken over the mask.
 
     Parameters
     ----------

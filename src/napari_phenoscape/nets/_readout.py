@@ -56,22 +56,22 @@ class Plain(Option):
 
 
 class Contrast(Option):
-    r"""What views of a specimen vary is divided out; what tells specimens apart is kept.
+    """What views of a specimen vary is divided out; what tells specimens apart is kept.
 
     Fisher's linear discriminant [1]_ with every specimen a class of its own views, known from
-    speaker recognition as within-class covariance normalisation [2]_. With features
-    :math:`\phi_{iv}` of view v of specimen i, their means :math:`\bar\phi_i`, and
+    speaker recognition as within-class covariance normalisation [2]_. Of the standardised features
+    f(i, v) of V views of N specimens, with means m(i) over views and m over all, the scatter within
+    specimens ::
 
-    .. math:: S_w = \frac{1}{NV} \sum_{iv}
-        (\phi_{iv} - \bar\phi_i) (\phi_{iv} - \bar\phi_i)^\top,
+        S_w = 1/(N V) sum_iv (f(i, v) - m(i)) (f(i, v) - m(i))'
 
-    shrunk as Ledoit and Wolf [3]_ do, so that few specimens suffice, the embedding is the
-    principal components of :math:`S_w^{-1/2} (\bar\phi_i - \bar\phi)`. It is what a linear net
-    gains by contrasting views, without training.
+    is shrunk as Ledoit and Wolf do [3]_, so that few specimens suffice, and the embedding is the
+    principal components of ``S_w^(-1/2) (m(i) - m)``: the best that a linear net could gain by
+    contrasting views, without training.
 
-    **Dimensions.** Kept are the components along which mean views of specimens vary by more than
-    views of one specimen do, and by more than chance makes of N specimens in D directions:
-    :math:`(1 + \sqrt{D/N})^2/(V-1)` times that [4]_; `FEWEST` to `MOST` of them.
+    Dimensions: the components along which the m(i) vary by more than the views of one specimen do,
+    and by more than chance makes of N specimens alike in D directions, which is
+    ``(1 + sqrt(D/N))^2 / (V - 1)`` times that [4]_; 2 to 32 of them.
 
     References
     ----------

@@ -13,6 +13,8 @@ class SimCLRMethod(Option):
 
     #: Whether a net learns, step by step.
     trains: ClassVar[bool] = True
+    #: Names of the embedding and of its control.
+    outcomes: ClassVar[tuple[str, str]] = ("trained", "untrained")
     readout: ClassVar[Plain] = Plain()
 
     kind: Literal["simclr"] = "simclr"
@@ -22,6 +24,7 @@ class InstantMethod(Option):
     """No training: numbers for colour and texture, what views vary divided out; in seconds."""
 
     trains: ClassVar[bool] = False
+    outcomes: ClassVar[tuple[str, str]] = ("instant", "features alone")
 
     kind: Literal["instant"] = "instant"
     readout: AnyReadout = Contrast()
