@@ -127,6 +127,8 @@ def test_views_that_are_all_alike_leave_nothing_to_divide_out() -> None:
         Contrast(views=4).fit(features)
 
 
-def test_plain_features_are_left_as_they_are() -> None:
-    features = views_of(50, 1, 6, apart=2)
-    assert np.array_equal(embedding(features, Plain()), features[:, 0])
+def test_plain_features_are_standardised() -> None:
+    features = views_of(50, 1, 6, apart=2) * 7 + 3
+    found = embedding(features, Plain())
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(found.std(0), 1, rtol=1e-5)

@@ -11,7 +11,7 @@ import tifffile
 import torch
 from safetensors.torch import load_file
 
-from napari_phenoscape.analysis import evaluate, explain
+from napari_phenoscape.analysis import KNN, evaluate, explain
 from napari_phenoscape.embeddings import (
     cluster,
     clusters_path,
@@ -193,6 +193,14 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
     assert named == {"instant", "features alone", "colour statistics"}
 
 
+def test_the_control_is_the_standardised_descriptor_of_the_same_views(run: Path) -> None:
+    for space, width in (("rgb", 105), ("uv", 105), ("joint", 210)):
+        x = result(embed(run, untrained=True))[space].x
+        assert x.shape == (24, width)
+        np.testing.assert_allclose(x.mean(0), 0, atol=1e-4)
+        assert 0.2 < np.median(x.std(0)) <= 1
+
+
 def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> None:
     folder = result(export(run, tmp_path / "encoder"))
     net, encoder = result(restore(run)), load_encoder(folder)
@@ -231,7 +239,7 @@ def test_without_augmentations_there_is_nothing_to_divide_out(
         instant(samples, tmp_path, augmentations="none")
     plain = {"kind": "instant", "readout": {"kind": "plain"}}
     run = result(train(instant(samples, tmp_path, augmentations="none", method=plain)))
-    # the descriptor of six bands, as it is
+    # the descriptor of six bands
     assert next(iter(result(embed(run)).values())).x.shape == (24, 6 * 35)
 
 
@@ -267,3 +275,19 @@ def test_the_smallest_crowns_of_many_bands_are_told_apart(tmp_path: Path) -> Non
     x = next(iter(result(embed(result(train(Experiment.parse(given))))).values())).x
     gaps = np.linalg.norm(x[:, None] - x, axis=-1) + np.diag([np.inf] * 24)
     assert (gaps.argmin(axis=1) // 2 == np.arange(24) // 2).mean() > 0.9
+
+
+def test_white_blood_cells_are_told_by_their_neighbours(
+    phenoscape_data: Path, tmp_path: Path
+) -> None:
+    cells = phenoscape_data / "wbc-zheng"
+    folder = {
+        "kind": "folder", "path": str(cells / "Dataset 1"), "pattern": "*.bmp",
+        "mask": "{stem}.png", "metadata": str(cells / "Class Labels of Dataset 1.csv"),
+    }  # fmt: skip
+    given = {"collection": folder, "method": "instant", "image_size": 64, "runs": str(tmp_path)}
+    run = result(train(Experiment.parse(given)))
+    (compared,) = result(evaluate([run], "class label")).values()
+    scores = {one.embedding: one.scores[KNN].value for one in compared}
+    assert scores["instant, rgb"] >= 0.91
+    assert scores["instant, rgb"] > scores["features alone, rgb"] > scores["colour statistics"]

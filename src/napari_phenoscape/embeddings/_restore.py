@@ -89,18 +89,21 @@ def restore(
 
 def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool) -> Restored:
     """Specimens that were read for a run, with its net."""
-    from napari_phenoscape.training import fabric_of
+    from napari_phenoscape.training import InstantNet, fabric_of
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
     learnt = read_state(checkpoint).statistics
     if not (experiment.method.trains and experiment.encoder.stem.takes_any_bands):
         _check_bands(crops, learnt, run)
     net = build_model(experiment, crops.statistics, pretrained=False)
-    if untrained:
+    if untrained and experiment.method.trains:
         # built for the bands that training began with: curves begin where these lie
         net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
+    if untrained and isinstance(net, InstantNet):
+        for readout in net.readouts.values():
+            readout.divide_nothing_out()
     fabric = fabric_of(experiment.runtime)
     model = fabric.setup(net)
     net.eval()

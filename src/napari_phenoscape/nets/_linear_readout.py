@@ -11,7 +11,7 @@ from napari_phenoscape.nets._readout import Affine
 
 
 class LinearReadout(nn.Module):
-    """(N, D) features of views -> (N, K) embeddings: ``(features - centre) @ weights``.
+    """(N, D) features of views -> (N, K) embeddings, as `Affine` says.
 
     At first it changes nothing. What is NaN counts as the centre; of features that are all NaN the
     embedding is NaN.
@@ -23,11 +23,13 @@ class LinearReadout(nn.Module):
     """
 
     centre: Tensor
+    scale: Tensor
     weights: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
         self.register_buffer("weights", torch.eye(features))
 
     def take(self, affine: Affine) -> None:
@@ -35,9 +37,13 @@ class LinearReadout(nn.Module):
         for name, numbers in affine._asdict().items():
             setattr(self, name, torch.from_numpy(numbers).to(self.centre))
 
+    def divide_nothing_out(self) -> None:
+        """Give the features themselves, standardised."""
+        self.weights = torch.eye(len(self.centre)).to(self.centre)
+
     def forward(self, features: Tensor) -> Tensor:
         lacking = features.isnan()
-        rows = (features - self.centre).masked_fill(lacking, 0) @ self.weights
+        rows = ((features - self.centre) / self.scale).masked_fill(lacking, 0) @ self.weights
         return rows.masked_fill(lacking.all(dim=-1, keepdim=True), torch.nan)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:

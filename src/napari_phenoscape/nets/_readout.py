@@ -19,28 +19,29 @@ FEWEST, MOST = 2, 32
 
 
 class Affine(NamedTuple):
-    """What a readout does to the features of a view: ``(features - centre) @ weights``.
+    """What a readout does to the features of a view: ``(features - centre) / scale @ weights``.
 
     The embedding of several views of a specimen is their mean.
 
     Parameters
     ----------
-    centre : (D,)
-        Grand mean of the features.
+    centre, scale : (D,) each
+        Mean and standard deviation of the features.
     weights : (D, K)
-        What each feature gives to each dimension of the embedding.
+        What each feature, so standardised, gives to each dimension of the embedding.
     """
 
     centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """(..., D) -> (..., K)."""
-        return (features - self.centre) @ self.weights
+        return (features - self.centre) / self.scale @ self.weights
 
 
 class Plain(Option):
-    """The features of the whole specimen, as they are."""
+    """The features of the whole specimen, nothing divided out."""
 
     kind: Literal["plain"] = "plain"
 
@@ -50,9 +51,9 @@ class Plain(Option):
         return 0
 
     def fit(self, features: NDArray[np.float32]) -> Affine:
-        """The readout of (N, 1, D) features of whole specimens, which changes nothing."""
+        """The readout of (N, 1, D) features of whole specimens, which standardises each."""
         width = features.shape[-1]
-        return Affine(np.zeros(width), np.eye(width))
+        return Affine(*_moments(features.reshape(-1, width)), np.eye(width))
 
 
 class Contrast(Option):
@@ -108,8 +109,7 @@ class Contrast(Option):
 
         number, views, width = features.shape
         centre, scale = _moments(features.reshape(-1, width))
-        rows = (features - centre) / scale
-        reduce = np.diag(1 / scale)
+        rows, reduce = (features - centre) / scale, np.eye(width)
         if width > MANY_FEATURES:
             components = _spectrum(rows.reshape(-1, width))[1][:MANY_FEATURES].T
             rows, reduce = rows @ components, reduce @ components
@@ -136,7 +136,7 @@ class Contrast(Option):
                 f"{kept} dimensions were asked for, and {number} specimens of {width} features "
                 f"have {most}. Ask for as many or fewer; 0 lets the readout choose."
             )
-        return Affine(centre, signed((reduce @ whiten @ axes[:kept].T).T).T)
+        return Affine(centre, scale, signed((reduce @ whiten @ axes[:kept].T).T).T)
 
 
 AnyReadout = Annotated[Plain | Contrast, Variants(Plain, Contrast)]
