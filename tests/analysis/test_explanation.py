@@ -238,7 +238,7 @@ def test_of_neighbouring_bands_only_the_strongest_is_named():
 def band_means(images: np.ndarray, crops: Crops) -> Restored:
     """A net whose features are the standardised means of the bands."""
 
-    def model(inputs, present=None):
+    def model(inputs, mask=None, present=None):
         h = inputs["all"].mean((2, 3)) - torch.from_numpy(crops.mean)
         return Representations({"all": h}, {}, {}, {})
 
@@ -257,7 +257,7 @@ def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
     x = (levels - crops.mean).astype(np.float32)
     labels = np.array([1, 1, 2, 2])
     events = list(occlude(net, embeddings_of(x), labels))
-    assert events[-1] == Progress("occluding bands", 8, 8)
+    assert events[-1] == Progress("occluding bands", 12, 12)
     found = result(occlude(net, embeddings_of(x), labels))
     assert found.margin == pytest.approx(2 * np.cos(np.arctan2(0.01, 0.2)), abs=1e-3)
     assert found.lost[:, 1] == pytest.approx(found.margin, abs=1e-3)

@@ -20,7 +20,6 @@ from napari_phenoscape.embeddings import (
     read_embeddings,
     read_spaces,
     restore,
-    whole_views,
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import result
@@ -118,8 +117,8 @@ def test_the_pictures_of_another_collection_come_from_it(run: Path, some: Folder
     crops = result(embedded_specimens(run, other))
     assert crops.ids == other.ids
     net = result(restore(run, result(embedded_collection(other))))
-    whole = net.features(net.images(whole_views(net), np.arange(8)), np.arange(8)).h["joint"]
-    np.testing.assert_allclose(whole.numpy(), other.x, atol=1e-5)
+    whole = net.embedding(net.looks()(np.arange(8)), np.arange(8))["joint"]
+    np.testing.assert_allclose(whole, other.x, atol=1e-5)
 
 
 def test_an_added_photograph_moves_no_picture_and_a_removed_one_is_missed(

@@ -8,9 +8,9 @@ import pytest
 from qtpy.QtCore import QThreadPool, QTimer
 
 import napari_phenoscape.training._loop
-from napari_phenoscape.events import Finished, Started, Step, result
+from napari_phenoscape.events import Finished, Progress, Started, Step, result
 from napari_phenoscape.specimens import collect
-from napari_phenoscape.training import Experiment, read_events, read_state
+from napari_phenoscape.training import Experiment, InstantMethod, read_events, read_state
 from napari_phenoscape.training._checkpoint import checkpoints
 from napari_phenoscape.training._recipe import learning_rate
 from napari_phenoscape.widgets import TrainDock
@@ -292,3 +292,18 @@ def test_a_closed_dock_hears_nothing_more_even_before_it_is_deleted(viewer, open
     viewer.window.remove_dock_widget(dock)
     session.set_part("name", "another")
     assert dock.form.value.name == before
+
+
+def test_an_instant_run_is_chosen_in_the_form_and_shows_its_progress(dock, session, wait):
+    editor = dock.form.editors["method"]
+    editor.combo.setCurrentText("instant")
+    assert editor.forms[InstantMethod].isVisibleTo(editor)
+    assert session.experiment.method == InstantMethod()
+    dock.start_button.click()
+    wait(lambda: not session.training.busy)
+    assert session.training.state == "done", dock.words.text()
+    assert Progress("describing views", 144, 144) in session.history
+    assert not steps(session)
+    assert not dock.curve.isVisible()
+    assert dock.words.text().startswith("Done. Embed and cluster the run")
+    assert read_state(checkpoints(session.run)[-1]).step == 1

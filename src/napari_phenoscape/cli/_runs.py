@@ -86,7 +86,7 @@ def train(
         bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
     ] = False,
 ) -> None:
-    """Train SimCLR; a run directory instead of a file goes on where it ended."""
+    """Train a net, or fit an instant one; a run directory instead of a file goes on."""
     from napari_phenoscape.training import read_experiment, train as verb
 
     run = experiment if experiment.is_dir() else None

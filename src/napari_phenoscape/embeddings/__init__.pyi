@@ -21,9 +21,7 @@ from ._export import export as export, load_encoder as load_encoder
 from ._reduction import reduce as reduce, unit_length as unit_length
 from ._restore import (
     Restored as Restored,
-    batches as batches,
     restore as restore,
-    whole_views as whole_views,
 )
 from ._table import (
     METADATA as METADATA,

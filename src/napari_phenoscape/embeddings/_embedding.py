@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings._restore import (
     Restored,
-    batches,
     restore,
-    whole_views,
     with_net,
 )
 from napari_phenoscape.embeddings._table import (
@@ -26,7 +24,7 @@ from napari_phenoscape.embeddings._table import (
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import Collection, Crops, Source, collect
-from napari_phenoscape.training import augmenter, crops_for, read_experiment
+from napari_phenoscape.training import Looks, batches, crops_for, read_experiment
 
 
 def embed(
@@ -176,11 +174,11 @@ def check_specimens(embeddings: Embeddings, ids: Sequence[str]) -> None:
 
 
 def _embedded(net: Restored) -> Generator[Progress, None, dict[str, Embeddings]]:
-    views, number = whole_views(net), len(net.crops.ids)
+    looks, number = net.looks(), len(net.crops.ids)
     rows: dict[str, list[NDArray[np.float32]]] = {}
     for batch in batches(net.crops):
-        for space, h in net.features(net.images(views, batch), batch).h.items():
-            rows.setdefault(space, []).append(h.float().cpu().numpy())
+        for space, h in net.embedding(looks(batch), batch).items():
+            rows.setdefault(space, []).append(h)
         yield Progress("embedding specimens", int(batch[-1]) + 1, number)
     table, source = table_of(net.collection), net.collection.source
     return {
@@ -190,10 +188,10 @@ def _embedded(net: Restored) -> Generator[Progress, None, dict[str, Embeddings]]
 
 
 def _projected(net: Restored) -> Generator[Progress, None, Projections]:
-    views, number = augmenter(net.experiment, net.crops), len(net.crops.ids)
+    looks, number = Looks(net.experiment, net.crops, 2), len(net.crops.ids)
     rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
     for batch in batches(net.crops):
-        pair = [net.features(net.images(views, batch, view), batch) for view in (0, 1)]
+        pair = [net.features(view, batch) for view in looks(batch)]
         for kind in Projections._fields:
             for space in getattr(pair[0], kind):
                 both = np.stack([getattr(view, kind)[space].float().cpu().numpy() for view in pair])

@@ -15,7 +15,7 @@ from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings._curves import curves_figure
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.specimens import together
+from napari_phenoscape.specimens import BandStatistics, together
 from napari_phenoscape.training import (
     Experiment,
     build_model,
@@ -26,7 +26,7 @@ from napari_phenoscape.training import (
 )
 
 if TYPE_CHECKING:
-    from napari_phenoscape.training import BandEncoder, SimCLR
+    from napari_phenoscape.training import BandEncoder, MaskedBandEncoder, SimCLR
 
 #: What an exported folder holds.
 DESCRIPTION, WEIGHTS, PROGRAM = "encoder.yaml", "encoder.safetensors", "encoder.pt2"
@@ -40,7 +40,9 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
 
     It takes (N, C, h, w) float32 reflectance, the C bands that ``encoder.yaml`` lists, of
     specimens cropped to their mask, their background filled with ``mean``; it gives (N, D)
-    features by space: each modality, and ``joint`` if several. These are the rows of `embed`.
+    features by space: each modality, and ``joint`` if several. These are the rows of `embed`. That
+    of an instant run takes the (N, 1, h, w) mask too, and the rows of `embed` are its mean over
+    the views that the readout asks for.
 
     - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
     - ``encoder.safetensors``: the weights, for `load_encoder`;
@@ -68,7 +70,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     import torch
     from safetensors.torch import save_file
 
-    from napari_phenoscape.training import BandEncoder
+    from napari_phenoscape.training import SimCLR
 
     if folder.exists():
         raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
@@ -80,20 +82,27 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     bands, positions = together({name: of.bands for name, of in statistics.items()})
     places = {name: index.tolist() for name, index in positions.items()}
     mean = dict(pair for of in statistics.values() for pair in zip(of.bands, of.mean, strict=True))
-    encoder = BandEncoder(net, places).eval()
+    encoder = net.alone(places).eval()
     description = {
         "bands": [dataclasses.asdict(band) for band in bands],
         "mean": [mean[band] for band in bands],
         "image_size": experiment.image_size,
         "modalities": places,
         "spaces": list(net.spaces),
+        "inputs": list(encoder.inputs),
         "experiment": experiment.model_dump(mode="json"),
     }
     yield Progress("exporting the encoder", 0, 1)
-    side = experiment.image_size
-    example = torch.zeros(2, len(bands), side, side)
+    side, number = experiment.image_size, torch.export.Dim("N")
+    example = {
+        "images": torch.zeros(2, len(bands), side, side),
+        "mask": torch.ones(2, 1, side, side, dtype=torch.bool),
+    }
     program = torch.export.export(
-        encoder, (example,), dynamic_shapes=({0: torch.export.Dim("N")},), strict=False
+        encoder,
+        tuple(example[name] for name in encoder.inputs),
+        dynamic_shapes=tuple({0: number} for _ in encoder.inputs),
+        strict=False,
     )
     with atomic(folder) as temporary:
         temporary.mkdir()
@@ -104,7 +113,8 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
             temporary / WEIGHTS,
         )
         torch.export.save(program, temporary / PROGRAM)
-        _write_curves(net, temporary)
+        if isinstance(net, SimCLR):
+            _write_curves(net, temporary)
     yield Progress("exporting the encoder", 1, 1)
     yield Saved(folder)
     return folder
@@ -131,12 +141,13 @@ def _write_curves(net: SimCLR, folder: Path) -> None:
         curves_figure(wavelengths_nm, shown, folder / f"{CURVES}.png")
 
 
-def load_encoder(folder: Path | str) -> BandEncoder:
+def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
     """The encoder that `export` wrote, ready to embed.
 
     Returns
     -------
-    A torch module: (N, C, h, w) reflectance -> (N, D) features by space.
+    A torch module: (N, C, h, w) reflectance -> (N, D) features by space; of an instant run, from
+    the (N, 1, h, w) mask too.
 
     Raises
     ------
@@ -145,8 +156,6 @@ def load_encoder(folder: Path | str) -> BandEncoder:
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-
-    from napari_phenoscape.training import BandEncoder, SimCLR
 
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
@@ -157,17 +166,14 @@ def load_encoder(folder: Path | str) -> BandEncoder:
     try:
         given = yaml.safe_load((folder / DESCRIPTION).read_text("utf-8"))
         experiment = Experiment.parse(given["experiment"], str(folder / DESCRIPTION))
-        blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
         bands = Bands(Band(**band) for band in given["bands"])
         places = given["modalities"]
-        net = SimCLR(
-            experiment.model_copy(update={"encoder": blank}),
-            bands={name: bands.take(index) for name, index in places.items()},
-            # the exported weights hold these
-            mean={name: [0.0] * len(index) for name, index in places.items()},
-            std={name: [1.0] * len(index) for name, index in places.items()},
-        )
-        encoder = BandEncoder(net, places)
+        # the exported weights hold the statistics
+        blank = {
+            name: BandStatistics(bands.take(index), (0.0,) * len(index), (1.0,) * len(index))
+            for name, index in places.items()
+        }
+        encoder = build_model(experiment, blank, pretrained=False).alone(places)
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from napari_phenoscape.events import Event
 from napari_phenoscape.specimens import BandStatistics, Collection, Crops, collect
 from napari_phenoscape.training import (
     Experiment,
-    augmenter,
+    Looks,
     build_model,
     crops_for,
     last_checkpoint,
     load_weights,
+    pictures,
     read_experiment,
     read_state,
 )
@@ -28,11 +29,8 @@ from napari_phenoscape.training import (
 if TYPE_CHECKING:
     import torch
 
-    from napari_phenoscape.training import Representations, SimCLR
-    from napari_phenoscape.views import Augmenter
-
-#: Specimens in one forward pass.
-BATCH = 64
+    from napari_phenoscape.training import InstantNet, Representations, SimCLR
+    from napari_phenoscape.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,38 +46,35 @@ class Restored:
     experiment: Experiment
     collection: Collection
     crops: Crops
-    model: SimCLR
+    model: SimCLR | InstantNet
     device: torch.device
     untrained: bool
 
-    def images(self, views: Augmenter, batch: NDArray[np.int64], view: int = 0) -> torch.Tensor:
-        """(n, C, h, w) one view of some specimens, in reflectance."""
-        import torch
-
-        with torch.inference_mode():
-            return views(
-                torch.from_numpy(self.crops.images[batch]),
-                torch.from_numpy(self.crops.masks[batch]),
-                seed=self.experiment.seed,
-                step=self.experiment.schedule.steps,
-                specimens=batch,
-                view=view,
-            ).image
-
-    def features(self, image: torch.Tensor, batch: NDArray[np.int64]) -> Representations:
-        """Features and projections of (n, C, h, w) images of some specimens."""
+    def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
+        """Features and projections of views of (n,) specimens."""
         import torch
 
         from napari_phenoscape.training import present
 
         with torch.inference_mode():
-            inputs = {
-                name: image[:, torch.from_numpy(index)].to(self.device)
-                for name, index in self.crops.modalities.items()
-            }
+            images, mask = pictures(self.crops, views, self.device)
             having = present(self.crops, batch, self.device) or None
-            representations: Representations = self.model(inputs, present=having)
+            representations: Representations = self.model(images, mask=mask, present=having)
         return representations
+
+    def looks(self) -> Looks:
+        """The views of a specimen from which it is embedded."""
+        return Looks(self.experiment, self.crops, self.experiment.method.readout.views)
+
+    def embedding(
+        self, views: Iterable[Views], batch: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float32]]:
+        """(n, D) by space, the mean over views of n specimens."""
+        each = [
+            {space: h.float().cpu().numpy() for space, h in self.features(view, batch).h.items()}
+            for view in views
+        ]
+        return {space: np.mean([h[space] for h in each], axis=0) for space in each[0]}
 
 
 def restore(
@@ -94,36 +89,25 @@ def restore(
 
 def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool) -> Restored:
     """Specimens that were read for a run, with its net."""
-    from napari_phenoscape.training import fabric_of
+    from napari_phenoscape.training import InstantNet, fabric_of
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
     learnt = read_state(checkpoint).statistics
-    if not experiment.encoder.stem.takes_any_bands:
+    if not (experiment.method.trains and experiment.encoder.stem.takes_any_bands):
         _check_bands(crops, learnt, run)
     net = build_model(experiment, crops.statistics, pretrained=False)
-    if untrained:
+    if untrained and experiment.method.trains:
         # built for the bands that training began with: curves begin where these lie
         net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
+    if untrained and isinstance(net, InstantNet):
+        for readout in net.readouts.values():
+            readout.divide_nothing_out()
     fabric = fabric_of(experiment.runtime)
     model = fabric.setup(net)
     net.eval()
     return Restored(experiment, collection, crops, model, fabric.device, untrained)
-
-
-def whole_views(restored: Restored) -> Augmenter:
-    """Whole specimens, as they are."""
-    return augmenter(
-        restored.experiment.model_copy(update={"augmentations": "none"}), restored.crops
-    )
-
-
-def batches(crops: Crops) -> Iterator[NDArray[np.int64]]:
-    """Numbers of specimens that go through a net together."""
-    number = len(crops.ids)
-    for start in range(0, number, BATCH):
-        yield np.arange(start, min(start + BATCH, number))
 
 
 def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:

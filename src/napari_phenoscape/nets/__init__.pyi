@@ -1,3 +1,4 @@
+from ._descriptor import Descriptor as Descriptor
 from ._encoder import Encoders as Encoders, of_present as of_present
 from ._fusion import joined as joined
 from ._fusion_options import (
@@ -6,9 +7,16 @@ from ._fusion_options import (
 )
 from ._grid import Grid as Grid
 from ._heads import patch_head as patch_head, projection_head as projection_head
+from ._linear_readout import LinearReadout as LinearReadout
 from ._options import (
     Encoder as Encoder,
     ProjectionHead as ProjectionHead,
+)
+from ._readout import (
+    Affine as Affine,
+    AnyReadout as AnyReadout,
+    Contrast as Contrast,
+    Plain as Plain,
 )
 from ._response import ResponseCurves as ResponseCurves
 from ._stem import Mix as Mix, Stem as Stem

@@ -10,7 +10,10 @@ from ._experiment import (
     Schedule as Schedule,
 )
 from ._inputs import present as present
+from ._instant import InstantNet as InstantNet, MaskedBandEncoder as MaskedBandEncoder
+from ._looks import Looks as Looks, batches as batches, pictures as pictures
 from ._loop import train as train
+from ._method import InstantMethod as InstantMethod, SimCLRMethod as SimCLRMethod
 from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR
 from ._preview import (
     SHEET as SHEET,

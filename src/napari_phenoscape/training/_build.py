@@ -10,6 +10,7 @@ from napari_phenoscape.training._checkpoint import load_encoders
 from napari_phenoscape.training._experiment import Experiment
 
 if TYPE_CHECKING:
+    from napari_phenoscape.training._instant import InstantNet
     from napari_phenoscape.training._model import SimCLR
     from napari_phenoscape.views import Augmenter
 
@@ -29,7 +30,7 @@ def augmenter(experiment: Experiment, crops: Crops) -> Augmenter:
 
 def build_model(
     experiment: Experiment, statistics: Mapping[str, BandStatistics], *, pretrained: bool = True
-) -> SimCLR:
+) -> SimCLR | InstantNet:
     """The untrained net of an experiment; the same weights for the same seed.
 
     Parameters
@@ -44,23 +45,23 @@ def build_model(
     """
     import torch
 
+    from napari_phenoscape.training._instant import InstantNet
     from napari_phenoscape.training._model import SimCLR
 
+    bands = {name: of.bands for name, of in statistics.items()}
+    mean = {name: of.mean for name, of in statistics.items()}
+    std = {name: of.std for name, of in statistics.items()}
+    if not experiment.method.trains:
+        return InstantNet(experiment, bands, mean, std)
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
     if start is not None or not pretrained:
         blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
         experiment = experiment.model_copy(update={"encoder": blank})
-    bands = {name: of.bands for name, of in statistics.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        net = SimCLR(
-            experiment,
-            bands=bands,
-            mean={name: of.mean for name, of in statistics.items()},
-            std={name: of.std for name, of in statistics.items()},
-        )
+        net = SimCLR(experiment, bands, mean, std)
     if start is not None:
         load_encoders(start, net, bands)
     return net

@@ -80,7 +80,7 @@ def save_checkpoint(
     run: Path,
     state: State,
     net: nn.Module,
-    optimizer: optim.Optimizer,
+    optimizer: optim.Optimizer | None = None,
     average: nn.Module | None = None,
 ) -> Path:
     """Write ``checkpoints/step-00000200`` of a run whole or not at all, then drop the one before.
@@ -100,7 +100,9 @@ def save_checkpoint(
         (temporary / WEIGHTS).write_bytes(save(_contiguous(net.state_dict())))
         if average is not None:
             (temporary / AVERAGE).write_bytes(save(_contiguous(average.state_dict())))
-        (temporary / OPTIMIZER).write_bytes(save(_flat(optimizer.state_dict()["state"])))
+        if optimizer is not None:
+            state_of = optimizer.state_dict()["state"]
+            (temporary / OPTIMIZER).write_bytes(save(_flat(state_of)))
         (temporary / STATE).write_text(json.dumps(dataclasses.asdict(state), indent=1), "utf-8")
     for other in older:
         shutil.rmtree(other)

@@ -13,6 +13,7 @@ from napari_phenoscape.losses import AnyLoss, NTXent
 from napari_phenoscape.nets import AnyFusion, Concatenate, Encoder, ProjectionHead
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import AnySource, Preparation
+from napari_phenoscape.training._method import AnyMethod, SimCLRMethod
 from napari_phenoscape.training.grouping._clusterings import AnyClustering, KMeans
 from napari_phenoscape.training.grouping._maps import UMAP, AnyReduction
 from napari_phenoscape.views import AnyAugmentation, PresetName
@@ -118,6 +119,7 @@ class Experiment(Option):
     augmentations: PresetName | tuple[AnyAugmentation, ...] = Field(
         "colour-pattern", description="a preset, or a list of operations"
     )
+    method: AnyMethod = SimCLRMethod()
     encoder: Encoder = Encoder()
     fusion: AnyFusion = Concatenate()
     head: ProjectionHead = ProjectionHead()
@@ -136,6 +138,15 @@ class Experiment(Option):
                 "letters, digits, '_', '-' and '.' were expected, since it names the run directory"
             )
         return name
+
+    @model_validator(mode="after")
+    def _views_vary_for_the_readout(self) -> Experiment:
+        if self.method.readout.views and self.augmentations in ("none", ()):
+            raise ValueError(
+                f"the readout '{self.method.readout.kind}' divides out what augmentations vary, "
+                "and there are none; choose a preset, or the readout 'plain'."
+            )
+        return self
 
     @model_validator(mode="after")
     def _modalities_fit_each_other_and_the_losses(self) -> Experiment:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import CollectionError, OptionError, RunError
+from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._build import augmenter, build_model
@@ -34,7 +34,8 @@ from napari_phenoscape.training._checkpoint import (
     remove_partial_files,
     save_checkpoint,
 )
-from napari_phenoscape.training._experiment import Experiment, Schedule
+from napari_phenoscape.training._checks import check_batch, check_ranks, check_same
+from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
 from napari_phenoscape.training._recipe import (
     average_of,
@@ -67,7 +68,7 @@ HEALTH_EVERY = 25
 
 
 def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
-    """Train SimCLR; closing the generator stops it after the running batch and saves.
+    """Train a net, or fit an instant one; closing the generator stops it and saves.
 
     Parameters
     ----------
@@ -93,12 +94,13 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     """
     from napari_phenoscape.training.parallel._launch import launch
     from napari_phenoscape.training.parallel._memory import freed_memory_kept
-    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of, world
+    from napari_phenoscape.training.parallel._runtime import world
 
-    if experiment.runtime.devices * experiment.runtime.nodes > 1 and world() is None:
+    trains, runtime = experiment.method.trains, experiment.runtime
+    if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
     if run is not None:
-        _check_same(experiment, read_experiment(run), run)
+        check_same(experiment, read_experiment(run), run)
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
@@ -106,23 +108,17 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
-    _check_batch(experiment.schedule, crops)
-    experiment = _in_steps(experiment, crops)
-    known = _known(experiment, collection)
     # all that can be refused is refused before a directory is made
-    from napari_phenoscape.training._gradient import check_caching
-
-    net = build_model(experiment, crops.statistics, pretrained=not found)
-    check_caching(experiment, net)
-    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
-    fabric = fabric_of(experiment.runtime, heads=len(heads))
-    _check_ranks(experiment.schedule, fabric.world_size)
-    backbones = [encoder.backbone for encoder in net.encoders]
-    compile_encoders(experiment.runtime, backbones, fabric)
+    if trains:
+        check_batch(experiment.schedule, crops)
+        experiment = _in_steps(experiment, crops)
+        work, fabric = _training(experiment, collection, crops, pretrained=not found)
+    else:
+        work, fabric = _fitting(experiment, crops)
     with ExitStack() as held:
         run = _run_of_all(experiment, run, fabric, held)
         held.enter_context(freed_memory_kept())
-        steps = held.enter_context(closing(_steps(experiment, crops, known, run, fabric, net)))
+        steps = held.enter_context(closing(work(run)))
         if fabric.is_global_zero:
             for notice in notices:  # heard before there was a run
                 log_event(run, notice)
@@ -131,6 +127,42 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
                 log_event(run, event)
             yield event
     return run
+
+
+#: What is done in a run directory.
+Work = Callable[[Path], Generator[Event, None, None]]
+
+
+def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
+    """An instant run."""
+    from napari_phenoscape.training._fit import check_number, fit
+    from napari_phenoscape.training._instant import InstantNet
+    from napari_phenoscape.training.parallel._runtime import fabric_of
+
+    net, fabric = build_model(experiment, crops.statistics), fabric_of(experiment.runtime)
+    assert isinstance(net, InstantNet)
+    check_number(crops, net)
+    return lambda run: fit(experiment, crops, run, fabric, net), fabric
+
+
+def _training(
+    experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
+) -> tuple[Work, Fabric]:
+    """The training of a net."""
+    from napari_phenoscape.training._gradient import check_caching
+    from napari_phenoscape.training._model import SimCLR
+    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of
+
+    known = _known(experiment, collection)
+    net = build_model(experiment, crops.statistics, pretrained=pretrained)
+    assert isinstance(net, SimCLR)
+    check_caching(experiment, net)
+    heads = [*net.heads, *net.patch_heads, *net.cross_heads]
+    fabric = fabric_of(experiment.runtime, heads=len(heads))
+    check_ranks(experiment.schedule, fabric.world_size)
+    backbones = [encoder.backbone for encoder in net.encoders]
+    compile_encoders(experiment.runtime, backbones, fabric)
+    return lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
 
 
 def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:
@@ -322,51 +354,3 @@ def _steps(
             log_event(run, end)
         raise
     yield end
-
-
-def _check_batch(schedule: Schedule, crops: Crops) -> None:
-    if schedule.batch_size > len(crops.ids):
-        raise CollectionError(
-            f"A batch of {schedule.batch_size} is larger than the collection of "
-            f"{len(crops.ids)} specimens. Set schedule.batch_size to {len(crops.ids)} or less, "
-            "or collect more specimens."
-        )
-
-
-def _check_ranks(schedule: Schedule, ranks: int) -> None:
-    if schedule.batch_size % ranks:
-        below = max(schedule.batch_size // ranks, 1) * ranks
-        raise OptionError(
-            f"A batch of {schedule.batch_size} cannot be shared equally by {ranks} devices. "
-            f"Set schedule.batch_size to a multiple of them, e.g. {below}."
-        )
-
-
-def _check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
-    """All must be as it was but the steps, where to compute and keep, and what comes after.
-
-    So must the specimens, wherever they are now; see `State.check_specimens`.
-    """
-    for name in type(experiment).model_fields:
-        if name in (
-            "collection", "schedule", "runtime", "runs", "name", "preparation", "grouping"
-        ):  # fmt: skip
-            continue
-        if getattr(experiment, name) != getattr(before, name):
-            raise OptionError(
-                f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
-                f"experiment. Resume it with its own experiment.yaml, or start a new run."
-            )
-    for part, name in (
-        ("schedule", "batch_size"),
-        ("schedule", "optimizer"),
-        ("schedule", "average"),
-        ("preparation", "bin_bands"),
-        ("preparation", "precision"),
-    ):
-        ours, theirs = (getattr(getattr(each, part), name) for each in (experiment, before))
-        if ours != theirs:
-            raise OptionError(
-                f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "
-                "own, or start a new run."
-            )

@@ -155,18 +155,24 @@ class SimCLR(nn.Module):
             for name, part, offset in zip(self.modalities, parts, offsets, strict=True)
         }
 
+    def alone(self, places: Mapping[str, Sequence[int]]) -> BandEncoder:
+        """What makes features of an image of all bands, without heads; `places` as there."""
+        return BandEncoder(self, places)
+
     def forward(
         self,
         images: Mapping[str, Tensor],
         mixed: bool = False,
         cells: Tensor | None = None,
         present: Mapping[str, Tensor] | None = None,
+        mask: Tensor | None = None,
     ) -> Representations:
         """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
 
         ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each: which
         specimens have a modality; None: all have all. What a specimen lacks is seen by no encoder,
-        head or norm, and its joint is made of the rest.
+        head or norm, and its joint is made of the rest. ``mask`` is not looked at: pictures are
+        all that a trained net sees, their background filled or not.
         """
         h, places = self.features(images, mixed, cells, present)
         return Representations(h, *self.project(h, places, present))
@@ -247,6 +253,9 @@ class BandEncoder(nn.Module):
     places
         Each modality's bands among the C of the images.
     """
+
+    #: What `forward` takes of every specimen.
+    inputs = ("images",)
 
     def __init__(self, net: SimCLR, places: Mapping[str, Sequence[int]]) -> None:
         super().__init__()

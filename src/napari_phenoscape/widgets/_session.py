@@ -165,7 +165,7 @@ class Session(QObject):
     def train(self, verb: Verb) -> Task:
         """Start a training that goes on when its dock is closed."""
         self.history = []
-        task = Task("Training SimCLR", verb)
+        task = Task("Training", verb)
         task.event_received.connect(self._remember)
         self.training = task
         self.training_changed.emit()

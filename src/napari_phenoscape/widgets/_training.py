@@ -1,4 +1,4 @@
-"""Train: the dock that trains SimCLR and shows how it goes."""
+"""Train: the dock that trains a net, or fits an instant one, and shows how it goes."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class TrainDock(Dock):
         if state == "running":
             self.say("Going on …" if self._steps else "Starting …")
         elif state == "done":
-            self.say(f"Trained. Embed and cluster the run in the Clusters dock: {here}")
+            self.say(f"Done. Embed and cluster the run in the Clusters dock: {here}")
         elif state == "stopped":
             self.say(f"Stopped and saved: {here}. 'Continue…' goes on from here.")
         elif state == "stopping":

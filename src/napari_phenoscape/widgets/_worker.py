@@ -140,7 +140,7 @@ class Task(QObject):
     Parameters
     ----------
     title
-        What is going on, e.g. ``"Training SimCLR"``.
+        What is going on, e.g. ``"Training"``.
     verb
         Called without arguments in the thread; gives the generator.
     torch

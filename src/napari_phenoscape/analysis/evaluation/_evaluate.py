@@ -87,7 +87,8 @@ def evaluate(
     for run, collection in zip(runs, collections, strict=True):
         name = f"{run.name}: " if len(runs) > 1 else ""
         made = yield from embed_all(run, collection)
-        for net, output in (("trained", made.trained), ("untrained", made.untrained)):
+        outcomes = read_experiment(run).method.outcomes
+        for net, output in zip(outcomes, (made.trained, made.untrained), strict=True):
             views = scores_of_views(output.projections)
             rows += [
                 (f"{name}{net}, {space}", e.x, views[space]) for space, e in output.spaces.items()

@@ -16,18 +16,15 @@ from napari_phenoscape.embeddings import (
     NOISE,
     Embeddings,
     Restored,
-    batches,
     check_specimens,
     unit_length,
-    whole_views,
 )
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Progress
+from napari_phenoscape.training import Looks, batches
 
 if TYPE_CHECKING:
-    import torch
-
-    from napari_phenoscape.views import Augmenter
+    from napari_phenoscape.views import Views
 
 #: So many bands are occluded one by one, more of them in windows.
 SINGLE = 16
@@ -139,19 +136,23 @@ def occlude(
     windows = windows_of(crops.bands, positions, width_nm)
     numbers = np.unique(labels[labels != NOISE])
     centres = unit_length(centroids(embeddings.x, labels, numbers.tolist()))
-    whole = whole_views(net)
+    looks = net.looks()
     margin, lost = np.empty(len(labels)), np.empty((len(labels), len(windows)))
-    done, total = 0, len(labels) * len(windows)
+    done, total = 0, len(labels) * len(looks) * (1 + len(windows))
+    hidden = [(), *(window.bands for window in windows)]
     for batch in batches(crops):
-        image, own = net.images(whole, batch), labels[batch][:, None] == numbers
-        h = _without((), image, whole, net, batch)[space]
+        own = labels[batch][:, None] == numbers
+        sums = np.zeros((len(hidden), len(batch), embeddings.x.shape[1]))
+        for view in looks(batch):
+            for w, bands in enumerate(hidden):
+                sums[w] += _without(bands, view, looks, net, batch)[space]
+                done += len(batch)
+                yield Progress("occluding bands", done, total)
+        h, *without = sums / len(looks)
         _check_same(h, embeddings.x[batch])
         margin[batch] = _margin(h, centres, own)
-        for w, window in enumerate(windows):
-            h = _without(window.bands, image, whole, net, batch)[space]
-            lost[batch, w] = margin[batch] - _margin(h, centres, own)
-            done += len(batch)
-            yield Progress("occluding bands", done, total)
+        for w, each in enumerate(without):
+            lost[batch, w] = margin[batch] - _margin(each, centres, own)
     present = bands_present(crops)
     for w, window in enumerate(windows):
         lost[~present[:, list(window.bands)].any(axis=1), w] = np.nan
@@ -159,22 +160,18 @@ def occlude(
 
 
 def _without(
-    bands: Sequence[int],
-    image: torch.Tensor,
-    whole: Augmenter,
-    net: Restored,
-    batch: NDArray[np.int64],
-) -> dict[str, NDArray[np.float64]]:
-    """Features by space of (n, C, h, w) images some of whose bands are hidden meanwhile."""
+    bands: Sequence[int], view: Views, looks: Looks, net: Restored, batch: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """Embeddings by space from a view of n specimens, some of whose bands are hidden meanwhile."""
     import torch
 
-    hidden = list(bands)
+    at = list(bands)
     with torch.inference_mode():
-        kept = image[:, hidden]
-        image[:, hidden] = whole.fill[:, hidden]
-        features = net.features(image, batch).h
-        image[:, hidden] = kept
-    return {space: h.double().cpu().numpy() for space, h in features.items()}
+        kept = view.image[:, at]
+        view.image[:, at] = looks.fill[:, at]
+        embedding = net.embedding([view], batch)
+        view.image[:, at] = kept
+    return embedding
 
 
 def _margin(

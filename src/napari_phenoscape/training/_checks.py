@@ -1,0 +1,57 @@
+"""Checks: what is refused before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.specimens import Crops
+from napari_phenoscape.training._experiment import Experiment, Schedule
+
+
+def check_batch(schedule: Schedule, crops: Crops) -> None:
+    if schedule.batch_size > len(crops.ids):
+        raise CollectionError(
+            f"A batch of {schedule.batch_size} is larger than the collection of "
+            f"{len(crops.ids)} specimens. Set schedule.batch_size to {len(crops.ids)} or less, "
+            "or collect more specimens."
+        )
+
+
+def check_ranks(schedule: Schedule, ranks: int) -> None:
+    if schedule.batch_size % ranks:
+        below = max(schedule.batch_size // ranks, 1) * ranks
+        raise OptionError(
+            f"A batch of {schedule.batch_size} cannot be shared equally by {ranks} devices. "
+            f"Set schedule.batch_size to a multiple of them, e.g. {below}."
+        )
+
+
+def check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
+    """All must be as it was but the steps, where to compute and keep, and what comes after.
+
+    So must the specimens, wherever they are now; see `State.check_specimens`.
+    """
+    for name in type(experiment).model_fields:
+        if name in (
+            "collection", "schedule", "runtime", "runs", "name", "preparation", "grouping"
+        ):  # fmt: skip
+            continue
+        if getattr(experiment, name) != getattr(before, name):
+            raise OptionError(
+                f"'{run.name}' was trained with another '{name}', so it cannot go on with this "
+                f"experiment. Resume it with its own experiment.yaml, or start a new run."
+            )
+    for part, name in (
+        ("schedule", "batch_size"),
+        ("schedule", "optimizer"),
+        ("schedule", "average"),
+        ("preparation", "bin_bands"),
+        ("preparation", "precision"),
+    ):
+        ours, theirs = (getattr(getattr(each, part), name) for each in (experiment, before))
+        if ours != theirs:
+            raise OptionError(
+                f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "
+                "own, or start a new run."
+            )

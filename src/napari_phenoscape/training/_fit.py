@@ -1,0 +1,125 @@
+"""Fit: what `train` does for an instant run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.events import Event, Finished, Progress, Saved, Started
+from napari_phenoscape.specimens import Crops
+from napari_phenoscape.training._checkpoint import State, checkpoints, save_checkpoint
+from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._inputs import present
+from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._looks import Looks, batches, pictures
+from napari_phenoscape.training._model import JOINT
+from napari_phenoscape.training._run import log_event
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+#: Two can always be told apart, and say nothing about a third.
+FEWEST_SPECIMENS = 3
+
+
+def check_number(crops: Crops, net: InstantNet) -> None:
+    """Refuse specimens that are too few to tell any apart.
+
+    Raises
+    ------
+    CollectionError
+        In some space.
+    """
+    for space, having in _having(crops, net).items():
+        if having.sum() < FEWEST_SPECIMENS:
+            raise CollectionError(
+                f"{having.sum()} specimens have all bands of '{space}'; {FEWEST_SPECIMENS} or more "
+                "were expected, since it takes as many to tell any apart. Collect more, or leave "
+                "out a modality."
+            )
+
+
+def fit(
+    experiment: Experiment, crops: Crops, run: Path, fabric: Fabric, net: InstantNet
+) -> Generator[Event, None, None]:
+    """Fit the readouts of a net to views of all specimens, and save it as step 1 of 1.
+
+    The same bits for the same specimens, views and threads. Stopped before that, it begins anew.
+    """
+    done = len(checkpoints(run))
+    try:
+        yield Started(run, len(crops.ids), done, 1, str(fabric.device))
+        if not done:
+            net.to(fabric.device).eval()
+            yield from _lead(experiment, crops, net, fabric.device)
+            features = yield from _features(experiment, crops, net, fabric.device)
+            for space, having in _having(crops, net).items():
+                affine = experiment.method.readout.fit(features[space][having])
+                net.readouts[space].take(affine)
+            if fabric.is_global_zero:
+                stamps = dict(zip(crops.ids, crops.stamps, strict=True))
+                yield Saved(save_checkpoint(run, State(1, crops.statistics, stamps), net))
+    except (GeneratorExit, KeyboardInterrupt):
+        if fabric.is_global_zero:
+            log_event(run, Finished(run, stopped=not checkpoints(run)))
+        raise
+    yield Finished(run)
+
+
+def _having(crops: Crops, net: InstantNet) -> dict[str, NDArray[np.bool_]]:
+    """(N,) by space, which specimens have all of it."""
+    having = {name: crops.present[name] for name in net.modalities}
+    if JOINT in net.spaces:
+        having[JOINT] = np.asarray(np.stack(list(having.values())).all(axis=0))
+    return having
+
+
+def _lead(
+    experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
+) -> Generator[Progress, None, None]:
+    """Find the leading planes of modalities of many bands, from whole specimens."""
+    led = {
+        name: descriptor
+        for name, descriptor in net.descriptors.items()
+        if descriptor.components is not None
+    }
+    if not led:
+        return
+    whole = Looks(experiment, crops, 0)
+    scatter = {name: torch.zeros((), dtype=torch.float64) for name in led}
+    for batch in batches(crops):
+        (view,) = whole(batch)
+        for name, descriptor in led.items():
+            there = torch.from_numpy(crops.present[name][batch])
+            image = view.image[there][:, torch.from_numpy(crops.modalities[name])].to(device)
+            mask = view.mask[there].to(device)
+            scatter[name] = scatter[name] + descriptor.pixel_scatter(image, mask).double().cpu()
+        yield Progress("finding the leading planes", int(batch[-1]) + 1, len(crops.ids))
+    for name, descriptor in led.items():
+        descriptor.lead(scatter[name] / crops.present[name].sum())
+
+
+def _features(
+    experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
+) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
+    """(N, V, D) by space, of the views of which an embedding is the mean."""
+    looks = Looks(experiment, crops, experiment.method.readout.views)
+    rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
+    for batch in batches(crops):
+        having = present(crops, batch, device) or None
+        found = []
+        for number, view in enumerate(looks(batch), 1):
+            with torch.inference_mode():
+                features = net.features(*pictures(crops, view, device), having)
+            found.append({space: one.cpu().numpy() for space, one in features.items()})
+            done = int(batch[0]) * len(looks) + len(batch) * number
+            yield Progress("describing views", done, len(crops.ids) * len(looks))
+        for space, parts in rows.items():
+            parts.append(np.stack([one[space] for one in found], axis=1))
+    return {space: np.concatenate(parts) for space, parts in rows.items()}
