@@ -80,17 +80,25 @@ def test_embeddings_that_vary_along_one_line_have_a_map(method: AnyReduction) ->
     assert len(np.unique(xy, axis=0)) > 1
 
 
+def test_of_few_specimens_all_others_are_neighbours() -> None:
+    x = groups(5)
+    np.testing.assert_array_equal(reduce(x, UMAP()), reduce(x, UMAP(neighbours=len(x) - 1)))
+    assert reduce(x[:4], UMAP()).shape == (4, 2)
+
+
 @pytest.mark.parametrize(
-    ("method", "message"),
+    ("method", "rows", "message"),
     [
-        (UMAP(), r"UMAP with 15 neighbours needs at least 16 specimens, there are 15.*or PCA"),
-        (TSNE(perplexity=15), r"t-SNE with perplexity 15 needs more than 15.*there are 15.*or PCA"),
+        (UMAP(), 3, r"UMAP needs at least 4 specimens, there are 3; choose PCA"),
+        (TSNE(perplexity=15), 15, r"t-SNE with perplexity 15 needs more than 15.*are 15.*or PCA"),
     ],
     ids=["umap", "tsne"],
 )
-def test_more_neighbours_than_specimens_is_one_sentence(method: AnyReduction, message: str) -> None:
+def test_too_few_specimens_for_a_map_are_one_sentence(
+    method: AnyReduction, rows: int, message: str
+) -> None:
     with pytest.raises(OptionError, match=message):
-        reduce(groups(5), method)
+        reduce(groups(5)[:rows], method)
 
 
 def test_one_specimen_has_no_map() -> None:

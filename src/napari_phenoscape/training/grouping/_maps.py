@@ -49,7 +49,10 @@ class UMAP(Reduction):
 
     kind: Literal["umap"] = "umap"
     neighbours: int = Field(
-        15, ge=2, description="specimens that count as near; more = the overall arrangement"
+        15,
+        ge=2,
+        description="specimens that count as near, all others where there are fewer; more = the "
+        "overall arrangement",
     )
     min_distance: float = Field(
         0.1, ge=0, le=1, description="how tightly points may pack", json_schema_extra={"step": 0.01}
@@ -58,13 +61,13 @@ class UMAP(Reduction):
     def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         from umap import UMAP as Projection
 
-        if self.neighbours >= len(x):
+        if len(x) < 4:
             raise OptionError(
-                f"UMAP with {self.neighbours} neighbours needs at least {self.neighbours + 1} "
-                f"specimens, there are {len(x)}; choose fewer neighbours, or PCA."
+                f"UMAP needs at least 4 specimens, there are {len(x)}; choose PCA "
+                "(grouping.map: pca)."
             )
         projection = Projection(
-            n_neighbors=self.neighbours,
+            n_neighbors=min(self.neighbours, len(x) - 1),
             min_dist=self.min_distance,
             # as faithful as the spectral start, faster, and defined for any number of specimens
             init=_start(x, seed),
