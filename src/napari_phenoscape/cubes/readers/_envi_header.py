@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from difflib import get_close_matches
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from napari_phenoscape.errors import CubeError
@@ -188,7 +188,8 @@ def _bracketed(value: str, lines: list[str], at: int) -> tuple[str, int] | None:
     if not value.startswith(("{", "[")):
         return None
     opening, depth, parts = value[0], 0, []
-    for after, line in enumerate(chain([value], islice(lines, at, None)), at):
+    for after in range(at, len(lines) + 1):
+        line = value if after == at else lines[after - 1]
         if line.lstrip().startswith(";"):
             continue
         if opening == "[" and after > at and "=" in line:
