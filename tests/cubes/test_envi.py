@@ -221,7 +221,7 @@ def test_band_names_say_roles_when_there_are_no_wavelengths(tmp_path):
     path = write(tmp_path, "band names = {Red, Green, Blue, UV_R}\n")
     bands = open_cube(path).bands
     assert [(band.name, band.region) for band in bands] == [
-        ("R", "vis"), ("G", "vis"), ("B", "vis"), ("UV_R", "uv"),
+        ("Red", "vis"), ("Green", "vis"), ("Blue", "vis"), ("UV_R", "uv"),
     ]  # fmt: skip
 
 
