@@ -194,7 +194,7 @@ def test_a_jpeg_without_its_scan_is_refused(tmp_path, cut):
     end = {"header alone": b"", "header, then the end": b"\xff\xd9",
            "second start": b"\xff\xd9" + whole}[cut]  # fmt: skip
     (tmp_path / "a.jpg").write_bytes(header + end)
-    with pytest.raises(CubeError, match=r"'a.jpg' cannot be decoded"):
+    with pytest.raises(CubeError, match=r"'a.jpg' (is|has|cannot|ends|stops)"):
         open_cube(tmp_path / "a.jpg").array[0]
 
 

@@ -16,8 +16,8 @@ THEIRS = 2 << 20
 #: Of each folder, how many of its files are opened and refused, texts beside the data among them.
 FOLDERS = {
     "reader-torture": (40, 163),
-    "tiff-torture": (43, 108),
-    "plantcv-hyperspectral": (9, 13),
+    "tiff-torture": (113, 38),
+    "plantcv-hyperspectral": (14, 8),
     "gatorsense-mat": (4, 2),
     "neon-trees-hsi": (57, 9),
 }

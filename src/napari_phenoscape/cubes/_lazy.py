@@ -49,8 +49,9 @@ class LazyArray(ABC):
         """
 
     def _block(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        empty = self._empty(bands, rows, columns)
-        return self.read(bands, rows, columns) if empty.size else empty
+        sides = (len(range(part.start, part.stop, part.step)) for part in (rows, columns))
+        is_some = len(bands) and all(sides)
+        return self.read(bands, rows, columns) if is_some else self._empty(bands, rows, columns)
 
     def _empty(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         """Memory for the numbers of such a block."""

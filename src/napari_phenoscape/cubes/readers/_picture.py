@@ -163,8 +163,21 @@ def _decode_grey(path: Path, mode: str) -> NDArray[Any]:
     """(H, W, 1 or 2) pixels, of 16 bits where the picture has them."""
     with _opened(path) as picture:
         deep = picture.mode[0] == "I"
-        pixels = np.asarray(picture if deep else picture.convert(mode))
-    return np.atleast_3d(pixels.astype(np.uint16) if deep else pixels)
+        picture.load()
+        shape = (picture.height, picture.width, len(mode))
+        pixels = np.zeros(shape, np.uint16 if deep else np.uint8)
+        for rows, part in _pieces(picture):
+            numbers = np.asarray(part if deep else part.convert(mode))
+            pixels[rows] = numbers.reshape(pixels[rows].shape)
+    return pixels
+
+
+def _pieces(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Some rows of a picture at a time: Pillow converts with several copies."""
+    rows = max(1, PIECE // (4 * picture.width))
+    for top in range(0, picture.height, rows):
+        bottom = min(top + rows, picture.height)
+        yield slice(top, bottom), picture.crop((0, top, picture.width, bottom))
 
 
 def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
@@ -179,10 +192,8 @@ def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
             picture.im = own
         picture.load()
         if picture.im is not own:
-            rows = max(1, PIECE // (4 * picture.width))
-            for top in range(0, picture.height, rows):
-                part = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
-                pixels[top : top + rows, :, : len(mode)] = np.asarray(part.convert(mode))
+            for rows, part in _pieces(picture):
+                pixels[rows, :, : len(mode)] = np.asarray(part.convert(mode))
         return pixels
 
 
