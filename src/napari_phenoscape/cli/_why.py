@@ -59,7 +59,7 @@ def neighbours(
     from napari_phenoscape.embeddings import METADATA
 
     source = source_of(collection)
-    likest = neighbours_of(run, specimen, k, space=space, source=source, groups=groups)
+    likest = listen(neighbours_of(run, specimen, k, space=space, source=source, groups=groups))
     table = Table("similarity", "specimen", "metadata")
     for _, one in likest.iterrows():
         words = ", ".join(f"{name} {one[name]}" for name in likest.columns[METADATA + 1 :])

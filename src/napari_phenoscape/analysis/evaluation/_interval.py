@@ -1,4 +1,4 @@
-"""Interval: how far a measure could be off because these specimens were photographed, not others."""
+"""Interval: how far a measure could be off because these specimens were there, not others."""
 
 from __future__ import annotations
 
