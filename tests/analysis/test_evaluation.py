@@ -279,6 +279,13 @@ def test_the_error_is_half_the_root_mean_square_of_the_differences_of_halves():
     assert (low, high) == pytest.approx((1 - 12.7062, 1 + 12.7062), rel=1e-5)
 
 
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).normal(size=20)
+    low, high = interval(lambda rows: values[rows].mean(), np.arange(20), jackknife=True)
+    error = values.std(ddof=1) / np.sqrt(20)
+    assert (high - low) / 2 == pytest.approx(2.093 * error, rel=1e-3)  # t of 19 degrees
+
+
 def test_nothing_right_and_all_right_are_no_certainty():
     # Clopper & Pearson of 0 of many: 1 - 0.025 ** (1 / 37.6); 37.6 = 40 (1.960 / 2.023)²
     for value, expected in ((0, (0, 0.0935)), (1, (0.9065, 1))):

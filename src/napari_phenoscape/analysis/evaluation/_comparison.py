@@ -112,7 +112,7 @@ def compare(
             statistic = partial(mean_of, np.concatenate(values))
         scores[name] = scored(statistic, group, level, proportion=name not in SIGNED)
     for name, agree in OF_CLUSTERS.items():
-        scores[name] = scored(partial(agreement, agree), group, level)
+        scores[name] = scored(partial(agreement, agree), group, level, jackknife=True)
     variance = permanova(x, label, group, level)
     scores["variance explained (PERMANOVA R²)"] = Score(variance.r2, p=variance.p)
     return scores

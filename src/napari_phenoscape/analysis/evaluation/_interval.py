@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Random halvings, and the share of samples whose interval holds the true value.
-HALVINGS, SHARE = 40, 0.95
+#: Random halvings, parts of a jackknife, and the share of samples whose interval holds the truth.
+HALVINGS, PARTS, SHARE = 40, 100, 0.95
 
 
 def interval(
@@ -17,6 +17,7 @@ def interval(
     strata: ArrayLike | None = None,
     *,
     proportion: bool = False,
+    jackknife: bool = False,
     seed: int = 0,
 ) -> tuple[float, float]:
     """95 % interval of a statistic, by the difference between random halves of the specimens.
@@ -36,6 +37,9 @@ def interval(
     proportion
         The statistic is a mean of values 0-1: the interval is that of a binomial with as many
         trials as have this standard error [3]_, so that nothing right, or all, is no certainty.
+    jackknife
+        The standard error is that of leaving out one group, or one of 100 parts, at a time. For
+        statistics of pairs of specimens, of which halves have too few.
 
     Returns
     -------
@@ -58,16 +62,22 @@ def interval(
     if strata is not None:
         stratum = np.unique(np.asarray(strata), return_inverse=True)[1][first]
     draws = np.random.default_rng(seed)
-    differences = []
-    for _ in range(HALVINGS):
-        second = np.empty(number, np.bool_)
-        second[np.lexsort((draws.random(number), stratum))] = np.arange(number) % 2
-        half = second[groups]
-        differences.append(statistic(np.flatnonzero(half)) - statistic(np.flatnonzero(~half)))
-    told = np.array(differences)[~np.isnan(differences)]
-    if len(told) < 2:
+    if jackknife:
+        parts = np.array_split(draws.permutation(number), min(number, PARTS))
+        left = [statistic(np.flatnonzero(~np.isin(groups, part))) for part in parts]
+        told = np.array(left)[~np.isnan(left)]
+        error = np.sqrt((len(told) - 1) * told.var()) if len(told) > 1 else np.nan
+    else:
+        differences = []
+        for _ in range(HALVINGS):
+            second = np.empty(number, np.bool_)
+            second[np.lexsort((draws.random(number), stratum))] = np.arange(number) % 2
+            half = second[groups]
+            differences.append(statistic(np.flatnonzero(half)) - statistic(np.flatnonzero(~half)))
+        told = np.array(differences)[~np.isnan(differences)]
+        error = np.sqrt((told**2).mean()) / 2 if len(told) > 1 else np.nan
+    if np.isnan(error):
         return np.nan, np.nan
-    error = np.sqrt((told**2).mean()) / 2
     tail = (1 - SHARE) / 2
     reach = -t.ppf(tail, min(number, len(told)) - 1)
     if not proportion:

@@ -43,9 +43,10 @@ def scored(
     strata: ArrayLike | None = None,
     *,
     proportion: bool = False,
+    jackknife: bool = False,
 ) -> Score:
     """A statistic of all specimens, and its `interval`."""
-    ends = interval(statistic, groups, strata, proportion=proportion)
+    ends = interval(statistic, groups, strata, proportion=proportion, jackknife=jackknife)
     return Score(statistic(np.arange(len(groups))), *ends)
 
 
