@@ -275,16 +275,18 @@ def _former(
     """`Clusters.former` after ``previous``, now that specimens have these labels."""
     if previous is None:
         return {}
-    before = previous.former | {
-        specimen: (number, previous.names[number], previous.colours[number])
-        for specimen, number in zip(previous.specimens, previous.labels.tolist(), strict=True)
-        if previous.names[number] != (NOISE_NAME if number == NOISE else f"cluster {number}")
+    given = {
+        number: (number, name, previous.colours[number])
+        for number, name in previous.names.items()
+        if name != (NOISE_NAME if number == NOISE else f"cluster {number}")
     }
-    used = set(labels)
+    before = zip(previous.specimens, previous.labels.tolist(), strict=True)
+    named = {specimen: given[number] for specimen, number in before if number in given}
+    here, used = set(specimens), set(labels)
     return {
-        specimen: before[specimen]
-        for specimen in specimens
-        if specimen in before and before[specimen][0] not in used
+        specimen: was
+        for specimen, was in (*previous.former.items(), *named.items())  # the later one counts
+        if specimen in here and was[0] not in used
     }
 
 
