@@ -106,11 +106,11 @@ def test_what_cannot_be_classified_is_said(run: Path) -> None:
 
 def test_neighbours_are_found_by_id_and_by_file_name(run: Path) -> None:
     table = read_embeddings(run).table
-    by_id = neighbours_of(run, table["specimen"][3], 5)
+    by_id = result(neighbours_of(run, table["specimen"][3], 5))
     assert by_id["similarity"].is_monotonic_decreasing
     assert table["specimen"][3] not in set(by_id["specimen"])
-    pd.testing.assert_frame_equal(by_id, neighbours_of(run, table["filename"][3], 5))
-    other = neighbours_of(run, table["specimen"][3], 24, groups="species")
+    pd.testing.assert_frame_equal(by_id, result(neighbours_of(run, table["filename"][3], 5)))
+    other = result(neighbours_of(run, table["specimen"][3], 24, groups="species"))
     assert set(other["species"]) == set(table["species"]) - {table["species"][3]}
     end = phenoscape("neighbours", run, table["specimen"][3], "-k", 5)
     assert end.stdout.count("species Ficta") == 5

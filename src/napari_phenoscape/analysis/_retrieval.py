@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -10,8 +11,9 @@ import pandas as pd
 
 from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._neighbours import nearest
-from napari_phenoscape.embeddings import read_embeddings
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.embeddings import labelled_today, read_embeddings
+from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import Source
 
 
@@ -23,7 +25,7 @@ def neighbours_of(
     space: str = "",
     source: Source | None = None,
     groups: str = "",
-) -> pd.DataFrame:
+) -> Generator[Event, None, pd.DataFrame]:
     """The k specimens of a run most like one of them, the most similar first.
 
     Parameters
@@ -37,7 +39,8 @@ def neighbours_of(
     source
         Where the specimens came from, if not from the run's own collection.
     groups
-        Those of its own level of this column, e.g. photographs of one individual, are left out.
+        Those of its own level of this column, e.g. photographs of one individual, are left out;
+        unknown ones are of no level.
 
     Returns
     -------
@@ -51,11 +54,14 @@ def neighbours_of(
         There is no such specimen, there are several, or specimens lack the modality.
     """
     embeddings = read_embeddings(run, space, source)
+    try:
+        embeddings, _ = yield from labelled_today(embeddings)
+    except (MissingFileError, CollectionError) as error:
+        yield Notice(f"The metadata are those of the day of embedding, for: {error}")
     table = embeddings.table
     check_columns(run, table, (groups,))
     row = _row_of(table, specimen)
-    level = table[groups].astype(str) if groups else None
-    rows, similarity = nearest(embeddings.x, row, k, level)
+    rows, similarity = nearest(embeddings.x, row, k, table[groups] if groups else None)
     neighbours = table.iloc[rows].reset_index(drop=True)
     neighbours.insert(0, "similarity", similarity)
     return neighbours

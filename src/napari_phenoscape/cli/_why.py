@@ -64,7 +64,7 @@ def neighbours(
 
     change_run(run, change)
     source = source_of(collection)
-    likest = neighbours_of(run, specimen, k, space=space, source=source, groups=groups)
+    likest = listen(neighbours_of(run, specimen, k, space=space, source=source, groups=groups))
     table = Table("similarity", "specimen", "metadata")
     for _, one in likest.iterrows():
         words = ", ".join(f"{name} {one[name]}" for name in likest.columns[METADATA + 1 :])

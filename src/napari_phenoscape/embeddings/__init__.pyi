@@ -29,6 +29,7 @@ from ._table import (
     clusters_path as clusters_path,
     embedded_collection as embedded_collection,
     embeddings_path as embeddings_path,
+    labelled_today as labelled_today,
     read_embeddings as read_embeddings,
     read_spaces as read_spaces,
     table_of as table_of,

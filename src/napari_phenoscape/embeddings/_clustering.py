@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ COLOURS = (
     "#332277", "#0000ff", "#5588ff", "#99ccaa", "#2200bb", "#994400", "#664466", "#ccccff",
     "#552244", "#005599", "#99ee99", "#cc22cc", "#0066ff", "#77bb77", "#883333", "#cccc55",
 )  # fmt: skip
+
+
+#: Columns of a file of clusters for `Clusters.former`.
+_FORMER = ("former", "former_name", "former_colour")
 
 
 class _Made(Option):
@@ -63,6 +68,9 @@ class Clusters:
         Places of the specimens on a map, unitless; None before one was drawn.
     map
         What drew it.
+    former
+        Number, name and colour of the last cluster that a specimen was in, of those that a person
+        has named and that are no more; by id. They come back with their specimens.
     """
 
     labels: NDArray[np.int64]
@@ -74,6 +82,7 @@ class Clusters:
     space: str = ""
     xy: NDArray[np.float32] | None = None
     map: AnyReduction | None = None
+    former: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
 
 def cluster(
@@ -96,9 +105,9 @@ def cluster(
         Of the method's random numbers.
     previous
         Clusters, of the same or of other specimens. New clusters inherit number, name and colour
-        from these, matched one to one so that most specimens keep theirs (Hungarian method); a
-        cluster that inherits from none gets a number and a colour that none of them has. Without
-        ``previous``, numbers go by decreasing size.
+        from these, or from former ones that were named by hand, matched one to one so that most
+        specimens keep theirs (Hungarian method); a cluster that inherits from none gets a number
+        and a colour that none of them has. Without ``previous``, numbers go by decreasing size.
     space
         Whose embeddings they are.
 
@@ -106,11 +115,16 @@ def cluster(
     ------
     OptionError
         More clusters are asked for than can be.
+    CollectionError
+        There are no specimens, or some embeddings are not numbers.
     """
+    if not specimens:
+        raise CollectionError("There are no specimens to cluster; give at least 2.")
     found = _by_size(method.labels(unit_length(x), seed))
     numbers, names, colours = _inherit(found, specimens, previous)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
-    return Clusters(labels, tuple(specimens), names, colours, method, seed, space)
+    former = _former(labels.tolist(), specimens, previous)
+    return Clusters(labels, tuple(specimens), names, colours, method, seed, space, former=former)
 
 
 def write_clusters(clusters: Clusters, path: Path) -> None:
@@ -133,6 +147,10 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
     }
     if clusters.xy is not None:
         columns |= {"x": pa.array(clusters.xy[:, 0]), "y": pa.array(clusters.xy[:, 1])}
+    if clusters.former:
+        was = [clusters.former.get(specimen, (None, None, None)) for specimen in clusters.specimens]
+        for name, values in zip(_FORMER, zip(*was, strict=True), strict=True):
+            columns[name] = pa.array(values, pa.int64() if name == "former" else pa.string())
     made = _Made(method=clusters.method, seed=clusters.seed, space=clusters.space, map=clusters.map)
     table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
@@ -171,6 +189,7 @@ def read_clusters(path: Path) -> Clusters:
             space=made.space,
             xy=np.array([columns["x"], columns["y"]], np.float32).T if has_map else None,
             map=made.map,
+            former=_read_former(columns),
         )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -179,6 +198,14 @@ def read_clusters(path: Path) -> Clusters:
             "name a file that `phenoscape cluster` wrote."
         ) from None
     return clusters
+
+
+def _read_former(columns: dict[str, list[Any]]) -> dict[str, tuple[int, str, str]]:
+    if _FORMER[0] not in columns:
+        return {}
+    was = zip(*(columns[name] for name in _FORMER), strict=True)
+    told = zip(columns["specimen"], was, strict=True)
+    return {specimen: one for specimen, one in told if None not in one}
 
 
 def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -193,9 +220,11 @@ def _inherit(
     found: NDArray[np.int64], specimens: Sequence[str], previous: Clusters | None
 ) -> tuple[dict[int, int], dict[int, str], dict[int, str]]:
     """Final number of every label found, and the names and colours of the final numbers."""
-    numbers = _heirs(found, specimens, previous) if previous else {}
-    names = dict(previous.names) if previous else {}
-    colours = dict(previous.colours) if previous else {}
+    numbers, names, colours = {}, {}, {}
+    if previous:
+        numbers = _heirs(found, specimens, previous)
+        names = {number: name for number, name, _ in previous.former.values()} | previous.names
+        colours = {n: colour for n, _, colour in previous.former.values()} | previous.colours
     for label in np.unique(found).tolist():
         if label == NOISE:
             numbers[NOISE] = NOISE
@@ -217,11 +246,15 @@ def _heirs(
     """{label found: number in ``previous``} with the most specimens staying where they were."""
     from scipy.optimize import linear_sum_assignment
 
-    before = dict(zip(previous.specimens, previous.labels.tolist(), strict=True))
+    of = dict(zip(specimens, found.tolist(), strict=True))
+    before = [
+        *zip(previous.specimens, previous.labels.tolist(), strict=True),
+        *((specimen, number) for specimen, (number, _, _) in previous.former.items()),
+    ]
     shared = [
-        (label, before[specimen])
-        for label, specimen in zip(found.tolist(), specimens, strict=True)
-        if specimen in before and NOISE not in (label, before[specimen])
+        (of[specimen], number)
+        for specimen, number in before
+        if specimen in of and NOISE not in (of[specimen], number)
     ]
     if not shared:
         return {}
@@ -233,6 +266,27 @@ def _heirs(
         int(labels[row]): int(numbers[column])
         for row, column in zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
         if overlap[row, column] > 0
+    }
+
+
+def _former(
+    labels: list[int], specimens: Sequence[str], previous: Clusters | None
+) -> dict[str, tuple[int, str, str]]:
+    """`Clusters.former` after ``previous``, now that specimens have these labels."""
+    if previous is None:
+        return {}
+    given = {
+        number: (number, name, previous.colours[number])
+        for number, name in previous.names.items()
+        if name != (NOISE_NAME if number == NOISE else f"cluster {number}")
+    }
+    before = zip(previous.specimens, previous.labels.tolist(), strict=True)
+    named = {specimen: given[number] for specimen, number in before if number in given}
+    here, used = set(specimens), set(labels)
+    return {
+        specimen: was
+        for specimen, was in (*previous.former.items(), *named.items())  # the later one counts
+        if specimen in here and was[0] not in used
     }
 
 

@@ -21,7 +21,7 @@ from napari_phenoscape.embeddings._table import (
     table_of,
     write_embeddings,
 )
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CheckpointError, CollectionError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import Collection, Crops, Source, collect
 from napari_phenoscape.training import Looks, batches, crops_for, read_experiment
@@ -52,7 +52,7 @@ def embed(
     ------
     CheckpointError
         The specimens do not have the bands that the run was trained on (a run with the stem
-        ``spectral_response`` takes any that have wavelengths).
+        ``spectral_response`` takes any that have wavelengths), or the net gives no numbers.
     """
     collection = None
     if source is not None:
@@ -181,10 +181,21 @@ def _embedded(net: Restored) -> Generator[Progress, None, dict[str, Embeddings]]
             rows.setdefault(space, []).append(h)
         yield Progress("embedding specimens", int(batch[-1]) + 1, number)
     table, source = table_of(net.collection), net.collection.source
-    return {
+    spaces = {
         space: Embeddings(np.concatenate(h), table, space, source, net.untrained)
         for space, h in rows.items()
     }
+    for space, embeddings in spaces.items():
+        there = net.crops.present.get(space, np.ones(number, np.bool_))
+        none = int((~np.isfinite(embeddings.x[there]).all(axis=1)).sum())
+        if none:
+            raise CheckpointError(
+                f"The {'untrained' if net.untrained else 'trained'} net gives NaN or infinite "
+                f"numbers for {none} of {there.sum()} specimens in '{space}', so they cannot be "
+                "compared. Its weights are no numbers, or too large: train again with a lower "
+                "learning rate."
+            )
+    return spaces
 
 
 def _projected(net: Restored) -> Generator[Progress, None, Projections]:

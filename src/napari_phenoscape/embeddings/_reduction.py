@@ -7,15 +7,13 @@ embedding is was never trained and says nothing about likeness.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.training import Reduction
-
-F = TypeVar("F", bound=np.floating[Any])
 
 
 def reduce(x: NDArray[np.float32], method: Reduction, seed: int = 0) -> NDArray[np.float32]:
@@ -50,19 +48,33 @@ def reduce(x: NDArray[np.float32], method: Reduction, seed: int = 0) -> NDArray[
     return np.asarray(method.map(x, seed), np.float32)
 
 
-def unit_length(x: NDArray[F]) -> NDArray[F]:
-    """(N, D) directions of the rows of ``x``; a row of zeros stays.
+def unit_length(x: NDArray[Any]) -> NDArray[Any]:
+    """(N, D) directions of the rows of ``x``, float32 or float64; a row of zeros stays.
 
     Raises
     ------
     CollectionError
-        Some rows are not numbers, because their specimens lack the modality.
+        Some rows are not numbers, e.g. because their specimens lack the modality.
     """
-    if lacking := int(np.isnan(x).any(axis=1).sum()):
+    x = np.asarray(x)
+    finite = np.isfinite(x)
+    if lacking := int(np.isnan(x).all(axis=1).sum()):
         raise CollectionError(
             f"{lacking} of {len(x)} specimens lack the modality of this embedding, so they have no "
             "place among the others. Choose the space 'joint', which is made of what they have, or "
             "leave them out by the collection's 'pattern'."
         )
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(x / np.where(length > 0, length, 1), x.dtype)
+    if not finite.all():
+        rows = np.flatnonzero(~finite.all(axis=1))
+        raise CollectionError(
+            f"{len(rows)} of {len(x)} embeddings, that of row {rows[0] + 1} first, hold numbers "
+            "that are NaN or infinite, so they have no place among the others. Embed the specimens "
+            "again, in full precision, or leave these out."
+        )
+    # the largest first: squares of float16 end at 65 504, those of float32 at 3e38
+    whole = x.astype(np.float64)
+    largest = np.abs(whole).max(axis=1, keepdims=True, initial=0)
+    whole /= np.where(largest > 0, largest, 1)
+    length = np.linalg.norm(whole, axis=1, keepdims=True)
+    whole /= np.where(length > 0, length, 1)
+    return whole.astype(np.result_type(x.dtype, np.float32))

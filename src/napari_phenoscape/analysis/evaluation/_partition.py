@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_phenoscape.analysis.evaluation._columns import group_codes
 from napari_phenoscape.embeddings import unit_length
 
 
@@ -18,28 +19,41 @@ def adjusted_rand(clusters: ArrayLike, labels: ArrayLike) -> float:
     clusters, labels : (N,)
         Noise (−1) is a cluster like any other.
 
+    Returns
+    -------
+    NaN where nothing else could be found: both are one group, or every specimen alone.
+
     References
     ----------
     .. [1] Hubert & Arabie 1985, Comparing partitions. https://doi.org/10.1007/BF01908075
     """
     from sklearn.metrics import adjusted_rand_score
 
+    if _forced(clusters, labels):
+        return np.nan
     return float(adjusted_rand_score(np.asarray(labels), np.asarray(clusters)))
 
 
 def mutual_information(clusters: ArrayLike, labels: ArrayLike) -> float:
-    """Normalised mutual information: 1 = the clusters are the labels, 0 = independent [1]_.
+    """Adjusted mutual information: 1 = the clusters are the labels, 0 = no better than chance [1]_.
 
-    Divided by the mean of the two entropies. Not corrected for chance: many small clusters raise
-    it, so read it beside the adjusted Rand index. Parameters as in `adjusted_rand`.
+    Divided by the mean of the two entropies, after what chance gives was taken from both.
+    Parameters and what is not defined as in `adjusted_rand`.
 
     References
     ----------
-    .. [1] Strehl & Ghosh 2002. https://www.jmlr.org/papers/v3/strehl02a.html
+    .. [1] Vinh, Epps & Bailey 2010. https://www.jmlr.org/papers/v11/vinh10a.html
     """
-    from sklearn.metrics import normalized_mutual_info_score
+    from sklearn.metrics import adjusted_mutual_info_score
 
-    return float(normalized_mutual_info_score(np.asarray(labels), np.asarray(clusters)))
+    if _forced(clusters, labels):
+        return np.nan
+    return float(adjusted_mutual_info_score(np.asarray(labels), np.asarray(clusters)))
+
+
+def _forced(clusters: ArrayLike, labels: ArrayLike) -> bool:
+    found, known = len(np.unique(np.asarray(clusters))), len(np.unique(np.asarray(labels)))
+    return found == known and known in (1, np.size(labels))
 
 
 def silhouette(x: NDArray[np.floating[Any]], labels: ArrayLike) -> NDArray[np.float64]:
@@ -126,7 +140,7 @@ def permanova(
     """
     label, group, level = (
         np.zeros(len(x), int) if column is None else np.unique(column, return_inverse=True)[1]
-        for column in (labels, np.arange(len(x)) if groups is None else groups, within)
+        for column in (labels, group_codes(groups, len(x)), within)
     )
     code = np.unique(np.stack([level, label]), axis=1, return_inverse=True)[1].reshape(-1)
     unit = _centred(unit_length(np.asarray(x, np.float64)), level)

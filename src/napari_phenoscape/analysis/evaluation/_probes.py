@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_phenoscape.analysis.evaluation._columns import group_codes
 from napari_phenoscape.embeddings import unit_length
 from napari_phenoscape.errors import CollectionError
 
@@ -129,19 +130,21 @@ def few_shot_correct(
     """
     unit = unit_length(np.asarray(x, np.float64))
     codes, group = _codes(labels), _groups(groups, len(x))
-    of_label = [np.unique(group[codes == code]) for code in range(codes.max() + 1)]
+    member = (codes[:, None] == np.arange(codes.max() + 1)).astype(np.float64)  # (N, K)
+    label, own = np.unique(np.stack([codes, group]), axis=1)  # one column per group of a label
+    first = np.searchsorted(label, np.arange(len(member.T)))
+    known = np.minimum(shots, np.bincount(label) - 1)
     draws = np.random.default_rng(seed)
     right, asked = np.zeros(len(x)), np.zeros(len(x))
     for _ in range(episodes):
-        chosen = np.concatenate(
-            [draws.permutation(own)[: min(shots, len(own) - 1)] for own in of_label]
-        )
+        order = np.lexsort((draws.random(len(label)), label))
+        chosen = own[order[np.arange(len(label)) - first[label] < known[label]]]
         support = np.isin(group, chosen)
-        member = (codes[support, None] == np.arange(len(of_label))).astype(np.float64)
-        centroids = unit_length(member.T @ unit[support])
-        similarity = unit[~support] @ centroids.T
-        similarity[:, member.sum(axis=0) == 0] = -np.inf
-        right[~support] += similarity.argmax(axis=1) == codes[~support]
+        shown = member[support]
+        similarity = unit[~support] @ unit_length(shown.T @ unit[support]).T
+        similarity[:, ~shown.any(axis=0)] = -np.inf
+        told = similarity.max(axis=1) > -np.inf  # by some label that is known
+        right[~support] += told & (similarity.argmax(axis=1) == codes[~support])
         asked[~support] += 1
     return np.where(asked > 0, right / np.maximum(asked, 1), np.nan)
 
@@ -152,7 +155,7 @@ def _codes(labels: ArrayLike) -> NDArray[np.intp]:
 
 
 def _groups(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
-    group = np.arange(number) if groups is None else np.unique(groups, return_inverse=True)[1]
+    group = group_codes(groups, number)
     if len(np.unique(group)) < 2:
         raise CollectionError(
             f"{number} specimens of one group cannot be split into some to learn from and some to "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from napari_phenoscape.analysis.evaluation._interval import bootstrap
+from napari_phenoscape.analysis.evaluation._interval import interval
 
 
 class Score(NamedTuple):
@@ -19,7 +20,7 @@ class Score(NamedTuple):
     value
         NaN where it is not defined.
     low, high
-        95 % bootstrap interval over the specimens (or their groups); NaN where there is none.
+        95 % `interval` over the specimens (or their groups); NaN where there is none.
     p
         Of the permutation test, NaN where there is none.
     """
@@ -36,14 +37,25 @@ class Score(NamedTuple):
         return value, f"p = {self.p:.3f}" if np.isfinite(self.p) else interval
 
 
-def over_specimens(values: NDArray[Any]) -> Score:
+def scored(
+    statistic: Callable[[NDArray[np.intp]], float],
+    groups: NDArray[np.intp],
+    strata: ArrayLike | None = None,
+    *,
+    proportion: bool = False,
+    jackknife: bool = False,
+) -> Score:
+    """A statistic of all specimens, and its `interval`."""
+    ends = interval(statistic, groups, strata, proportion=proportion, jackknife=jackknife)
+    return Score(statistic(np.arange(len(groups))), *ends)
+
+
+def over_specimens(values: NDArray[Any], *, proportion: bool = True) -> Score:
     """Mean of (N,) values, one of each specimen, and its interval."""
-    statistic = partial(mean_of, values)
-    everyone = np.arange(len(values))
-    return Score(statistic(everyone), *bootstrap(statistic, everyone))
+    return scored(partial(mean_of, values), np.arange(len(values)), proportion=proportion)
 
 
-def mean_of(values: NDArray[Any], rows: NDArray[np.intp]) -> float:
+def mean_of(values: NDArray[Any], rows: NDArray[np.intp] | slice = slice(None)) -> float:
     """Mean of some of (N,) values, over what is defined; NaN where nothing is."""
     defined = values[rows][~np.isnan(values[rows])]
     return float(defined.mean()) if len(defined) else np.nan

@@ -18,7 +18,7 @@ from napari_phenoscape.analysis.explanation._tables import (
 )
 from napari_phenoscape.embeddings import (
     clusters_path,
-    embedded_collection,
+    labelled_today,
     labels_of,
     read_clusters,
     read_embeddings,
@@ -62,7 +62,7 @@ def explain(
     path = clusters_path(run, embeddings)
     clusters = read_clusters(path)
     labels_of(embeddings.ids, clusters)  # or nothing need be read
-    collection = yield from embedded_collection(embeddings)
+    embeddings, collection = yield from labelled_today(embeddings)
     if occlusion:
         net = yield from restore(run, collection, untrained=untrained)
         crops = net.crops

@@ -1,0 +1,60 @@
+"""How often the 95 % intervals of `compare` hold what is true of embeddings that are noise.
+
+Embeddings and labels know nothing of each other, so the truth is chance: 0 for the adjusted
+measures, for the others the mean over all trials. Printed for each measure and number of specimens
+and kinds: chance, and of how many trials the interval holds it, and holds its own value.
+
+    python docs/measure_intervals.py [TRIALS] [PROCESSES]
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from napari_phenoscape.analysis import compare
+from napari_phenoscape.analysis.evaluation._score import Score
+
+#: Specimens and kinds.
+SIZES = ((24, 8), (60, 20), (120, 30), (300, 50))
+
+#: Numbers of an embedding.
+DIMENSIONS = 16
+
+
+def scores_on_noise(size: tuple[int, int], trial: int) -> dict[str, Score]:
+    """Scores that have an interval, of one trial."""
+    specimens, kinds = size
+    draws = np.random.default_rng((specimens, trial))
+    x = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
+    labels = pd.Series(draws.integers(0, kinds, specimens), name="kind")
+    return {name: one for name, one in compare(x, labels).items() if np.isnan(one.p)}
+
+
+def main(trials: int = 100, processes: int = 2) -> None:
+    """Print a table."""
+    print("| specimens / kinds | measure | chance | holds chance | holds its value |")
+    print("|---|---|---|---|---|")
+    with ProcessPoolExecutor(processes) as pool:
+        for size in SIZES:
+            tried = list(pool.map(partial(scores_on_noise, size), range(trials)))
+            for measure in tried[0]:
+                scores = [scores[measure] for scores in tried]
+                mean = float(np.mean([one.value for one in scores]))
+                chance = 0.0 if measure.startswith("adjusted") else mean
+                held = sum(one.low <= chance <= one.high for one in scores)
+                own = sum(one.low <= one.value <= one.high for one in scores)
+                specimens, kinds = size
+                print(
+                    f"| {specimens} / {kinds} | {measure} | {chance:.3f} | {held} of {trials} "
+                    f"| {own} of {trials} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:3]))
