@@ -446,7 +446,7 @@ def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(
     assert ids(collection) == [
         "leaf 1/capture/leaf 1.raw", "leaf 2/capture/leaf 2.raw", "leaf 3.raw",
     ]  # fmt: skip
-    cubes = [cube.reflectance() for cube, _, _ in collection.cubes()]
+    cubes = [collection.opened(group)[0].reflectance() for group in collection.groups()]
     # (600 - 100) / (1100 - 100) of a white that was exposed half as long, and over (600 - 100)
     np.testing.assert_allclose(cubes[0], 0.25)
     np.testing.assert_allclose(cubes[1], 0.5)
@@ -461,7 +461,7 @@ def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(
     drawer = Drawer(
         path=tmp_path / ids(collection)[0], regions=tmp_path / "regions.tif", min_area=1
     )
-    ((cube, _, _),) = result(drawer.collect()).cubes()
+    cube, _ = result(drawer.collect()).opened((0,))
     np.testing.assert_allclose(cube.reflectance(), 0.25)
 
 
@@ -473,7 +473,7 @@ def test_a_scan_is_not_calibrated_where_that_cannot_be_or_the_scale_is_said(tmp_
     assert "no white reference (WHITEREF_), only a dark one" in " ".join(collection.assumed)
     scan(tmp_path / "WHITEREF_leaf.raw", 1100, 20)
     said = Folder(path=tmp_path, read_as=Interpretation(full_scale=1200))
-    ((cube, _, _),) = result(said.collect()).cubes()
+    cube, _ = result(said.collect()).opened((0,))
     np.testing.assert_allclose(cube.reflectance(), 0.5)
     scan(tmp_path / "WHITEREF_leaf.raw", 50, 20)
     with pytest.raises(CollectionError, match="nowhere brighter than the dark one"):
