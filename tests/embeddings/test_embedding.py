@@ -22,11 +22,12 @@ from napari_phenoscape.embeddings import (
     restore,
     whole_views,
 )
+from napari_phenoscape.embeddings._table import METADATA, table_of
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.specimens import Folder
+from napari_phenoscape.specimens import Collection, Folder, Specimen
 from napari_phenoscape.training import Experiment, read_experiment, train
 
 
@@ -234,3 +235,12 @@ def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
     result(embed(run))
     with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
         read_embeddings(run, "vu")
+
+
+def test_columns_of_our_own_names_stay_beside_ours(tmp_path: Path) -> None:
+    names = ("specimen", "similarity", "cluster", "vote", "x1", "species")
+    metadata = pd.DataFrame({name: ["theirs"] for name in names}, index=["a.png"])
+    specimen = Specimen("a.png", tmp_path / "a.png", (0, 2, 0, 2))
+    table = table_of(Collection(Folder(path=tmp_path), (specimen,), metadata))
+    assert table.loc[0, "specimen"] == "a.png"
+    assert list(table)[METADATA:] == [f"metadata.{name}" for name in names[:-1]] + ["species"]
