@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_map(method: AnyReduction) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [PCA(), UMAP(neighbours=2), TSNE(perplexity=2)], ids=lambda method: method.kind
+    "method", [PCA(), UMAP(), TSNE(perplexity=2)], ids=lambda method: method.kind
 )
 def test_three_specimens_have_a_map_with_three_places(method: AnyReduction) -> None:
     xy = reduce(np.eye(3, dtype=np.float32), method)
@@ -83,13 +83,12 @@ def test_embeddings_that_vary_along_one_line_have_a_map(method: AnyReduction) ->
 def test_of_few_specimens_all_others_are_neighbours() -> None:
     x = groups(5)
     np.testing.assert_array_equal(reduce(x, UMAP()), reduce(x, UMAP(neighbours=len(x) - 1)))
-    assert reduce(x[:4], UMAP()).shape == (4, 2)
 
 
 @pytest.mark.parametrize(
     ("method", "rows", "message"),
     [
-        (UMAP(), 3, r"UMAP needs at least 4 specimens, there are 3; choose PCA"),
+        (UMAP(), 2, r"UMAP needs at least 3 specimens, there are 2; choose PCA"),
         (TSNE(perplexity=15), 15, r"t-SNE with perplexity 15 needs more than 15.*are 15.*or PCA"),
     ],
     ids=["umap", "tsne"],

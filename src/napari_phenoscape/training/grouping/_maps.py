@@ -61,9 +61,9 @@ class UMAP(Reduction):
     def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         from umap import UMAP as Projection
 
-        if len(x) < 4:
+        if len(x) < 3:
             raise OptionError(
-                f"UMAP needs at least 4 specimens, there are {len(x)}; choose PCA "
+                f"UMAP needs at least 3 specimens, there are {len(x)}; choose PCA "
                 "(grouping.map: pca)."
             )
         projection = Projection(
