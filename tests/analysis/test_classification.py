@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from napari_phenoscape.analysis import classify, nearest, neighbours_of
+from napari_phenoscape.analysis._retrieval import _row_of
 from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import embed, read_embeddings, write_embeddings
@@ -118,3 +119,16 @@ def test_neighbours_are_found_by_id_and_by_file_name(run: Path) -> None:
     assert end.exit_code == 2
     assert "There is no specimen 'Ficta_aurea_0000' among 24" in end.stderr
     assert "Ficta_aurea_0000_F_Dorsal.tif" in end.stderr
+
+
+def test_a_name_of_several_specimens_is_answered_by_a_way_out_that_works(tmp_path):
+    ids = ["aurea/IMG_1.png", "caerulea/IMG_1.png", "caerulea/IMG_2.png"]
+    table = pd.DataFrame({"specimen": ids, "path": [str(tmp_path / name) for name in ids]})
+    with pytest.raises(CollectionError, match=r"2 of 3 .* aurea/IMG_1\.png, caerulea/IMG_1\.png"):
+        _row_of(table, "IMG_1.png")
+    for given in (
+        "caerulea/IMG_1.png", "caerulea\\IMG_1.png", "caerulea/IMG_1",
+        str(tmp_path / "caerulea" / "IMG_1.png"),
+    ):  # fmt: skip
+        assert _row_of(table, given) == 1
+    assert _row_of(table, "IMG_2.png") == 2

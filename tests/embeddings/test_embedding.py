@@ -27,11 +27,20 @@ from napari_phenoscape.embeddings import (
     read_spaces,
     restore,
 )
+<<<<<<< HEAD
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError, RunError
 from napari_phenoscape.events import Notice, result
+||||||| 295ef86
+from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
+from napari_phenoscape.events import result
+=======
+from napari_phenoscape.embeddings._table import METADATA, table_of
+from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
+from napari_phenoscape.events import result
+>>>>>>> specimens14
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.specimens import Folder
+from napari_phenoscape.specimens import Collection, Folder, Specimen
 from napari_phenoscape.training import Experiment, read_experiment, train
 
 
@@ -241,6 +250,7 @@ def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
         read_embeddings(run, "vu")
 
 
+<<<<<<< HEAD
 @pytest.fixture
 def copy(run: Path, tmp_path: Path) -> Path:
     result(embed(run))
@@ -312,3 +322,13 @@ def test_labels_are_those_of_today(copy: Path, samples: Path, tmp_path: Path) ->
     assert today.table["kind"].tolist() == [f"k{place[one]}" for one in today.ids]
     assert (today.table["sex"] == "m").sum() == 5
     assert today.x is embeddings.x
+||||||| 295ef86
+=======
+def test_columns_of_our_own_names_stay_beside_ours(tmp_path: Path) -> None:
+    names = ("specimen", "similarity", "cluster", "vote", "x1", "species")
+    metadata = pd.DataFrame({name: ["theirs"] for name in names}, index=["a.png"])
+    specimen = Specimen("a.png", tmp_path / "a.png", (0, 2, 0, 2))
+    table = table_of(Collection(Folder(path=tmp_path), (specimen,), metadata))
+    assert table.loc[0, "specimen"] == "a.png"
+    assert list(table)[METADATA:] == [f"metadata.{name}" for name in names[:-1]] + ["species"]
+>>>>>>> specimens14

@@ -461,7 +461,15 @@ def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(
     drawer = Drawer(
         path=tmp_path / ids(collection)[0], regions=tmp_path / "regions.tif", min_area=1
     )
+<<<<<<< HEAD
     np.testing.assert_allclose(result(drawer.collect()).opened((0,))[0].reflectance(), 0.25)
+||||||| 295ef86
+    ((cube, _, _),) = result(drawer.collect()).cubes()
+    np.testing.assert_allclose(cube.reflectance(), 0.25)
+=======
+    cube, _ = result(drawer.collect()).opened((0,))
+    np.testing.assert_allclose(cube.reflectance(), 0.25)
+>>>>>>> specimens14
 
 
 def test_a_scan_is_not_calibrated_where_that_cannot_be_or_the_scale_is_said(tmp_path):
@@ -472,7 +480,15 @@ def test_a_scan_is_not_calibrated_where_that_cannot_be_or_the_scale_is_said(tmp_
     assert "no white reference (WHITEREF_), only a dark one" in " ".join(collection.assumed)
     scan(tmp_path / "WHITEREF_leaf.raw", 1100, 20)
     said = Folder(path=tmp_path, read_as=Interpretation(full_scale=1200))
+<<<<<<< HEAD
     np.testing.assert_allclose(result(said.collect()).opened((0,))[0].reflectance(), 0.5)
+||||||| 295ef86
+    ((cube, _, _),) = result(said.collect()).cubes()
+    np.testing.assert_allclose(cube.reflectance(), 0.5)
+=======
+    cube, _ = result(said.collect()).opened((0,))
+    np.testing.assert_allclose(cube.reflectance(), 0.5)
+>>>>>>> specimens14
     scan(tmp_path / "WHITEREF_leaf.raw", 50, 20)
     with pytest.raises(CollectionError, match="nowhere brighter than the dark one"):
         result(collect(Folder(path=tmp_path)))

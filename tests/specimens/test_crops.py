@@ -331,9 +331,9 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
     collection = result(collect(Drawer(path=tmp_path / "a.tif")))
     opened = []
-    real = store.Collection.opened.__globals__["open_cube"]
+    real = store.Collection.opened.__globals__["open_calibrated"]
     monkeypatch.setattr(
-        "napari_phenoscape.specimens.collection._specimens.open_cube",
+        "napari_phenoscape.specimens.collection._specimens.open_calibrated",
         lambda path, *read_as: opened.append(path) or real(path, *read_as),
     )
     reading = prepare(collection, [as_modality("rgb")], 14)

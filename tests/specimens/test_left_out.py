@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from napari_phenoscape.cubes import as_modality, is_drawn, save_drawn
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Notice, result
 from napari_phenoscape.specimens import Collection, Crops, Drawer, Folder, collect, prepare
 from napari_phenoscape.specimens.collection._metadata import join
@@ -240,3 +240,28 @@ def test_metadata_is_joined_by_looking_at_each_row_once():
         return Counted.looked
 
     assert looks(2000) <= 2.5 * max(looks(1000), 1000)
+
+
+def test_paths_may_begin_with_a_home_or_a_variable_and_windows_stay_their_own(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("DISK", "/media/disk")
+    for given, path in {
+        "~/moths": "/home/anna/moths",
+        "$DISK/moths": "/media/disk/moths",
+        "moths": "/project/moths",
+        r"C:\Users\anna\moths": r"C:\Users\anna\moths",
+    }.items():
+        assert str(Folder(path=Path(given)).anchored(Path("/project")).path) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("kind: folder\npath:\n\t- moths", "Indent lines by blanks"),
+        ('path: "C:\\Users\\anna"', "Write a path of Windows without quotation marks"),
+    ],
+    ids=["tab", "backslash"],
+)
+def test_what_is_no_yaml_is_told_with_the_way_out(text, way):
+    with pytest.raises(OptionError, match=way):
+        Folder.from_yaml(text)
