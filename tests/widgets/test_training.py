@@ -296,8 +296,8 @@ def test_a_closed_dock_hears_nothing_more_even_before_it_is_deleted(viewer, open
 
 def test_an_instant_run_is_chosen_in_the_form_and_shows_its_progress(dock, session, wait):
     editor = dock.form.editors["method"]
-    editor.combo.setCurrentText("instant")
-    assert editor.forms[InstantMethod].isVisibleTo(editor)
+    editor.kind.set("instant")
+    assert editor.forms["instant"].isVisibleTo(editor)
     assert session.experiment.method == InstantMethod()
     dock.start_button.click()
     wait(lambda: not session.training.busy)
