@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Event
 from napari_phenoscape.specimens import BandStatistics, Collection, Crops, collect
@@ -114,11 +113,7 @@ def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) 
     for name, own in crops.statistics.items():
         if own.bands != learnt[name].bands:
             raise CheckpointError(
-                f"The specimens have {_bands(own.bands)} as modality '{name}'; run '{run.name}' "
-                f"was trained on {_bands(learnt[name].bands)}. Embed specimens of the same camera, "
-                "or train a run on these."
+                f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
+                f"run '{run.name}' was trained on ({learnt[name].bands.words}). Embed specimens of "
+                "the same camera, or train a run on these."
             )
-
-
-def _bands(bands: tuple[Band, ...]) -> str:
-    return f"{len(bands)} bands ({bands[0].name} to {bands[-1].name})"

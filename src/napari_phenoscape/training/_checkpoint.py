@@ -46,6 +46,11 @@ class State:
     statistics: dict[str, BandStatistics]
     specimens: dict[str, int]
 
+    @classmethod
+    def of(cls, step: int, crops: Crops) -> State:
+        """After a step of a training with these specimens."""
+        return cls(step, crops.statistics, dict(zip(crops.ids, crops.stamps, strict=True)))
+
     def check_specimens(self, crops: Crops, run: Path) -> Generator[Notice, None, None]:
         """Refuse to go on with other specimens; say how many have other pixels.
 

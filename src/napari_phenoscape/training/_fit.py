@@ -63,8 +63,7 @@ def fit(
                 affine = experiment.method.readout.fit(features[space][having])
                 net.readouts[space].take(affine)
             if fabric.is_global_zero:
-                stamps = dict(zip(crops.ids, crops.stamps, strict=True))
-                yield Saved(save_checkpoint(run, State(1, crops.statistics, stamps), net))
+                yield Saved(save_checkpoint(run, State.of(1, crops), net))
     except (GeneratorExit, KeyboardInterrupt):
         if fabric.is_global_zero:
             log_event(run, Finished(run, stopped=not checkpoints(run)))

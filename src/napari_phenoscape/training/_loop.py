@@ -275,8 +275,7 @@ def _steps(
     def save() -> Iterator[Saved]:
         nonlocal saved
         if fabric.is_global_zero and saved != step:
-            stamps = dict(zip(crops.ids, crops.stamps, strict=True))
-            state = State(step, crops.statistics, stamps)
+            state = State.of(step, crops)
             path = save_checkpoint(run, state, net, optimizer, average and average.module)
             saved = step
             yield Saved(path)
