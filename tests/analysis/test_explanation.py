@@ -375,6 +375,7 @@ def test_clusters_are_explained_in_the_space_that_they_were_made_in(
 
 def test_a_run_that_was_not_clustered_says_what_to_do_first(run: Path, tmp_path: Path) -> None:
     shutil.copy(run / "experiment.yaml", tmp_path)
+    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(MissingFileError, match="phenoscape embed"):
         result(explain(tmp_path))
     shutil.copytree(run / "embeddings", tmp_path / "embeddings")

@@ -87,6 +87,7 @@ def test_specimens_of_other_bands_are_refused(run: Path, samples: Path, tmp_path
 
 def test_what_was_not_embedded_is_not_read(run: Path, tmp_path: Path) -> None:
     shutil.copy(run / "experiment.yaml", tmp_path)
+    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(MissingFileError, match="phenoscape embed"):
         read_embeddings(tmp_path)
 

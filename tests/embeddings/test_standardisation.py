@@ -12,6 +12,7 @@ import torch
 
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import embed
+from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.nets import SpectralResponse
 from napari_phenoscape.specimens import BandStatistics, Folder
@@ -163,6 +164,12 @@ def test_specimens_that_come_into_a_runs_folder_later_change_nothing(tmp_path: P
     known = read_state(checkpoints(run)[-1])
     again = Experiment.read(run / "experiment.yaml").model_dump(mode="json")
     again["schedule"]["steps"] = 2
+    with pytest.raises(
+        CheckpointError, match="trained on 8 specimens, and these are 12: 4 are new"
+    ):
+        result(train(Experiment.parse(again), run))
+    for path in later.path.iterdir():
+        (every.path / path.name).unlink()
     events = list(train(Experiment.parse(again), run))
     assert [event.step for event in events if isinstance(event, Step)] == [2]
     assert read_state(checkpoints(run)[-1]).statistics == known.statistics

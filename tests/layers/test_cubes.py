@@ -190,8 +190,8 @@ def test_what_is_wrong_with_a_cube_is_told(tmp_path, shown_errors):
     data.write_bytes(bytes(10))
     assert get_reader(str(data))(str(data)) == NOTHING
     assert shown_errors == [
-        "'leaf.bil' is truncated: 240 bytes are declared and 10 are there. Copy the file again "
-        "from its source."
+        "'leaf.bil' is truncated: 240 bytes are declared and 10 are there, 0 of 6 lines. Copy the "
+        "file again from its source."
     ]
 
 

@@ -22,7 +22,7 @@ from napari_phenoscape.embeddings import (
     load_encoder,
     read_embeddings,
 )
-from napari_phenoscape.errors import BandMismatchError, CheckpointError, CollectionError
+from napari_phenoscape.errors import CheckpointError, CollectionError
 from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
@@ -190,7 +190,7 @@ def test_photographs_without_any_modality_of_a_run_are_refused(
     for path in (tmp_path / "photographs").rglob("F*.tif"):
         path.unlink()
     source = Folder(path=tmp_path / "photographs", pattern="*/*.tif", metadata=None)
-    with pytest.raises(BandMismatchError, match="has no bands for the modality 'uv'"):
+    with pytest.raises(CollectionError, match="has no bands for the modality 'uv'"):
         result(embed(run, source))
 
 

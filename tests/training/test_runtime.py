@@ -26,13 +26,13 @@ from napari_phenoscape.specimens import Preparation
 from napari_phenoscape.training import (
     Experiment,
     Schedule,
-    _loop as training,
     last_checkpoint,
     read_events,
     read_experiment,
     read_state,
     train,
 )
+from napari_phenoscape.training._checks import check_ranks
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.training._run import new_run
 from napari_phenoscape.training.parallel import _runtime as runtime
@@ -177,7 +177,7 @@ def test_what_is_wrong_in_a_process_is_said_as_if_it_were_here(experiment: Exper
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
     with pytest.raises(OptionError, match=r"batch of 9 cannot be shared .* by 2 .*e\.g\. 8"):
-        training._check_ranks(Schedule(batch_size=9), 2)
+        check_ranks(Schedule(batch_size=9), 2)
 
 
 def test_several_nodes_are_not_started_from_one(experiment: Experiment) -> None:

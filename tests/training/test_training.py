@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,15 @@ def test_a_stopped_and_resumed_run_gives_the_numbers_of_an_uninterrupted_one(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as Python has it; a program that a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_in_the_middle_of_a_batch_saves_the_batch_and_stops(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +128,7 @@ def test_an_interrupt_in_the_middle_of_a_batch_saves_the_batch_and_stops(
     ]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_is_asked_for_twice_does_not_wait() -> None:
     reached = []
 
@@ -154,7 +165,8 @@ def test_what_was_left_out_is_told_and_stands_in_the_log(
     source = experiment.collection.model_copy(update={"path": photographs})
     asked = with_steps(experiment.model_copy(update={"collection": source}), 1)
     told = [event.message for event in train(asked) if isinstance(event, Notice)]
-    assert any(words.startswith(f"2 left out ('{names[0]}', '{names[1]}'): ") for words in told)
+    first = f"2 of 24 left out ('{names[0]}', '{names[1]}'): "
+    assert any(words.startswith(first) for words in told)
     (run,) = experiment.runs.iterdir()
     assert [e.message for e in read_events(run) if isinstance(e, Notice)] == told
 

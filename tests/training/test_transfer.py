@@ -88,5 +88,5 @@ def test_what_does_not_fit_is_refused(before: Experiment, run: Path, tmp_path: P
         with pytest.raises(CheckpointError, match=words):
             result(train(experiment))
     alone = result(train(before.model_copy(update={"modalities": ("uv",)})))
-    with pytest.raises(CheckpointError, match="for 3 bands, UV_R to UV_B"):
+    with pytest.raises(CheckpointError, match="for 3 bands: UV_R, UV_G, UV_B"):
         result(train(started(before, alone, modalities=("rgb",))))

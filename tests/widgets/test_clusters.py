@@ -17,7 +17,7 @@ from napari_phenoscape.specimens import Drawer
 from napari_phenoscape.training import (
     HDBSCAN,
     PCA,
-    UMAP,
+    TSNE,
     Experiment,
     Grouping,
     KMeans,
@@ -150,10 +150,10 @@ def test_the_untrained_net_gives_other_embeddings(dock, run, wait):
 
 
 def test_a_map_that_cannot_be_drawn_leaves_pca_and_says_why(dock, run, wait):
-    dock.grouping.set(Grouping(method=KMeans(clusters=3), map=UMAP(neighbours=50)))
+    dock.grouping.set(Grouping(method=KMeans(clusters=3), map=TSNE(perplexity=50)))
     embed(dock, run, wait)
     wait(lambda: idle(dock))
-    assert "50 neighbours" in dock.words.text()
+    assert "perplexity 50" in dock.words.text()
     assert dock.session.clustered.map.title == "pca of joint"
     assert dock.cluster_button.isEnabled()
 

@@ -95,7 +95,8 @@ def read_experiment(run: Path) -> Experiment:
         ) from None
     if not is_run:
         raise MissingFileError(
-            f"'{run}' is not a run directory: it holds no {EXPERIMENT}. "
+            f"'{run}' is not a run directory: it does not hold {EXPERIMENT} and the folder "
+            f"{CHECKPOINTS}. "
             + (
                 f"Did you mean '{near}'?"
                 if near
