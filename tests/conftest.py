@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "widgets" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("windows"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Whatever the test before has set: sums in another order have other bits."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
