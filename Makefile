@@ -46,10 +46,11 @@ fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_
 screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
 
-docs: $(VENV)/.with-docs ## build the documentation into site/
+docs: $(VENV)/.with-docs ## build the documentation into docs/site/
 	$(BIN)/python docs/make_configuration.py
 	$(BIN)/python docs/make_architecture.py
-	$(BIN)/mkdocs build --strict -f .mkdocs.yml
+	$(BIN)/python docs/make_command_line.py
+	$(BIN)/zensical build --clean --strict -f docs/zensical.toml
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz
+	rm -rf $(VENV) build dist docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz

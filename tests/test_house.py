@@ -333,6 +333,38 @@ def test_architecture_page_is_up_to_date():
     assert (*script.STAGES, *script.SHOWN) == FOLDERS
 
 
+def test_command_line_page_is_up_to_date():
+    script = _script("make_command_line")
+    assert script.PAGE.read_text("utf-8") == script.page(), "run: python docs/make_command_line.py"
+
+
+def test_python_page_has_every_public_name():
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    events = (ROOT / "docs" / "files.md").read_text("utf-8")
+    named = set(re.findall(r"^::: napari_phenoscape\.(\w+)$", page, re.M))
+    assert named | set(re.findall(r"\w+", re.findall(r"members: \[(.*)\]", events)[0])) == set(
+        importlib.import_module("napari_phenoscape").__all__
+    ) - {"__version__"}
+
+
+def test_the_readme_of_a_release_has_whole_addresses():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    text = (ROOT / "README.md").read_text("utf-8")
+    for change in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"][
+        "substitutions"
+    ]:
+        text = re.sub(change["pattern"], change["replacement"], text)
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+def test_every_page_has_a_place_on_the_site():
+    site = tomllib.loads((ROOT / "docs" / "zensical.toml").read_text("utf-8"))
+    placed = set(re.findall(r"[\w-]+\.md", str(site["project"]["nav"])))
+    assert placed == {page.name for page in PAGES if page.parent.name == "docs"}
+
+
 @pytest.fixture(scope="module")
 def manifest() -> npe2.PluginManifest:
     return npe2.PluginManifest.from_file(PACKAGE / "napari.yaml")
