@@ -197,7 +197,7 @@ def main(steps: int = 100, seeds: int = 3, skip: int = 2) -> None:
         result(write_samples(folder, specimens=SPECIMENS, size=SIZE, drawer=False))
         given = RGB_UV.anchored(folder).model_dump(mode="json")
         given |= {"image_size": SIZE, "runs": str(Path(name) / "runs")}
-        given["encoder"] |= {"backbone": BACKBONE, "readout": {"skip": skip}}
+        given["encoder"] |= {"backbone": BACKBONE, "pooling": {"skip": skip}}
         given["schedule"] |= {"steps": steps, "batch_size": BATCH, "checkpoint_every": steps}
         for seed in range(seeds):
             for way, losses in WAYS.items():

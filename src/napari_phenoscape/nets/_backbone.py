@@ -13,7 +13,7 @@ from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.nets._options import Readout
+from napari_phenoscape.nets._options import Pooling
 from napari_phenoscape.nets._weights import CLASSIFIERS
 
 
@@ -39,7 +39,7 @@ class Pooled(nn.Module):
     ----------
     net
         A whole net of torchvision.
-    readout
+    pooling
         A stage is all that has grids of one size; its features are those at its end.
     image_size
         Side of the input, which stages are told by.
@@ -47,10 +47,10 @@ class Pooled(nn.Module):
     Raises
     ------
     OptionError
-        The net has fewer stages, or the readout asks for a class token.
+        The net has fewer stages, or the pooling asks for a class token.
     """
 
-    def __init__(self, net: nn.Module, readout: Readout, image_size: int) -> None:
+    def __init__(self, net: nn.Module, pooling: Pooling, image_size: int) -> None:
         super().__init__()
         before = OrderedDict[str, nn.Module]()
         for name, child in net.named_children():
@@ -64,21 +64,21 @@ class Pooled(nn.Module):
         # ConvNeXt and MaxViT normalise between pooling and their first linear layer
         after = getattr(net, "classifier", nn.Identity()).children()
         norm = next((m for m in after if isinstance(m, nn.LayerNorm)), None)
-        if readout.pooling == "mean":
+        if pooling.by == "mean":
             norm = None
         self.norm: nn.Module = nn.Identity() if norm is None else _plain(norm)
         # torchvision's Swin permutes in its very last step
         steps = len(list(self._steps()))
         self.channels_last = steps - 1 if isinstance(net, models.SwinTransformer) else 0
         name = type(net).__name__
-        if readout.pooling in ("cls", "both"):
-            raise _no_token(name, readout)
+        if pooling.by in ("cls", "both"):
+            raise _no_token(name, pooling)
         #: Numbers of the steps at whose end features are read; None: at the end of all.
         self.taps: tuple[int, ...] | None = None
-        if readout.last > 1 or readout.skip:
+        if pooling.last > 1 or pooling.skip:
             ends = self._stages(image_size)
-            self.taps = tuple(chosen(ends, readout, f"{name} at {image_size} px", "stages"))
-            if readout.skip:
+            self.taps = tuple(chosen(ends, pooling, f"{name} at {image_size} px", "stages"))
+            if pooling.skip:
                 self.norm = nn.Identity()  # it is for the last stage
                 self._cut(self.taps[-1])
 
@@ -134,15 +134,15 @@ class Pooled(nn.Module):
 class Tokens(nn.Module):
     """torchvision's vision transformer: tokens of the patches are the grid, h is as asked for."""
 
-    def __init__(self, net: VisionTransformer, readout: Readout = Readout()) -> None:  # noqa: B008
+    def __init__(self, net: VisionTransformer, pooling: Pooling = Pooling()) -> None:  # noqa: B008
         super().__init__()
         net.heads = nn.Identity()
         self.net = net
-        self.pooling = readout.pooling
+        self.by = pooling.by
         layers = net.encoder.layers
         blocks = list(range(len(layers)))
-        self.taps = tuple(chosen(blocks, readout, type(net).__name__, "blocks"))
-        for _ in range(readout.skip):
+        self.taps = tuple(chosen(blocks, pooling, type(net).__name__, "blocks"))
+        for _ in range(pooling.skip):
             del layers[-1]
 
     def forward(self, planes: Tensor) -> Features:
@@ -157,33 +157,33 @@ class Tokens(nn.Module):
             if number in self.taps:
                 seen = net.encoder.ln(tokens)
                 found.append((seen[:, 0], seen[:, 1:].mT.unflatten(2, patches.shape[2:])))
-        return _pooled(found, "cls" if self.pooling == "classifier" else self.pooling)
+        return _pooled(found, "cls" if self.by == "classifier" else self.by)
 
 
 class Timm(nn.Module):
     """A net of timm: h is what its classifier would get, or as asked for."""
 
-    def __init__(self, net: Any, readout: Readout) -> None:
+    def __init__(self, net: Any, pooling: Pooling) -> None:
         super().__init__()
         self.net = net
-        self.pooling = readout.pooling
+        self.by = pooling.by
         prefix = getattr(net, "num_prefix_tokens", 0)
         name = type(net).__name__
-        if readout.pooling in ("cls", "both") and not getattr(net, "has_class_token", prefix):
-            raise _no_token(name, readout)
+        if pooling.by in ("cls", "both") and not getattr(net, "has_class_token", prefix):
+            raise _no_token(name, pooling)
         self.taps: list[int] | None = None
-        if readout != Readout():
+        if pooling != Pooling():
             if not hasattr(net, "forward_intermediates"):
                 raise OptionError(
-                    f"timm gives no features of inner blocks for '{name}', which encoder.readout "
-                    "asks for. Leave readout as it is by default, or choose another backbone."
+                    f"timm gives no features of inner blocks for '{name}', which encoder.pooling "
+                    "asks for. Leave pooling as it is by default, or choose another backbone."
                 )
-            if self.pooling == "classifier":
+            if self.by == "classifier":
                 token = getattr(net, "global_pool", "avg") == "token"
-                self.pooling = "cls" if token else "mean"
+                self.by = "cls" if token else "mean"
             levels = list(range(len(net.feature_info)))
-            self.taps = chosen(levels, readout, name, "blocks" if prefix else "stages")
-            if readout.skip:
+            self.taps = chosen(levels, pooling, name, "blocks" if prefix else "stages")
+            if pooling.skip:
                 net.prune_intermediate_layers(self.taps, prune_norm=False, prune_head=True)
         self.prefix = prefix
 
@@ -194,8 +194,8 @@ class Timm(nn.Module):
                 planes, indices=self.taps, norm=bool(self.prefix), intermediates_only=True, **asked
             )
             if self.prefix:  # class token first, then registers
-                return _pooled([(tokens[:, 0], g) for g, tokens in found], self.pooling)
-            return _pooled([(g.mean((2, 3)), g) for g in found], self.pooling)
+                return _pooled([(tokens[:, 0], g) for g, tokens in found], self.by)
+            return _pooled([(g.mean((2, 3)), g) for g in found], self.by)
         features = self.net.forward_features(planes)
         h = self.net.forward_head(features, pre_logits=True)
         if features.ndim == 3:  # (N, tokens, D), class and register tokens first
@@ -206,31 +206,31 @@ class Timm(nn.Module):
         return Features(h, features.permute(0, 3, 1, 2) if channels_last else features)
 
 
-def chosen(levels: Sequence[int], readout: Readout, name: str, what: str) -> list[int]:
-    """The levels that a readout names, of all blocks or stages.
+def chosen(levels: Sequence[int], pooling: Pooling, name: str, what: str) -> list[int]:
+    """The levels that a pooling names, of all blocks or stages.
 
     Raises
     ------
     OptionError
         There are not so many.
     """
-    end = len(levels) - readout.skip
-    if end < readout.last:
+    end = len(levels) - pooling.skip
+    if end < pooling.last:
         raise OptionError(
-            f"encoder.readout asks for the last {readout.last} {what} but {readout.skip}, and "
+            f"encoder.pooling asks for the last {pooling.last} {what} but {pooling.skip}, and "
             f"'{name}' has {len(levels)}. Lower 'last' or 'skip'."
         )
-    return list(levels[end - readout.last : end])
+    return list(levels[end - pooling.last : end])
 
 
-def _pooled(found: Sequence[tuple[Tensor, Tensor]], pooling: str) -> Features:
+def _pooled(found: Sequence[tuple[Tensor, Tensor]], by: str) -> Features:
     """Features of (N, D) class tokens and (N, D, h', w') grids, level beside level.
 
     With both, every place holds the class token and its own, so that h is the mean of the grid.
     """
     size = (found[-1][1].shape[2], found[-1][1].shape[3])
     grids = [adaptive_avg_pool2d(grid, size) for _, grid in found]
-    match pooling:
+    match by:
         case "cls":
             return Features(torch.cat([token for token, _ in found], 1), torch.cat(grids, 1))
         case "both":
@@ -243,9 +243,9 @@ def _pooled(found: Sequence[tuple[Tensor, Tensor]], pooling: str) -> Features:
     return Features(torch.cat(pooled, 1), torch.cat(grids, 1))
 
 
-def _no_token(name: str, readout: Readout) -> OptionError:
+def _no_token(name: str, pooling: Pooling) -> OptionError:
     return OptionError(
-        f"The readout '{readout.pooling}' needs a class token, which '{name}' does not have. "
+        f"The pooling '{pooling.by}' needs a class token, which '{name}' does not have. "
         "Choose pooling 'mean', or a vision transformer, e.g. vit_b_16."
     )
 

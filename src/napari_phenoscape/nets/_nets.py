@@ -32,7 +32,7 @@ def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
     ------
     OptionError
         There is no such net, it does not take images of this size, or it has not what the
-        readout asks for.
+        pooling asks for.
     MissingFileError, CheckpointError
         The pretrained weights are missing, or do not fit the net.
     """
@@ -58,10 +58,10 @@ def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
 
 def _adapted(net: nn.Module, option: Encoder, image_size: int) -> nn.Module:
     if isinstance(net, VisionTransformer):
-        return Tokens(net, option.readout)
+        return Tokens(net, option.pooling)
     if option.backbone.startswith(TIMM):
-        return Timm(net, option.readout)
-    return Pooled(net, option.readout, image_size)
+        return Timm(net, option.pooling)
+    return Pooled(net, option.pooling, image_size)
 
 
 def look(encoder: nn.Module, planes: Tensor, name: str) -> Features:

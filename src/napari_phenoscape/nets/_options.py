@@ -11,10 +11,10 @@ from napari_phenoscape.nets._stem_options import AnyStem, Convolution
 from napari_phenoscape.option import Option
 
 
-class Readout(Option):
+class Pooling(Option):
     """Where in the backbone the features are read, and how places become one vector."""
 
-    pooling: Literal["classifier", "cls", "mean", "both"] = Field(
+    by: Literal["classifier", "cls", "mean", "both"] = Field(
         "classifier",
         description="classifier: what the net's own classifier would get; mean: of all places; of "
         "vision transformers also the class token (cls), or both side by side",
@@ -44,7 +44,7 @@ class Encoder(Option):
         "convnext_tiny; or timm:NAME when timm is installed",
     )
     stem: AnyStem = Convolution()
-    readout: Readout = Readout()
+    pooling: Pooling = Pooling()
     sharing: Literal["separate", "shared", "trunk"] = Field(
         "separate",
         description="with several modalities: an encoder each; one encoder for all; or a stem and "
