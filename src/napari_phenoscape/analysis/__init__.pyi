@@ -22,3 +22,4 @@ from .explanation._words import (
     differences as differences,
     missed as missed,
 )
+from .report._report import report as report

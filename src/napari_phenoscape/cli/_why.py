@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._changes import SetCollection, change_run
-from napari_phenoscape.cli._console import Others, Run, command, listen, out, source_of
+from napari_phenoscape.cli._console import Others, Overwrite, Run, command, listen, out, source_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
@@ -97,6 +99,28 @@ def classify(
     for name, score in (("embeddings", accuracy), ("colour statistics", baseline)):
         out.print("  {}: {} ({})".format(name, *score.words()))
     out.print(f"  always the commonest: {classification.commonest:.3f}")
+
+
+@command
+def report(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="the page; RUN/report.html when not given")
+    ] = None,
+    collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
+    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write what a run found as one page of HTML, for any browser and for paper."""
+    from napari_phenoscape.analysis import report as verb
+
+    if output:
+        check_outputs([output], [run], overwrite=overwrite)
+    change_run(run, change)
+    source = source_of(collection)
+    page = listen(verb(run, output, source=source, untrained=untrained))
+    out.print(f"page {escape(str(page))}", soft_wrap=True)
 
 
 def _clusters_table(explanation: Explanation) -> Table:

@@ -131,7 +131,12 @@ class OfSpecimens(Loss):
 
 
 class NTXent(OfSpecimens):
-    """Two views of a specimen attract, views of others repel (SimCLR); mean over all spaces."""
+    """Two views of a specimen attract, views of others repel (SimCLR [1]_); mean over all spaces.
+
+    References
+    ----------
+    .. [1] Chen et al. 2020, SimCLR, eq. 1. https://arxiv.org/abs/2002.05709
+    """
 
     kind: Literal["nt_xent"] = "nt_xent"
     decoupled: bool = Field(

@@ -1,0 +1,1 @@
+"""Report: a run on one page of HTML that needs no network and no other file."""
