@@ -1,0 +1,80 @@
+"""Device: numbers that a processor drew, brought to an accelerator without waiting for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+#: Kinds of device that work on a few rows of a batch at a time. Elsewhere all views of a step are made
+#: at once, where the net is. MPS has no float64, which their geometry needs.
+FEW_AT_A_TIME = {"cpu", "mps"}
+
+#: Bytes from which a copy goes beside the work that is under way, and not into its queue.
+LARGE = 2**20
+
+_streams: dict[torch.device, torch.cuda.Stream] = {}
+
+
+def together(device: torch.device) -> bool:
+    """Whether all rows of a batch are worked on at once there."""
+    return device.type not in FEW_AT_A_TIME
+
+
+def staging(*shape: int) -> Tensor:
+    """Float32 memory of the processor, from which an accelerator can fetch by itself."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.empty(shape, pin_memory=True)
+    return torch.from_numpy(np.empty(shape, np.float32))
+
+
+def placed(
+    numbers: NDArray[Any] | Tensor, device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
+    """The same numbers on a device; nobody waits until they are there.
+
+    Large ones are copied beside the work that the device still has to do, so those of a step
+    arrive while the one before it is computed.
+    """
+    import torch
+
+    host = numbers if isinstance(numbers, torch.Tensor) else torch.from_numpy(np.asarray(numbers))
+    if dtype is not None:
+        host = host.to(dtype)
+    if host.device == device or not together(device):
+        return host.to(device)
+    if not torch.cuda.is_available():
+        return host.to(device, non_blocking=True)
+    host = host if host.is_pinned() else host.pin_memory()
+    if host.nbytes < LARGE:
+        return host.to(device, non_blocking=True)
+    beside = _streams.setdefault(device, torch.cuda.Stream(device))
+    with torch.cuda.stream(beside):
+        there = host.to(device, non_blocking=True)
+    here = torch.cuda.current_stream(device)
+    here.wait_stream(beside)
+    there.record_stream(here)
+    return there
+
+
+def index(numbers: slice | NDArray[Any], device: torch.device) -> slice | Tensor:
+    """What picks rows of these numbers on a device: of neighbours a slice, which copies nothing."""
+    if isinstance(numbers, slice):
+        return numbers
+    if len(numbers) and (np.diff(numbers) == 1).all():
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return placed(numbers, device)
+
+
+def room(device: torch.device) -> int:
+    """Bytes that are free on an accelerator."""
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else 0
