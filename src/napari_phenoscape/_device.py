@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-#: Kinds of device that work on a few rows of a batch at a time. Elsewhere all views of a step are made
-#: at once, where the net is. MPS has no float64, which their geometry needs.
+#: Kinds of device whose views a processor makes, a few at a time. Any other makes all views of a
+#: step at once by itself; MPS has no float64, which their geometry needs.
 FEW_AT_A_TIME = {"cpu", "mps"}
 
 #: Bytes from which a copy goes beside the work that is under way, and not into its queue.
@@ -55,7 +56,9 @@ def placed(
     host = host if host.is_pinned() else host.pin_memory()
     if host.nbytes < LARGE:
         return host.to(device, non_blocking=True)
-    beside = _streams.setdefault(device, torch.cuda.Stream(device))
+    if device not in _streams:
+        _streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    beside = _streams[device]
     with torch.cuda.stream(beside):
         there = host.to(device, non_blocking=True)
     here = torch.cuda.current_stream(device)
@@ -71,6 +74,24 @@ def index(numbers: slice | NDArray[Any], device: torch.device) -> slice | Tensor
     if len(numbers) and (np.diff(numbers) == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)
     return placed(numbers, device)
+
+
+def fetched(numbers: Tensor) -> Callable[[], list[float]]:
+    """(n,) numbers on their way to the processor; what comes back waits for them, once called."""
+    import torch
+
+    if not together(numbers.device) or not torch.cuda.is_available():
+        return numbers.tolist
+    host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+    host.copy_(numbers, non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record(torch.cuda.current_stream(numbers.device))
+
+    def wait() -> list[float]:
+        arrived.synchronize()
+        return host.tolist()
+
+    return wait
 
 
 def room(device: torch.device) -> int:

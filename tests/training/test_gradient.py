@@ -227,7 +227,7 @@ def test_a_loss_that_is_no_number_names_the_specimens_to_look_at(sick, words: st
     pictures.images[6, 0, 0, 0] = 80.0
     order = np.array([0, 1, 3, 2, 6, 4, 5])  # of the batch
     with pytest.raises(TrainingError, match=words) as caught:
-        check_finite(torch.tensor(torch.nan), projected(iter(sick)), order, pictures, 11)
+        check_finite(float("nan"), projected(iter(sick)), order, pictures, 11)
     assert str(caught.value).startswith("The loss of step 12 is not a number: not finite are")
     assert str(caught.value).endswith("can be resumed.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from napari_phenoscape._device import placed, together
 from napari_phenoscape.losses._contrastive import contrast
 from napari_phenoscape.option import Option, Variants
 
@@ -35,8 +36,8 @@ class Projections:
     position : (2N, Q, 2) or None
         Where these cells lie in their specimen, (x, y) in patches; NaN where it has fewer than Q.
     present : (N,) bool each
-        Which specimens have a modality; empty when all have all. The others' rows take part in no
-        term.
+        Which specimens have a modality, known on the processor; empty when all have all. The
+        others' rows take part in no term.
     cross : (2N, P) each
         Of whole views by modality, in the one space in which modalities are compared. Empty when no
         loss asks for them.
@@ -63,8 +64,9 @@ class Projections:
         if not self.present:
             return slice(None)
         z = next(iter(self.z.values()))
-        everyone = torch.ones(len(z) // 2, dtype=torch.bool, device=z.device)
-        return torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
+        everyone = torch.ones(len(z) // 2, dtype=torch.bool)
+        there = torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
+        return placed(there.nonzero().flatten(), z.device)
 
 
 class Loss(Option):
@@ -121,9 +123,10 @@ class OfSpecimens(Loss):
         alone = torch.arange(len(z) // 2, device=z.device)
 
         def numbers(column: str) -> Tensor:
-            labels = batch.labels[column].to(z.device)
+            labels = batch.labels[column]
             # a specimen without a label is equal to nobody but itself
-            own = torch.where(labels < 0, labels.max() + 1 + alone, labels)
+            nobody = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
+            own = placed(torch.where(labels < 0, nobody, labels), z.device)
             return own.repeat(rows // len(own))
 
         group = numbers(self.positives) if self.positives else alone.repeat(rows // len(alone))
@@ -247,11 +250,23 @@ class LocalPatches(Loss):
         for name, patches in batch.patches.items():
             own_real = real
             if name in batch.present:
-                own_real = real & batch.present[name].repeat(2)[:, None]
-            if int(own_real[:specimens].any(1).sum()) > 1:
+                there = placed(batch.present[name], real.device)
+                own_real = real & there.repeat(2)[:, None]
+            enough = own_real[:specimens].any(1).sum() > 1
+            if together(real.device):
+                # how many there are is not asked for
+                rows = (own_real & enough).flatten()
+                z, where = patches.flatten(0, 1), position.flatten(0, 1).nan_to_num()
+                value = contrast(z, pair.flatten(), self.temperature, position=where, real=rows)
+                terms.append((value, enough))
+            elif enough:
                 z, group = patches[own_real], pair[own_real]
-                terms.append(contrast(z, group, self.temperature, position=position[own_real]))
-        return _mean(terms, batch.patches)
+                value = contrast(z, group, self.temperature, position=position[own_real])
+                terms.append((value, enough))
+        if terms and together(real.device):
+            values, counted = (torch.stack(each) for each in zip(*terms, strict=True))
+            return values.sum() / counted.sum().clamp(min=1)
+        return _mean([value for value, _ in terms], batch.patches)
 
 
 AnyLoss = Annotated[Loss, Variants(NTXent, CrossModal, LocalPatches, group="losses")]

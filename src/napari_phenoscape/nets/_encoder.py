@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from napari_phenoscape._device import placed
 from napari_phenoscape._distributed import any_rank
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import BandMismatchError
@@ -179,7 +180,8 @@ def of_present(
     shapes
         Of a row of each result.
     """
-    kept = present.nonzero().flatten()
+    # known on the processor, nobody waits for how many there are
+    kept = placed(present.nonzero().flatten(), rows.device)
     # norms that see the rows of all ranks must be called by all of them
     found = net(rows[kept]) if any_rank(len(kept) > 0, rows.device) else None
     found = [found] if isinstance(found, Tensor) else found

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from napari_phenoscape._device import placed
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.nets import Descriptor, LinearReadout
 from napari_phenoscape.training._experiment import Experiment
@@ -74,7 +75,8 @@ class InstantNet(nn.Module):
             name: descriptor(images[name], seen) for name, descriptor in self.descriptors.items()
         }
         for name, having in (present or {}).items():
-            found[name] = found[name].masked_fill(~having[:, None], torch.nan)
+            lacks = placed(~having, mask.device)[:, None]
+            found[name] = found[name].masked_fill(lacks, torch.nan)
         if self.space == JOINT:
             found[JOINT] = torch.cat([found[name] for name in self.modalities], dim=1)
         return found

@@ -247,6 +247,7 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
+    from napari_phenoscape._device import together
     from napari_phenoscape._distributed import (
         any_rank,
         local_batch,
@@ -254,20 +255,24 @@ def _steps(
         synced,
         world_size,
     )
-    from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.losses import spread, total_loss
     from napari_phenoscape.training._gradient import Gradient
     from napari_phenoscape.training._health import advice, health
     from napari_phenoscape.training._inputs import InputPipeline
+    from napari_phenoscape.training._reading import Reading
 
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, fabric.device).to(memory_format=torch.channels_last)
-    optimizer = optimizer_of(net, schedule, experiment.encoder.rate)
+    clipped_in_half = bool(schedule.clip) and experiment.runtime.precision == "fp16"
+    optimizer = optimizer_of(net, schedule, experiment.encoder.rate, fused=not clipped_in_half)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step
         load_weights(found[-1], net)
     average = average_of(net, schedule, found[-1] if found else None)
     model, optimizer = fabric.setup(net, optimizer)
+    if average is not None:
+        average.module.to(fabric.device)
     if found:
         load_optimizer(found[-1], optimizer)
     saved = step if found else -1
@@ -283,8 +288,29 @@ def _steps(
     pipeline = InputPipeline(crops, augmenter(experiment, crops), net, seed, fabric.device)
     gradient = Gradient(experiment, crops, known, pipeline, net, model, fabric)
     local = schedule.batch_size // world_size()
+    # an accelerator is given the next step before the numbers of one are read
+    late, readings = int(together(fabric.device)), deque[Reading]()
     seconds: deque[float] = deque(maxlen=20)
     recent: deque[float] = deque(maxlen=HEALTH_EVERY)
+
+    def told(on_their_way: int = 0) -> Iterator[Step]:
+        """The steps that are done, but for so many."""
+        while len(readings) > on_their_way:
+            reading = readings.popleft()
+            numbers = reading.told(crops)
+            seconds.append(time.perf_counter() - start)
+            recent.append(numbers.loss)
+            yield Step(
+                reading.step,
+                schedule.steps,
+                numbers.loss,
+                numbers.agreement,
+                reading.rate,
+                schedule.batch_size / seconds[-1],
+                (schedule.steps - reading.step) * median(seconds),
+                numbers.terms,
+            )
+
     model.train()
     try:
         yield Started(run, len(crops.ids), step, schedule.steps, str(fabric.device))
@@ -302,31 +328,26 @@ def _steps(
             crops.prefetch(local_batch(upcoming))
             with interrupt_held() as asked:
                 with advice(experiment, local), peers():
-                    loss, terms, seen = gradient(batch, step)
+                    objective = gradient(batch, step)
                     if schedule.clip:
-                        fabric.clip_gradients(model, optimizer, max_norm=schedule.clip)
+                        # whether it is finite is not asked of an accelerator
+                        fabric.clip_gradients(
+                            model, optimizer, max_norm=schedule.clip, error_if_nonfinite=not late
+                        )
                     optimizer.step()
                     optimizer.zero_grad()
                     if average is not None:
-                        average.update_parameters(net)
+                        average.update(net)
                 step += 1
-                seconds.append(time.perf_counter() - start)
-                recent.append(float(loss.detach()))
+                seen = objective.batch
                 joint = seen.z[net.space].detach()[seen.rows(net.space)]
-                done = Step(
-                    step,
-                    schedule.steps,
-                    recent[-1],
-                    agreement(joint),
-                    rate,
-                    schedule.batch_size / seconds[-1],
-                    (schedule.steps - step) * median(seconds),
-                    {name: float(term.detach()) for name, term in terms.items()},
-                )
-            yield done
+                readings.append(Reading(step, rate, objective, batch, joint))
+                done = list(told(late))
+            yield from done
             if asked:
                 raise Interrupted("stopped; what was done is saved")
             if step % HEALTH_EVERY == 0:
+                yield from told()
                 alike = dataclasses.replace(
                     seen,
                     z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
@@ -336,11 +357,13 @@ def _steps(
                 nothing, _ = total_loss(experiment.losses, alike)
                 yield health(step, spread(joint), median(recent), float(nothing))
             if step % schedule.checkpoint_every == 0:
+                yield from told()
                 yield from save()
+        yield from told()
     except (GeneratorExit, Interrupted):
         # stopped: the other ranks are told, and everything learned so far is kept
         any_rank(True, fabric.device)
-        last: list[Event] = [*save(), Finished(run, stopped=True)]
+        last: list[Event] = [*told(), *save(), Finished(run, stopped=True)]
         for event in last if fabric.is_global_zero else []:
             log_event(run, event)
         raise

@@ -98,6 +98,6 @@ def chunks_together(shrink: NDArray[np.int64], specimens: int, size: int) -> lis
     chunks = []
     for pixels in np.unique(shrink):
         alike = np.flatnonzero(shrink == pixels)
-        for rows in np.split(alike, range(size, len(alike), size)):
-            chunks.append(Chunk(rows, rows % specimens, int(pixels)))
+        parts = np.split(alike, range(size, len(alike), size))
+        chunks += [Chunk(rows, rows % specimens, int(pixels)) for rows in parts]
     return chunks
