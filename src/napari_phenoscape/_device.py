@@ -27,13 +27,13 @@ def together(device: torch.device) -> bool:
     return device.type not in FEW_AT_A_TIME
 
 
-def staging(*shape: int) -> Tensor:
+def staging(*shape: int) -> Tensor | NDArray[np.float32]:
     """Float32 memory of the processor, from which an accelerator can fetch by itself."""
     import torch
 
     if torch.cuda.is_available():
         return torch.empty(shape, pin_memory=True)
-    return torch.from_numpy(np.empty(shape, np.float32))
+    return np.empty(shape, np.float32)
 
 
 def placed(

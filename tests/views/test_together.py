@@ -75,11 +75,9 @@ def test_views_and_gradients_are_the_same_however_many_are_made_at_once(
     scale = float(gradient.abs().max())
     torch.testing.assert_close(other, gradient, atol=1e-5 * max(scale, 1), rtol=0)
     grid = Grid(4, 4, 1.5, 4.0)
-    for a, b in zip(
-        *(matches(v.part(slice(5)), v.part(slice(5, None)), grid) for v in (every, few)),
-        strict=True,
-    ):
-        assert torch.equal(a.nan_to_num(), b.nan_to_num())
+    pairs = [matches(v.part(slice(5)), v.part(slice(5, None)), grid) for v in (every, few)]
+    for one, same in zip(*pairs, strict=True):
+        assert torch.equal(one.nan_to_num(), same.nan_to_num())
 
 
 def test_rows_that_do_not_fit_together_are_made_in_parts(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape._device import placed, together
@@ -36,37 +38,33 @@ class Projections:
     position : (2N, Q, 2) or None
         Where these cells lie in their specimen, (x, y) in patches; NaN where it has fewer than Q.
     present : (N,) bool each
-        Which specimens have a modality, known on the processor; empty when all have all. The
-        others' rows take part in no term.
+        Which specimens have a modality; empty when all have all. The others' rows take part in no
+        term.
     cross : (2N, P) each
         Of whole views by modality, in the one space in which modalities are compared. Empty when no
         loss asks for them.
     """
 
     z: dict[str, Tensor]
-    labels: dict[str, Tensor] = field(default_factory=dict)
+    labels: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     patches: dict[str, Tensor] = field(default_factory=dict)
     position: Tensor | None = None
-    present: dict[str, Tensor] = field(default_factory=dict)
+    present: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     cross: dict[str, Tensor] = field(default_factory=dict)
 
     def several(self, *spaces: str) -> bool:
         """Whether two specimens at least have all of these spaces: one alone has no contrast."""
-        import torch
-
         present = [self.present[name] for name in spaces if name in self.present]
-        return not present or int(torch.stack(present).all(0).sum()) > 1
+        return not present or int(np.stack(present).all(0).sum()) > 1
 
     def rows(self, *spaces: str) -> Tensor | slice:
         """Which rows take part, of one space, or of the rows of several below each other."""
-        import torch
-
         if not self.present:
             return slice(None)
         z = next(iter(self.z.values()))
-        everyone = torch.ones(len(z) // 2, dtype=torch.bool)
-        there = torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
-        return placed(there.nonzero().flatten(), z.device)
+        everyone = np.ones(len(z) // 2, np.bool_)
+        there = [np.tile(self.present.get(name, everyone), 2) for name in spaces]
+        return placed(np.flatnonzero(np.concatenate(there)), z.device)
 
 
 class Loss(Option):
@@ -123,10 +121,10 @@ class OfSpecimens(Loss):
         alone = torch.arange(len(z) // 2, device=z.device)
 
         def numbers(column: str) -> Tensor:
-            labels = batch.labels[column]
+            labels = np.asarray(batch.labels[column])
             # a specimen without a label is equal to nobody but itself
-            nobody = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
-            own = placed(torch.where(labels < 0, nobody, labels), z.device)
+            nobody = labels.max() + 1 + np.arange(len(labels))
+            own = placed(np.where(labels < 0, nobody, labels), z.device)
             return own.repeat(rows // len(own))
 
         group = numbers(self.positives) if self.positives else alone.repeat(rows // len(alone))
@@ -250,8 +248,8 @@ class LocalPatches(Loss):
         for name, patches in batch.patches.items():
             own_real = real
             if name in batch.present:
-                there = placed(batch.present[name], real.device)
-                own_real = real & there.repeat(2)[:, None]
+                there = placed(np.tile(batch.present[name], 2), real.device)
+                own_real = real & there[:, None]
             enough = own_real[:specimens].any(1).sum() > 1
             if together(real.device):
                 # how many there are is not asked for

@@ -112,7 +112,7 @@ class Gradient:
         """Loss of the rows of all ranks, and its gradient as far as autograd knows the way."""
         projected = Projections(
             {name: gathered(rows) for name, rows in z.items()},
-            {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
+            {name: codes[batch] for name, codes in self.known.items()},
             {name: gathered(rows) for name, rows in patches.items()},
             None if position is None else gathered(position),
             present(self.crops, batch),

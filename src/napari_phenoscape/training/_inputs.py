@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
     images: dict[str, Tensor]
     mixed: bool
     matches: Matches | None
-    present: dict[str, Tensor] | None
+    present: dict[str, NDArray[np.bool_]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class InputPipeline:
         resident = self.resident
         both = self.views(
             placed(crops.images[specimens], where) if resident is None else resident,
-            torch.from_numpy(crops.masks[specimens]),
+            crops.masks[specimens],
             seed=self.seed,
             step=step,
             specimens=specimens,
@@ -115,17 +115,17 @@ class InputPipeline:
             matched = Matches(*(placed(rows, self.device) for rows in found))
         return Inputs(inputs, mix is not None, matched, self.present(specimens))
 
-    def present(self, specimens: NDArray[np.int64]) -> dict[str, Tensor] | None:
+    def present(self, specimens: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]] | None:
         """(2n,) by modality, which views of (n,) specimens have it; None when all have all."""
         there = present(self.crops, specimens)
-        return {name: rows.repeat(2) for name, rows in there.items()} or None
+        return {name: np.tile(rows, 2) for name, rows in there.items()} or None
 
 
-def present(crops: Crops, specimens: NDArray[np.int64]) -> dict[str, Tensor]:
+def present(crops: Crops, specimens: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     """(n,) by modality, which of some specimens have it; empty when all of ``crops`` have all.
 
-    On the processor: how many there are must be known without asking an accelerator.
+    Never on an accelerator: how many there are must be known without asking it.
     """
     if not crops.lacking:
         return {}
-    return {name: torch.from_numpy(having[specimens]) for name, having in crops.present.items()}
+    return {name: having[specimens] for name, having in crops.present.items()}

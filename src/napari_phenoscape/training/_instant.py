@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from napari_phenoscape._device import placed
@@ -57,7 +58,10 @@ class InstantNet(nn.Module):
         return self.spaces[-1]
 
     def features(
-        self, images: Mapping[str, Tensor], mask: Tensor, present: Mapping[str, Tensor] | None
+        self,
+        images: Mapping[str, Tensor],
+        mask: Tensor,
+        present: Mapping[str, NDArray[np.bool_]] | None,
     ) -> dict[str, Tensor]:
         """(N, D) by space, before the readout; NaN for what a specimen lacks.
 
@@ -89,7 +93,7 @@ class InstantNet(nn.Module):
         self,
         images: Mapping[str, Tensor],
         mask: Tensor,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> Representations:
         """Embeddings of views, which are their own projections; see `features`."""
         # a difference of sums, as an edge is, would be lost in half precision

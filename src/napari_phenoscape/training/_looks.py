@@ -63,7 +63,7 @@ class Looks:
         images = torch.from_numpy(self._crops.images[batch])
         if together(self._device):
             images = placed(images, self._device)
-        masks = torch.from_numpy(self._crops.masks[batch])
+        masks = self._crops.masks[batch]
         seed, step = self._experiment.seed, self._experiment.schedule.steps
         for number in self._numbers:
             with torch.inference_mode():

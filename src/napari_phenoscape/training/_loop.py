@@ -281,7 +281,8 @@ def _steps(
         nonlocal saved
         if fabric.is_global_zero and saved != step:
             state = State.of(step, crops)
-            path = save_checkpoint(run, state, net, optimizer, average and average.module)
+            averaged = None if average is None else average.module
+            path = save_checkpoint(run, state, net, optimizer, averaged)
             saved = step
             yield Saved(path)
 

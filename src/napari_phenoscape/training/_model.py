@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from napari_phenoscape._device import placed
@@ -166,13 +166,13 @@ class SimCLR(nn.Module):
         images: Mapping[str, Tensor],
         mixed: bool = False,
         cells: Tensor | None = None,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
         mask: Tensor | None = None,
     ) -> Representations:
         """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
 
-        ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each, on the
-        processor: which specimens have a modality; None: all have all. What a specimen lacks is
+        ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each:
+        which specimens have a modality; None: all have all. What a specimen lacks is
         seen by no encoder, head or norm, and its joint is made of the rest. ``mask`` is not looked
         at: pictures are all that a trained net sees, their background filled or not.
         """
@@ -180,7 +180,7 @@ class SimCLR(nn.Module):
         return Representations(h, *self.project(h, places, present))
 
     def embed(
-        self, images: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+        self, images: Mapping[str, Tensor], present: Mapping[str, NDArray[np.bool_]] | None = None
     ) -> dict[str, Tensor]:
         """Features alone."""
         return self.features(images, present=present)[0]
@@ -190,7 +190,7 @@ class SimCLR(nn.Module):
         images: Mapping[str, Tensor],
         mixed: bool = False,
         cells: Tensor | None = None,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(N, D) by space, and (N, Q, D) of some cells of the grids by modality."""
         rows = [images[name] for name in self.modalities]
@@ -202,7 +202,7 @@ class SimCLR(nn.Module):
         if self.fusion is not None:
             h[JOINT] = self.fusion(tuple(seen.values()), joint)
         for name, there in (present or {}).items():
-            lacks = placed(~there, h[name].device)[:, None]
+            lacks = placed(~np.asarray(there), h[name].device)[:, None]
             h[name] = h[name].masked_fill(lacks, torch.nan)
         if cells is None:
             return h, {}
@@ -216,7 +216,7 @@ class SimCLR(nn.Module):
         self,
         h: Mapping[str, Tensor],
         places: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Projections of what `features` gives: z, patches and cross of `Representations`."""
         there = present or {}
@@ -235,9 +235,9 @@ class SimCLR(nn.Module):
         cross = projected(self.modalities, self.cross_heads) if self.cross_heads else {}
         return projected(self.spaces, self.heads), patches, cross
 
-    def _joined(self, rows: Tensor, present: Sequence[Tensor] | None) -> Tensor | None:
+    def _joined(self, rows: Tensor, present: Sequence[NDArray[np.bool_]] | None) -> Tensor | None:
         """(N, M) which modalities make the joint; None: all."""
-        there = None if present is None else placed(torch.stack(tuple(present), 1), rows.device)
+        there = None if present is None else placed(np.stack(present, axis=1), rows.device)
         if not self.training or not self.dropout or self.fusion is None:
             return there
         draws = placed(uniform(len(rows), len(self.modalities)), rows.device)
@@ -269,7 +269,7 @@ class BandEncoder(nn.Module):
         self.places = {name: list(index) for name, index in places.items()}
 
     def forward(
-        self, images: Tensor, present: Mapping[str, Tensor] | None = None
+        self, images: Tensor, present: Mapping[str, NDArray[np.bool_]] | None = None
     ) -> dict[str, Tensor]:
         """(N, C, h, w) reflectance -> (N, D) by space.
 

@@ -299,11 +299,12 @@ class RandomGaussianNoise(Filter):
         return everyone
 
 
-def draw_noise(numbers: Tensor, level: float, seed: int) -> None:
+def draw_noise(numbers: Tensor | NDArray[np.float32], level: float, seed: int) -> None:
     """Fill (n, H, W), on a processor, with normal numbers of a seed and those that follow it."""
     import torch
 
     random, step = torch.Generator(), bands_of_a_seed(numbers.shape[-1])
+    numbers = torch.as_tensor(numbers)
     for band in range(0, len(numbers), step):
         random.manual_seed(seed + band)
         numbers[band : band + step].normal_(0, level, generator=random)

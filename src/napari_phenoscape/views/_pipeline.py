@@ -95,7 +95,7 @@ class Augmenter:
     def __call__(
         self,
         images: Tensor,
-        masks: Tensor,
+        masks: Tensor | NDArray[np.bool_],
         *,
         seed: int,
         step: int,
@@ -134,8 +134,8 @@ class Augmenter:
         which = (view,) if isinstance(view, int) else view
         count = len(masks) * len(which)
         draws = self._draws(seed, step, np.asarray(specimens), which)
-        bounds = np.tile(_bounds(masks.bool()), (len(which), 1))
-        masks = placed(masks.bool(), device)
+        measured = np.asarray(masks.cpu() if isinstance(masks, Tensor) else masks, np.bool_)
+        bounds, masks = np.tile(_bounds(measured), (len(which), 1)), placed(measured, device)
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
         image_of_row = np.tile(np.arange(len(masks)) if rows is None else rows, len(which))
@@ -296,13 +296,12 @@ class Augmenter:
         return mixed, np.tile(np.arange(count), len(image_of_row) // count), self._photometric
 
 
-def _bounds(masks: Tensor) -> NDArray[np.float64]:
+def _bounds(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, 4) x0, y0, x1, y1 of each (1, S, S) mask in pixel edges; the whole where it is empty."""
     side = masks.shape[-1]
     bounds = np.empty((len(masks), 4))
-    pixels = masks[:, 0].cpu().numpy()  # faster than torch at this
     for axis in (0, 1):
-        line = np.asarray(pixels.any(1 + axis))
+        line = np.asarray(masks[:, 0].any(1 + axis))
         bounds[:, axis] = line.argmax(1)
         bounds[:, axis + 2] = side - line[:, ::-1].argmax(1)
     return bounds
