@@ -100,7 +100,10 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
     if run is not None:
-        check_same(experiment, read_experiment(run), run)
+        before = read_experiment(run)
+        check_same(experiment, before, run)
+        if runtime.precision == "auto":
+            experiment = _in_precision(experiment, before.runtime.precision)
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
@@ -112,7 +115,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if trains:
         check_batch(experiment.schedule, crops)
         experiment = _in_steps(experiment, crops)
-        work, fabric = _training(experiment, collection, crops, pretrained=not found)
+        training = _training(experiment, collection, crops, pretrained=not found)
+        experiment, work, fabric = yield from _noted(training, notices)
     else:
         work, fabric = _fitting(experiment, crops)
     with ExitStack() as held:
@@ -147,22 +151,39 @@ def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
 
 def _training(
     experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
-) -> tuple[Work, Fabric]:
-    """The training of a net."""
+) -> Generator[Event, None, tuple[Experiment, Work, Fabric]]:
+    """The training of a net, and its experiment with the precision that was found."""
     from napari_phenoscape.training._gradient import check_caching
     from napari_phenoscape.training._model import SimCLR
-    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of
+    from napari_phenoscape.training._precision import precision_of
+    from napari_phenoscape.training.parallel._runtime import (
+        compile_encoders,
+        device_of,
+        fabric_of,
+        set_threads,
+    )
 
     known = _known(experiment, collection)
     net = build_model(experiment, crops.statistics, pretrained=pretrained)
     assert isinstance(net, SimCLR)
     check_caching(experiment, net)
+    if experiment.runtime.precision == "auto":
+        set_threads(experiment.runtime)
+        device = device_of(experiment.runtime)
+        precision, why = precision_of(net, experiment.image_size, device)
+        experiment = _in_precision(experiment, precision)
+        yield Notice(why)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
     fabric = fabric_of(experiment.runtime, heads=len(heads))
     check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
-    return lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
+    return experiment, lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
+
+
+def _in_precision(experiment: Experiment, precision: str) -> Experiment:
+    runtime = experiment.runtime.model_copy(update={"precision": precision})
+    return experiment.model_copy(update={"runtime": runtime})
 
 
 def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:
