@@ -49,7 +49,7 @@ def placed(
     host = numbers if isinstance(numbers, torch.Tensor) else torch.from_numpy(np.asarray(numbers))
     if dtype is not None:
         host = host.to(dtype)
-    if host.device == device or not together(device):
+    if host.device.type != "cpu" or not together(device):
         return host.to(device)
     if not torch.cuda.is_available():
         return host.to(device, non_blocking=True)
@@ -71,7 +71,8 @@ def index(numbers: slice | NDArray[Any], device: torch.device) -> slice | Tensor
     """What picks rows of these numbers on a device: of neighbours a slice, which copies nothing."""
     if isinstance(numbers, slice):
         return numbers
-    if len(numbers) and (np.diff(numbers) == 1).all():
+    count = len(numbers)
+    if count and numbers[-1] - numbers[0] == count - 1 and (np.diff(numbers) == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)
     return placed(numbers, device)
 

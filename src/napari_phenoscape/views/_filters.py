@@ -23,7 +23,7 @@ from napari_phenoscape.views._operation import (
 from napari_phenoscape.views._rows import column
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from napari_phenoscape.views._colour import BandContext
 
@@ -287,10 +287,11 @@ class RandomGaussianNoise(Filter):
                 view.addcmul_(noise, unit[:, None, None])
             return noise
         # numbers that are not kept lie in the cache when the next ones overwrite them
+        random = torch.Generator()
         everyone = torch.empty((len(view) if mixed else 1, *view.shape[1:]), dtype=view.dtype)
         for i, (level, seed) in enumerate(zip(levels, seeds, strict=True)):
             numbers = everyone[i if mixed else 0]
-            draw_noise(numbers, level, seed)
+            draw_noise(numbers, level, seed, random)
             noise = numbers.to(view.device)
             if mixed:
                 view[i] += (unit @ noise.flatten(1)).view(noise.shape)
@@ -299,11 +300,16 @@ class RandomGaussianNoise(Filter):
         return everyone
 
 
-def draw_noise(numbers: Tensor | NDArray[np.float32], level: float, seed: int) -> None:
+def draw_noise(
+    numbers: Tensor | NDArray[np.float32],
+    level: float,
+    seed: int,
+    random: Generator | None = None,
+) -> None:
     """Fill (n, H, W), on a processor, with normal numbers of a seed and those that follow it."""
     import torch
 
-    random, step = torch.Generator(), bands_of_a_seed(numbers.shape[-1])
+    random, step = random or torch.Generator(), bands_of_a_seed(numbers.shape[-1])
     numbers = torch.as_tensor(numbers)
     for band in range(0, len(numbers), step):
         random.manual_seed(seed + band)

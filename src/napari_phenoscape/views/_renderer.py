@@ -259,7 +259,14 @@ class Renderer:
             return
         u = draws[self._erasing.kind]
         boxes = self._erasing.boxes(u[:, 1:], self._size)
-        first, size = boxes[:, :2], boxes[:, 2:] * (u[:, :1] < self._erasing.p)
+        active = u[:, 0] < self._erasing.p
+        if not together(masks[0].device):
+            for row in np.flatnonzero(active):
+                x0, y0, width, height = boxes[row].tolist()
+                for mask in masks:
+                    mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
+            return
+        first, size = boxes[:, :2], boxes[:, 2:] * active[:, None]
         # (N, 2, S): which columns, and which rows, are within
         pixel, from_first = np.arange(self._size), first[..., None]
         within = (pixel >= from_first) & (pixel < from_first + size[..., None])
