@@ -16,7 +16,9 @@ from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from napari_phenoscape import _device
 from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.nets import Descriptor
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import (
     Experiment,
@@ -302,6 +304,19 @@ def test_an_instant_net_sees_views_that_are_made_on_the_device(background: str) 
                 scatter = net.descriptors["vis"].pixel_scatter(view.image[:, :7], view.mask)
     assert waits.found == []
     assert {h.device.type for h in seen.h.values()} == {scatter.device.type} == {ACCELERATOR.type}
+
+
+def test_planes_are_led_by_the_same_pixels_however_they_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = crops()
+    net = Descriptor(own.bands, own.mean, own.std)
+    images, masks = torch.from_numpy(own.images), torch.from_numpy(own.masks.copy())
+    masks[0] = False  # stands for the whole picture
+    masks[1, :, 3:, 5:] = False
+    one_by_one = net.pixel_scatter(images, masks)
+    monkeypatch.setattr(_device, "FEW_AT_A_TIME", {"mps"})
+    torch.testing.assert_close(net.pixel_scatter(images, masks), one_by_one, rtol=1e-4, atol=1e-4)
 
 
 def test_what_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
