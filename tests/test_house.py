@@ -50,7 +50,9 @@ FOLDERS = (
     "cli",
     "widgets",
 )
-WORDS = {"errors", "option", "events", "_atomic", "_distributed", "_extensions", "_tables"}
+WORDS = {
+    *("errors", "option", "events", "_atomic", "_device", "_distributed", "_extensions", "_tables")
+}
 DOORS = {"cli", "widgets"}
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}
 HEAVY = {"torch", "torchvision", "kornia", "sklearn", "umap", "lightning_fabric"}

@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from napari_phenoscape import _device
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import OptionError, TrainingError
 from napari_phenoscape.losses import Projections, total_loss
@@ -115,6 +116,26 @@ def test_the_gradient_of_a_batch_in_chunks_is_that_of_the_whole(backbone: str, c
         assert_same(one, other)
     assert float(parts[0]["local_patches"]) > 0
     assert all(float(grad.abs().max()) > 0 for grad in parts[1].values())
+
+
+@pytest.mark.parametrize("uv", [[], [1, 4], [0, 1, 2, 3, 4, 6]], ids=["all", "some", "one"])
+def test_a_batch_made_all_at_once_as_on_an_accelerator_has_the_same_gradient(
+    uv: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = crops(BANDS, BOTH, {"uv": uv})
+    few = found(experiment("squeezenet1_1"), pictures)
+    monkeypatch.setattr(_device, "FEW_AT_A_TIME", {"mps"})
+    monkeypatch.setattr("napari_phenoscape.training._inputs.room", lambda _: 0 if uv else 2**40)
+    every = found(experiment("squeezenet1_1"), pictures)
+    for one, other in zip(few, every, strict=True):
+        # what no term looks at has no gradient, or one of 0
+        assert one.keys() <= other.keys()
+        assert not any(other[name].any() for name in other.keys() - one.keys())
+        for name, value in one.items():
+            # views are float32
+            scale = float(value.abs().max())
+            torch.testing.assert_close(other[name], value, rtol=0, atol=1e-4 * max(scale, 1e-3))
+    assert float(every[0]["local_patches"]) > 0
 
 
 def test_specimens_that_lack_a_modality_do_so_in_chunks_too() -> None:
@@ -227,7 +248,7 @@ def test_a_loss_that_is_no_number_names_the_specimens_to_look_at(sick, words: st
     pictures.images[6, 0, 0, 0] = 80.0
     order = np.array([0, 1, 3, 2, 6, 4, 5])  # of the batch
     with pytest.raises(TrainingError, match=words) as caught:
-        check_finite(torch.tensor(torch.nan), projected(iter(sick)), order, pictures, 11)
+        check_finite(float("nan"), projected(iter(sick)), order, pictures, 11)
     assert str(caught.value).startswith("The loss of step 12 is not a number: not finite are")
     assert str(caught.value).endswith("can be resumed.")
 

@@ -199,7 +199,7 @@ def _embedded(net: Restored) -> Generator[Progress, None, dict[str, Embeddings]]
 
 
 def _projected(net: Restored) -> Generator[Progress, None, Projections]:
-    looks, number = Looks(net.experiment, net.crops, 2), len(net.crops.ids)
+    looks, number = Looks(net.experiment, net.crops, 2, net.device), len(net.crops.ids)
     rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
     for batch in batches(net.crops):
         pair = [net.features(view, batch) for view in looks(batch)]

@@ -57,13 +57,14 @@ class Restored:
 
         with torch.inference_mode():
             images, mask = pictures(self.crops, views, self.device)
-            having = present(self.crops, batch, self.device) or None
+            having = present(self.crops, batch) or None
             representations: Representations = self.model(images, mask=mask, present=having)
         return representations
 
     def looks(self) -> Looks:
         """The views of a specimen from which it is embedded."""
-        return Looks(self.experiment, self.crops, self.experiment.method.readout.views)
+        views = self.experiment.method.readout.views
+        return Looks(self.experiment, self.crops, views, self.device)
 
     def embedding(
         self, views: Iterable[Views], batch: NDArray[np.int64]

@@ -28,6 +28,7 @@ class BlockwiseContrast(torch.autograd.Function):
         part: Tensor | None,
         related: Tensor | None,
         position: Tensor | None,
+        real: Tensor | None,
         temperature: float,
         decoupled: bool,
     ) -> Tensor:
@@ -40,6 +41,8 @@ class BlockwiseContrast(torch.autograd.Function):
             rows = slice(start, start + step)
             similarity = z[rows] @ z.T / temperature
             others = number[rows, None] != number
+            if real is not None:
+                others &= real[rows, None] & real
             if part is not None:
                 others &= part[rows, None] != part
             positive = others & (group[rows, None] == group)
@@ -66,6 +69,8 @@ class BlockwiseContrast(torch.autograd.Function):
                 grad = torch.where(is_anchor, grad - share, 0)
                 gradient[rows] += grad @ z
                 gradient += grad.T @ z[rows]
+        if real is not None:
+            anchors = anchors.clamp(min=1)
         if gradient is not None:
             ctx.save_for_backward(gradient / (temperature * anchors))
         return total / anchors
@@ -74,4 +79,4 @@ class BlockwiseContrast(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer, None, None, None, None, None, None
+        return gradient * outer, None, None, None, None, None, None, None

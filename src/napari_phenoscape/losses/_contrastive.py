@@ -17,6 +17,7 @@ def contrast(
     part: Tensor | None = None,
     related: Tensor | None = None,
     position: Tensor | None = None,
+    real: Tensor | None = None,
 ) -> Tensor:
     """Contrastive loss in which rows of the same group are each other's positives.
 
@@ -46,10 +47,12 @@ def contrast(
     position : (M, E)
         Coordinates; rows that are nearer to each other than 1 and no positives of each other are
         not compared.
+    real : (M,)
+        False for rows that take no part, as if they were not there.
 
     Returns
     -------
-    () mean over the anchors that have a positive, in nats; nan when none has.
+    () mean over the anchors that have a positive, in nats. When none has, nan; 0 with ``real``.
 
     References
     ----------
@@ -68,13 +71,13 @@ def contrast(
     with torch.autocast(z.device.type, enabled=False):
         unit = normalize(z, dim=1)
         value: Tensor = BlockwiseContrast.apply(
-            unit, group, part, related, position, temperature, decoupled
+            unit, group, part, related, position, real, temperature, decoupled
         )
         return value
 
 
-def agreement(z: Tensor) -> float:
-    """Share (0-1) of the (2N, P) views whose most similar other view is of the same specimen."""
+def agreement(z: Tensor) -> Tensor:
+    """() share (0-1) of the (2N, P) views whose most similar other view is of the same specimen."""
     import torch
     from torch.nn.functional import normalize
 
@@ -82,7 +85,7 @@ def agreement(z: Tensor) -> float:
         unit = normalize(z.float(), dim=1)
         nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
         specimen = torch.arange(len(z) // 2, device=z.device).repeat(2)
-        return float((specimen[nearest] == specimen).float().mean())
+        return (specimen[nearest] == specimen).float().mean()
 
 
 def spread(z: Tensor) -> float:

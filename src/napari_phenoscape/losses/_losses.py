@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._device import placed, together
 from napari_phenoscape.losses._contrastive import contrast
 from napari_phenoscape.option import Option, Variants
 
@@ -43,28 +46,25 @@ class Projections:
     """
 
     z: dict[str, Tensor]
-    labels: dict[str, Tensor] = field(default_factory=dict)
+    labels: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     patches: dict[str, Tensor] = field(default_factory=dict)
     position: Tensor | None = None
-    present: dict[str, Tensor] = field(default_factory=dict)
+    present: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     cross: dict[str, Tensor] = field(default_factory=dict)
 
     def several(self, *spaces: str) -> bool:
         """Whether two specimens at least have all of these spaces: one alone has no contrast."""
-        import torch
-
         present = [self.present[name] for name in spaces if name in self.present]
-        return not present or int(torch.stack(present).all(0).sum()) > 1
+        return not present or int(np.stack(present).all(0).sum()) > 1
 
     def rows(self, *spaces: str) -> Tensor | slice:
         """Which rows take part, of one space, or of the rows of several below each other."""
-        import torch
-
         if not self.present:
             return slice(None)
         z = next(iter(self.z.values()))
-        everyone = torch.ones(len(z) // 2, dtype=torch.bool, device=z.device)
-        return torch.cat([self.present.get(name, everyone).repeat(2) for name in spaces])
+        everyone = np.ones(len(z) // 2, np.bool_)
+        there = [np.tile(self.present.get(name, everyone), 2) for name in spaces]
+        return placed(np.flatnonzero(np.concatenate(there)), z.device)
 
 
 class Loss(Option):
@@ -121,9 +121,10 @@ class OfSpecimens(Loss):
         alone = torch.arange(len(z) // 2, device=z.device)
 
         def numbers(column: str) -> Tensor:
-            labels = batch.labels[column].to(z.device)
+            labels = np.asarray(batch.labels[column])
             # a specimen without a label is equal to nobody but itself
-            own = torch.where(labels < 0, labels.max() + 1 + alone, labels)
+            nobody = labels.max() + 1 + np.arange(len(labels))
+            own = placed(np.where(labels < 0, nobody, labels), z.device)
             return own.repeat(rows // len(own))
 
         group = numbers(self.positives) if self.positives else alone.repeat(rows // len(alone))
@@ -247,11 +248,23 @@ class LocalPatches(Loss):
         for name, patches in batch.patches.items():
             own_real = real
             if name in batch.present:
-                own_real = real & batch.present[name].repeat(2)[:, None]
-            if int(own_real[:specimens].any(1).sum()) > 1:
+                there = placed(np.tile(batch.present[name], 2), real.device)
+                own_real = real & there[:, None]
+            enough = own_real[:specimens].any(1).sum() > 1
+            if together(real.device):
+                # how many there are is not asked for
+                rows = (own_real & enough).flatten()
+                z, where = patches.flatten(0, 1), position.flatten(0, 1).nan_to_num()
+                value = contrast(z, pair.flatten(), self.temperature, position=where, real=rows)
+                terms.append((value, enough))
+            elif enough:
                 z, group = patches[own_real], pair[own_real]
-                terms.append(contrast(z, group, self.temperature, position=position[own_real]))
-        return _mean(terms, batch.patches)
+                value = contrast(z, group, self.temperature, position=position[own_real])
+                terms.append((value, enough))
+        if terms and together(real.device):
+            values, counted = (torch.stack(each) for each in zip(*terms, strict=True))
+            return values.sum() / counted.sum().clamp(min=1)
+        return _mean([value for value, _ in terms], batch.patches)
 
 
 AnyLoss = Annotated[Loss, Variants(NTXent, CrossModal, LocalPatches, group="losses")]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
+from napari_phenoscape._device import placed
 from napari_phenoscape.nets import Grid
 from napari_phenoscape.views import Views
 
@@ -88,15 +90,17 @@ def _cells(view: Views, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     # (h', w', 2), also -1 to 1 from edge to edge of the view, as grid_sample has it
     centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
     where = ((2 * centres + 1) / size - 1).float().expand(len(view.mask), -1, -1, -1)
-    if view.field is not None:
+    if (field := view.field) is not None:
         bend = grid_sample(
-            view.field.permute(0, 3, 1, 2), where, padding_mode="border", align_corners=False
+            field.permute(0, 3, 1, 2), where, padding_mode="border", align_corners=False
         )
         centres = centres + bend.permute(0, 2, 3, 1)
-    back = torch.linalg.inv(view.matrix.to(exact))
+    # the checking inverse waits for the device
+    back = torch.linalg.inv_ex(view.matrix.to(exact)).inverse
     points = torch.cat([centres, torch.ones_like(centres[..., :1])], dim=-1)
     seen = torch.einsum("nij,nrcj->nrci", back, points.expand(len(back), -1, -1, -1))
-    middle = back[:, 2] @ back.new_tensor([(size - 1) / 2, (size - 1) / 2, 1])
+    centre = (size - 1) / 2
+    middle = back[:, 2] @ placed(np.array([centre, centre, 1]), device, exact)
     # area of the source that a pixel at the middle of the view shows
     area = torch.linalg.det(back).abs() / middle.abs() ** 3
     width = 2 * (round(grid.step) // 2) + 1

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from napari_phenoscape._device import together
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.nets._readout import signed
 from napari_phenoscape.nets._stem import Standardised
@@ -89,11 +90,25 @@ class Descriptor(nn.Module):
 
     def pixel_scatter(self, images: Tensor, mask: Tensor) -> Tensor:
         """(C, C) mean products of standardised bands over some pixels of every specimen, summed."""
+        if together(images.device):
+            return self._scatter_together(images, mask)
         found = images.new_zeros(images.shape[1], images.shape[1])
         for image, own in zip(self.standardised(images), _somewhere(mask), strict=True):
             pixels = image[:, own[0]]
             pixels = pixels[:, :: -(-pixels.shape[1] // PIXELS)]
             found += pixels @ pixels.mT / pixels.shape[1]
+        return found
+
+    def _scatter_together(self, images: Tensor, mask: Tensor) -> Tensor:
+        """The same without asking the device how many pixels a mask has."""
+        size = max(1, CHUNK_VALUES_ELSEWHERE // images[0].numel())
+        found = images.new_zeros(images.shape[1], images.shape[1])
+        for image, own in zip(images.split(size), _somewhere(mask).split(size), strict=True):  # type: ignore[no-untyped-call]
+            inside = own.flatten(2)
+            every = (inside.sum(-1, keepdim=True) + PIXELS - 1).div(PIXELS, rounding_mode="floor")
+            chosen = inside & ((inside.cumsum(-1) - 1) % every == 0)
+            pixels = torch.where(chosen, self.standardised(image).flatten(2), 0)
+            found += (pixels @ pixels.mT / chosen.sum(-1, keepdim=True)).sum(0)
         return found
 
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:

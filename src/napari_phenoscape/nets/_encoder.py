@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from napari_phenoscape._device import placed
 from napari_phenoscape._distributed import any_rank
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import BandMismatchError
@@ -147,7 +149,7 @@ class Encoders(nn.ModuleList):
         self,
         images: Sequence[Tensor],
         mixed: bool = False,
-        present: Sequence[Tensor] | None = None,
+        present: Sequence[NDArray[np.bool_]] | None = None,
     ) -> list[Features]:
         """`Features` of (N, C, h, w) by modality; zeros where ``present`` (N,) is False."""
         planes = [encoder.planes(x, mixed) for encoder, x in zip(self, images, strict=True)]
@@ -156,7 +158,7 @@ class Encoders(nn.ModuleList):
             return [_seen(*each) for each in zip(self, planes, every, strict=True)]
         # specimen by specimen, its modalities side by side: an order that is the same on all ranks
         rows = torch.stack(planes, dim=1).flatten(0, 1)
-        here = None if present is None else torch.stack(tuple(present), dim=1).flatten()
+        here = None if present is None else np.stack(present, axis=1).ravel()
         h, grid = _seen(next(iter(self)), rows, here)
         number = len(planes)
         return [Features(h[i::number], grid[i::number]) for i in range(number)]
@@ -165,7 +167,7 @@ class Encoders(nn.ModuleList):
 def of_present(
     net: Callable[[Tensor], Tensor | Sequence[Tensor]],
     rows: Tensor,
-    present: Tensor,
+    present: NDArray[np.bool_],
     shapes: Sequence[tuple[int, ...]],
 ) -> list[Tensor]:
     """What a net makes of the rows that are there; zeros for the others, which it never sees.
@@ -179,7 +181,7 @@ def of_present(
     shapes
         Of a row of each result.
     """
-    kept = present.nonzero().flatten()
+    kept = placed(np.flatnonzero(present), rows.device)
     # norms that see the rows of all ranks must be called by all of them
     found = net(rows[kept]) if any_rank(len(kept) > 0, rows.device) else None
     found = [found] if isinstance(found, Tensor) else found
@@ -192,7 +194,7 @@ def of_present(
     return whole
 
 
-def _seen(encoder: ModalityEncoder, planes: Tensor, present: Tensor | None) -> Features:
+def _seen(encoder: ModalityEncoder, planes: Tensor, present: NDArray[np.bool_] | None) -> Features:
     if present is None:
         features: Features = encoder.backbone(planes)
         return features

@@ -63,10 +63,10 @@ class Runtime(Option):
     """Where and how to compute; changes speed, not meaning."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto = best present")
-    precision: Literal["float32", "bf16", "fp16"] = Field(
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
         "float32",
         description="of the network; the loss is always float32. fp16 is for GPUs; bf16 is slow on "
-        "processors without it",
+        "processors without it; auto = bf16 where that is faster, measured at the start of a run",
     )
     devices: int = Field(
         1, ge=1, le=64, description="of each node (computer); they share every batch"

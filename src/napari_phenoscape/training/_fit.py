@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import index
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Finished, Progress, Saved, Started
 from napari_phenoscape.specimens import Crops
@@ -90,14 +91,14 @@ def _lead(
     }
     if not led:
         return
-    whole = Looks(experiment, crops, 0)
+    whole = Looks(experiment, crops, 0, device)
     scatter = {name: torch.zeros((), dtype=torch.float64) for name in led}
     for batch in batches(crops):
         (view,) = whole(batch)
         for name, descriptor in led.items():
-            there = torch.from_numpy(crops.present[name][batch])
-            image = view.image[there][:, torch.from_numpy(crops.modalities[name])].to(device)
-            mask = view.mask[there].to(device)
+            there = index(np.flatnonzero(crops.present[name][batch]), view.image.device)
+            images, masks = pictures(crops, view, device)
+            image, mask = images[name][there], masks[there]
             scatter[name] = scatter[name] + descriptor.pixel_scatter(image, mask).double().cpu()
         yield Progress("finding the leading planes", int(batch[-1]) + 1, len(crops.ids))
     for name, descriptor in led.items():
@@ -108,10 +109,10 @@ def _features(
     experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
     """(N, V, D) by space, of the views of which an embedding is the mean."""
-    looks = Looks(experiment, crops, experiment.method.readout.views)
+    looks = Looks(experiment, crops, experiment.method.readout.views, device)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
     for batch in batches(crops):
-        having = present(crops, batch, device) or None
+        having = present(crops, batch) or None
         found = []
         for number, view in enumerate(looks(batch), 1):
             with torch.inference_mode():

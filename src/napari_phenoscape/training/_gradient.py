@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from napari_phenoscape._device import together
 from napari_phenoscape._distributed import average_gradients, gathered, local_batch
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.losses import Projections, total_loss
@@ -89,7 +90,7 @@ class Gradient:
         Raises
         ------
         TrainingError
-            The loss is not a number.
+            The loss is not a number. That of an accelerator is not asked for here.
         """
         mine, chunk = local_batch(batch), self.experiment.runtime.chunk
         if 0 < chunk < len(mine):
@@ -111,14 +112,15 @@ class Gradient:
         """Loss of the rows of all ranks, and its gradient as far as autograd knows the way."""
         projected = Projections(
             {name: gathered(rows) for name, rows in z.items()},
-            {name: torch.from_numpy(codes[batch]) for name, codes in self.known.items()},
+            {name: codes[batch] for name, codes in self.known.items()},
             {name: gathered(rows) for name, rows in patches.items()},
             None if position is None else gathered(position),
-            present(self.crops, batch, self.fabric.device),
+            present(self.crops, batch),
             {name: gathered(rows) for name, rows in cross.items()},
         )
         loss, terms = total_loss(self.experiment.losses, projected)
-        check_finite(loss, projected, batch, self.crops, step)
+        if not together(loss.device):
+            check_finite(float(loss.detach()), projected, batch, self.crops, step)
         self.fabric.backward(loss)
         return Objective(loss, terms, projected)
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_phenoscape.errors import TrainingError
 from napari_phenoscape.events import Health
@@ -47,7 +46,7 @@ def health(step: int, spread: float, loss: float, nothing: float) -> Health:
 
 
 def check_finite(
-    loss: Tensor, batch: Projections, specimens: NDArray[np.int64], crops: Crops, step: int
+    loss: float, batch: Projections, specimens: NDArray[np.int64], crops: Crops, step: int
 ) -> None:
     """Stop a training whose loss is not a number, and name who is to blame.
 
@@ -66,7 +65,7 @@ def check_finite(
         The loss is not finite. Named are the specimens whose projections are not finite; if those
         of all are, or none, then the specimens whose values are farthest from the mean.
     """
-    if math.isfinite(float(loss.detach())):
+    if math.isfinite(loss):
         return
     rows = [*batch.z.values(), *batch.patches.values(), *batch.cross.values()]
     sick = torch.stack([~each.detach().isfinite().flatten(1).all(1) for each in rows]).any(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_phenoscape._device import placed, room, together
 from napari_phenoscape.losses import Matches, matches
 from napari_phenoscape.specimens import Crops
+from napari_phenoscape.training._looks import bands_of
 from napari_phenoscape.training._model import SimCLR
 from napari_phenoscape.views import Augmenter
+
+#: Share of an accelerator's free memory that the pictures of a collection may take.
+RESIDENT = 0.4
+
+#: Specimens that are brought there at a time.
+PART = 64
 
 
 class Inputs(NamedTuple):
@@ -34,7 +44,7 @@ class Inputs(NamedTuple):
     images: dict[str, Tensor]
     mixed: bool
     matches: Matches | None
-    present: dict[str, Tensor] | None
+    present: dict[str, NDArray[np.bool_]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,46 +71,61 @@ class InputPipeline:
     seed: int
     device: torch.device
 
+    @cached_property
+    def resident(self) -> Tensor | None:
+        """(N, C, S, S) the pictures of the whole collection, where the views are made.
+
+        Of an accelerator they take no more than a share of the free memory; None where they would,
+        or lie on the disk beside a processor. Then those of each step are read.
+        """
+        images = self.crops.images
+        if not together(self.device):
+            return torch.from_numpy(images) if isinstance(images, np.ndarray) else None
+        if 4 * math.prod(images.shape) > RESIDENT * room(self.device):
+            return None
+        kept = torch.empty(images.shape, device=self.device)
+        for start in range(0, len(images), PART):
+            kept[start : start + PART] = placed(images[start : start + PART], self.device)
+        return kept
+
     def __call__(self, specimens: NDArray[np.int64], step: int) -> Inputs:
         """Views of (n,) specimens at a step; a pure function of these and the seed."""
         crops, net = self.crops, self.net
         mix = net.mix(crops.modalities, len(crops.bands))
-        in_memory = isinstance(crops.images, np.ndarray)
+        where = self.device if together(self.device) else torch.device("cpu")
+        resident = self.resident
         both = self.views(
-            torch.from_numpy(crops.images if in_memory else crops.images[specimens]),
-            torch.from_numpy(crops.masks[specimens]),
+            placed(crops.images[specimens], where) if resident is None else resident,
+            crops.masks[specimens],
             seed=self.seed,
             step=step,
             specimens=specimens,
             view=(0, 1),
-            mix=None if mix is None else mix.cpu(),
-            rows=specimens if in_memory else None,
+            mix=None if mix is None else mix.to(where),
+            rows=None if resident is None else specimens,
         )
         if mix is None:
-            inputs = {
-                name: both.image[:, torch.from_numpy(index)].to(self.device)
-                for name, index in crops.modalities.items()
-            }
+            inputs = bands_of(crops, both.image, self.device)
         else:
-            inputs = net.planes(both.image.to(self.device))
+            inputs = net.planes(placed(both.image, self.device))
         matched = None
         if len(net.patch_heads):
             count = len(specimens)
             found = matches(both.part(slice(count)), both.part(slice(count, None)), net.grid)
-            matched = Matches(*(rows.to(self.device) for rows in found))
+            matched = Matches(*(placed(rows, self.device) for rows in found))
         return Inputs(inputs, mix is not None, matched, self.present(specimens))
 
-    def present(self, specimens: NDArray[np.int64]) -> dict[str, Tensor] | None:
+    def present(self, specimens: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]] | None:
         """(2n,) by modality, which views of (n,) specimens have it; None when all have all."""
-        there = present(self.crops, specimens, self.device)
-        return {name: rows.repeat(2) for name, rows in there.items()} or None
+        there = present(self.crops, specimens)
+        return {name: np.tile(rows, 2) for name, rows in there.items()} or None
 
 
-def present(crops: Crops, specimens: NDArray[np.int64], device: torch.device) -> dict[str, Tensor]:
-    """(n,) by modality, which of some specimens have it; empty when all of ``crops`` have all."""
+def present(crops: Crops, specimens: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """(n,) by modality, which of some specimens have it; empty when all of ``crops`` have all.
+
+    Never on an accelerator: how many there are must be known without asking it.
+    """
     if not crops.lacking:
         return {}
-    return {
-        name: torch.from_numpy(having[specimens]).to(device)
-        for name, having in crops.present.items()
-    }
+    return {name: having[specimens] for name, having in crops.present.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from napari_phenoscape._device import placed
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.nets import Descriptor, LinearReadout
 from napari_phenoscape.training._experiment import Experiment
@@ -56,7 +58,10 @@ class InstantNet(nn.Module):
         return self.spaces[-1]
 
     def features(
-        self, images: Mapping[str, Tensor], mask: Tensor, present: Mapping[str, Tensor] | None
+        self,
+        images: Mapping[str, Tensor],
+        mask: Tensor,
+        present: Mapping[str, NDArray[np.bool_]] | None,
     ) -> dict[str, Tensor]:
         """(N, D) by space, before the readout; NaN for what a specimen lacks.
 
@@ -74,7 +79,8 @@ class InstantNet(nn.Module):
             name: descriptor(images[name], seen) for name, descriptor in self.descriptors.items()
         }
         for name, having in (present or {}).items():
-            found[name] = found[name].masked_fill(~having[:, None], torch.nan)
+            lacks = placed(~having, mask.device)[:, None]
+            found[name] = found[name].masked_fill(lacks, torch.nan)
         if self.space == JOINT:
             found[JOINT] = torch.cat([found[name] for name in self.modalities], dim=1)
         return found
@@ -87,7 +93,7 @@ class InstantNet(nn.Module):
         self,
         images: Mapping[str, Tensor],
         mask: Tensor,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> Representations:
         """Embeddings of views, which are their own projections; see `features`."""
         # a difference of sums, as an edge is, would be lost in half precision

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import placed, together
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._build import augmenter
 from napari_phenoscape.training._experiment import Experiment
@@ -33,17 +34,23 @@ class Looks:
         The specimens.
     views
         Of each; 0 for one of the whole specimen as it is.
+    device
+        Where the net is; an accelerator makes them itself.
     """
 
-    def __init__(self, experiment: Experiment, crops: Crops, views: int) -> None:
+    def __init__(
+        self, experiment: Experiment, crops: Crops, views: int, device: torch.device
+    ) -> None:
         as_it_is = experiment.model_copy(update={"augmentations": "none"})
         self._make = augmenter(experiment if views else as_it_is, crops)
         self._crops, self._experiment, self._numbers = crops, experiment, range(max(views, 1))
+        self._device = device
 
     @property
     def fill(self) -> Tensor:
         """(1, C, 1, 1) reflectance of what is not shown."""
-        return self._make.fill
+        fill = self._make.fill
+        return placed(fill, self._device) if together(self._device) else fill
 
     def __len__(self) -> int:
         """Views of each specimen."""
@@ -54,7 +61,9 @@ class Looks:
         import torch
 
         images = torch.from_numpy(self._crops.images[batch])
-        masks = torch.from_numpy(self._crops.masks[batch])
+        if together(self._device):
+            images = placed(images, self._device)
+        masks = self._crops.masks[batch]
         seed, step = self._experiment.seed, self._experiment.schedule.steps
         for number in self._numbers:
             with torch.inference_mode():
@@ -64,13 +73,15 @@ class Looks:
 
 def pictures(crops: Crops, view: Views, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
     """(n, C, h, w) reflectance by modality, and (n, 1, h, w) masks, as nets take them."""
-    import torch
+    return bands_of(crops, view.image, device), placed(view.mask, device)
 
-    images = {
-        name: view.image[:, torch.from_numpy(index)].to(device)
-        for name, index in crops.modalities.items()
+
+def bands_of(crops: Crops, images: Tensor, device: torch.device) -> dict[str, Tensor]:
+    """(n, c, h, w) by modality, of (n, C, h, w) images."""
+    return {
+        name: placed(images[:, placed(bands, images.device)], device)
+        for name, bands in crops.modalities.items()
     }
-    return images, view.mask.to(device)
 
 
 def batches(crops: Crops) -> Iterator[NDArray[np.int64]]:

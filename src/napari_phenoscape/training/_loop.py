@@ -100,7 +100,10 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
     if run is not None:
-        check_same(experiment, read_experiment(run), run)
+        before = read_experiment(run)
+        check_same(experiment, before, run)
+        if runtime.precision == "auto":
+            experiment = _in_precision(experiment, before.runtime.precision)
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
@@ -112,7 +115,8 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if trains:
         check_batch(experiment.schedule, crops)
         experiment = _in_steps(experiment, crops)
-        work, fabric = _training(experiment, collection, crops, pretrained=not found)
+        training = _training(experiment, collection, crops, pretrained=not found)
+        experiment, work, fabric = yield from _noted(training, notices)
     else:
         work, fabric = _fitting(experiment, crops)
     with ExitStack() as held:
@@ -147,22 +151,39 @@ def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
 
 def _training(
     experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
-) -> tuple[Work, Fabric]:
-    """The training of a net."""
+) -> Generator[Event, None, tuple[Experiment, Work, Fabric]]:
+    """The training of a net, and its experiment with the precision that was found."""
     from napari_phenoscape.training._gradient import check_caching
     from napari_phenoscape.training._model import SimCLR
-    from napari_phenoscape.training.parallel._runtime import compile_encoders, fabric_of
+    from napari_phenoscape.training._precision import precision_of
+    from napari_phenoscape.training.parallel._runtime import (
+        compile_encoders,
+        device_of,
+        fabric_of,
+        set_threads,
+    )
 
     known = _known(experiment, collection)
     net = build_model(experiment, crops.statistics, pretrained=pretrained)
     assert isinstance(net, SimCLR)
     check_caching(experiment, net)
+    if experiment.runtime.precision == "auto":
+        set_threads(experiment.runtime)
+        device = device_of(experiment.runtime)
+        precision, why = precision_of(net, experiment.image_size, device)
+        experiment = _in_precision(experiment, precision)
+        yield Notice(why)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
     fabric = fabric_of(experiment.runtime, heads=len(heads))
     check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
-    return lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
+    return experiment, lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
+
+
+def _in_precision(experiment: Experiment, precision: str) -> Experiment:
+    runtime = experiment.runtime.model_copy(update={"precision": precision})
+    return experiment.model_copy(update={"runtime": runtime})
 
 
 def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:
@@ -247,6 +268,7 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
+    from napari_phenoscape._device import together
     from napari_phenoscape._distributed import (
         any_rank,
         local_batch,
@@ -254,20 +276,24 @@ def _steps(
         synced,
         world_size,
     )
-    from napari_phenoscape.losses import agreement, spread, total_loss
+    from napari_phenoscape.losses import spread, total_loss
     from napari_phenoscape.training._gradient import Gradient
     from napari_phenoscape.training._health import advice, health
     from napari_phenoscape.training._inputs import InputPipeline
+    from napari_phenoscape.training._reading import Reading
 
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, fabric.device).to(memory_format=torch.channels_last)
-    optimizer = optimizer_of(net, schedule, experiment.encoder.rate)
+    clipped_in_half = bool(schedule.clip) and experiment.runtime.precision == "fp16"
+    optimizer = optimizer_of(net, schedule, experiment.encoder.rate, fused=not clipped_in_half)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step
         load_weights(found[-1], net)
     average = average_of(net, schedule, found[-1] if found else None)
     model, optimizer = fabric.setup(net, optimizer)
+    if average is not None:
+        average.module.to(fabric.device)
     if found:
         load_optimizer(found[-1], optimizer)
     saved = step if found else -1
@@ -276,15 +302,37 @@ def _steps(
         nonlocal saved
         if fabric.is_global_zero and saved != step:
             state = State.of(step, crops)
-            path = save_checkpoint(run, state, net, optimizer, average and average.module)
+            averaged = None if average is None else average.module
+            path = save_checkpoint(run, state, net, optimizer, averaged)
             saved = step
             yield Saved(path)
 
     pipeline = InputPipeline(crops, augmenter(experiment, crops), net, seed, fabric.device)
     gradient = Gradient(experiment, crops, known, pipeline, net, model, fabric)
     local = schedule.batch_size // world_size()
+    # an accelerator is given the next step before the numbers of one are read
+    late, readings = int(together(fabric.device)), deque[Reading]()
     seconds: deque[float] = deque(maxlen=20)
     recent: deque[float] = deque(maxlen=HEALTH_EVERY)
+
+    def told(on_their_way: int = 0) -> Iterator[Step]:
+        """The steps that are done, but for so many."""
+        while len(readings) > on_their_way:
+            reading = readings.popleft()
+            numbers = reading.told(crops)
+            seconds.append(time.perf_counter() - start)
+            recent.append(numbers.loss)
+            yield Step(
+                reading.step,
+                schedule.steps,
+                numbers.loss,
+                numbers.agreement,
+                reading.rate,
+                schedule.batch_size / seconds[-1],
+                (schedule.steps - reading.step) * median(seconds),
+                numbers.terms,
+            )
+
     model.train()
     try:
         yield Started(run, len(crops.ids), step, schedule.steps, str(fabric.device))
@@ -302,31 +350,26 @@ def _steps(
             crops.prefetch(local_batch(upcoming))
             with interrupt_held() as asked:
                 with advice(experiment, local), peers():
-                    loss, terms, seen = gradient(batch, step)
+                    objective = gradient(batch, step)
                     if schedule.clip:
-                        fabric.clip_gradients(model, optimizer, max_norm=schedule.clip)
+                        # whether it is finite is not asked of an accelerator
+                        fabric.clip_gradients(
+                            model, optimizer, max_norm=schedule.clip, error_if_nonfinite=not late
+                        )
                     optimizer.step()
                     optimizer.zero_grad()
                     if average is not None:
-                        average.update_parameters(net)
+                        average.update(net)
                 step += 1
-                seconds.append(time.perf_counter() - start)
-                recent.append(float(loss.detach()))
+                seen = objective.batch
                 joint = seen.z[net.space].detach()[seen.rows(net.space)]
-                done = Step(
-                    step,
-                    schedule.steps,
-                    recent[-1],
-                    agreement(joint),
-                    rate,
-                    schedule.batch_size / seconds[-1],
-                    (schedule.steps - step) * median(seconds),
-                    {name: float(term.detach()) for name, term in terms.items()},
-                )
-            yield done
+                readings.append(Reading(step, rate, objective, batch, joint))
+                done = list(told(late))
+            yield from done
             if asked:
                 raise Interrupted("stopped; what was done is saved")
             if step % HEALTH_EVERY == 0:
+                yield from told()
                 alike = dataclasses.replace(
                     seen,
                     z={name: torch.ones_like(rows) for name, rows in seen.z.items()},
@@ -336,11 +379,13 @@ def _steps(
                 nothing, _ = total_loss(experiment.losses, alike)
                 yield health(step, spread(joint), median(recent), float(nothing))
             if step % schedule.checkpoint_every == 0:
+                yield from told()
                 yield from save()
+        yield from told()
     except (GeneratorExit, Interrupted):
         # stopped: the other ranks are told, and everything learned so far is kept
         any_rank(True, fabric.device)
-        last: list[Event] = [*save(), Finished(run, stopped=True)]
+        last: list[Event] = [*told(), *save(), Finished(run, stopped=True)]
         for event in last if fabric.is_global_zero else []:
             log_event(run, event)
         raise

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from napari_phenoscape._device import placed
 from napari_phenoscape._distributed import uniform
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import OptionError
@@ -140,7 +142,7 @@ class SimCLR(nn.Module):
             if not isinstance(stem, Mix):
                 return None
             own = stem.matrix()
-            index = torch.as_tensor(places[name], device=own.device)
+            index = placed(np.asarray(places[name]), own.device)
             rows.append(own.new_zeros(len(own), bands).index_copy(1, index, own))
         mix = torch.cat(rows)
         return mix if len(mix) < bands else None
@@ -164,21 +166,21 @@ class SimCLR(nn.Module):
         images: Mapping[str, Tensor],
         mixed: bool = False,
         cells: Tensor | None = None,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
         mask: Tensor | None = None,
     ) -> Representations:
         """Features and projections of (N, C, h, w) reflectance, or of `planes`, by modality.
 
-        ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each: which
-        specimens have a modality; None: all have all. What a specimen lacks is seen by no encoder,
-        head or norm, and its joint is made of the rest. ``mask`` is not looked at: pictures are
-        all that a trained net sees, their background filled or not.
+        ``cells`` (N, Q): which cells of the grids to project too. ``present`` (N,) each:
+        which specimens have a modality; None: all have all. What a specimen lacks is
+        seen by no encoder, head or norm, and its joint is made of the rest. ``mask`` is not looked
+        at: pictures are all that a trained net sees, their background filled or not.
         """
         h, places = self.features(images, mixed, cells, present)
         return Representations(h, *self.project(h, places, present))
 
     def embed(
-        self, images: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+        self, images: Mapping[str, Tensor], present: Mapping[str, NDArray[np.bool_]] | None = None
     ) -> dict[str, Tensor]:
         """Features alone."""
         return self.features(images, present=present)[0]
@@ -188,7 +190,7 @@ class SimCLR(nn.Module):
         images: Mapping[str, Tensor],
         mixed: bool = False,
         cells: Tensor | None = None,
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(N, D) by space, and (N, Q, D) of some cells of the grids by modality."""
         rows = [images[name] for name in self.modalities]
@@ -200,7 +202,8 @@ class SimCLR(nn.Module):
         if self.fusion is not None:
             h[JOINT] = self.fusion(tuple(seen.values()), joint)
         for name, there in (present or {}).items():
-            h[name] = h[name].masked_fill(~there[:, None], torch.nan)
+            lacks = placed(~np.asarray(there), h[name].device)[:, None]
+            h[name] = h[name].masked_fill(lacks, torch.nan)
         if cells is None:
             return h, {}
         places = {
@@ -213,7 +216,7 @@ class SimCLR(nn.Module):
         self,
         h: Mapping[str, Tensor],
         places: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Projections of what `features` gives: z, patches and cross of `Representations`."""
         there = present or {}
@@ -232,12 +235,12 @@ class SimCLR(nn.Module):
         cross = projected(self.modalities, self.cross_heads) if self.cross_heads else {}
         return projected(self.spaces, self.heads), patches, cross
 
-    def _joined(self, rows: Tensor, present: Sequence[Tensor] | None) -> Tensor | None:
+    def _joined(self, rows: Tensor, present: Sequence[NDArray[np.bool_]] | None) -> Tensor | None:
         """(N, M) which modalities make the joint; None: all."""
-        there = None if present is None else torch.stack(tuple(present), dim=1)
+        there = None if present is None else placed(np.stack(present, axis=1), rows.device)
         if not self.training or not self.dropout or self.fusion is None:
             return there
-        draws = uniform(len(rows), len(self.modalities)).to(rows.device)
+        draws = placed(uniform(len(rows), len(self.modalities)), rows.device)
         if there is None:
             there = torch.ones_like(draws, dtype=torch.bool)
         return joined(there, self.dropout, draws)
@@ -266,7 +269,7 @@ class BandEncoder(nn.Module):
         self.places = {name: list(index) for name, index in places.items()}
 
     def forward(
-        self, images: Tensor, present: Mapping[str, Tensor] | None = None
+        self, images: Tensor, present: Mapping[str, NDArray[np.bool_]] | None = None
     ) -> dict[str, Tensor]:
         """(N, C, h, w) reflectance -> (N, D) by space.
 

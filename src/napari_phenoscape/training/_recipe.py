@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from napari_phenoscape.training._experiment import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor, optim
-    from torch.optim.swa_utils import AveragedModel
 
     from napari_phenoscape.training._model import SimCLR
 
@@ -47,10 +47,12 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizer_of(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimizer:
+def optimizer_of(
+    net: SimCLR, schedule: Schedule, rate: float, *, fused: bool = True
+) -> optim.Optimizer:
     """Norms, biases (fewer than two axes) and response curves do not decay.
 
-    The encoders get ``rate`` of the learning rate.
+    The encoders get ``rate`` of the learning rate. A ``fused`` step cannot be clipped in fp16.
     """
     from torch import optim
 
@@ -70,8 +72,6 @@ def optimizer_of(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimize
     ]
     match schedule.optimizer:
         case "adamw":
-            # on GPUs a fused step cannot be clipped in half precision
-            fused = next(net.parameters()).device.type == "cpu"
             return optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
         case "sgd":
             return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
@@ -79,15 +79,49 @@ def optimizer_of(net: SimCLR, schedule: Schedule, rate: float) -> optim.Optimize
             return LARS(groups, lr=schedule.learning_rate)
 
 
-def average_of(net: SimCLR, schedule: Schedule, checkpoint: Path | None) -> AveragedModel | None:
-    """The moving average of the weights, as it was at the checkpoint."""
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+class Average:
+    """Moving average of the weights and statistics of a net; torch's waits for the device.
 
+    Parameters
+    ----------
+    net
+        Whose they are.
+    share
+        Of the old, at each step.
+    """
+
+    def __init__(self, net: SimCLR, share: float) -> None:
+        self.module, self.share, self.begun = deepcopy(net), share, False
+
+    def update(self, net: SimCLR) -> None:
+        """After a step; the first one is taken as it is."""
+        import torch
+
+        with torch.no_grad():
+            for old, new in zip(_state(self.module), _state(net), strict=True):
+                if not self.begun:
+                    torch._foreach_copy_(old, new)
+                elif old and old[0].is_floating_point():
+                    torch._foreach_lerp_(old, new, 1 - self.share)
+                else:
+                    for one, other in zip(old, new, strict=True):
+                        one.copy_(one * self.share + other * (1 - self.share))
+        self.begun = True
+
+
+def _state(net: SimCLR) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights and statistics: those that are floating-point numbers, and the others."""
+    every = [each.detach() for each in (*net.parameters(), *net.buffers())]
+    floats = [each for each in every if each.is_floating_point()]
+    return floats, [each for each in every if not each.is_floating_point()]
+
+
+def average_of(net: SimCLR, schedule: Schedule, checkpoint: Path | None) -> Average | None:
+    """The moving average of the weights, as it was at the checkpoint."""
     if not schedule.average:
         return None
-    update = get_ema_multi_avg_fn(schedule.average)  # type: ignore[no-untyped-call]
-    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
+    average = Average(net, schedule.average)
     if checkpoint is not None:
         load_weights(checkpoint, average.module, averaged=True)
-        average.n_averaged.fill_(1)  # the next update averages instead of copying
+        average.begun = True
     return average

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import index, placed, together
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.spectra import standard_table
+from napari_phenoscape.views._rows import column
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,9 +52,10 @@ class Grey(NamedTuple):
 
     def of(self, image: Tensor) -> Tensor:
         """(N, 1, H, W) grey of (N, C, H, W) pictures."""
-        values = image[:, self.bands]
+        values = image[:, index(self.bands, image.device)]
         if len(self.weights) > len(LUMA):
-            return (values * values.new_tensor(self.weights).view(-1, 1, 1)).sum(1, keepdim=True)
+            weights = placed(self.weights, values.device, values.dtype).view(-1, 1, 1)
+            return (values * weights).sum(1, keepdim=True)
         total = values[:, :1] * float(self.weights[0])
         for band in range(1, len(self.weights)):  # of few, one by one is faster
             total.add_(values[:, band : band + 1], alpha=float(self.weights[band]))
@@ -106,7 +109,7 @@ def turned(values: Tensor, turns: NDArray[np.float64]) -> Tensor:
     red, green, blue = ((values - low[:, None]) / chroma.clamp_min(1e-12)[:, None]).unbind(1)
     # 0 to 6: from red by green (2) and blue (4) to red again
     hue = torch.copysign(2 + red - green - blue, blue - green)
-    hue = hue + values.new_tensor(6 * turns + 3).view(-1, 1, 1)
+    hue = hue + column(6 * turns + 3, values)[:, 0]
     new = torch.empty_like(values)
     for i, full in enumerate((0, 2, 4)):
         away = hue - full
@@ -120,24 +123,26 @@ def shifted(
     values: Tensor, wavelengths_nm: NDArray[np.float64], shifts_nm: NDArray[np.float64]
 ) -> Tensor:
     """(N, n, H, W) spectra whose features are moved by (N,) nm; linear, flat at the ends."""
-    import torch
-
     if len(wavelengths_nm) < 2:
         return values
     order = np.argsort(wavelengths_nm, kind="stable")
     rising = wavelengths_nm[order]
-    moved = []
-    for picture, step in zip(values, shifts_nm, strict=True):
-        position = np.interp(rising - step, rising, np.arange(len(rising)))
-        below = np.minimum(position.astype(np.intp), len(rising) - 2)
-        share = picture.new_tensor(position - below).view(-1, 1, 1)
-        new = picture[order[below]] * (1 - share) + picture[order[below + 1]] * share
-        moved.append(new[np.argsort(order)])
-    return torch.stack(moved)
+    position = np.interp(rising - shifts_nm[:, None], rising, np.arange(len(rising)))
+    # back in the order of the bands
+    position = position[:, np.argsort(order)]
+    below = np.minimum(position.astype(np.intp), len(rising) - 2)
+    share = placed(position - below, values.device, values.dtype)[..., None, None]
+    picture = placed(np.arange(len(values))[:, None], values.device)
+    low, high = (placed(order[at], values.device) for at in (below, below + 1))
+    moved: Tensor = values[picture, low] * (1 - share) + values[picture, high] * share
+    return moved
 
 
 def blocks(image: Tensor) -> Iterator[Tensor]:
     """Rows of (N, C, H, W) pictures, few enough for a processor's cache: no copy is a large one."""
+    if together(image.device):
+        yield image
+        return
     rows = max(1, BLOCK_VALUES // (image.shape[1] * image.shape[3]))
     for first in range(0, image.shape[2], rows):
         yield image[:, :, first : first + rows]

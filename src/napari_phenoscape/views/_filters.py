@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -11,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._device import placed, staging, together
 from napari_phenoscape.views._operation import (
     NotNegativeInterval,
     Operation,
     PositiveInterval,
     between,
 )
+from napari_phenoscape.views._rows import column
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from napari_phenoscape.views._colour import BandContext
 
@@ -152,7 +156,7 @@ class RandomGaussianBlur(LinearFilter):
         # by hand: this runs for every few bands, and Kornia's takes longer than the blur itself
         heights = np.exp(-0.5 * (np.arange(reach + 1) / self.sigmas(u)[:, None]) ** 2)
         heights /= heights[:, :1] + 2 * heights[:, 1:].sum(1, keepdims=True)
-        return view.new_tensor(heights.T)[:, :, None, None, None]
+        return placed(heights.T, view.device, view.dtype)[:, :, None, None, None]
 
 
 def _both(axis: int, width: int) -> tuple[int, int, int, int]:
@@ -210,7 +214,7 @@ class RandomSharpness(LinearFilter):
 
     def _weights(self, view: Tensor, u: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
         """(N, 1, 1, 1) weights of a pixel, and of the sum of the 3x3 around it."""
-        factor = view.new_tensor(self.factors(u)).view(-1, 1, 1, 1)
+        factor = column(self.factors(u), view)
         return factor + (1 - factor) * 4 / 13, (1 - factor) / 13
 
 
@@ -259,8 +263,10 @@ class RandomGaussianNoise(Filter):
         def backward(grad: Tensor) -> Tensor | None:
             if not mixed:
                 return None
-            pairs = zip(grad.flatten(2), numbers.to(grad.device).flatten(2).mT, strict=True)
-            return torch.stack([left @ right for left, right in pairs]).sum(0)
+            left, right = grad.flatten(2), numbers.to(grad.device).flatten(2).mT
+            if together(grad.device):
+                return (left @ right).sum(0)
+            return torch.stack([one @ own for one, own in zip(left, right, strict=True)]).sum(0)
 
         return backward
 
@@ -268,21 +274,46 @@ class RandomGaussianNoise(Filter):
         """Add it; return the independent numbers that were mixed, where they were."""
         import torch
 
-        mixed, random = unit.ndim == 2, torch.Generator()
-        seeds, step = (u[:, 1] * 2.0**53).astype(np.int64), bands_of_a_seed(view.shape[-1])
+        mixed, levels = unit.ndim == 2, self.levels(u).tolist()
+        seeds = ((u[:, 1] * 2.0**53).astype(np.int64) + first_band).tolist()
+        if together(view.device):
+            drawn = staging(*view.shape)
+            with ThreadPoolExecutor(os.cpu_count()) as threads:
+                list(threads.map(draw_noise, drawn, levels, seeds))
+            noise = placed(drawn, view.device, view.dtype)
+            if mixed:
+                view += (unit @ noise.flatten(2)).view_as(view)
+            else:
+                view.addcmul_(noise, unit[:, None, None])
+            return noise
         # numbers that are not kept lie in the cache when the next ones overwrite them
+        random = torch.Generator()
         everyone = torch.empty((len(view) if mixed else 1, *view.shape[1:]), dtype=view.dtype)
-        for i, (level, seed) in enumerate(zip(self.levels(u), seeds, strict=True)):
+        for i, (level, seed) in enumerate(zip(levels, seeds, strict=True)):
             numbers = everyone[i if mixed else 0]
-            for band in range(0, len(numbers), step):
-                random.manual_seed(int(seed) + first_band + band)
-                numbers[band : band + step].normal_(0, float(level), generator=random)
+            draw_noise(numbers, level, seed, random)
             noise = numbers.to(view.device)
             if mixed:
                 view[i] += (unit @ noise.flatten(1)).view(noise.shape)
             else:
                 view[i].addcmul_(noise, unit[:, None, None])
         return everyone
+
+
+def draw_noise(
+    numbers: Tensor | NDArray[np.float32],
+    level: float,
+    seed: int,
+    random: Generator | None = None,
+) -> None:
+    """Fill (n, H, W), on a processor, with normal numbers of a seed and those that follow it."""
+    import torch
+
+    random, step = random or torch.Generator(), bands_of_a_seed(numbers.shape[-1])
+    numbers = torch.as_tensor(numbers)
+    for band in range(0, len(numbers), step):
+        random.manual_seed(seed + band)
+        numbers[band : band + step].normal_(0, level, generator=random)
 
 
 def bands_of_a_seed(size: int) -> int:

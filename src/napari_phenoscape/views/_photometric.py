@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from napari_phenoscape._device import index
 from napari_phenoscape.views._colour import BandContext, blocks
 from napari_phenoscape.views._operation import Operation, between
+from napari_phenoscape.views._rows import active_rows, column
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,16 +149,17 @@ class ColorJitter(Photometric):
             # row by row: the order of a sum must not depend on the number of threads
             area = mask.sum((2, 3), keepdim=True).clamp_min(1)
             mean = (luminance * mask).sum(3, keepdim=True).sum(2, keepdim=True) / area
-            factor = image.new_tensor(contrast).view(-1, 1, 1, 1)
+            factor = column(contrast, image)
             image.mul_(factor).add_(mean * (1 - factor))
-        factor = image.new_tensor(saturation).view(-1, 1, 1, 1)
+        factor = column(saturation, image)
         for block in blocks(image) if self.saturation or self.hue else ():
             for part in parts:
                 for grey in part.greys if self.saturation else ():
-                    values = block[:, grey.bands]
-                    block[:, grey.bands] = values * factor + grey.of(block) * (1 - factor)
+                    own = index(grey.bands, block.device)
+                    block[:, own] = block[:, own] * factor + grey.of(block) * (1 - factor)
                 if self.hue:
-                    block[:, part.bands] = part.turn(block[:, part.bands], turns)
+                    own = index(part.bands, block.device)
+                    block[:, own] = part.turn(block[:, own], turns)
         return image
 
     def warning(self) -> str:
@@ -188,7 +191,7 @@ class RandomGrayscale(Linear):
     ) -> Tensor:
         for block in blocks(image):
             for grey in (grey for part in context.colours for grey in part.greys):
-                block[:, grey.bands] = grey.of(block)
+                block[:, index(grey.bands, block.device)] = grey.of(block)
         return image
 
     def warning(self) -> str:
@@ -229,10 +232,10 @@ class RandomPosterize(Photometric):
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
     ) -> Tensor:
-        for i, bits in enumerate(self.bits(u)):
-            if bits < 8:
-                step = float(2 ** (8 - bits))
-                image[i].mul_(255 / step).floor_().mul_(step / 255)
+        bits = self.bits(u)
+        for rows, some in active_rows(bits < 8, image):
+            step = 2.0 ** (8 - bits[rows])
+            some.mul_(column(255 / step, some)).floor_().mul_(column(step / 255, some))
         return image
 
     def warning(self) -> str:

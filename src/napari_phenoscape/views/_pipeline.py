@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_phenoscape._device import index, placed, together
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.views._augmentations import operations as checked
 from napari_phenoscape.views._colour import BandContext
@@ -25,12 +25,15 @@ from napari_phenoscape.views._operation import Operation
 from napari_phenoscape.views._photometric import Photometric
 from napari_phenoscape.views._randomness import uniforms
 from napari_phenoscape.views._renderer import Renderer
-from napari_phenoscape.views._request import ViewRequest, chunks_of
+from napari_phenoscape.views._request import ViewRequest, chunks_of, chunks_together
 from napari_phenoscape.views._views import Views
 
 #: Values that are worked on at once, of several specimens or of some bands of one, for each thread:
 #: few enough to stay in its cache, and so many that the time between two operations does not count.
 CHUNK_VALUES = 2**19
+
+#: Values of pictures that are worked on at once on an accelerator, 2 GB: the more, the faster.
+VALUES_TOGETHER = 2**29
 
 
 class Augmenter:
@@ -92,7 +95,7 @@ class Augmenter:
     def __call__(
         self,
         images: Tensor,
-        masks: Tensor,
+        masks: Tensor | NDArray[np.bool_],
         *,
         seed: int,
         step: int,
@@ -108,7 +111,7 @@ class Augmenter:
         images : (N, C, S, S)
             Reflectance without NaN; not changed. More than N where there are ``rows``.
         masks : (N, 1, S, S)
-            True on the specimen.
+            True on the specimen; on the processor, where they are measured.
         specimens : (N,)
             Their numbers in the collection.
         view
@@ -131,42 +134,46 @@ class Augmenter:
         which = (view,) if isinstance(view, int) else view
         count = len(masks) * len(which)
         draws = self._draws(seed, step, np.asarray(specimens), which)
-        masks = masks.bool()
-        bounds = np.tile(_bounds(masks), (len(which), 1))
+        measured = np.asarray(masks.cpu() if isinstance(masks, Tensor) else masks, np.bool_)
+        bounds, masks = np.tile(_bounds(measured), (len(which), 1)), placed(measured, device)
         matrix = composed(self.operations, draws, side, size, bounds)
         bends = None if self._bend is None else self._bends(draws[self._bend.kind])
         image_of_row = np.tile(np.arange(len(masks)) if rows is None else rows, len(which))
-        fill, photometric = self.fill.to(device), self._photometric
+        fill, photometric = placed(self.fill, device), self._photometric
         if mix is not None:
             images, image_of_row, photometric = self._mixed(images, image_of_row, masks, draws, mix)
             fill = (mix @ fill.flatten())[:, None, None][None]
         elif images.requires_grad and torch.is_grad_enabled():
             # autograd goes back through the light
             lit, gain = self._renderer.lit(
-                photometric, images[image_of_row], masks.repeat(len(which), 1, 1, 1).float(), draws
+                photometric,
+                images[index(image_of_row, device)],
+                masks.repeat(len(which), 1, 1, 1).float(),
+                draws,
             )
             images, image_of_row = lit if gain is None else lit * gain, np.arange(count)
             photometric = ()
         views = Views(
             images.new_empty((count, fill.shape[1], size, size), dtype=torch.float32),
             masks.new_empty((count, 1, size, size)),
-            torch.from_numpy(matrix.astype(np.float32)).to(device),
-            None if bends is None else torch.from_numpy(bends.astype(np.float32)).to(device),
+            placed(matrix.astype(np.float32), device),
+            None if bends is None else placed(bends.astype(np.float32), device),
         )
-        factors = self._renderer.warp.factors(matrix, side, bends).to(device)
+        factors = placed(self._renderer.warp.factors(matrix, side, bends), device)
         units = self._units_of(mix, device)
         request = ViewRequest(
             images, image_of_row, photometric, masks, draws, factors, fill, units, views
         )
-        chunks = chunks_of(shrinkage(matrix, size), len(masks), self._chunk_size(images))
+        parts = chunks_together if together(device) else chunks_of
+        chunks = parts(shrinkage(matrix, size), len(masks), self._chunk_size(images))
         return views._replace(image=self._renderer.render(request, chunks))
 
     def _chunk_size(self, images: Tensor) -> int:
         """How many views of (M, C, S, S) pictures are made at once."""
-        if images.device.type != "cpu":
-            return sys.maxsize
-        threads = torch.get_num_threads()
         values = images.shape[1] * max(images.shape[-1], self.size) ** 2
+        if together(images.device):
+            return max(1, VALUES_TOGETHER // values)
+        threads = torch.get_num_threads()
         count = CHUNK_VALUES * threads // values
         # threads share them out when they are sampled
         return max(1, count - count % threads, count % threads)
@@ -191,7 +198,7 @@ class Augmenter:
 
     def _units_of(self, mix: Tensor | None, device: torch.device) -> dict[str, Tensor]:
         """The filters' units: see `Filter.apply`."""
-        units: dict[str, Tensor] = {op.kind: unit.to(device) for op, unit in self._units}
+        units: dict[str, Tensor] = {op.kind: placed(unit, device) for op, unit in self._units}
         if mix is None:
             return units
         for op, _ in self._units:
@@ -218,6 +225,8 @@ class Augmenter:
         but a common factor, the views of a specimen have one mix, and the factor is left to them.
         """
         changing = [op for op in self._photometric if op.p and op.changes_pixels]
+        if together(images.device):
+            return self._mixed_together(images, image_of_row, masks, draws, mix, changing)
         if not changing:
             first_views = np.arange(len(masks))
             # each by itself, for the bits of a matrix product depend on the batch
@@ -250,14 +259,49 @@ class Augmenter:
         mixed = torch.stack(planes).view(-1, len(mix), *images.shape[2:])
         return mixed, np.arange(len(image_of_row)), ()
 
+    def _mixed_together(
+        self,
+        images: Tensor,
+        image_of_row: NDArray[np.int64],
+        masks: Tensor,
+        draws: dict[str, NDArray[np.float64]],
+        mix: Tensor,
+        changing: Sequence[Photometric],
+    ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
+        """The same, of as many rows at a time as there may be."""
+        bands, device = images.shape[1], images.device
+        count = len(image_of_row) if changing else len(masks)
+        size, planes = self._chunk_size(images), []
+        for rows in np.split(np.arange(count), range(size, count, size)):
+            pictures = images[index(image_of_row[rows], device)].flatten(2)
+            if not changing:
+                planes.append(mix @ pictures)
+                continue
+            pixels = images.new_zeros((len(rows), bands, bands + 2, 1))
+            pixels[:, :, :bands, 0] = torch.eye(bands, device=device)
+            specimen = images.new_zeros((len(rows), 1, bands + 2, 1))
+            specimen[:, :, -1] = 1
+            if any(op.sees_specimen for op in changing):
+                mask = masks[index(rows % len(masks), device)].flatten(2).to(images.dtype).mT
+                pixels[:, :, -1] = (pictures @ mask) / mask.sum(1, keepdim=True).clamp_min(1)
+            own = {kind: u[rows] for kind, u in draws.items()}
+            lit, gain = self._renderer.lit(self._photometric, pixels, specimen, own)
+            factor = 1 if gain is None else gain[..., 0]
+            dark = lit[:, :, bands]
+            weights = mix @ ((lit[:, :, :bands, 0] - dark) * factor)
+            planes.append(torch.baddbmm(mix @ (dark * factor), weights, pictures))
+        mixed = torch.cat(planes).view(count, len(mix), *images.shape[2:])
+        if changing:
+            return mixed, np.arange(count), ()
+        return mixed, np.tile(np.arange(count), len(image_of_row) // count), self._photometric
 
-def _bounds(masks: Tensor) -> NDArray[np.float64]:
+
+def _bounds(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, 4) x0, y0, x1, y1 of each (1, S, S) mask in pixel edges; the whole where it is empty."""
     side = masks.shape[-1]
     bounds = np.empty((len(masks), 4))
-    pixels = masks[:, 0].cpu().numpy()  # faster than torch at this
     for axis in (0, 1):
-        line = np.asarray(pixels.any(1 + axis))
+        line = np.asarray(masks[:, 0].any(1 + axis))
         bounds[:, axis] = line.argmax(1)
         bounds[:, axis + 2] = side - line[:, ::-1].argmax(1)
     return bounds

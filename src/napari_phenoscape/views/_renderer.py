@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
+from napari_phenoscape._device import index, placed, together
 from napari_phenoscape.views._colour import BandContext
 from napari_phenoscape.views._filters import (
     Backward,
@@ -31,9 +32,8 @@ from napari_phenoscape.views._geometry import (
 from napari_phenoscape.views._operation import Operation
 from napari_phenoscape.views._photometric import Photometric
 from napari_phenoscape.views._request import Chunk, ViewRequest
+from napari_phenoscape.views._rows import Rows, active_rows, column
 from napari_phenoscape.views._warp import Warp
-
-Rows = slice | NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +117,18 @@ class Renderer:
 
     def forward(self, request: ViewRequest, chunk: Chunk, keep: bool) -> Tape:
         """Fill the rows of the views that are those of a chunk; ``keep`` what goes back."""
-        rows, shrink = chunk.rows, chunk.shrink
-        pictures, image = request.images_of(rows), request.views.image[rows]
-        mask = request.masks[chunk.specimens].float()
-        side, cpu = pictures.shape[-1], pictures.device.type == "cpu"
+        rows, shrink, device = chunk.rows, chunk.shrink, request.images.device
+        where = index(rows, device)
+        pictures, image = request.images_of(rows), request.views.image[where]
+        mask = request.masks[index(chunk.specimens, device)].float()
+        side, cpu = pictures.shape[-1], not together(device)
         draws = {kind: u[rows] for kind, u in request.draws.items()}
         source, gain = self.lit(request.photometric, pictures, mask, draws)
-        grid = self.warp(request.factors[rows])
+        grid = self.warp(request.factors[where])
         shown, seen = self._seen(mask, grid)
         visible = shown.clone() if self._mixes_pixels else shown
         self._erase(draws, visible, seen)
-        request.views.mask[rows] = seen
+        request.views.mask[where] = seen.bool()
         if shrink > 1:
             # the pooled picture is as wide as the padded one
             grid = (grid + 1) * (side / (side + -side % shrink)) - 1
@@ -152,7 +153,7 @@ class Renderer:
                 view = torch.lerp(fill, view, shown)
             for op in self._filters:
                 u, unit = draws[op.kind], request.units[op.kind]
-                for on, some in _active(u[:, 0] < op.p, view):
+                for on, some in active_rows(u[:, 0] < op.p, view):
                     if keep:
                         backward = op.apply_with_backward(some, u[on, 1:], unit)
                         filters.append((op.kind, on, backward))
@@ -161,6 +162,8 @@ class Renderer:
             # a weight of 0 or 1 gives one or the other, bit for bit; torch.where is slower.
             # into place: fresh memory costs as much as the arithmetic
             torch.lerp(fill, view, visible, out=image[:, part])
+        if not isinstance(where, slice):
+            request.views.image[where] = image
         return Tape(chunk, pictures.shape, grid, gain, shown, visible, filters)
 
     def backward(self, tape: Tape, grad: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -172,10 +175,11 @@ class Renderer:
         fill = grad.sum((0, 2, 3)) - left.sum((0, 2, 3))
         units: dict[str, Tensor] = {}
         for kind, rows, backward in reversed(tape.filters):
-            some = left[rows]
+            where = index(rows, left.device)
+            some = left[where]
             unit = backward(some)
-            if not isinstance(rows, slice):
-                left[rows] = some
+            if not isinstance(where, slice):
+                left[where] = some
             if unit is not None:
                 units[kind] = unit
         if self._mixes_pixels:
@@ -216,19 +220,20 @@ class Renderer:
                 continue
             if image is images:
                 image = self._copied(images)
-            for rows, some in _active(active, image):
+            for rows, some in active_rows(active, image):
                 if not op.is_homogeneous:
                     # of these only: when a gain is applied must not depend on other specimens
-                    some *= some.new_tensor(gain[rows]).view(-1, 1, 1, 1)
+                    some *= column(gain[rows], some)
                     gain[rows] = 1
                 # what autograd has to know again must not be overwritten
                 own = some.clone() if some.requires_grad else some
-                some.copy_(op.apply(own, mask[rows], u[rows, 1:], self._context))
-        return image, images.new_tensor(gain).view(-1, 1, 1, 1)
+                on = mask[index(rows, mask.device)]
+                some.copy_(op.apply(own, on, u[rows, 1:], self._context))
+        return image, column(gain, images)
 
     def _copied(self, images: Tensor) -> Tensor:
         """A copy in memory that is kept: fresh memory costs as much as the arithmetic."""
-        if images.requires_grad and torch.is_grad_enabled():
+        if together(images.device) or (images.requires_grad and torch.is_grad_enabled()):
             return images.clone()
         own = self._own
         if own.buffer.shape[1:] != images.shape[1:] or len(own.buffer) < len(images):
@@ -253,11 +258,21 @@ class Renderer:
         if self._erasing is None:
             return
         u = draws[self._erasing.kind]
-        boxes = self._erasing.boxes(u[:, 1:], self._size).tolist()
-        for row in np.flatnonzero(u[:, 0] < self._erasing.p):
-            x0, y0, width, height = boxes[row]
-            for mask in masks:
-                mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
+        boxes = self._erasing.boxes(u[:, 1:], self._size)
+        active = u[:, 0] < self._erasing.p
+        if not together(masks[0].device):
+            for row in np.flatnonzero(active):
+                x0, y0, width, height = boxes[row].tolist()
+                for mask in masks:
+                    mask[row, :, y0 : y0 + height, x0 : x0 + width] = 0
+            return
+        first, size = boxes[:, :2], boxes[:, 2:] * active[:, None]
+        # (N, 2, S): which columns, and which rows, are within
+        pixel, from_first = np.arange(self._size), first[..., None]
+        within = (pixel >= from_first) & (pixel < from_first + size[..., None])
+        x, y = placed(within, masks[0].device)[:, :, None].unbind(1)
+        for mask in masks:
+            mask.masked_fill_((x & y.mT)[:, None], 0)
 
 
 class _Render(torch.autograd.Function):
@@ -284,9 +299,8 @@ class _Render(torch.autograd.Function):
         of_kind = dict(zip(ctx.kinds, units, strict=True))
         for tape in ctx.tapes:
             rows = tape.chunk.rows
-            pictures, fills, own = ctx.renderer.backward(tape, grad[rows])
-            for number, picture in zip(ctx.image_of_row[rows], pictures, strict=True):
-                images[number] += picture
+            pictures, fills, own = ctx.renderer.backward(tape, grad[index(rows, grad.device)])
+            images.index_add_(0, placed(ctx.image_of_row[rows], grad.device), pictures)
             fill += fills
             for kind, unit in own.items():
                 of_kind[kind] += unit
@@ -316,21 +330,3 @@ def _shrunk(pictures: Tensor, shrink: int) -> Tensor:
         return pictures
     border = (0, -pictures.shape[-1] % shrink) * 2
     return avg_pool2d(pad(pictures, border, mode="replicate"), shrink)
-
-
-def _active(active: NDArray[np.bool_], images: Tensor) -> Iterator[tuple[Rows, Tensor]]:
-    """Which of the images are active, and these to be changed; nothing where none is.
-
-    Neighbours are a part of the images. Others are copied and written back: a few numbers at a time
-    would take longer.
-    """
-    rows = np.flatnonzero(active)
-    if not len(rows):
-        return
-    if rows[-1] - rows[0] < len(rows):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        yield part, images[part]
-        return
-    some = images[rows]
-    yield rows, some
-    images[rows] = some

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_phenoscape._device import index
 from napari_phenoscape.views._photometric import Photometric
+from napari_phenoscape.views._rows import Rows
 from napari_phenoscape.views._views import Views
 
 
@@ -53,16 +54,13 @@ class ViewRequest:
     units: dict[str, Tensor]
     views: Views
 
-    def images_of(self, rows: slice) -> Tensor:
+    def images_of(self, rows: Rows) -> Tensor:
         """(n, C, S, S) of these rows; where they are neighbours, not copied."""
-        numbers = self.image_of_row[rows]
-        if (np.diff(numbers) == 1).all():
-            return self.images[numbers[0] : numbers[-1] + 1]
-        return self.images[torch.from_numpy(numbers).to(self.images.device)]
+        return self.images[index(self.image_of_row[rows], self.images.device)]
 
 
 class Chunk(NamedTuple):
-    """Neighbouring rows that are rendered together.
+    """Rows that are rendered together.
 
     Parameters
     ----------
@@ -74,8 +72,8 @@ class Chunk(NamedTuple):
         Pixels of a picture to one of a view, alike for all of them.
     """
 
-    rows: slice
-    specimens: slice
+    rows: Rows
+    specimens: Rows
     shrink: int
 
 
@@ -84,12 +82,22 @@ def chunks_of(shrink: NDArray[np.int64], specimens: int, size: int) -> list[Chun
 
     All views of a specimen come one after the other: the next finds in the cache what one has read.
     """
-    chunks = []
+    chunks: list[tuple[int, Chunk]] = []
     for first in range(0, len(shrink), max(1, specimens)):
         start, end = first, first + specimens
         for stop in range(first + 1, end + 1):
             if stop == end or stop - start == size or shrink[stop] != shrink[start]:
                 shown = slice(start - first, stop - first)
-                chunks.append(Chunk(slice(start, stop), shown, int(shrink[start])))
+                chunks.append((shown.start, Chunk(slice(start, stop), shown, int(shrink[start]))))
                 start = stop
-    return sorted(chunks, key=lambda chunk: chunk.specimens.start)
+    return [chunk for _, chunk in sorted(chunks, key=lambda each: each[0])]
+
+
+def chunks_together(shrink: NDArray[np.int64], specimens: int, size: int) -> list[Chunk]:
+    """R rows in as few chunks of ``size`` at most as there can be, wherever the rows stand."""
+    chunks = []
+    for pixels in np.unique(shrink):
+        alike = np.flatnonzero(shrink == pixels)
+        parts = np.split(alike, range(size, len(alike), size))
+        chunks += [Chunk(rows, rows % specimens, int(pixels)) for rows in parts]
+    return chunks

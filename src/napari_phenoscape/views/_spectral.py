@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._device import placed, together
 from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.views._colour import BandContext, blocks, shifted
 from napari_phenoscape.views._filters import LinearFilter, RandomGaussianNoise
@@ -71,7 +72,8 @@ class RandomIlluminantTilt(Linear):
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
     ) -> Tensor:
-        return image.mul_(image.new_tensor(self.gains(u, context))[..., None, None])
+        gains = placed(self.gains(u, context), image.device, image.dtype)
+        return image.mul_(gains[..., None, None])
 
 
 class RandomBandShift(Linear):
@@ -132,9 +134,9 @@ class RandomBandDropout(Photometric):
     def apply(
         self, image: Tensor, mask: Tensor, u: NDArray[np.float64], context: BandContext
     ) -> Tensor:
-        for i, bands in enumerate(self.dropped(u, image.shape[1])):
-            for band in np.flatnonzero(bands):
-                image[i, band] = float(context.mean[band])
+        row, band = np.nonzero(self.dropped(u, image.shape[1]))
+        mean = placed(context.mean[band], image.device, image.dtype)[:, None, None]
+        image[placed(row, image.device), placed(band, image.device)] = mean
         return image
 
     def warning(self) -> str:
@@ -182,16 +184,25 @@ class RandomVignetting(LinearFilter):
 
     def falloff(self, u: NDArray[np.float64], size: int) -> NDArray[np.float64]:
         """(N, size, size) factors."""
+        x, y, tangent = self._distances(u, size)
+        light: NDArray[np.float64] = (1 + (x + y) * tangent) ** -2.0
+        return light
+
+    def _distances(self, u: NDArray[np.float64], size: int) -> tuple[NDArray[np.float64], ...]:
+        """Squares of x and y, (N, 1, size) and (N, size, 1), and of the tangent, (N, 1, 1)."""
         tangent = np.tan(np.deg2rad(np.minimum(between(u[:, 0], *self.angle), 80)))
         centre = between(u[:, 1:3], -0.5, 0.5)
         line = (2 * np.arange(size) + 1) / size - 1
         x, y = ((line - centre[:, i : i + 1]) ** 2 for i in (0, 1))
-        squared = x[:, None, :] + y[:, :, None]
-        light: NDArray[np.float64] = (1 + squared * tangent[:, None, None] ** 2) ** -2.0
-        return light
+        return x[:, None, :], y[:, :, None], tangent[:, None, None] ** 2
 
     def apply(self, view: Tensor, u: NDArray[np.float64], first_band: int, unit: Tensor) -> Tensor:
-        return view.mul_(view.new_tensor(self.falloff(u, view.shape[-1]))[:, None])
+        size, device = view.shape[-1], view.device
+        if not together(device):
+            return view.mul_(view.new_tensor(self.falloff(u, size))[:, None])
+        # less to bring there than the factors of every pixel
+        x, y, tangent = (placed(each, device, view.dtype) for each in self._distances(u, size))
+        return view.mul_(((1 + (x + y) * tangent) ** -2.0)[:, None])
 
     def adjoint(self, grad: Tensor, u: NDArray[np.float64]) -> None:
         self.apply(grad, u, 0, grad)

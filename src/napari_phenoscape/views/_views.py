@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from napari_phenoscape.views._warp import Warp
+from napari_phenoscape.views._warp import bending
 
 
 class Views(NamedTuple):
@@ -38,7 +38,7 @@ class Views(NamedTuple):
         """
         if self.bends is None:
             return None
-        return Warp(self.image.shape[-1], False, True).field(self.bends)
+        return bending(self.image.shape[-1]).field(self.bends)
 
     def part(self, rows: slice) -> Views:
         """Some of them."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from napari_phenoscape._device import placed
 from napari_phenoscape.views._geometry import RandomThinPlateSpline
 
 Floats = NDArray[np.float64]
@@ -38,6 +41,7 @@ class Warp:
         self._basis = pad(
             torch.from_numpy(basis if bends else basis[5:]).float(), (0, -(size**2) % 16)
         )
+        self._elsewhere: dict[torch.device, Tensor] = {}
 
     def factors(self, matrices: Floats, side: int, weights: Floats | None = None) -> Tensor:
         """(N, 8, 8), of which the call wants any: what the basis is multiplied with.
@@ -70,7 +74,7 @@ class Warp:
 
     def __call__(self, factors: Tensor) -> Tensor:
         """(N, h, w, 2) points (x, y) of the source, -1 to 1 from edge to edge."""
-        basis = self._basis.to(factors.device)
+        basis = self._on(factors.device)
         xyz = (factors[:, : self._rows, : len(basis)] @ basis)[..., : self.size**2]
         if self._rows == 3:
             # behind the camera there is nothing to see: so small a depth puts it far outside
@@ -81,5 +85,19 @@ class Warp:
 
     def field(self, weights: Tensor) -> Tensor:
         """(N, h, w, 2) bends in view pixels, of (N, 8, 2) weights of the basis."""
-        bends = (weights.mT @ self._basis.to(weights.device))[..., : self.size**2]
+        bends = (weights.mT @ self._on(weights.device))[..., : self.size**2]
         return bends.reshape(-1, 2, self.size, self.size).permute(0, 2, 3, 1)
+
+    def _on(self, device: torch.device) -> Tensor:
+        """The basis; on an accelerator it stays."""
+        if device.type == "cpu":
+            return self._basis
+        if device not in self._elsewhere:
+            self._elsewhere[device] = placed(self._basis, device)
+        return self._elsewhere[device]
+
+
+@lru_cache(maxsize=4)
+def bending(size: int) -> Warp:
+    """The warp whose `Warp.field` are the bends of views of this size."""
+    return Warp(size, False, True)

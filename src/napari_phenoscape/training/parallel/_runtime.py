@@ -22,6 +22,8 @@ _TORCHRUN = "TORCHELASTIC_RUN_ID"
 
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    # of a run without training: a trained one has decided
+    "auto": "32-true",
     "float32": "32-true",
     "bf16": "bf16-mixed",
     "fp16": "16-mixed",
@@ -52,15 +54,8 @@ def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
     # Fabric announces the precision on stderr, under our progress bar
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
-    present = devices()
-    device = present[0] if runtime.device == "auto" else runtime.device
-    if device not in present:
-        raise OptionError(
-            f"This machine has no device '{device}' that torch can use; it has "
-            f"{', '.join(present)}. Choose one of these, or 'auto'."
-        )
-    if runtime.threads:
-        torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
+    device = device_of(runtime)
+    set_threads(runtime)
     if runtime.precision == "fp16" and device != "cuda":
         raise OptionError(
             f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
@@ -88,6 +83,32 @@ def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
     return fabric
+
+
+def device_of(runtime: Runtime) -> str:
+    """The kind of device that is asked for.
+
+    Raises
+    ------
+    OptionError
+        The machine does not have it.
+    """
+    present = devices()
+    device = present[0] if runtime.device == "auto" else runtime.device
+    if device not in present:
+        raise OptionError(
+            f"This machine has no device '{device}' that torch can use; it has "
+            f"{', '.join(present)}. Choose one of these, or 'auto'."
+        )
+    return device
+
+
+def set_threads(runtime: Runtime) -> None:
+    """As many threads of torch as are asked for."""
+    import torch
+
+    if runtime.threads:
+        torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
 
 
 def _leave() -> None:
