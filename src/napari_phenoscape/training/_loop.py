@@ -38,8 +38,8 @@ from napari_phenoscape.training._checks import check_batch, check_ranks, check_s
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
 from napari_phenoscape.training._recipe import (
+    Batches,
     average_of,
-    batch_of_step,
     learning_rate,
     optimizer_of,
     step_seed,
@@ -104,13 +104,13 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
-    statistics = state.statistics if state else {}
-    collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
+    collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
     # all that can be refused is refused before a directory is made
     if trains:
         check_batch(experiment.schedule, crops)
+        yield from _noted(_sizes(experiment, crops), notices)
         experiment = _in_steps(experiment, crops)
         work, fabric = _training(experiment, collection, crops, pretrained=not found)
     else:
@@ -205,12 +205,33 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
     return shared
 
 
+def _batches(experiment: Experiment, crops: Crops) -> Batches:
+    """Which specimens are in which step."""
+    from napari_phenoscape.training.parallel._runtime import world
+
+    levels = crops.levels if experiment.nuisance.batches else None
+    devices, nodes = world() or (1, 1)
+    size = experiment.schedule.batch_size
+    return Batches(len(crops.ids), size, experiment.seed, levels, devices * nodes)
+
+
+def _sizes(experiment: Experiment, crops: Crops) -> Generator[Notice, None, None]:
+    """Say that a level is too small for the batches that were asked for."""
+    sizes = _batches(experiment, crops).sizes
+    asked, taken = experiment.schedule.batch_size, sizes[sizes > 0]
+    if len(taken) and taken.min() < asked:
+        yield Notice(
+            f"A batch is of one level of '{experiment.nuisance.name}', and levels are small: "
+            f"batches have {taken.min()} to {taken.max()} specimens, not {asked}."
+        )
+
+
 def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
     """The experiment with its epochs counted in steps."""
     schedule = experiment.schedule
     if not schedule.epochs:
         return experiment
-    steps = schedule.epochs * (len(crops.ids) // schedule.batch_size)
+    steps = schedule.epochs * _batches(experiment, crops).epoch
     return experiment.model_copy(update={"schedule": schedule.model_copy(update={"steps": steps})})
 
 
@@ -282,7 +303,7 @@ def _steps(
 
     pipeline = InputPipeline(crops, augmenter(experiment, crops), net, seed, fabric.device)
     gradient = Gradient(experiment, crops, known, pipeline, net, model, fabric)
-    local = schedule.batch_size // world_size()
+    batches, local = _batches(experiment, crops), schedule.batch_size // world_size()
     seconds: deque[float] = deque(maxlen=20)
     recent: deque[float] = deque(maxlen=HEALTH_EVERY)
     model.train()
@@ -295,10 +316,7 @@ def _steps(
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
-            batch, upcoming = (
-                batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
-                for each in (step, step + 1)
-            )
+            batch, upcoming = batches(step), batches(step + 1)
             crops.prefetch(local_batch(upcoming))
             with interrupt_held() as asked:
                 with advice(experiment, local), peers():
@@ -319,7 +337,7 @@ def _steps(
                     recent[-1],
                     agreement(joint),
                     rate,
-                    schedule.batch_size / seconds[-1],
+                    len(batch) / seconds[-1],
                     (schedule.steps - step) * median(seconds),
                     {name: float(term.detach()) for name, term in terms.items()},
                 )
