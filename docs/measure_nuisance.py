@@ -42,7 +42,11 @@ def scores_of(
     """By measure."""
     known = levels.codes >= 0
     near = {"5-NN accuracy": knn_correct(x, labels.astype(str).to_numpy()).mean()}
-    others = {key: score.value for key, score in across(x, labels, levels, name).items()}
+    others = {
+        key: score.value
+        for key, score in across(x, labels, levels, name).items()
+        if ": " not in key or len(levels.names) == 2  # or the table is too wide
+    }
     mixed = {key: score.value for key, score in mixing(x, levels, name).items()}
     return (
         near | others | mixed | {f"5-NN {name}": knn_correct(x[known], levels.codes[known]).mean()}
