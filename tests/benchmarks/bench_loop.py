@@ -29,7 +29,7 @@ from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB
 from napari_phenoscape.training import Experiment, augmenter, build_model, specimens_of
-from napari_phenoscape.training._recipe import batch_of_step
+from napari_phenoscape.training._recipe import Batches
 from tests.benchmarks import Comparison
 from tests.benchmarks.bench_train import STEPS, elsewhere, our_steps
 
@@ -45,9 +45,11 @@ def _bare(experiment: Experiment) -> Callable[[], object]:
     images, number = torch.from_numpy(crops.images), itertools.count()
     (modality,) = net.modalities
 
+    batches = Batches(len(crops.ids), experiment.schedule.batch_size, seed=0)
+
     def step() -> None:
         i = next(number)
-        batch = batch_of_step(i, len(crops.ids), experiment.schedule.batch_size, 0)
+        batch = batches(i)
         masks = torch.from_numpy(crops.masks[batch])
         both = views(images, masks, seed=0, step=i, specimens=batch, view=(0, 1), rows=batch)
         loss, _ = total_loss(experiment.losses, Projections(net({modality: both.image}).z))

@@ -42,7 +42,7 @@ from napari_phenoscape.training import (
 from napari_phenoscape.training._gradient import Gradient, Objective
 from napari_phenoscape.training._interrupts import interrupt_held
 from napari_phenoscape.training._optimizers import LARS
-from napari_phenoscape.training._recipe import batch_of_step, learning_rate
+from napari_phenoscape.training._recipe import Batches, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -209,9 +209,8 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_an_epoch_shows_every_specimen_once_in_a_new_order() -> None:
-    epochs = [
-        np.concatenate([batch_of_step(s + 3 * e, 24, 8, 0) for s in range(3)]) for e in (0, 1)
-    ]
+    batches = Batches(24, 8, seed=0)
+    epochs = [np.concatenate([batches(s + 3 * e) for s in range(3)]) for e in (0, 1)]
     assert all(sorted(epoch) == list(range(24)) for epoch in epochs)
     assert not np.array_equal(*epochs)
 
@@ -250,7 +249,7 @@ def test_the_preview_shows_the_very_views_that_a_training_step_sees(
     """Bit for bit, at a batch position and in a batch that the preview does not know."""
     _, crops = result(specimens_of(experiment))
     step = 2
-    batch = batch_of_step(step, len(crops.ids), 8, experiment.seed)
+    batch = Batches(len(crops.ids), 8, experiment.seed)(step)
     images, masks = torch.from_numpy(crops.images[batch]), torch.from_numpy(crops.masks[batch])
     make = augmenter(experiment, crops)
     trained = [

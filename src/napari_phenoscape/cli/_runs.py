@@ -210,6 +210,10 @@ def evaluate(
     groups: Annotated[
         str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
     ] = "",
+    nuisance: Annotated[
+        str,
+        typer.Option(help="column that differs for technical reasons, instead of the run's own"),
+    ] = "",
     change: SetCollection = [],  # noqa: B006
 ) -> None:
     """Compare embeddings with labels, beside the controls; tables and figures into the run."""
@@ -219,7 +223,7 @@ def evaluate(
 
     for run in runs:
         change_run(run, change)
-    comparisons = listen(verb(runs, *label, within=within, groups=groups))
+    comparisons = listen(verb(runs, *label, within=within, groups=groups, nuisance=nuisance))
     for of, embeddings in comparisons.items():
         table = Table("measure", title=escape(of) or None)
         for column in ("embedding", "value", "95 % interval"):

@@ -138,7 +138,7 @@ def embed_all(
     collection = collection.take(crops.ids)
     outputs = []
     for untrained in (False, True):
-        net = with_net(run, collection, crops, untrained=untrained)
+        net = yield from with_net(run, collection, crops, untrained=untrained)
         outputs.append(NetOutput((yield from _embedded(net)), (yield from _projected(net))))
     return EmbeddedRun(crops, *outputs)
 

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.embeddings._norms import Norms, estimating, has_norms
 from napari_phenoscape.errors import CheckpointError
-from napari_phenoscape.events import Event
+from napari_phenoscape.events import Event, Notice, Progress
 from napari_phenoscape.specimens import BandStatistics, Collection, Crops, collect
 from napari_phenoscape.training import (
+    BATCH,
     Experiment,
     Looks,
     build_model,
     crops_for,
     last_checkpoint,
+    level_means,
     load_weights,
     pictures,
+    present,
     read_experiment,
     read_state,
+    without_means,
 )
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from napari_phenoscape.training import InstantNet, Representations, SimCLR
     from napari_phenoscape.views import Views
@@ -40,6 +46,10 @@ class Restored:
     ----------
     untrained
         Its weights are those that training began with instead.
+    norms
+        Level of the nuisance → what BatchNorm of the encoders has of its specimens.
+    offsets : (D,) each
+        Space → level → mean that its embeddings would have, which is taken from them.
     """
 
     experiment: Experiment
@@ -48,18 +58,57 @@ class Restored:
     model: SimCLR | InstantNet
     device: torch.device
     untrained: bool
+    norms: dict[str, Norms] = field(default_factory=dict)
+    offsets: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
         """Features and projections of views of (n,) specimens."""
         import torch
 
-        from napari_phenoscape.training import present
-
         with torch.inference_mode():
             images, mask = pictures(self.crops, views, self.device)
             having = present(self.crops, batch) or None
-            representations: Representations = self.model(images, mask=mask, present=having)
-        return representations
+            if not self.norms:
+                representations: Representations = self.model(images, mask=mask, present=having)
+                return representations
+            return self._by_level(images, mask, having, batch)
+
+    def _by_level(
+        self,
+        images: Mapping[str, Tensor],
+        mask: Tensor,
+        having: Mapping[str, NDArray[np.bool_]] | None,
+        batch: NDArray[np.int64],
+    ) -> Representations:
+        """The same, each level with its own norms."""
+        import torch
+
+        from napari_phenoscape.training import Representations
+
+        assert self.crops.levels is not None  # or there were no norms of levels
+        levels = self.crops.levels.take(batch)
+        names = [levels.names[code] if code >= 0 else "" for code in levels.codes]
+        parts, order = [], []
+        for name in dict.fromkeys(names):
+            rows = torch.tensor([row for row, own in enumerate(names) if own == name])
+            at = rows.to(self.device)
+            with self.norms.get(name, Norms()).in_place(self.model):
+                parts.append(
+                    self.model(
+                        {modality: image[at] for modality, image in images.items()},
+                        mask=mask[at],
+                        present=having
+                        and {modality: own[rows.numpy()] for modality, own in having.items()},
+                    )
+                )
+            order.append(rows)
+        back = torch.cat(order).argsort().to(self.device)
+        return Representations(
+            *(
+                {space: torch.cat([part[space] for part in each])[back] for space in each[0]}
+                for each in zip(*parts, strict=True)
+            )
+        )
 
     def looks(self) -> Looks:
         """The views of a specimen from which it is embedded."""
@@ -74,7 +123,13 @@ class Restored:
             {space: h.float().cpu().numpy() for space, h in self.features(view, batch).h.items()}
             for view in views
         ]
-        return {space: np.mean([h[space] for h in each], axis=0) for space in each[0]}
+        levels = self.crops.levels and self.crops.levels.take(batch)
+        return {
+            space: without_means(
+                np.mean([h[space] for h in each], axis=0), levels, self.offsets.get(space, {})
+            )
+            for space in each[0]
+        }
 
 
 def restore(
@@ -84,11 +139,13 @@ def restore(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
-    return with_net(run, collection.take(crops.ids), crops, untrained=untrained)
+    return (yield from with_net(run, collection.take(crops.ids), crops, untrained=untrained))
 
 
-def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool) -> Restored:
-    """Specimens that were read for a run, with its net."""
+def with_net(
+    run: Path, collection: Collection, crops: Crops, *, untrained: bool
+) -> Generator[Event, None, Restored]:
+    """Specimens that were read for a run, with its net, and what it knows of their levels."""
     from napari_phenoscape.training import InstantNet, fabric_of
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
@@ -107,7 +164,54 @@ def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool
     fabric = fabric_of(experiment.runtime)
     model = fabric.setup(net)
     net.eval()
-    return Restored(experiment, collection, crops, model, fabric.device, untrained)
+    restored = Restored(experiment, collection, crops, model, fabric.device, untrained)
+    return (yield from _with_levels(restored, read_state(checkpoint).offsets))
+
+
+def _with_levels(
+    net: Restored, known: Mapping[str, Mapping[str, Sequence[float]]]
+) -> Generator[Event, None, Restored]:
+    """Norms of each level, and the mean embedding of those that the run does not know."""
+    levels, nuisance = net.crops.levels, net.experiment.nuisance
+    if levels is None:
+        return net
+    looks = net.looks()
+    if nuisance.norms and net.experiment.method.trains and has_norms(net.model):
+        norms = {}
+        for done, level in enumerate(levels.judged):
+            yield Progress("norms of levels", done, len(levels.judged))
+            rows = levels.rows(level)
+            parts = np.array_split(rows, max(1, len(rows) // BATCH))
+            with estimating(net.model) as estimated:
+                for part in parts:
+                    for view in looks(part):
+                        net.features(view, part)
+            norms[level] = estimated[0]
+        net = replace(net, norms=norms)
+    if not known or not nuisance.centre:
+        return net
+    offsets = {
+        space: {level: np.array(mean) for level, mean in of.items()} for space, of in known.items()
+    }
+    if net.untrained:
+        # the control has dimensions of its own
+        offsets = {space: {} for space in known}
+    strange = [level for level in levels.judged if all(level not in of for of in offsets.values())]
+    if strange:
+        rows = np.concatenate([levels.rows(level) for level in strange])
+        found: dict[str, list[NDArray[np.float32]]] = {space: [] for space in offsets}
+        for part in np.array_split(rows, -(-len(rows) // BATCH)):
+            for space, h in net.embedding(looks(part), part).items():
+                found[space].append(h)
+            yield Progress("means of levels", int(sum(map(len, found[space]))), len(rows))
+        for space, rows_of in found.items():
+            offsets[space] |= level_means(np.concatenate(rows_of), levels.take(rows))
+        if not net.untrained:
+            yield Notice(
+                f"The run does not know {', '.join(map(repr, strange))} of '{nuisance.name}'; what "
+                "is taken out of their embeddings is their mean here."
+            )
+    return replace(net, offsets=offsets)
 
 
 def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:

@@ -1,12 +1,21 @@
 from .collection._collect import AnySource as AnySource, collect as collect
 from .collection._drawer import Drawer as Drawer
 from .collection._folder import Folder as Folder
+from .collection._nuisance import (
+    FEWEST_OF_LEVEL as FEWEST_OF_LEVEL,
+    SMALL as SMALL,
+    Levels as Levels,
+    Nuisance as Nuisance,
+    association as association,
+    levels_of_columns as levels_of_columns,
+)
 from .collection._specimens import (
     Collection as Collection,
     Skipped as Skipped,
     Source as Source,
     Specimen as Specimen,
 )
+from .crops._colour import colour_statistics as colour_statistics, standardised as standardised
 from .crops._crops import Crops as Crops
 from .crops._disk import MANIFEST as MANIFEST, store_words as store_words
 from .crops._layout import together as together

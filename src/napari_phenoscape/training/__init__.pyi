@@ -11,7 +11,14 @@ from ._experiment import (
 )
 from ._inputs import present as present
 from ._instant import InstantNet as InstantNet, MaskedBandEncoder as MaskedBandEncoder
-from ._looks import Looks as Looks, batches as batches, pictures as pictures
+from ._levels import (
+    if_mixed as if_mixed,
+    level_means as level_means,
+    mixing_words as mixing_words,
+    same_level as same_level,
+    without_means as without_means,
+)
+from ._looks import BATCH as BATCH, Looks as Looks, batches as batches, pictures as pictures
 from ._loop import train as train
 from ._method import InstantMethod as InstantMethod, SimCLRMethod as SimCLRMethod
 from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR

@@ -40,16 +40,39 @@ class State:
         and filled by.
     specimens
         Id → stamp of the crop of each specimen that takes part (`Crops.stamps`).
+    alike
+        Whether levels of the nuisance are made alike.
+    levels
+        Level → what it is standardised by, as `Crops.level_statistics` tells.
+    offsets
+        Space → level → mean embedding that its specimens had, and that is taken out.
     """
 
     step: int
     statistics: dict[str, BandStatistics]
     specimens: dict[str, int]
+    alike: bool = False
+    levels: dict[str, dict[str, BandStatistics]] = dataclasses.field(default_factory=dict)
+    offsets: dict[str, dict[str, list[float]]] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, step: int, crops: Crops) -> State:
+    def of(
+        cls, step: int, crops: Crops, offsets: dict[str, dict[str, list[float]]] | None = None
+    ) -> State:
         """After a step of a training with these specimens."""
-        return cls(step, crops.statistics, dict(zip(crops.ids, crops.stamps, strict=True)))
+        return cls(
+            step,
+            crops.statistics,
+            dict(zip(crops.ids, crops.stamps, strict=True)),
+            crops.levels is not None,
+            crops.level_statistics,
+            offsets or {},
+        )
+
+    @property
+    def known_levels(self) -> tuple[str, ...]:
+        """The levels of which something is known."""
+        return tuple({*self.levels, *(level for of in self.offsets.values() for level in of)})
 
     def check_specimens(self, crops: Crops, run: Path) -> Generator[Notice, None, None]:
         """Refuse to go on with other specimens; say how many have other pixels.
@@ -150,21 +173,35 @@ def read_state(checkpoint: Path) -> State:
         raise _unreadable(checkpoint / STATE, error) from None
     try:
         fields = json.loads(text)
-        statistics = {
-            name: BandStatistics(
-                Bands(Band(**band) for band in of["bands"]),
-                tuple(map(float, of["mean"])),
-                tuple(map(float, of["std"])),
-            )
-            for name, of in fields["statistics"].items()
-        }
-        return State(fields["step"], statistics, dict(fields["specimens"]))
+        return State(
+            fields["step"],
+            _statistics(fields["statistics"]),
+            dict(fields["specimens"]),
+            bool(fields["alike"]),
+            {level: _statistics(of) for level, of in fields["levels"].items()},
+            {
+                space: {level: list(map(float, mean)) for level, mean in of.items()}
+                for space, of in fields["offsets"].items()
+            },
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
             "the run is damaged, or made by an earlier version: restore it from a copy, or train "
             "again."
         ) from None
+
+
+def _statistics(fields: dict[str, Any]) -> dict[str, BandStatistics]:
+    """Those of each modality, from what JSON holds of them."""
+    return {
+        name: BandStatistics(
+            Bands(Band(**band) for band in of["bands"]),
+            tuple(map(float, of["mean"])),
+            tuple(map(float, of["std"])),
+        )
+        for name, of in fields.items()
+    }
 
 
 def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) -> None:

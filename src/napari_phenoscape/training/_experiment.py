@@ -12,7 +12,7 @@ from napari_phenoscape.cubes import Modality, as_modality
 from napari_phenoscape.losses import AnyLoss, NTXent
 from napari_phenoscape.nets import AnyFusion, Concatenate, Encoder, ProjectionHead
 from napari_phenoscape.option import Option
-from napari_phenoscape.specimens import AnySource, Preparation
+from napari_phenoscape.specimens import AnySource, Nuisance, Preparation
 from napari_phenoscape.training._method import AnyMethod, SimCLRMethod
 from napari_phenoscape.training.grouping._clusterings import AnyClustering, KMeans
 from napari_phenoscape.training.grouping._maps import UMAP, AnyReduction
@@ -113,6 +113,7 @@ class Experiment(Option):
     )
     image_size: int = Field(96, ge=16, le=512, description="side of a view in pixels")
     preparation: Preparation = Preparation()
+    nuisance: Nuisance = Nuisance()
     background: Literal["remove", "keep"] = Field(
         "remove", description="what lies outside the mask: replaced by the mean, or kept"
     )

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._device import index
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Event, Finished, Progress, Saved, Started
-from napari_phenoscape.specimens import Crops
+from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started
+from napari_phenoscape.specimens import Crops, colour_statistics, standardised
 from napari_phenoscape.training._checkpoint import State, checkpoints, save_checkpoint
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._levels import (
+    centred,
+    level_means,
+    mixing_words,
+    same_level,
+    without_means,
+)
 from napari_phenoscape.training._looks import Looks, batches, pictures
 from napari_phenoscape.training._model import JOINT
 from napari_phenoscape.training._run import log_event
@@ -60,11 +67,25 @@ def fit(
             net.to(fabric.device).eval()
             yield from _lead(experiment, crops, net, fabric.device)
             features = yield from _features(experiment, crops, net, fabric.device)
+            levels = crops.levels if experiment.nuisance.centre else None
+            offsets, mixed = {}, {}
             for space, having in _having(crops, net).items():
-                affine = experiment.method.readout.fit(features[space][having])
+                own = levels and levels.take(np.flatnonzero(having))
+                rows = features[space][having]
+                affine = experiment.method.readout.fit(centred(rows, own))
                 net.readouts[space].take(affine)
+                x = affine(rows).mean(axis=1)
+                means = level_means(x, own)
+                offsets[space] = {level: mean.tolist() for level, mean in means.items()}
+                if crops.levels is not None:
+                    of = crops.levels.take(np.flatnonzero(having))
+                    mixed[space] = float(np.nanmean(same_level(without_means(x, own, means), of)))
             if fabric.is_global_zero:
-                yield Saved(save_checkpoint(run, State.of(1, crops), net))
+                yield Saved(save_checkpoint(run, State.of(1, crops, offsets), net))
+            if crops.levels is not None:
+                plain = same_level(standardised(colour_statistics(crops)), crops.levels)
+                name, before = experiment.nuisance.name, float(np.nanmean(plain))
+                yield Notice(mixing_words(name, before, mixed, crops.levels))
     except (GeneratorExit, KeyboardInterrupt):
         if fabric.is_global_zero:
             log_event(run, Finished(run, stopped=not checkpoints(run)))

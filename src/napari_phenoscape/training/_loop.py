@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.errors import OptionError, RunError
 from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
+from napari_phenoscape.training._batching import batches_of, in_steps, small_levels
 from napari_phenoscape.training._build import augmenter, build_model
 from napari_phenoscape.training._checkpoint import (
     State,
@@ -39,7 +40,6 @@ from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
 from napari_phenoscape.training._recipe import (
     average_of,
-    batch_of_step,
     learning_rate,
     optimizer_of,
     step_seed,
@@ -107,14 +107,14 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
-    statistics = state.statistics if state else {}
-    collection, crops = yield from _noted(specimens_of(experiment, known=statistics), notices)
+    collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
     # all that can be refused is refused before a directory is made
     if trains:
         check_batch(experiment.schedule, crops)
-        experiment = _in_steps(experiment, crops)
+        yield from _noted(small_levels(experiment, crops), notices)
+        experiment = in_steps(experiment, crops)
         training = _training(experiment, collection, crops, pretrained=not found)
         experiment, work, fabric = yield from _noted(training, notices)
     else:
@@ -226,15 +226,6 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
     return shared
 
 
-def _in_steps(experiment: Experiment, crops: Crops) -> Experiment:
-    """The experiment with its epochs counted in steps."""
-    schedule = experiment.schedule
-    if not schedule.epochs:
-        return experiment
-    steps = schedule.epochs * (len(crops.ids) // schedule.batch_size)
-    return experiment.model_copy(update={"schedule": schedule.model_copy(update={"steps": steps})})
-
-
 def _known(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
     """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
 
@@ -309,7 +300,7 @@ def _steps(
 
     pipeline = InputPipeline(crops, augmenter(experiment, crops), net, seed, fabric.device)
     gradient = Gradient(experiment, crops, known, pipeline, net, model, fabric)
-    local = schedule.batch_size // world_size()
+    batches, local = batches_of(experiment, crops), schedule.batch_size // world_size()
     # an accelerator is given the next step before the numbers of one are read
     late, readings = int(together(fabric.device)), deque[Reading]()
     seconds: deque[float] = deque(maxlen=20)
@@ -328,7 +319,7 @@ def _steps(
                 numbers.loss,
                 numbers.agreement,
                 reading.rate,
-                schedule.batch_size / seconds[-1],
+                reading.specimens / seconds[-1],
                 (schedule.steps - reading.step) * median(seconds),
                 numbers.terms,
             )
@@ -343,10 +334,7 @@ def _steps(
             rate = learning_rate(schedule, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
-            batch, upcoming = (
-                batch_of_step(each, len(crops.ids), schedule.batch_size, seed)
-                for each in (step, step + 1)
-            )
+            batch, upcoming = batches(step), batches(step + 1)
             crops.prefetch(local_batch(upcoming))
             with interrupt_held() as asked:
                 with advice(experiment, local), peers():

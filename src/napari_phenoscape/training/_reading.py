@@ -51,8 +51,8 @@ class Reading:
         specimens: NDArray[np.int64],
         joint: Tensor,
     ) -> None:
-        self.step, self.rate = step, rate
-        self._objective, self._specimens = objective, specimens
+        self.step, self.rate, self.specimens = step, rate, len(specimens)
+        self._objective, self._rows = objective, specimens
         numbers = [objective.loss, agreement(joint), *objective.terms.values()]
         self._numbers = fetched(torch.stack([one.detach().float() for one in numbers]))
 
@@ -67,5 +67,5 @@ class Reading:
         loss, share, *terms = self._numbers()
         objective = self._objective
         if together(objective.loss.device):
-            check_finite(loss, objective.batch, self._specimens, crops, self.step - 1)
+            check_finite(loss, objective.batch, self._rows, crops, self.step - 1)
         return Told(loss, share, dict(zip(objective.terms, terms, strict=True)))

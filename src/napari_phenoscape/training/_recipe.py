@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.specimens import Levels
 from napari_phenoscape.training._checkpoint import load_weights
 from napari_phenoscape.training._experiment import Schedule
 
@@ -19,15 +20,66 @@ if TYPE_CHECKING:
     from napari_phenoscape.training._model import SimCLR
 
 
-def batch_of_step(step: int, specimens: int, batch_size: int, seed: int) -> NDArray[np.int64]:
-    """(batch_size,) specimen numbers of a step (from 0), none twice.
+class Batches:
+    """Which specimens are in which step, a pure function of seed and step.
 
-    Each epoch is a new order of all specimens, a pure function of seed and epoch; what is left
-    over at its end (fewer than a batch) sits out.
+    Each epoch is a new order of all specimens; what is left over at its end (fewer than a batch)
+    sits out. With levels, each batch is of one: as many as asked for, or all that a smaller level
+    has; the specimens that no level has, or one that is too small, are together a level. So
+    nothing that tells levels apart tells a specimen from the others (InfoNCE conditioned on the
+    level [1]_).
+
+    Parameters
+    ----------
+    specimens
+        N.
+    batch_size
+        Specimens in a batch.
+    seed
+        Of the order.
+    levels
+        Of the N specimens; None: all are one.
+    ranks
+        That share each batch equally.
+
+    References
+    ----------
+    .. [1] Ma et al. 2021, Conditional contrastive learning for improving fairness in
+       self-supervised learning. https://arxiv.org/abs/2106.02866
     """
-    epoch, position = divmod(step, specimens // batch_size)
-    order = np.random.default_rng((seed, epoch)).permutation(specimens)
-    return order[position * batch_size : (position + 1) * batch_size]
+
+    def __init__(
+        self,
+        specimens: int,
+        batch_size: int,
+        seed: int,
+        levels: Levels | None = None,
+        ranks: int = 1,
+    ) -> None:
+        self._number, self._seed = specimens, seed
+        self._group = np.zeros(specimens, np.int64)
+        if levels is not None:
+            for number, level in enumerate(levels.judged, start=1):
+                self._group[levels.rows(level)] = number
+        sizes = np.bincount(self._group)
+        #: Specimens in the batches of each group; 0 where they are too few to be told apart.
+        self.sizes = np.minimum(sizes // ranks * ranks, batch_size)
+        self.sizes[(sizes < 2) | (self.sizes < 2)] = 0
+        self._batches = np.divide(sizes, self.sizes, where=self.sizes > 0, out=0.0 * sizes)
+        #: Batches in which each specimen is seen once.
+        self.epoch = int(self._batches.astype(int).sum())
+
+    def __call__(self, step: int) -> NDArray[np.int64]:
+        """Specimen numbers of a step (from 0), none twice."""
+        epoch, position = divmod(step, self.epoch)
+        order = np.random.default_rng((self._seed, epoch)).permutation(self._number)
+        group, found = self._group[order], list[NDArray[np.int64]]()
+        for number, size in enumerate(self.sizes):
+            places = np.flatnonzero(group == number)
+            ends = range(size, len(places) + 1, size) if size else ()
+            found += [places[end - size : end] for end in ends]
+        # in the order in which they are full
+        return order[sorted(found, key=lambda places: int(places[-1]))[position]]
 
 
 def step_seed(seed: int, step: int) -> int:

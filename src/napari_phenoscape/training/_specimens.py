@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from napari_phenoscape.cubes import as_modality
-from napari_phenoscape.events import Event
+from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import (
-    BandStatistics,
     Collection,
     Crops,
     collect,
     prepare,
 )
-from napari_phenoscape.training._checkpoint import last_checkpoint, read_state
+from napari_phenoscape.training._checkpoint import State, last_checkpoint, read_state
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._run import read_experiment
 
@@ -35,7 +34,7 @@ def specimens_of(
     experiment: Experiment,
     *,
     keep: bool = False,
-    known: Mapping[str, BandStatistics] = MappingProxyType({}),
+    known: State | None = None,
 ) -> Generator[Event, None, tuple[Collection, Crops]]:
     """Find and read the specimens of an experiment; see `crops_of`.
 
@@ -54,7 +53,7 @@ def crops_for(run: Path, collection: Collection) -> Generator[Event, None, Crops
     They are standardised and filled as those that it was trained on. All of the others may lack a
     modality of the run, e.g. be photographs in RGB.
     """
-    known = read_state(last_checkpoint(run)).statistics
+    known = read_state(last_checkpoint(run))
     return (yield from crops_of(read_experiment(run), collection, known=known))
 
 
@@ -63,27 +62,40 @@ def crops_of(
     collection: Collection,
     *,
     keep: bool = False,
-    known: Mapping[str, BandStatistics] = MappingProxyType({}),
+    known: State | None = None,
 ) -> Generator[Event, None, Crops]:
     """Specimens as an experiment prepares them.
 
-    ``keep`` writes them to disk in any case; ``known`` is what a run knows of its modalities, as
-    `prepare` takes it.
+    ``keep`` writes them to disk in any case; ``known`` is what a run knows of its modalities and
+    of the levels of the nuisance.
     """
     from napari_phenoscape.training.parallel._runtime import world
 
+    # refused before a pixel is read
+    levels, nuisance = None, experiment.nuisance
+    if known is None:
+        levels = yield from nuisance.judged(collection.metadata)
+    elif known.alike:
+        levels = nuisance.of(collection.metadata)
     modalities = [as_modality(given) for given in experiment.modalities]
     folder = experiment.preparation.folder or experiment.runs / PREPARED
     here = world()
-    return (
-        yield from prepare(
-            collection,
-            modalities,
-            canvas_size(experiment),
-            experiment.preparation,
-            folder,
-            keep=keep,
-            processes=here[0] if here else 1,
-            known=known,
-        )
+    crops = yield from prepare(
+        collection,
+        modalities,
+        canvas_size(experiment),
+        experiment.preparation,
+        folder,
+        keep=keep,
+        processes=here[0] if here else 1,
+        known=known.statistics if known else {},
+        levels=levels if nuisance.bands else None,
+        known_levels=known.levels if known else {},
     )
+    if levels is None:
+        return crops
+    numbers = {specimen.id: number for number, specimen in enumerate(collection.specimens)}
+    own = levels.take([numbers[name] for name in crops.ids])
+    if words := own.words(known.known_levels if known else ()):
+        yield Notice(f"'{nuisance.name}' stays as it is here: {words}.")
+    return replace(crops, levels=own)

@@ -224,6 +224,7 @@ def _crops_key(experiment: Experiment) -> tuple[Any, ...]:
         experiment.modalities,
         experiment.image_size,
         experiment.preparation,
+        experiment.nuisance,
         experiment.runs,
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis.evaluation._across import across, mixing, nuisance_notices
 from napari_phenoscape.analysis.evaluation._baseline import colour_statistics, standardised
 from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._comparison import compare, levels_of
@@ -22,7 +23,7 @@ from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
 from napari_phenoscape.embeddings import Projections, embed_all, table_of
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Progress, Saved
-from napari_phenoscape.specimens import Collection, collect
+from napari_phenoscape.specimens import Collection, Nuisance, collect
 from napari_phenoscape.training import read_experiment
 
 RANK = "effective dimensions (RankMe)"
@@ -45,7 +46,7 @@ class Comparison:
 
 
 def evaluate(
-    runs: Sequence[Path], *labels: str, within: str = "", groups: str = ""
+    runs: Sequence[Path], *labels: str, within: str = "", groups: str = "", nuisance: str = ""
 ) -> Generator[Event, None, dict[str, list[Comparison]]]:
     """Compare embeddings with metadata columns, beside the untrained net and plain colour.
 
@@ -65,6 +66,9 @@ def evaluate(
     groups
         Specimens of the same level of this column are never on both sides of a judgement, and
         are together for the intervals.
+    nuisance
+        A column that differs for technical reasons; the first run's when it is not given. How far
+        it tells specimens apart is measured, and labels by the neighbours of other levels too.
 
     Returns
     -------
@@ -77,12 +81,15 @@ def evaluate(
     CollectionError
         The runs have different specimens, or nothing is there to tell apart.
     """
-    collections = yield from _collections(runs, (*labels, within, groups))
+    named = Nuisance(columns=(nuisance,)) if nuisance else read_experiment(runs[0]).nuisance
+    asked = (*labels, within, groups, *named.columns)
+    collections = yield from _collections(runs, asked)
     table = table_of(collections[0])
     group = table[groups] if groups else None
     levels = {label: table[within] if within not in ("", label) else None for label in labels}
     for label, level in levels.items():
         levels_of(table[label], level)  # or no pixel need be read
+    technical = named.of(table)
     rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
     for run, collection in zip(runs, collections, strict=True):
         name = f"{run.name}: " if len(runs) > 1 else ""
@@ -99,6 +106,8 @@ def evaluate(
         yield Progress("measuring embeddings", done, len(rows))
         embedded = ~np.isnan(x).any(axis=1)
         own = {RANK: Score(rank_me(x[embedded]))} | of_views
+        if technical is not None:
+            own |= mixing(x, technical, named.name)
         if not embedded.all():
             name = f"{name} ({embedded.sum()} of {len(x)} specimens)"
         for label, of_label in comparisons.items():
@@ -110,7 +119,11 @@ def evaluate(
                     if embedded.all():
                         raise
                     # those that have the modality are all alike in the label
+                if technical is not None and named.bar and label not in named.columns:
+                    scores |= across(x, table[label], technical, named.name)
             of_label.append(Comparison(name, scores | own))
+    if technical is not None:
+        yield from nuisance_notices(named, technical, table[list(labels)], rows)
     for label, of_label in comparisons.items():
         stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
         path = runs[0] / f"{stem}.csv"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Bands
 from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.specimens.collection._specimens import Skipped
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
@@ -43,6 +45,12 @@ class Crops:
         CRC-32 of each specimen's crop as it was read.
     left_out
         What is in the collection and not here, since it could not be read or lacks the bands.
+    level_means : (C,) float32 each
+        Name of a level of the nuisance → mean of its specimens as they were photographed. They
+        were multiplied by `factors` then, so that theirs is the mean of all. Empty where levels
+        are not made alike.
+    levels
+        Which level each specimen is of; None where no nuisance is named.
     """
 
     images: NDArray[np.float32] | OnDisk
@@ -55,6 +63,8 @@ class Crops:
     std: NDArray[np.float32]
     stamps: tuple[int, ...] = ()
     left_out: tuple[Skipped, ...] = ()
+    level_means: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    levels: Levels | None = None
 
     def row(self, specimen: str) -> int:
         """The number of a specimen among these.
@@ -93,17 +103,46 @@ class Crops:
             for name, index in self.modalities.items()
         }
 
-    def standardised_as(self, known: Mapping[str, BandStatistics]) -> Crops:
+    @property
+    def level_statistics(self) -> dict[str, dict[str, BandStatistics]]:
+        """Name of a level → `statistics` with the mean of its specimens as photographed."""
+        return {
+            level: replace(self, mean=mean).statistics for level, mean in self.level_means.items()
+        }
+
+    @property
+    def factors(self) -> NDArray[np.float32]:
+        """(N, C) by which each specimen was multiplied: 1 where its level is not made alike.
+
+        And in a band without a positive mean, whose factor would say nothing.
+        """
+        found = np.ones((len(self.ids), len(self.bands)), np.float32)
+        if self.levels is not None:
+            for level, mean in self.level_means.items():
+                if level in self.levels.names:
+                    found[self.levels.rows(level)] = factors_to(self.mean, mean)
+        return found
+
+    def standardised_as(
+        self,
+        known: Mapping[str, BandStatistics],
+        levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
+    ) -> Crops:
         """The same crops with the mean and standard deviation that a run knows of its modalities.
 
-        In bands without wavelengths that it does not know, they stay.
+        And with those that it knows of ``levels``. In bands without wavelengths that it does not
+        know, they stay.
         """
+        means = dict(self.level_means)
+        for level, of in levels.items():
+            own_level = replace(self, mean=means.get(level, self.mean), level_means={})
+            means[level] = own_level.standardised_as(of).mean
         mean, std = self.mean.copy(), self.std.copy()
         for name, own in self.statistics.items():
             there = known[name].at(own.bands) if name in known else None
             if there is not None:
                 mean[self.modalities[name]], std[self.modalities[name]] = there.mean, there.std
-        return replace(self, mean=mean, std=std)
+        return replace(self, mean=mean, std=std, level_means=means)
 
     @property
     def measured(self) -> NDArray[np.bool_]:
@@ -123,3 +162,10 @@ class Crops:
             for name, numbers in absent.items()
             if len(numbers)
         )
+
+
+def factors_to(mean: NDArray[np.float32], own: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C,) by which bands of a mean are multiplied to have another; 1 where one is not positive."""
+    found: NDArray[np.float32] = np.ones_like(mean)
+    np.divide(mean, own, out=found, where=(mean > 0) & (own > 0))
+    return found

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes import Band, Bands, Modality
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.specimens.collection._specimens import Collection, Skipped
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._mapped import OnDisk
@@ -30,7 +32,7 @@ from napari_phenoscape.specimens.crops._statistics import BandStatistics
 IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
 
 #: Raised when the same sources and settings give other numbers than before.
-VERSION = 2
+VERSION = 3
 
 
 class Writer:
@@ -65,15 +67,16 @@ class Writer:
         self._images.write(image.astype(self._dtype).tobytes())
         self._masks.write(mask.tobytes())
 
-    def fill(self, number: int, mean: NDArray[np.float32]) -> None:
-        """Put the (C,) mean where a specimen was not measured."""
+    def fill(self, number: int, mean: NDArray[np.float32], factors: NDArray[np.float32]) -> None:
+        """Multiply a specimen by (C,) factors, and put the (C,) mean where it was not measured."""
         bytes_each = int(np.prod(self._shape[1:])) * self._dtype.itemsize
         self._images.seek(self._start + number * bytes_each)
         image = np.frombuffer(self._images.read(bytes_each), self._dtype).reshape(self._shape[1:])
         unknown = np.isnan(image)
-        if unknown.any():
+        if unknown.any() or (factors != 1).any():
             self._images.seek(self._start + number * bytes_each)
-            filled = np.where(unknown, mean[:, None, None], image)
+            alike = image * factors[:, None, None]
+            filled = np.where(unknown, mean[:, None, None], alike)
             self._images.write(filled.astype(self._dtype).tobytes())
 
     def close(self) -> None:
@@ -88,6 +91,8 @@ def key_of(
     size: int,
     preparation: Preparation,
     known: Mapping[str, BandStatistics],
+    levels: Levels | None = None,
+    known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
 ) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
     # a file that is not there is missed by who reads it, in words
@@ -106,6 +111,12 @@ def key_of(
         ],
         "files": [stamp for path in [*collection.files(), *eyes] for stamp in _stamps(path)],
     }
+    if levels is not None:
+        settings["levels"] = [levels.names, levels.codes.tolist()]
+        settings["known_levels"] = {
+            level: {name: asdict(statistics) for name, statistics in of.items()}
+            for level, of in known_levels.items()
+        }
     return _checksum(settings)[:16]
 
 
@@ -131,6 +142,7 @@ def write_manifest(folder: Path, crops: Crops, key: str) -> None:
         "present": {name: there.tolist() for name, there in crops.present.items()},
         "mean": crops.mean.tolist(),
         "std": crops.std.tolist(),
+        "level_means": {level: mean.tolist() for level, mean in crops.level_means.items()},
         "stamps": crops.stamps,
         "left_out": [[str(one.path), one.reason] for one in crops.left_out],
         "files": {name: _state(folder / name) for name in (IMAGES, MASKS)},
@@ -176,6 +188,7 @@ def read_store(folder: Path) -> Crops:
         np.array(contents["std"], np.float32),
         tuple(contents["stamps"]),
         tuple(Skipped(Path(path), reason) for path, reason in contents["left_out"]),
+        {name: np.array(mean, np.float32) for name, mean in contents["level_means"].items()},
     )
 
 

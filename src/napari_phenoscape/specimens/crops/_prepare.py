@@ -21,6 +21,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Modality
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Notice, Progress, Saved
+from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.specimens.collection._specimens import Collection, left_out
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._disk import Writer, key_of, read_store, write_manifest
@@ -44,6 +45,8 @@ def prepare(
     keep: bool = False,
     processes: int = 1,
     known: Mapping[str, BandStatistics] = MappingProxyType({}),
+    levels: Levels | None = None,
+    known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
 
@@ -78,6 +81,13 @@ def prepare(
         the collection's own mean and standard deviation (where the cubes have other bands: linear
         in wavelength), so that a crop does not depend on those beside it. No specimen need have
         such a modality.
+    levels
+        Those of a nuisance that are to be made alike, of the N specimens: each is multiplied, band
+        by band, so that its mean is that of all. A factor is what light, exposure and white
+        reference are in reflectance; the spread is left, for it is what the specimens are.
+    known_levels
+        What the run knows of levels, as `Crops.level_statistics` tells; others are known from this
+        collection.
 
     Raises
     ------
@@ -90,20 +100,27 @@ def prepare(
         The folder cannot be written.
     """
     if folder is None:
-        reading = Reading(collection, modalities, size, preparation, known)
+        reading = Reading(collection, modalities, size, preparation, known, levels, known_levels)
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
         # the crops that a run was trained on were prepared before it knew anything
-        for then in [{}, known] if known else [{}]:
-            home = folder.absolute() / key_of(collection, modalities, size, preparation, then)
+        for then, of in [({}, {}), (known, known_levels)] if known else [({}, {})]:
+            key = key_of(collection, modalities, size, preparation, then, levels, of)
+            home = folder.absolute() / key
             found, damage = _found(home)
             if damage:
                 yield Notice(damage)
-            if found is not None and found.statistics == known:
+            if (
+                found is not None
+                and found.statistics == known
+                and (levels is None or found.level_statistics == known_levels)
+            ):
                 break
         if found is None:
-            reading = Reading(collection, modalities, size, preparation, known)
+            reading = Reading(
+                collection, modalities, size, preparation, known, levels, known_levels
+            )
             free = psutil.virtual_memory().available
             small = reading.bytes() * processes <= preparation.memory_share * free
             if small and not keep and not damage:
@@ -130,7 +147,9 @@ def _in_memory(reading: Reading) -> Generator[Progress, None, Crops]:
     crops = yield from reading.crops(add)
     images, masks = images[: len(crops.ids)], masks[: len(crops.ids)]
     fill = crops.mean.astype(reading.dtype).astype(np.float32)[:, None, None]
-    for image in images:
+    for image, factors in zip(images, crops.factors, strict=True):
+        if (factors != 1).any():
+            image[:] = (image * factors[:, None, None]).astype(reading.dtype)
         np.copyto(image, fill, where=np.isnan(image))
     return replace(crops, images=images, masks=masks)
 
@@ -164,8 +183,8 @@ def _on_disk(reading: Reading, home: Path) -> Generator[Progress | Notice | Save
             try:
                 crops = yield from reading.crops(writer.add)
                 writer.count(len(crops.ids))
-                for i in range(len(crops.ids)):
-                    writer.fill(i, crops.mean)
+                for i, factors in enumerate(crops.factors):
+                    writer.fill(i, crops.mean, factors)
                     yield Progress("writing specimens", i + 1, len(crops.ids))
             finally:
                 writer.close()

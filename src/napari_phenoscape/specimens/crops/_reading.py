@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,9 @@ from napari_phenoscape.errors import (
 )
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.specimens.collection._specimens import Collection, Skipped, Specimen
-from napari_phenoscape.specimens.crops._crops import Crops
+from napari_phenoscape.specimens.crops._crops import Crops, factors_to
 from napari_phenoscape.specimens.crops._layout import lacking, layout_of
 from napari_phenoscape.specimens.crops._preparation import DTYPES, Preparation
 from napari_phenoscape.specimens.crops._statistics import BandStatistics, BandSums
@@ -40,8 +43,10 @@ class Reading:
         size: int,
         preparation: Preparation,
         known: Mapping[str, BandStatistics],
+        levels: Levels | None = None,
+        known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
     ) -> None:
-        self.known = known
+        self.known, self.levels, self.known_levels = known, levels, known_levels
         self.collection, self.modalities = collection, modalities
         self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
         self._bin = preparation.bin_bands
@@ -80,7 +85,10 @@ class Reading:
         having: dict[str, list[bool]] = {each.name: [] for each in self.modalities}
         ids: list[str] = []
         stamps: list[int] = []
-        sums = BandSums(len(self.layout.bands))
+        codes = np.full(number, -1) if self.levels is None else self.levels.codes
+        # of each level; last: of those whose level is not known
+        of_level = [BandSums(len(self.layout.bands)) for _ in range(codes.max() + 2)]
+        rows: list[int] = []
         assert self._first is not None  # or there is no layout
         for cube, labels, members in chain([self._first], self._cubes):
             seen = [modality for modality in self.modalities if modality.seen_by(cube)]
@@ -96,8 +104,9 @@ class Reading:
                     self._leave_out((i,), error)
                     continue
                 image = self._rounded(image, specimen.id)
-                sums.add(image, mask)
+                of_level[codes[i]].add(image, mask)
                 add(image, mask)
+                rows.append(i)
                 ids.append(specimen.id)
                 stamps.append(zlib.crc32(mask.tobytes(), zlib.crc32(image.tobytes())))
                 for modality in self.modalities:
@@ -107,6 +116,7 @@ class Reading:
             raise self._too_few()
         present = {name: np.array(there, np.bool_) for name, there in having.items()}
         _check_present(present, ids, self.known)
+        sums = BandSums.over(of_level)
         mean, std = sums.result()
         crops = Crops(
             np.empty((0, *self.shape[1:]), np.float32),
@@ -121,7 +131,9 @@ class Reading:
             tuple(self._left_out[i] for i in sorted(self._left_out)),
         )
         _check_measured(crops, sums)
-        return crops.standardised_as(self.known)
+        if self.levels is not None:
+            crops = _alike(crops, self.levels.take(rows), of_level)
+        return crops.standardised_as(self.known, self.known_levels)
 
     def _opened(self, after: int = -1) -> Iterator[_Opened]:
         """Each cube, its labels, the numbers of its specimens, from those after a number on.
@@ -289,6 +301,19 @@ def _check_present(
                 "2 specimens were expected, since specimens are compared. Leave the modality out, "
                 "or add specimens that have it."
             )
+
+
+def _alike(crops: Crops, levels: Levels, sums: Sequence[BandSums]) -> Crops:
+    """With the mean of each level that has enough specimens, and the spread about all of them."""
+    means, factors = {}, np.ones((len(sums), len(crops.bands)), np.float32)
+    for number, level in enumerate(levels.names):
+        if level in levels.judged:
+            own = sums[number].result()[0]
+            # a level without a band has nothing to multiply in it
+            means[level] = np.where(sums[number].count > 0, own, crops.mean)
+            factors[number] = factors_to(crops.mean, means[level])
+    std = BandSums.over(sums, factors).result()[1]
+    return replace(crops, levels=levels, level_means=means, std=std)
 
 
 def _check_measured(crops: Crops, sums: BandSums) -> None:

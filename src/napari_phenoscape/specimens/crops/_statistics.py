@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,21 @@ class BandSums:
         self.count += np.isfinite(pixels).sum(axis=1)
         self._total += np.nansum(pixels, axis=1)
         self._squares += np.nansum(pixels**2, axis=1)
+
+    @classmethod
+    def over(
+        cls, parts: Sequence[BandSums], factors: NDArray[np.float32] | float = 1.0
+    ) -> BandSums:
+        """The sums over all parts, the reflectance of each multiplied by (parts, C) factors."""
+        whole = cls(len(parts[0].count))
+        all_factors = np.broadcast_to(
+            np.asarray(factors, np.float64), (len(parts), len(whole.count))
+        )
+        for part, own in zip(parts, all_factors, strict=True):
+            whole.count += part.count
+            whole._total += own * part._total
+            whole._squares += own**2 * part._squares
+        return whole
 
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(C,) mean, and (C,) standard deviation, 1 where a band is constant.
