@@ -163,7 +163,8 @@ def export(
 def cluster(
     run: Run,
     clusters: Annotated[
-        int | None, typer.Option(help="how many, by kmeans; in place of grouping.method", min=2)
+        int | None,
+        typer.Option(help="how many, by kmeans, 0 = chosen; in place of grouping.method", min=0),
     ] = None,
     space: Annotated[
         str, typer.Option(help="a modality, or joint; in place of grouping.space")
@@ -184,7 +185,7 @@ def cluster(
     from napari_phenoscape.analysis import cluster_run
     from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
 
-    plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters else []
+    plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
     plain += [f"grouping.space={json.dumps(space)}"] if space else []
     after = change_run(run, [*plain, *change], "grouping")
     if export:
@@ -192,6 +193,8 @@ def cluster(
         _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
+    if made.choice:
+        out.print(made.choice.words, soft_wrap=True)
     for number, name in made.names.items():
         out.print(f"{name}: {int((made.labels == number).sum())} specimens")
     if export:

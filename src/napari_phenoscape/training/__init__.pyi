@@ -37,8 +37,11 @@ from .grouping._clusterings import (
     HDBSCAN as HDBSCAN,
     AnyClustering as AnyClustering,
     Clustering as Clustering,
+    GaussianMixture as GaussianMixture,
     KMeans as KMeans,
+    Ward as Ward,
 )
+from .grouping._counting import Choice as Choice
 from .grouping._maps import (
     PCA as PCA,
     TSNE as TSNE,
