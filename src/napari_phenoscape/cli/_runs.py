@@ -25,6 +25,9 @@ from napari_phenoscape.cli._console import (
 from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
+#: Endings of experiments; any other file is a cube.
+YAML = (".yaml", ".yml")
+
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
 ]
@@ -78,7 +81,10 @@ def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
 
 @command
 def train(
-    experiment: Annotated[Path, typer.Argument(help="experiment.yaml, or a run to go on with")],
+    experiment: Annotated[
+        Path,
+        typer.Argument(help="experiment.yaml; a run to go on with; or a folder of specimens, or a drawer"),
+    ],
     change: Set = [],  # noqa: B006
     devices: Devices = None,
     nodes: Nodes = None,
@@ -86,11 +92,22 @@ def train(
         bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
     ] = False,
 ) -> None:
-    """Train a net, or fit an instant one; a run directory instead of a file goes on."""
-    from napari_phenoscape.training import read_experiment, train as verb
+    """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
-    run = experiment if experiment.is_dir() else None
-    given = read_experiment(run) if run else Experiment.read(experiment)
+    Of a folder of specimens, or a drawer, the experiment is made that fits them, and kept in the run.
+    """
+    from napari_phenoscape.training import read_experiment, run_near, train as verb
+
+    run = None
+    is_folder = experiment.is_dir()
+    if is_folder and run_near(experiment):
+        run, given = experiment, read_experiment(experiment)
+    elif is_folder or (experiment.is_file() and experiment.suffix not in YAML):
+        from napari_phenoscape.analysis import proposed
+
+        given = listen(proposed(experiment, trains=True))
+    else:
+        given = Experiment.read(experiment)
     working = verb(changed(given, [*change, *_places(devices, nodes)]), run)
     if events:
         print_events(working)

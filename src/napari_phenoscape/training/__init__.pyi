@@ -21,12 +21,14 @@ from ._preview import (
     views_of as views_of,
     with_only as with_only,
 )
+from ._proposal import experiment_for as experiment_for
 from ._run import (
     EXPERIMENT as EXPERIMENT,
     keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,
+    run_near as run_near,
 )
 from ._specimens import (
     crops_for as crops_for,
