@@ -17,8 +17,8 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Saved
-from napari_phenoscape.specimens import Source, collect, source_at
-from napari_phenoscape.training import Experiment, crops_of, experiment_for, train
+from napari_phenoscape.specimens import Collection, Source, collect, source_at
+from napari_phenoscape.training import Experiment, crops_of, experiment_for, run_near, train
 
 T = TypeVar("T")
 
@@ -35,7 +35,11 @@ class Look:
     Parameters
     ----------
     run
-        Its directory; ``experiment.yaml`` in it says all that was chosen.
+        Its directory.
+    experiment
+        All that was chosen, as ``experiment.yaml`` in the run says it.
+    collection
+        What was found, and left out.
     embeddings
         Of the space that is clustered.
     clusters
@@ -45,6 +49,8 @@ class Look:
     """
 
     run: Path
+    experiment: Experiment
+    collection: Collection
     embeddings: Embeddings
     clusters: Clusters
     figure: Path
@@ -70,7 +76,7 @@ def look(given: Path | Source, runs: Path = Path("runs")) -> Generator[Event, No
 
 
 def _look(given: Path | Source, runs: Path) -> Generator[Event, None, Look]:
-    experiment = yield from proposed(given, runs, trains=False)
+    experiment, collection = yield from proposed(given, runs, trains=False)
     run = yield from train(experiment)
     spaces = yield from embed(run)
     embeddings = list(spaces.values())[-1]
@@ -79,13 +85,13 @@ def _look(given: Path | Source, runs: Path) -> Generator[Event, None, Look]:
     export_table(embeddings, table, clusters)
     yield Saved(table)
     figure = clusters_path(run, embeddings).with_suffix(".png")
-    return Look(run, embeddings, clusters, figure, table)
+    return Look(run, experiment, collection, embeddings, clusters, figure, table)
 
 
 def proposed(
     given: Path | Source, runs: Path = Path("runs"), *, trains: bool
-) -> Generator[Event, None, Experiment]:
-    """The experiment that fits what is at a path, its specimens prepared; see `experiment_for`.
+) -> Generator[Event, None, tuple[Experiment, Collection]]:
+    """The experiment that fits specimens, and these, found and prepared; see `experiment_for`.
 
     Parameters
     ----------
@@ -94,6 +100,8 @@ def proposed(
     trains
         Whether a net is to be trained.
     """
+    if isinstance(given, Path):
+        _refuse_run(given)
     source = (yield from source_at(given)) if isinstance(given, Path) else given
     collection = yield from collect(source)
     number = len(collection.specimens)
@@ -110,7 +118,16 @@ def proposed(
         f"{len(crops.ids)} specimens, compared in '{experiment.modalities[0]}' "
         f"({len(crops.bands)} bands), in views of {experiment.image_size} pixels."
     )
-    return experiment
+    return experiment, collection
+
+
+def _refuse_run(path: Path) -> None:
+    run = run_near(path)
+    if run is not None and path.absolute().is_relative_to(run.absolute()):
+        raise CollectionError(
+            f"'{path}' belongs to the run '{run.name}', and specimens were expected. Name their "
+            f"folder, or look into the run with `phenoscape cluster {run}`."
+        )
 
 
 def _each_once(verb: Generator[Event, None, T]) -> Generator[Event, None, T]:

@@ -105,7 +105,7 @@ def train(
     elif is_folder or (experiment.is_file() and experiment.suffix not in YAML):
         from napari_phenoscape.analysis import proposed
 
-        given = listen(proposed(experiment, trains=True))
+        given, _ = listen(proposed(experiment, trains=True))
     else:
         given = Experiment.read(experiment)
     working = verb(changed(given, [*change, *_places(devices, nodes)]), run)

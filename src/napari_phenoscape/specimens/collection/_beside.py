@@ -158,7 +158,7 @@ def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
             other
             for other in ranked[place + 1 :]
             if len(names[other] & names[folder]) > _SHARED * len(names[other])
-            and _bands(files, other) < _bands(files, folder)
+            and 0 < _bands(files, other) < _bands(files, folder)
             and other.name.lower() not in ("mask", "masks")
         ]
         if same:

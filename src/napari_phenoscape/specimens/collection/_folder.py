@@ -212,9 +212,14 @@ class Folder(Source):
         if not files:
             endings = Counter(path.suffix or "no ending" for path in there)
             listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+            if not there:
+                raise CollectionError(
+                    f"'{self.path}' holds no files; pictures or cubes of specimens were expected. "
+                    "Name the folder that they are in."
+                )
             raise CollectionError(
                 f"No file in '{self.path}' matches '{self.pattern}'; "
-                + (f"it holds {listed}. Correct the pattern." if listed else "it holds no files.")
+                f"it holds {listed}. Correct the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         masks = {self.outline(path) for path in files if self.outline(path) != path}
