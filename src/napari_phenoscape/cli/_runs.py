@@ -83,7 +83,9 @@ def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
 def train(
     experiment: Annotated[
         Path,
-        typer.Argument(help="experiment.yaml; a run to go on with; or a folder of specimens, or a drawer"),
+        typer.Argument(
+            help="experiment.yaml; a run to go on with; or a folder of specimens, or a drawer"
+        ),
     ],
     change: Set = [],  # noqa: B006
     devices: Devices = None,
@@ -94,7 +96,7 @@ def train(
 ) -> None:
     """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
-    Of a folder of specimens, or a drawer, the experiment is made that fits them, and kept in the run.
+    Of a folder of specimens, or a drawer, the experiment that fits is made, and kept in the run.
     """
     from napari_phenoscape.training import read_experiment, run_near, train as verb
 
@@ -202,7 +204,9 @@ def cluster(
     from napari_phenoscape.analysis import cluster_run
     from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
 
-    plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
+    plain = (
+        [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
+    )
     plain += [f"grouping.space={json.dumps(space)}"] if space else []
     after = change_run(run, [*plain, *change], "grouping")
     if export:

@@ -67,7 +67,9 @@ def experiment_for(
     batch = max(2, min(BATCH, number // BATCHES))
     steps = int(np.clip(TIMES * number // batch, LEAST_STEPS, MOST_STEPS))
     name = re.sub(r"[^\w.-]+", "-", collection.source.path.stem).strip("-.") or "look"
-    spectral = all(len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes)
+    spectral = all(
+        len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
+    )
     return Experiment(
         name=name,
         collection=collection.source,

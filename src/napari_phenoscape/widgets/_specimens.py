@@ -196,7 +196,11 @@ class SpecimensDock(Dock):
 
     def _look(self) -> None:
         if self._source() is None:  # nothing is named: what is open is meant
-            self._use_layers()
+            if self.regions.currentText() == OWN_MASK:  # or what numbers its regions, beside it
+                cube = self.viewer.layers[self.cubes.currentText()]
+                self.form.set(Drawer(path=Path(cube.metadata["phenoscape"]["path"])))
+            else:
+                self._use_layers()
         if (source := self._source()) is None:
             return
         # where nothing but a place is said, what lies beside it is found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -55,10 +55,7 @@ def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
     if not path.exists():
         raise MissingFileError(f"There is nothing at '{path}'. Correct its path.")
     yield Progress("looking at what is there", 0, 1)
-    if path.is_dir():
-        source = yield from _folder(path)
-    else:
-        source = yield from _drawer(path)
+    source: Source = yield from _folder(path) if path.is_dir() else _drawer(path)
     yield Progress("looking at what is there", 1, 1)
     return source
 
@@ -80,7 +77,7 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
         if here.is_file() and set(REGION_COLUMNS) & {*map(str, read_table(here))}:
             table = here
             break
-    yield _found(regions and f"regions '{regions.name}'", table)
+    yield _found(f"regions '{regions.name}'" if regions else None, table)
     return Drawer(path=path, regions=regions, metadata=table)
 
 
@@ -91,16 +88,14 @@ def _folder(root: Path) -> Generator[Notice, None, Folder]:
         yield Notice(notice)
         root, files = chosen, [file for file in files if file.is_relative_to(chosen)]
     mask, masks, lacking = _masks(files)
-    pictures = [
-        file for file in files if file not in masks and file.suffix.lower() not in TABLES
-    ]
+    pictures = [file for file in files if file not in masks and file.suffix.lower() not in TABLES]
     if mask is None and pictures and all(map(_is_mask, _some(pictures))):
         raise CollectionError(
             f"'{root}' holds masks, {len(pictures)} files of a few values each, and no pictures. "
             "Name the folder of the pictures: masks beside them are found."
         )
-    table = root / "metadata.csv"
-    if not table.is_file():
+    table: Path | None = root / "metadata.csv"
+    if table not in files:
         kind = Counter(file.suffix for file in pictures).most_common(1)
         ids = [
             file.relative_to(root).as_posix()
@@ -146,12 +141,11 @@ def _masks(files: Sequence[Path]) -> tuple[str | None, set[Path], int]:
 
 def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
     """Of folders that show the same specimens, that with most bands; and a sentence about it."""
-    names: dict[Path, set[PurePosixPath]] = {}
+    names: dict[Path, set[str]] = {}
     for file in files:
         first, *rest = file.relative_to(root).parts
         if rest and file.suffix.lower() not in TABLES:
-            within = PurePosixPath(*rest).with_suffix("")
-            names.setdefault(root / first, set()).add(within)
+            names.setdefault(root / first, set()).add(file.stem)
     ranked = sorted(names, key=lambda folder: (-_bands(files, folder), folder))
     for place, folder in enumerate(ranked):
         same = [
@@ -190,7 +184,7 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _tables(root: Path, files: Sequence[Path]) -> Iterable[Path]:
+def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:
     """Tables in a folder, the outermost first, and those beside it that are called like it."""
     inside = [file for file in files if file.suffix.lower() in TABLES]
     yield from sorted(inside, key=lambda file: len(file.parts))
@@ -209,7 +203,7 @@ def _names_files(table: Path, ids: Sequence[str]) -> bool:
     return bool(rows.notna().any(axis=1).mean() >= _SHARED)
 
 
-def _named(folder: Path, names: Iterable[str], stem: str) -> Iterable[Path]:
+def _named(folder: Path, names: Iterable[str], stem: str) -> Iterator[Path]:
     places = (_beside(folder, name + ending, stem) for name in names for ending in ENDINGS)
     return (path for path in places if path.is_file())
 

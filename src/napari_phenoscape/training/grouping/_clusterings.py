@@ -155,9 +155,7 @@ class GaussianMixture(Counted):
 
         few = principal_components(x, min(MIXTURE_DIMENSIONS, *x.shape)).astype(np.float64)
         # a share of the spread keeps a cluster of few specimens from becoming a plane
-        algorithm = Algorithm(
-            number, n_init=starts, reg_covar=1e-2 * few.var(), random_state=seed
-        )
+        algorithm = Algorithm(number, n_init=starts, reg_covar=1e-2 * few.var(), random_state=seed)
         return np.asarray(algorithm.fit_predict(few))
 
 

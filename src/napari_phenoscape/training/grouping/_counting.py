@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from napari_phenoscape.option import Option
 
 #: Numbers of clusters that are tried at most, and specimens that each must have on average.
 MOST, FEWEST_EACH = 15, 4
@@ -27,7 +26,8 @@ STABLE = 0.6
 Parts = Callable[[NDArray[np.float32], int], NDArray[np.int64]]
 
 
-class Choice(Option):
+@dataclass(frozen=True)
+class Choice:
     """Why so many clusters: a value for each number that was tried; the curve of the figures.
 
     Parameters
