@@ -113,7 +113,7 @@ def test_clustering_is_by_the_runs_grouping_and_what_is_set_is_kept_there(run: P
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("grouping.method=kmeens", "one of 'kmeans', 'hdbscan' was expected. Did you mean 'kmeans"),
+        ("grouping.method=kmeens", "'gaussian_mixture' was expected. Did you mean 'kmeans"),
         ("grouping.map=atlas", "the kind 'atlas' is unknown; one of 'pca', 'umap', 'tsne'"),
         ("grouping.map={kind: umap, neighbors: 5}", "Did you mean 'neighbours'"),
         (

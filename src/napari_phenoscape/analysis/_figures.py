@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import DRAWN
 from napari_phenoscape.embeddings import Clusters, ContactSheet, contact_sheet, legend
+from napari_phenoscape.training import Choice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,9 @@ _MM = 1 / 25.4
 #: One panel: its width, then heights of title, a line of the note, the map, a row of the legend.
 _WIDTH, _TITLE, _LINE, _MAP, _ROW = (size * _MM for size in (100, 6.5, 3.4, 66, 4.5))
 _MARGIN = 4 * _MM
+
+#: The curve by which a number of clusters was chosen, with room for the words at its axes.
+_CURVE, _AXES = 26 * _MM, 10 * _MM
 _ACROSS = _WIDTH - 2 * _MARGIN
 
 #: Side of a thumbnail at most.
@@ -102,6 +106,8 @@ def _drawn(panels: Sequence[Panel]) -> Figure:
     words = _TITLE + _LINE * max(map(len, notes)) + _MARGIN / 4
     below = _ROW * max(rows for rows, _ in legends)
     width = _WIDTH * len(panels)
+    curve = _CURVE + _AXES if any(panel.clusters.choice for panel in panels) else 0
+    below += curve
     height = words + max(highs) + _MAP + below + 4 * _MARGIN
     figure = Figure(figsize=(width, height))
 
@@ -131,6 +137,9 @@ def _drawn(panels: Sequence[Panel]) -> Figure:
         rows, columns = legends[number]
         axes = place(_MARGIN + below - rows * _ROW, rows * _ROW, _ACROSS)
         _draw_legend(axes, panel.clusters, columns)
+        if (choice := panel.clusters.choice) and choice.numbers:
+            axes = place(_MARGIN + _AXES, _CURVE - _MARGIN, _ACROSS - _AXES, left + _AXES)
+            _draw_choice(axes, choice)
     return figure
 
 
@@ -192,6 +201,28 @@ def _draw_map(axes: Axes, panel: Panel) -> None:
     axes.text(
         0.015, 0.98, "embedding map", transform=axes.transAxes, va="top", size=7.5, color=_FAINT
     )
+
+
+def _draw_choice(axes: Axes, choice: Choice) -> None:
+    """Silhouette and stability by number of clusters, the best marked, and what a cloud gives."""
+    axes.axvline(choice.best, color=_FAINT, linewidth=0.8, linestyle=":")
+    for name, values, colour in (
+        ("stability", choice.stability, "#0072b2"),
+        ("silhouette", choice.silhouette, "#d55e00"),
+    ):
+        axes.plot(choice.numbers, values, "o-", color=colour, linewidth=1, markersize=3, label=name)
+    axes.plot(
+        choice.best, choice.cloud, "_", color=_INK, markersize=9, label="silhouette of one cloud"
+    )
+    axes.set(ylim=(min(0, *choice.stability) - 0.05, 1.08), xticks=choice.numbers)
+    axes.set_xlabel("number of clusters", size=7.5, color=_FAINT, labelpad=1)
+    axes.tick_params(labelsize=7, color=_FAINT, labelcolor=_FAINT, length=2)
+    for name, spine in axes.spines.items():
+        spine.set(color=_FAINT, linewidth=0.5, visible=name in ("left", "bottom"))
+    axes.legend(
+        ncols=3, fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.96),
+        handlelength=1.4, columnspacing=1.2, labelcolor=_FAINT,
+    )  # fmt: skip
 
 
 def _grid(clusters: Clusters) -> tuple[int, int]:

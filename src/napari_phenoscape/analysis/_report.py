@@ -77,6 +77,8 @@ def cluster_panel(
     crops = yield from embedded_specimens(run, embeddings)
     assert clusters.xy is not None  # or there is no map to show
     shown = false_colour(crops)
+    if clusters.choice:
+        note = f"{note}. {clusters.choice.words}".removesuffix(".")
     if shown:
         note = f"{note}. Shown in UV false colour: green, blue and UV as red, green and blue"
     return Panel(

@@ -25,6 +25,9 @@ from napari_phenoscape.cli._console import (
 from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
+#: Endings of experiments; any other file is a cube.
+YAML = (".yaml", ".yml")
+
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
 ]
@@ -78,7 +81,12 @@ def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
 
 @command
 def train(
-    experiment: Annotated[Path, typer.Argument(help="experiment.yaml, or a run to go on with")],
+    experiment: Annotated[
+        Path,
+        typer.Argument(
+            help="experiment.yaml; a run to go on with; or a folder of specimens, or a drawer"
+        ),
+    ],
     change: Set = [],  # noqa: B006
     devices: Devices = None,
     nodes: Nodes = None,
@@ -86,11 +94,22 @@ def train(
         bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
     ] = False,
 ) -> None:
-    """Train a net, or fit an instant one; a run directory instead of a file goes on."""
-    from napari_phenoscape.training import read_experiment, train as verb
+    """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
-    run = experiment if experiment.is_dir() else None
-    given = read_experiment(run) if run else Experiment.read(experiment)
+    Of a folder of specimens, or a drawer, the experiment that fits is made, and kept in the run.
+    """
+    from napari_phenoscape.training import read_experiment, run_near, train as verb
+
+    run = None
+    is_folder = experiment.is_dir()
+    if is_folder and run_near(experiment):
+        run, given = experiment, read_experiment(experiment)
+    elif is_folder or (experiment.is_file() and experiment.suffix not in YAML):
+        from napari_phenoscape.analysis import proposed
+
+        given, _ = listen(proposed(experiment, trains=True))
+    else:
+        given = Experiment.read(experiment)
     working = verb(changed(given, [*change, *_places(devices, nodes)]), run)
     if events:
         print_events(working)
@@ -163,7 +182,8 @@ def export(
 def cluster(
     run: Run,
     clusters: Annotated[
-        int | None, typer.Option(help="how many, by kmeans; in place of grouping.method", min=2)
+        int | None,
+        typer.Option(help="how many, by kmeans, 0 = chosen; in place of grouping.method", min=0),
     ] = None,
     space: Annotated[
         str, typer.Option(help="a modality, or joint; in place of grouping.space")
@@ -184,7 +204,9 @@ def cluster(
     from napari_phenoscape.analysis import cluster_run
     from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
 
-    plain = [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters else []
+    plain = (
+        [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
+    )
     plain += [f"grouping.space={json.dumps(space)}"] if space else []
     after = change_run(run, [*plain, *change], "grouping")
     if export:
@@ -192,6 +214,8 @@ def cluster(
         _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
+    if made.choice:
+        out.print(made.choice.words, soft_wrap=True)
     for number, name in made.names.items():
         out.print(f"{name}: {int((made.labels == number).sum())} specimens")
     if export:

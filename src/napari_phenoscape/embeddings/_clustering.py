@@ -20,7 +20,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.embeddings._reduction import unit_length
 from napari_phenoscape.errors import CollectionError, MissingFileError, RunError
 from napari_phenoscape.option import Option
-from napari_phenoscape.training import AnyClustering, AnyReduction, Clustering
+from napari_phenoscape.training import AnyClustering, AnyReduction, Choice, Clustering
 
 #: Label, name and colour of specimens that belong nowhere.
 NOISE, NOISE_NAME, NOISE_COLOUR = -1, "noise", "#6e6e6e"
@@ -46,6 +46,7 @@ class _Made(Option):
     seed: int
     space: str = ""
     map: AnyReduction | None = None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,8 @@ class Clusters:
     former
         Number, name and colour of the last cluster that a specimen was in, of those that a person
         has named and that are no more; by id. They come back with their specimens.
+    choice
+        Why there are so many, where the method chose it.
     """
 
     labels: NDArray[np.int64]
@@ -83,6 +86,7 @@ class Clusters:
     xy: NDArray[np.float32] | None = None
     map: AnyReduction | None = None
     former: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    choice: Choice | None = None
 
 
 def cluster(
@@ -120,11 +124,15 @@ def cluster(
     """
     if not specimens:
         raise CollectionError("There are no specimens to cluster; give at least 2.")
-    found = _by_size(method.labels(unit_length(x), seed))
+    x = unit_length(x)
+    method, choice = method.settled(x, seed)
+    found = _by_size(method.labels(x, seed))
     numbers, names, colours = _inherit(found, specimens, previous)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
     former = _former(labels.tolist(), specimens, previous)
-    return Clusters(labels, tuple(specimens), names, colours, method, seed, space, former=former)
+    return Clusters(
+        labels, tuple(specimens), names, colours, method, seed, space, former=former, choice=choice
+    )
 
 
 def write_clusters(clusters: Clusters, path: Path) -> None:
@@ -151,7 +159,13 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
         was = [clusters.former.get(specimen, (None, None, None)) for specimen in clusters.specimens]
         for name, values in zip(_FORMER, zip(*was, strict=True), strict=True):
             columns[name] = pa.array(values, pa.int64() if name == "former" else pa.string())
-    made = _Made(method=clusters.method, seed=clusters.seed, space=clusters.space, map=clusters.map)
+    made = _Made(
+        method=clusters.method,
+        seed=clusters.seed,
+        space=clusters.space,
+        map=clusters.map,
+        choice=clusters.choice,
+    )
     table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
         temporary.parent.mkdir(exist_ok=True)
@@ -190,6 +204,7 @@ def read_clusters(path: Path) -> Clusters:
             xy=np.array([columns["x"], columns["y"]], np.float32).T if has_map else None,
             map=made.map,
             former=_read_former(columns),
+            choice=made.choice,
         )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

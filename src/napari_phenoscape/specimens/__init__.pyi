@@ -1,3 +1,4 @@
+from .collection._beside import source_at as source_at
 from .collection._collect import AnySource as AnySource, collect as collect
 from .collection._drawer import Drawer as Drawer
 from .collection._folder import Folder as Folder

@@ -28,12 +28,14 @@ from ._preview import (
     views_of as views_of,
     with_only as with_only,
 )
+from ._proposal import experiment_for as experiment_for
 from ._run import (
     EXPERIMENT as EXPERIMENT,
     keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,
+    run_near as run_near,
 )
 from ._specimens import (
     crops_for as crops_for,
@@ -44,8 +46,11 @@ from .grouping._clusterings import (
     HDBSCAN as HDBSCAN,
     AnyClustering as AnyClustering,
     Clustering as Clustering,
+    GaussianMixture as GaussianMixture,
     KMeans as KMeans,
+    Ward as Ward,
 )
+from .grouping._counting import Choice as Choice
 from .grouping._maps import (
     PCA as PCA,
     TSNE as TSNE,

@@ -84,25 +84,15 @@ def read_experiment(run: Path) -> Experiment:
     MissingFileError
         It is no run directory.
     """
-    here, near = run.absolute(), None
-    try:
-        is_run = _is_run(run)
-        if not is_run:
-            near = next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
-    except OSError as error:
-        raise RunError(
-            f"'{run}' cannot be read ({error.strerror}). Correct its path or its permissions."
-        ) from None
-    if not is_run:
+    near = run_near(run)
+    if near != run:
         raise MissingFileError(
             f"'{run}' is not a run directory: it does not hold {EXPERIMENT} and the folder "
             f"{CHECKPOINTS}. "
             + (
                 f"Did you mean '{near}'?"
                 if near
-                else "Name a folder that `phenoscape train` made; a folder of specimens is named "
-                "in an experiment.yaml, which that verb takes (collection: {kind: folder, path: "
-                "...})."
+                else "Name a folder that `phenoscape train` or `phenoscape look` made of specimens."
             )
         )
     experiment = Experiment.read(run / EXPERIMENT)
@@ -118,6 +108,25 @@ def read_experiment(run: Path) -> Experiment:
         return there if there.exists() else path
 
     return experiment.with_paths(moved)
+
+
+def run_near(path: Path) -> Path | None:
+    """The run that a path is, lies in or holds, if any; of several that it holds, the newest.
+
+    Raises
+    ------
+    RunError
+        It cannot be read.
+    """
+    here = path.absolute()
+    try:
+        if _is_run(path):
+            return path
+        return next(filter(_is_run, [*here.parents, *_newest_first(here)]), None)
+    except OSError as error:
+        raise RunError(
+            f"'{path}' cannot be read ({error.strerror}). Correct its path or its permissions."
+        ) from None
 
 
 def _is_run(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.analysis import Look
 from napari_phenoscape.embeddings import Clusters, Embeddings
 
 
@@ -102,3 +103,12 @@ class ClusteredRun:
         Ids are unique within one source only: ``001.png`` is in many folders.
         """
         return self.embeddings.source == embeddings.source
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A first look, and what the window shows of it."""
+
+    seen: Look
+    embedded: EmbeddedSpaces
+    clustered: ClusteredRun

@@ -57,6 +57,7 @@ class ClustersDock(Dock):
         self.cluster_button = self.button(
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
+        self.choice_words = note()
         self.map = Scatter()
         self.map.chosen.connect(self.session.select)
         self.map_words = note()
@@ -73,6 +74,7 @@ class ClustersDock(Dock):
         self.column.addWidget(heading("2  Cluster and map"))
         self.column.addWidget(self.grouping)
         self.column.addWidget(self.cluster_button)
+        self.column.addWidget(self.choice_words)
         self.column.addWidget(self.map)
         self.column.addWidget(self.legend)
         self.column.addWidget(self.map_words)
@@ -212,6 +214,8 @@ class ClustersDock(Dock):
             widget.setVisible(clustered is not None)
         self._refresh()
         if clustered is not None:
+            choice = clustered.clusters.choice
+            self.choice_words.setText(choice.words if choice else "")
             self.legend.show_clusters(clustered.clusters)
             self._show_selected()
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import Field
 
+from napari_phenoscape.analysis import look
 from napari_phenoscape.embeddings import (
     Embeddings,
     check_specimens,
@@ -25,7 +26,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
-from napari_phenoscape.specimens import Drawer
+from napari_phenoscape.specimens import Drawer, Source
 from napari_phenoscape.training import (
     EXPERIMENT,
     PCA,
@@ -39,6 +40,7 @@ from napari_phenoscape.widgets._clustered import (
     Backdrop,
     ClusteredRun,
     EmbeddedSpaces,
+    Looked,
     Projection2D,
 )
 
@@ -55,6 +57,15 @@ class Embedding(Option):
     untrained: bool = Field(
         False, description="the control: the same net with the weights that training began with"
     )
+
+
+def looked(given: Path | Source, runs: Path) -> Generator[Event, None, Looked]:
+    """A first look at specimens, with all that the window shows of it; see `look`."""
+    seen = yield from look(given, runs)
+    spaces = yield from opened(seen.run)
+    grouping, space = seen.experiment.grouping, seen.embeddings.space
+    clustered = yield from group(spaces, space, grouping, None, anew=False)
+    return Looked(seen, spaces, clustered)
 
 
 def opened(run: Path) -> Generator[Event, None, EmbeddedSpaces]:

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
-from napari_phenoscape.training import Experiment
+from napari_phenoscape.training import Experiment, SimCLRMethod
 from napari_phenoscape.widgets._place import guard_points
 from napari_phenoscape.widgets._worker import Task, Verb
 
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from napari_phenoscape.embeddings import Embeddings
     from napari_phenoscape.specimens import Collection, Crops
-    from napari_phenoscape.widgets._clustered import ClusteredRun, EmbeddedSpaces, Projection2D
+    from napari_phenoscape.widgets._clustered import (
+        ClusteredRun,
+        EmbeddedSpaces,
+        Looked,
+        Projection2D,
+    )
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
 
@@ -119,6 +124,16 @@ class Session(QObject):
         self._crops = None  # files may have changed since
         self.collection_changed.emit()
         self.experiment_changed.emit("collection")
+
+    def set_looked(self, looked: Looked) -> None:
+        """Show a first look, and go on from what it chose; how to train is chosen elsewhere."""
+        seen = looked.seen
+        method = self.parts.get("method", SimCLRMethod())
+        self.run = seen.run
+        self.set_experiment(seen.experiment.model_copy(update={"method": method}))
+        self.set_collection(seen.collection)
+        self.set_clustered(looked.clustered)  # before, or they would be clustered again
+        self.set_embedded(looked.embedded)
 
     def set_embedded(self, embedded: EmbeddedSpaces) -> None:
         """Keep the embeddings of a run."""

@@ -18,10 +18,14 @@ from napari_phenoscape.widgets._dock import (
     count_of,
     fill_table,
     plot,
+    row,
+    short,
     short_combo,
     small_table,
     stacked,
 )
+from napari_phenoscape.widgets._grouping import looked
+from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
 from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._form import editor_of
@@ -36,7 +40,7 @@ MEASURED_PX = 32
 #: Rows of the metadata that are shown.
 ROWS = 8
 
-COLLECTING, MEASURING = "Collecting specimens", "Measuring bands"
+COLLECTING, MEASURING, LOOKING = "Collecting specimens", "Measuring bands", "Looking"
 
 OWN_MASK = "the file's own mask"
 
@@ -46,6 +50,7 @@ class SpecimensDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
+        overlay_of(viewer)
         self.form = editor_of(Experiment, "collection")
         self.form.changed.connect(self._refresh)
         self.cubes, self.regions = short_combo(), short_combo()
@@ -63,6 +68,13 @@ class SpecimensDock(Dock):
         self.collect_button = self.button(
             "Collect", "Find the specimens and read their metadata", self._collect
         )
+        self.look_button = self.button(
+            "Look now",
+            "Collect, compare without training, and colour the specimens by cluster; masks and "
+            "metadata beside the files are found",
+            self._look,
+        )
+        self.seen_words = note()
         self.older = note(tone="warning")
         self.summary = note()
         self.bands = plot("wavelength (nm)", "reflectance", 180)
@@ -85,7 +97,8 @@ class SpecimensDock(Dock):
         self.column.addWidget(heading("Where the specimens are"))
         self.column.addWidget(self.form)
         self.column.addWidget(self.from_layers)
-        self.column.addWidget(self.collect_button)
+        self.column.addLayout(row(self.look_button, self.collect_button))
+        self.column.addWidget(self.seen_words)
         for fold in self.folds:
             self.column.addWidget(fold)
 
@@ -93,6 +106,9 @@ class SpecimensDock(Dock):
             self.listen(event, self._list_layers)
         self.listen(self.session.collection_changed, self._show)
         self.listen(self.session.experiment_changed, self._take)
+        self.listen(self.session.clustered_changed, self._show_seen)
+        if (looking := self.session.task(LOOKING)) is not None and looking.busy:
+            self.follow(looking, beside=self.seen_words)
         self._list_layers()
         self._take("collection")
         self._show()
@@ -118,6 +134,13 @@ class SpecimensDock(Dock):
         except PhenoscapeError as error:
             wrong = str(error)
         self.allow(self.collect_button, "Specimens are being collected." if busy else wrong)
+        looking = self.session.task(LOOKING)
+        looks = looking is not None and looking.busy
+        open_cube = wrong and self._source() is None and self.cubes.count() > 0
+        self.allow(
+            self.look_button,
+            "The first look is under way." if looks else "" if open_cube else wrong,
+        )
         collection = self.session.collection
         other = collection is not None and self._source() != collection.source
         self.older.setText(
@@ -170,6 +193,33 @@ class SpecimensDock(Dock):
             torch=False,
         )
         self.follow(task)
+
+    def _look(self) -> None:
+        if self._source() is None:  # nothing is named: what is open is meant
+            if self.regions.currentText() == OWN_MASK:  # or what numbers its regions, beside it
+                cube = self.viewer.layers[self.cubes.currentText()]
+                self.form.set(Drawer(path=Path(cube.metadata["phenoscape"]["path"])))
+            else:
+                self._use_layers()
+        if (source := self._source()) is None:
+            return
+        # where nothing but a place is said, what lies beside it is found
+        given = source.path if source == type(source)(path=source.path) else source
+        runs = Path(self.session.parts.get("runs", Path("runs")))
+        self.seen_words.say("")
+        task = self.session.do(LOOKING, lambda: looked(given, runs), self.session.set_looked)
+        self.follow(task, beside=self.seen_words)
+
+    def _show_seen(self) -> None:
+        """Say what the clusters that are shown are, and why they are so many."""
+        clustered = self.session.clustered
+        if clustered is None or clustered.embeddings.source != self._source():
+            return
+        choice = clustered.clusters.choice
+        self.seen_words.say(
+            f"{choice.words if choice else ''} The dock Clusters names and maps them, Explain says "
+            f"why; the table is in {short(clustered.run)}.".strip()
+        )
 
     def _show(self) -> None:
         collection = self.session.collection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from collections import Counter
 from collections.abc import Generator
@@ -165,6 +166,17 @@ class Folder(Source):
             assumptions(provenances),
         )
 
+    def files(self) -> list[Path]:
+        """Every file that may be a specimen, or a table, in natural order.
+
+        Raises
+        ------
+        MissingFileError, CollectionError
+            As `collect` does.
+        """
+        files, table, _ = self._files(self.path.absolute())
+        return files if table is None else [*files, table]
+
     def _files(self, root: Path) -> tuple[list[Path], Path | None, list[Skipped]]:
         """Files that may be specimens, in natural order: no masks, not the table; see `walk`.
 
@@ -200,9 +212,14 @@ class Folder(Source):
         if not files:
             endings = Counter(path.suffix or "no ending" for path in there)
             listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+            if not there:
+                raise CollectionError(
+                    f"'{self.path}' holds no files; pictures or cubes of specimens were expected. "
+                    "Name the folder that they are in."
+                )
             raise CollectionError(
                 f"No file in '{self.path}' matches '{self.pattern}'; "
-                + (f"it holds {listed}. Correct the pattern." if listed else "it holds no files.")
+                f"it holds {listed}. Correct the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         masks = {self.outline(path) for path in files if self.outline(path) != path}
@@ -233,7 +250,7 @@ class Folder(Source):
     def outline(self, path: Path) -> Path | None:
         """The mask file of a cube."""
         name = self._mask_name(path)
-        return None if name is None else path.parent / name
+        return None if name is None else Path(os.path.normpath(path.parent / name))
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)

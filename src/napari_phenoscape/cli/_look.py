@@ -1,0 +1,58 @@
+"""The first verb: a folder, and nothing else to know."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from napari_phenoscape.cli._console import command, listen, out
+
+
+@command
+def look(
+    specimens: Annotated[
+        Path, typer.Argument(help="a folder of specimens, or a cube that shows many of them")
+    ],
+    runs: Annotated[
+        Path, typer.Option("--runs", help="folder in which the run directory is made")
+    ] = Path("runs"),
+) -> None:
+    """See which specimens look alike: no training, no YAML, a figure and a table in seconds."""
+    from napari_phenoscape.analysis import look as verb
+    from napari_phenoscape.embeddings import METADATA, legend
+
+    seen = listen(verb(specimens, runs))
+    clusters = seen.clusters
+    if clusters.choice:
+        out.print(escape(clusters.choice.words), soft_wrap=True)
+    for name, _, number in legend(clusters):
+        out.print(f"  {escape(name)}: {number} specimens")
+    out.print(f"figure {short(seen.figure)}", soft_wrap=True)
+    out.print(f"table {short(seen.table)}", soft_wrap=True)
+    run = shlex.quote(short(seen.run))
+    table = seen.embeddings.table.iloc[:, METADATA:]
+    # a column in which specimens share values; ids would agree with nothing
+    column = next((name for name in table if 2 <= table[name].nunique() <= len(table) / 2), None)
+    number = max(2, len(clusters.names))
+    nexts = [
+        (f"phenoscape explain {run}", "what sets the clusters apart"),
+        (f"phenoscape cluster {run} --clusters {number + 1}", "as many as you say"),
+        (f"phenoscape train {shlex.quote(str(specimens))}", "whether a trained net sees more"),
+    ]
+    if column is not None:
+        label = shlex.quote(str(column))
+        agree = f"phenoscape evaluate {run} --label {label}"
+        nexts.insert(1, (agree, f"how far they agree with '{column}'"))
+    out.print("next:")
+    for line, why in nexts:
+        out.print(f"  {escape(line)}  [dim]# {escape(why)}[/]", soft_wrap=True)
+
+
+def short(path: Path) -> str:
+    """A path as seen from the current folder, when it lies in it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,218 @@
+"""Beside: what lies with specimens, and says which masks and which table are theirs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_phenoscape._tables import read_table
+from napari_phenoscape.cubes import open_cube, read_mask
+from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
+from napari_phenoscape.events import Notice, Progress
+from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawer
+from napari_phenoscape.specimens.collection._folder import Folder
+from napari_phenoscape.specimens.collection._metadata import join_by_file
+from napari_phenoscape.specimens.collection._specimens import Source
+
+#: Where masks lie, seen from their pictures, the surest first.
+MASKS = (
+    "{stem}_mask", "{stem}-mask", "{stem}_segmentation", "masks/{stem}", "masks/{stem}_mask",
+    "mask/{stem}", "../masks/{stem}", "../masks/{stem}_mask", "../mask/{stem}", "{stem}",
+)  # fmt: skip
+REGIONS = ("{stem}_regions", "{stem}_labels", "{stem}_mask", "{stem}_masks")
+ENDINGS = (".png", ".tif", ".tiff", ".bmp")
+TABLES = (".csv", ".tsv")
+
+#: Values of a mask at most, and files that are looked into.
+_VALUES, _FEW = 16, 5
+
+#: Specimens that a folder must share with the one beside it to show the same, as a share.
+_SHARED = 0.5
+
+
+def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
+    """Where specimens come from: a folder, or one cube that shows many, with what lies beside.
+
+    Masks are known by their names (`MASKS`; those that only have another ending than their picture
+    by what they hold too), tables by a column that names the files or numbers the regions.
+
+    Yields
+    ------
+    What was found.
+
+    Raises
+    ------
+    MissingFileError
+        There is nothing.
+    CollectionError
+        Nothing there can be a collection.
+    """
+    path = path.absolute()
+    if not path.exists():
+        raise MissingFileError(f"There is nothing at '{path}'. Correct its path.")
+    yield Progress("looking at what is there", 0, 1)
+    source: Source = yield from _folder(path) if path.is_dir() else _drawer(path)
+    yield Progress("looking at what is there", 1, 1)
+    return source
+
+
+def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
+    cube = open_cube(path)
+    path = cube.path
+    stem = path.name.split(".")[0]
+    regions = next(_named(path.parent, REGIONS, stem), None)
+    if regions is None and cube.mask is None:
+        raise CollectionError(
+            f"'{path.name}' is one cube without a mask, and no '{stem}_regions.tif' beside it "
+            "numbers its specimens. Name the folder that holds one specimen in each file, or draw "
+            "regions in the dock Specimens."
+        )
+    table = None
+    for name in (f"{stem}_metadata.csv", f"{stem}.csv", "metadata.csv"):
+        here = path.parent / name
+        if here.is_file() and set(REGION_COLUMNS) & {*map(str, read_table(here))}:
+            table = here
+            break
+    yield _found(f"regions '{regions.name}'" if regions else None, table)
+    return Drawer(path=path, regions=regions, metadata=table)
+
+
+def _folder(root: Path) -> Generator[Notice, None, Folder]:
+    files = Folder(path=root).files()
+    chosen, notice = _of_several(root, files)
+    if notice:
+        yield Notice(notice)
+        root, files = chosen, [file for file in files if file.is_relative_to(chosen)]
+    mask, masks, lacking = _masks(files)
+    pictures = [file for file in files if file not in masks and file.suffix.lower() not in TABLES]
+    if mask is None and pictures and all(map(_is_mask, _some(pictures))):
+        raise CollectionError(
+            f"'{root}' holds masks, {len(pictures)} files of a few values each, and no pictures. "
+            "Name the folder of the pictures: masks beside them are found."
+        )
+    table: Path | None = root / "metadata.csv"
+    if table not in files:
+        kind = Counter(file.suffix for file in pictures).most_common(1)
+        ids = [
+            file.relative_to(root).as_posix()
+            for file in pictures
+            if kind and file.suffix == kind[0][0]
+        ]
+        table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
+    missing = f", none for {lacking}" if lacking else ""
+    yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
+    return Folder(path=root, mask=mask, metadata=table)
+
+
+def _found(masks: str | None, table: Path | None) -> Notice:
+    given = table and f"metadata '{table.name}'"
+    found = " and ".join(each for each in (masks, given) if each)
+    return Notice(
+        f"Found {found}."
+        if found
+        else "No mask and no table of metadata was found beside the files."
+    )
+
+
+def _masks(files: Sequence[Path]) -> tuple[str | None, set[Path], int]:
+    """The pattern by which most pictures have a mask, these masks, and how many have none."""
+    there = set(files)
+    for name in MASKS:
+        for ending in ENDINGS:
+            of = {
+                file: mask
+                for file in files
+                if (mask := _beside(file.parent, name + ending, file.stem)) in there
+                and mask != file
+            }
+            masks = set(of.values())
+            kinds = {file.suffix for file in of if file not in masks}
+            alike = [file for file in files if file.suffix in kinds and file not in masks]
+            if len(of) < 2 or len(of) < _SHARED * len(alike):
+                continue
+            if name != "{stem}" or all(map(_is_mask, _some(sorted(masks)))):
+                return name + ending, masks, len(alike) - len(of)
+    return None, set(), 0
+
+
+def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
+    """Of folders that show the same specimens, that with most bands; and a sentence about it."""
+    names: dict[Path, set[str]] = {}
+    for file in files:
+        first, *rest = file.relative_to(root).parts
+        if rest and file.suffix.lower() not in TABLES:
+            names.setdefault(root / first, set()).add(file.stem)
+    ranked = sorted(names, key=lambda folder: (-_bands(files, folder), folder))
+    for place, folder in enumerate(ranked):
+        same = [
+            other
+            for other in ranked[place + 1 :]
+            if len(names[other] & names[folder]) > _SHARED * len(names[other])
+            and 0 < _bands(files, other) < _bands(files, folder)
+            and other.name.lower() not in ("mask", "masks")
+        ]
+        if same:
+            others = ", ".join(f"'{other.name}'" for other in same)
+            return folder, (
+                f"'{folder.name}' and {others} show the same specimens; '{folder.name}' has most "
+                f"bands and is looked at, and nothing else in '{root.name}'. Name another to look "
+                "at it."
+            )
+    return root, ""
+
+
+def _bands(files: Sequence[Path], folder: Path) -> int:
+    """How many the first cube of a folder has, 0 if none opens."""
+    for file in [file for file in files if file.is_relative_to(folder)][:_FEW]:
+        try:
+            return len(open_cube(file).bands)
+        except PhenoscapeError:
+            continue
+    return 0
+
+
+def _is_mask(path: Path) -> bool:
+    """Whether a file holds few whole numbers, 0 among them."""
+    try:
+        values = np.unique(read_mask(path))
+    except PhenoscapeError:
+        return False
+    return len(values) <= _VALUES and bool(values[0] == 0)
+
+
+def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """Tables in a folder, the outermost first, and those beside it that are called like it."""
+    inside = [file for file in files if file.suffix.lower() in TABLES]
+    yield from sorted(inside, key=lambda file: len(file.parts))
+    called = re.compile(rf"(?<!\w){re.escape(root.name)}(?!\w)", re.IGNORECASE)
+    for beside in sorted(root.parent.glob("*.[ct]sv")):
+        if called.search(beside.stem.replace("_", " ")) or called.search(beside.stem):
+            yield beside
+
+
+def _names_files(table: Path, ids: Sequence[str]) -> bool:
+    """Whether a table has a row for half of the files or more."""
+    try:
+        rows, _ = join_by_file(read_table(table), table, ids)
+    except PhenoscapeError:
+        return False
+    return bool(rows.notna().any(axis=1).mean() >= _SHARED)
+
+
+def _named(folder: Path, names: Iterable[str], stem: str) -> Iterator[Path]:
+    places = (_beside(folder, name + ending, stem) for name in names for ending in ENDINGS)
+    return (path for path in places if path.is_file())
+
+
+def _beside(folder: Path, pattern: str, stem: str) -> Path:
+    name = pattern.format(stem=stem)
+    return folder.parent / name[3:] if name.startswith("../") else folder / name
+
+
+def _some(files: Sequence[Path]) -> list[Path]:
+    """A few of them, evenly."""
+    return [files[i] for i in np.unique(np.linspace(0, len(files) - 1, _FEW).astype(int))]

@@ -1,0 +1,112 @@
+"""Proposal: the experiment that fits a collection, for those who have not written one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_phenoscape.cubes import Cube, as_modality
+from napari_phenoscape.nets import Encoder, SpectralResponse
+from napari_phenoscape.specimens import Collection
+from napari_phenoscape.spectra import open_calibrated
+from napari_phenoscape.training._experiment import Experiment, Grouping, Schedule
+from napari_phenoscape.training._method import InstantMethod, SimCLRMethod
+from napari_phenoscape.training.grouping._maps import PCA, UMAP
+
+#: Cubes whose bands are looked at, at most, evenly over the collection.
+OPENED = 100
+
+#: Share of the specimens that must have the bands that are chosen; the others are left out.
+COMMON = 0.9
+
+#: More bands than a camera's filters are a spectrum.
+SPECTRUM = 16
+
+#: Side of a view in pixels, the least and the most, and what it is a multiple of.
+LEAST_PX, MOST_PX, STEP_PX = 16, 96, 8
+
+#: Specimens of a batch at most, and how many batches the collection must fill.
+BATCH, BATCHES = 64, 4
+
+#: Times that a training sees each specimen, and its least and most steps.
+TIMES, LEAST_STEPS, MOST_STEPS = 150, 200, 2000
+
+
+def experiment_for(
+    collection: Collection, *, trains: bool = False, runs: Path = Path("runs")
+) -> Experiment:
+    """What to ask of a collection that nothing else is known of.
+
+    Modalities by the bands that nine of ten specimens have; views as large as the median specimen
+    (its longest side), between 16 and 96 px; batches of a quarter of the specimens, at most 64; as
+    many steps as show each specimen 150 times, between 200 and 2000.
+
+    Parameters
+    ----------
+    collection
+        N specimens, of which the headers of up to 100 cubes are read.
+    trains
+        Whether a net is to be trained, by SimCLR; else the run is instant, on a map by PCA.
+    runs
+        Folder that holds the run directories.
+
+    Raises
+    ------
+    CubeError, BandMismatchError
+        A cube cannot be opened any more.
+    """
+    cubes = _some_cubes(collection)
+    number = len(collection.specimens)
+    boxes = np.array([specimen.box for specimen in collection.specimens])
+    longest = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2])
+    size = STEP_PX * round(float(np.median(longest)) / STEP_PX)
+    batch = max(2, min(BATCH, number // BATCHES))
+    steps = int(np.clip(TIMES * number // batch, LEAST_STEPS, MOST_STEPS))
+    name = re.sub(r"[^\w.-]+", "-", collection.source.path.stem).strip("-.") or "look"
+    spectral = all(
+        len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
+    )
+    return Experiment(
+        name=name,
+        collection=collection.source,
+        modalities=(_modality(cubes),),
+        image_size=int(np.clip(size, LEAST_PX, MOST_PX)),
+        method=SimCLRMethod() if trains else InstantMethod(),
+        encoder=Encoder(stem=SpectralResponse()) if spectral else Encoder(),
+        schedule=Schedule(steps=steps, batch_size=batch),
+        grouping=Grouping(map=UMAP() if trains else PCA()),
+        runs=runs,
+    )
+
+
+def _some_cubes(collection: Collection) -> list[Cube]:
+    paths = list(dict.fromkeys(specimen.path for specimen in collection.specimens))
+    places = np.unique(np.linspace(0, len(paths) - 1, OPENED).astype(int))
+    return [open_calibrated(paths[place], collection.source.read_as) for place in places]
+
+
+def _modality(cubes: Sequence[Cube]) -> str:
+    """What most cubes have: ``rgb``, ``grey``, ``rgb+uv``, or ``full``."""
+    kinds = Counter(map(_kind, cubes))
+    first, count = kinds.most_common(1)[0]
+    rgb = as_modality("rgb")
+    if count < COMMON * len(cubes):
+        seeing = sum(rgb.seen_by(cube) for cube in cubes)
+        if seeing >= COMMON * len(cubes):
+            return "rgb"
+    return first
+
+
+def _kind(cube: Cube) -> str:
+    """The modality that has every good band of a cube."""
+    every = as_modality("full").indices(cube).tolist()
+    if len(every) <= SPECTRUM:
+        for name in ("grey", "rgb", "rgb+uv"):
+            modality = as_modality(name)
+            if modality.seen_by(cube) and sorted(modality.indices(cube).tolist()) == every:
+                return name
+    return "full"

@@ -1,0 +1,153 @@
+"""What lies beside specimens: masks, regions and tables, found and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.events import Notice, result
+from napari_phenoscape.specimens import Drawer, Folder, Source, collect, source_at
+
+STEMS = ("001", "002", "003", "004")
+
+
+def picture(path: Path, planes: int = 3) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = np.random.default_rng(len(path.name)).integers(0, 255, (20, 24, planes), np.uint8)
+    Image.fromarray(numbers.squeeze()).save(path)
+
+
+def mask(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = np.zeros((20, 24), np.uint8)
+    numbers[4:14, 6:20] = 255
+    Image.fromarray(numbers).save(path)
+
+
+def seen(path: Path) -> tuple[Source, str]:
+    """The source, and the sentences."""
+    events = []
+    verb = source_at(path)
+    while True:
+        try:
+            events.append(next(verb))
+        except StopIteration as end:
+            return end.value, " ".join(e.message for e in events if isinstance(e, Notice))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks", "pattern"),
+    [
+        ("{}.jpg", "{}_mask.png", "{stem}_mask.png"),
+        ("{}.jpg", "masks/{}.png", "masks/{stem}.png"),
+        ("images/{}.jpg", "masks/{}.png", "../masks/{stem}.png"),
+        ("{}.bmp", "{}.png", "{stem}.png"),
+        ("{}.png", "{}_mask.tif", "{stem}_mask.tif"),
+    ],
+)
+def test_masks_are_found_by_their_names_and_are_no_specimens(
+    tmp_path, pictures, masks, pattern
+) -> None:
+    for stem in STEMS:
+        picture(tmp_path / pictures.format(stem))
+        mask(tmp_path / masks.format(stem))
+    source, words = seen(tmp_path)
+    assert source == Folder(path=tmp_path, mask=pattern)
+    assert words == f"Found masks '{pattern}' of 4 pictures."
+    specimens = result(collect(source)).specimens
+    assert [specimen.path.name for specimen in specimens] == [
+        Path(pictures.format(stem)).name for stem in STEMS
+    ]
+    assert specimens[0].box == (2, 16, 4, 22)  # the mask, and 2 px around it
+
+
+def test_the_same_picture_in_another_format_is_no_mask(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+        picture(tmp_path / f"{stem}.png")
+    assert seen(tmp_path) == (
+        Folder(path=tmp_path), "No mask and no table of metadata was found beside the files.",
+    )  # fmt: skip
+
+
+def test_a_picture_without_its_mask_is_said(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+        if stem != "003":
+            mask(tmp_path / f"{stem}_mask.png")
+    assert seen(tmp_path)[1] == "Found masks '{stem}_mask.png' of 3 pictures, none for 1."
+
+
+@pytest.mark.parametrize("place", ["moths/labels.csv", "Labels of moths.csv"])
+def test_a_table_is_known_by_a_column_that_names_the_files(tmp_path, place) -> None:
+    for stem in STEMS:
+        picture(tmp_path / "moths" / f"{stem}.png")
+    rows = "".join(f"{int(stem)},{'ab'[int(stem) % 2]}\n" for stem in STEMS)
+    (tmp_path / place).write_text(f"number,sex\n{rows}")
+    (tmp_path / "moths" / "cameras.csv").write_text("camera,lens\nA,50\n")
+    source, words = seen(tmp_path / "moths")
+    assert source == Folder(path=tmp_path / "moths", metadata=tmp_path / place)
+    assert words == f"Found metadata '{Path(place).name}'."
+    assert result(collect(source)).metadata["sex"].tolist() == ["b", "a", "b", "a"]
+
+
+def test_a_table_of_another_folder_is_left_where_it_is(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / "set 1" / f"{stem}.png")
+    (tmp_path / "Labels of set 10.csv").write_text("number,sex\n1,a\n2,b\n3,a\n4,b\n")
+    assert seen(tmp_path / "set 1")[0] == Folder(path=tmp_path / "set 1")
+
+
+def test_of_two_folders_of_the_same_specimens_the_one_with_most_bands_is_taken(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / "rgb" / "a" / f"{stem}.png")
+        numbers = np.ones((6, 20, 24), "u2")
+        (tmp_path / "uv" / "a").mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(
+            tmp_path / "uv" / "a" / f"{stem}.tif", numbers, photometric="minisblack", metadata=None
+        )
+    source, words = seen(tmp_path)
+    assert source == Folder(path=tmp_path / "uv")
+    assert "'uv' and 'rgb' show the same specimens; 'uv' has most bands" in words
+
+
+def test_folders_of_classes_stay_together_and_name_them(tmp_path) -> None:
+    for stem, species in zip(STEMS, "aabb", strict=True):
+        picture(tmp_path / species / f"{stem}.png")
+    source, _ = seen(tmp_path)
+    assert source == Folder(path=tmp_path)
+    assert result(collect(source)).metadata["folder"].tolist() == ["a", "a", "b", "b"]
+
+
+def test_regions_and_table_of_a_drawer_are_found_by_its_name(tmp_path) -> None:
+    picture(tmp_path / "drawer.png")
+    mask(tmp_path / "drawer_regions.tif")
+    (tmp_path / "drawer_metadata.csv").write_text("region,sex\n255,a\n")
+    assert seen(tmp_path / "drawer.png")[0] == Drawer(
+        path=tmp_path / "drawer.png",
+        regions=tmp_path / "drawer_regions.tif",
+        metadata=tmp_path / "drawer_metadata.csv",
+    )
+
+
+def test_a_folder_of_masks_alone_is_refused_and_the_way_out_is_said(tmp_path) -> None:
+    for stem in STEMS:
+        mask(tmp_path / f"{stem}.png")
+    with pytest.raises(CollectionError, match=r"holds masks, 4 files.*Name the folder of the pict"):
+        seen(tmp_path)
+
+
+def test_one_picture_without_a_mask_is_no_drawer(tmp_path) -> None:
+    picture(tmp_path / "moth.png")
+    with pytest.raises(CollectionError, match=r"is one cube without a mask.*Name the folder"):
+        seen(tmp_path / "moth.png")
+
+
+def test_what_is_not_there_is_said(tmp_path) -> None:
+    with pytest.raises(MissingFileError, match="There is nothing at"):
+        seen(tmp_path / "nowhere")
