@@ -27,6 +27,7 @@ from ._run import (
     keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,
+    read_log as read_log,
 )
 from ._specimens import (
     crops_for as crops_for,
