@@ -63,7 +63,7 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
             raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
         try:
             inner[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError, ValueError):
             raise OptionError(
                 f"--set {text}: what stands after '=' is not YAML; a value was expected. Put it "
                 f"""into two kinds of quotation marks: --set '{name}="..."'."""

@@ -65,11 +65,11 @@ def info(
     """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
     from napari_phenoscape.cubes import open_cube
     from napari_phenoscape.specimens import MANIFEST, Folder, store_words
-    from napari_phenoscape.training import EXPERIMENT, Experiment
+    from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment
 
     if (path / MANIFEST).is_file():
         return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
-    if (path / EXPERIMENT).is_file():
+    if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
         return _of_run(path)
     if path.suffix in (".yaml", ".yml"):
         return _of_collection(Experiment.read(path).collection)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.errors import CheckpointError
-from napari_phenoscape.events import Event
+from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import BandStatistics, Collection, Crops, collect
 from napari_phenoscape.training import (
     Experiment,
@@ -40,6 +40,8 @@ class Restored:
     ----------
     untrained
         Its weights are those that training began with instead.
+    note
+        That this machine lacks what the run was trained on; "" where it does not.
     """
 
     experiment: Experiment
@@ -48,6 +50,7 @@ class Restored:
     model: SimCLR | InstantNet
     device: torch.device
     untrained: bool
+    note: str = ""
 
     def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
         """Features and projections of views of (n,) specimens."""
@@ -84,12 +87,15 @@ def restore(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
-    return with_net(run, collection.take(crops.ids), crops, untrained=untrained)
+    net = with_net(run, collection.take(crops.ids), crops, untrained=untrained)
+    if net.note:
+        yield Notice(net.note)
+    return net
 
 
 def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool) -> Restored:
     """Specimens that were read for a run, with its net."""
-    from napari_phenoscape.training import InstantNet, fabric_of
+    from napari_phenoscape.training import InstantNet, fabric_of, runtime_here
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
     learnt = read_state(checkpoint).statistics
@@ -104,15 +110,16 @@ def with_net(run: Path, collection: Collection, crops: Crops, *, untrained: bool
     if untrained and isinstance(net, InstantNet):
         for readout in net.readouts.values():
             readout.divide_nothing_out()
-    fabric = fabric_of(experiment.runtime)
+    runtime, note = runtime_here(experiment.runtime)
+    fabric = fabric_of(runtime)
     model = fabric.setup(net)
     net.eval()
-    return Restored(experiment, collection, crops, model, fabric.device, untrained)
+    return Restored(experiment, collection, crops, model, fabric.device, untrained, note)
 
 
 def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:
     for name, own in crops.statistics.items():
-        if own.bands != learnt[name].bands:
+        if own.bands.short != learnt[name].bands.short:
             raise CheckpointError(
                 f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
                 f"run '{run.name}' was trained on ({learnt[name].bands.words}). Embed specimens of "

@@ -22,6 +22,7 @@ from ._preview import (
     with_only as with_only,
 )
 from ._run import (
+    CHECKPOINTS as CHECKPOINTS,
     EXPERIMENT as EXPERIMENT,
     keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,
@@ -47,5 +48,9 @@ from .grouping._maps import (
     AnyReduction as AnyReduction,
     Reduction as Reduction,
 )
-from .parallel._runtime import fabric_of as fabric_of, rank as rank
+from .parallel._runtime import (
+    fabric_of as fabric_of,
+    rank as rank,
+    runtime_here as runtime_here,
+)
 from .parallel._slurm import write_batch_script as write_batch_script
