@@ -295,8 +295,8 @@ def _array(
 
 def _lacking(path: Path) -> CubeError:
     return CubeError(
-        f"'{path.name}' lacks some of its planes or blocks, which would read as 0 or as other parts "
-        "of the file; all were expected. Copy it again from its source."
+        f"'{path.name}' lacks some of its planes or blocks, which would read as 0 or as other "
+        "parts of the file; all were expected. Copy it again from its source."
     )
 
 
