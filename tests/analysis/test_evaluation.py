@@ -215,7 +215,7 @@ def test_a_label_of_one_specimen_is_no_neighbour_of_the_others():
     values = silhouette_of_several(more, alone)
     np.testing.assert_array_equal(values[:40], silhouette(x, labels))
     assert np.isnan(values[40:]).all()
-    assert np.isnan(silhouette_of_several(x[:12], labels[:10].tolist() + ["x", "y"])).all()
+    assert np.isnan(silhouette_of_several(x[:12], [*labels[:10].tolist(), "x", "y"])).all()
 
 
 def test_the_interval_of_the_silhouette_is_that_of_the_values_it_takes_on_noise():

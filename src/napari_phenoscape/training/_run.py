@@ -7,22 +7,19 @@ import json
 import ntpath
 import os
 import posixpath
-import secrets
+import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from napari_phenoscape._atomic import atomic, beside, remove_dead
 from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import Event, Step, event_from_line, event_line
 from napari_phenoscape.training._experiment import Experiment, Grouping
 
 EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
-
-#: Seconds after which a run directory in the making was left by a program that was killed.
-STALE_S = 3600.0
 
 #: Characters of a line of events, and sentences of a log, beyond which nobody reads.
 LONGEST_LINE, MOST_NOTICES = 1 << 20, 100
@@ -40,12 +37,10 @@ def new_run(experiment: Experiment) -> Path:
     """
     folder = experiment.runs.absolute()
     stem = f"{datetime.date.today():%Y-%m-%d}_{experiment.name}"
-    part = folder / f".{stem}.{secrets.token_hex(4)}.part"
+    part = beside(folder / stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f".*_{experiment.name}.*.part"):
-            if time.time() - old.stat().st_mtime > STALE_S:
-                shutil.rmtree(old)
+        remove_dead(folder, rf"\d{{4}}-\d\d-\d\d_{re.escape(experiment.name)}")
         (part / CHECKPOINTS).mkdir(parents=True)
         keep_experiment(part, experiment)
         number = 1
@@ -74,8 +69,6 @@ def new_run(experiment: Experiment) -> Path:
 
 def keep_experiment(run: Path, experiment: Experiment) -> None:
     """Write ``experiment.yaml`` with absolute paths, so that it runs from anywhere."""
-    from napari_phenoscape._atomic import atomic
-
     with atomic(run / EXPERIMENT) as temporary:
         temporary.write_text(experiment.anchored(Path.cwd()).to_yaml(), "utf-8")
 

@@ -67,9 +67,9 @@ def as_shots(files: Sequence[Path]) -> list[Path]:
     """
     shots: dict[Path, list[Path]] = {}
     for file in files:
-        shot = _SHOT.fullmatch(file.stem)
+        named = _SHOT.fullmatch(file.stem)
         is_tiff = KINDS.get(file.suffix.lower()) == "TIFF"
-        shots.setdefault(file.parent / shot[1] if shot and is_tiff else file, []).append(file)
+        shots.setdefault(file.parent / named[1] if named and is_tiff else file, []).append(file)
     found: list[Path] = []
     for shot, own in shots.items():
         found += [shot] if len(own) > 1 and is_capture(shot) else own

@@ -22,7 +22,7 @@ _LOWEST_NM, _HIGHEST_NM, _FEWEST = 200.0, 2600.0, 3
 class Stacked(LazyArray):
     """(C, H, W) numbers, of C arrays of one band each."""
 
-    def __init__(self, planes: Sequence[LazyArray]) -> None:
+    def __init__(self, planes: Sequence[Any]) -> None:
         _, rows, columns = planes[0].shape
         super().__init__((len(planes), rows, columns), planes[0].dtype)
         self._planes = planes
