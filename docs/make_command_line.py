@@ -19,6 +19,12 @@ INTRODUCTION = """\
 `phenoscape info --help`, and so with every verb, says the same. Whatever a dock does, a verb does
 from the same `experiment.yaml`.
 
+Answers go to the standard output, progress and notes to the standard error: a bar in a terminal,
+else a line every half minute. `--quiet` leaves both out, `--json` makes the answer JSON, and where
+it is a table `--output` keeps it as CSV, TSV or JSON too; names are never cut where the output is
+no terminal. Exit codes: 0 done, 1 a fault of phenoscape itself (a report file is named), 2
+something that can be put right, in one sentence, 130 stopped.
+
 | verb | does |
 |---|---|
 """

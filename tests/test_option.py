@@ -10,6 +10,7 @@ from pydantic import Field
 
 from napari_phenoscape.errors import MissingFileError, OptionError
 from napari_phenoscape.option import Option, Variants, variants_of
+from napari_phenoscape.training import Experiment
 
 
 class Inner(Option):
@@ -161,3 +162,14 @@ def test_variants_of_a_type_are_those_it_offers_anywhere_in_it() -> None:
     assert variants_of(fields["first"]) == variants_of(fields["rest"]) == (Left, Right)
     assert variants_of(Left) == (Left,)
     assert variants_of(tuple[int, ...]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 3000, "name: " + "9" * 5000, 'collection: {kind: folder, path: "a\\0b"}'],
+    ids=["brackets", "digits", "null"],
+)
+def test_yaml_that_breaks_its_reader_is_one_sentence(text, tmp_path):
+    (tmp_path / "e.yaml").write_text(text)
+    with pytest.raises(OptionError):
+        Experiment.read(tmp_path / "e.yaml")

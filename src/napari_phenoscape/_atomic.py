@@ -97,7 +97,7 @@ def atomic_together(*paths: Path) -> Iterator[list[Path]]:
     All of them are on the disk before the first gets its name; the last is the one without which
     the others are nothing.
     """
-    temporaries = [_beside(path, "part") for path in paths]
+    temporaries = [beside(path, "part") for path in paths]
     path = paths[0]
     try:
         for path in paths:
@@ -123,7 +123,7 @@ def _exchange(temporary: Path, path: Path) -> None:
     if not (temporary.is_dir() and path.is_dir()):
         temporary.replace(path)
         return
-    old = _beside(path, "old")
+    old = beside(path, "old")
     path.rename(old)
     try:
         temporary.rename(path)
@@ -133,7 +133,8 @@ def _exchange(temporary: Path, path: Path) -> None:
     shutil.rmtree(old)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def beside(path: Path, ending: str = "part") -> Path:
+    """A hidden name beside ``path`` that tells which process writes under it."""
     # the same folder is the same disk, and a rename is atomic on one disk only
     unique = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{_short(path.name)}.{unique}.{ending}")
@@ -149,10 +150,17 @@ def _machine() -> str:
 
 def _remove_leftovers(path: Path, ending: str) -> None:
     """Remove what processes that are no more have left of their writing of ``path``."""
-    name = re.escape(_short(path.name))
+    remove_dead(path.parent, re.escape(_short(path.name)), ending)
+
+
+def remove_dead(folder: Path, name: str, ending: str = "part") -> None:
+    """Remove from a folder what processes that are no more have left beside what is called so.
+
+    ``name`` is a regular expression.
+    """
     ours = re.compile(rf"\.{name}\.([0-9a-f]{{8}})-(\d+)-[0-9a-f]{{8}}\.{ending}")
     with suppress(OSError):  # a folder that cannot be listed, or another process was first
-        for left in path.parent.iterdir():
+        for left in folder.iterdir():
             if (made := ours.fullmatch(left.name)) and _is_dead(left, made[1], int(made[2])):
                 _remove(left)
 

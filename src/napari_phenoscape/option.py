@@ -117,6 +117,11 @@ class Option(BaseModel):
             raise OptionError(
                 f"{where or 'this text'} is not YAML: {detail}. {_way(detail)}"
             ) from None
+        except (RecursionError, ValueError) as error:  # of brackets without end, or digits
+            raise OptionError(
+                f"{where or 'this text'} cannot be read as YAML ({error}); lines 'key: value' with "
+                "short values were expected. Correct it."
+            ) from None
         if not isinstance(given, dict):
             raise OptionError(
                 f"{where or 'this text'} holds {type(given).__name__}, not 'key: value' lines; "
@@ -154,6 +159,8 @@ class Option(BaseModel):
         def absolute(path: Path) -> Path:
             # Path.expanduser raises where there is no such user
             full = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
+            if "\0" in full:
+                raise OptionError(f"the path {full!r} holds a character that no path has; name it.")
             return Path(full if PureWindowsPath(full).drive else os.path.normpath(folder / full))
 
         return self.with_paths(absolute)

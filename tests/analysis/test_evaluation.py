@@ -19,6 +19,7 @@ from napari_phenoscape.analysis.evaluation._partition import (
     mutual_information,
     permanova,
     silhouette,
+    silhouette_of_several,
 )
 from napari_phenoscape.analysis.evaluation._probes import (
     centroid_correct,
@@ -204,6 +205,32 @@ def test_silhouette_is_that_of_scikit_learn():
         silhouette(x, labels), silhouette_samples(x, labels, metric="cosine"), atol=1e-12
     )
     assert silhouette(np.ones((4, 3)), list("aabb")).tolist() == [0] * 4
+
+
+def test_a_label_of_one_specimen_is_no_neighbour_of_the_others():
+    x = np.random.default_rng(1).normal(size=(40, 5))
+    labels = np.repeat(list("abcd"), 10)
+    alone = np.append(labels, ["odd", "other"])
+    more = np.concatenate([x, x[:1], x[20:21]])  # each would be the next label of its neighbours
+    values = silhouette_of_several(more, alone)
+    np.testing.assert_array_equal(values[:40], silhouette(x, labels))
+    assert np.isnan(values[40:]).all()
+    assert np.isnan(silhouette_of_several(x[:12], [*labels[:10].tolist(), "x", "y"])).all()
+
+
+def test_the_interval_of_the_silhouette_is_that_of_the_values_it_takes_on_noise():
+    """Of 40 draws of noise, the spread of the value is within a quarter of what is estimated."""
+    values, reach = [], []
+    for draw in range(40):
+        draws = np.random.default_rng(draw)
+        x, labels = draws.normal(size=(120, 8)), draws.integers(0, 20, 120)
+        statistic = lambda rows, x=x, labels=labels: np.nanmean(  # noqa: E731
+            silhouette_of_several(x[rows], labels[rows])
+        )
+        low, high = interval(statistic, np.arange(120))
+        values.append(statistic(np.arange(120)))
+        reach.append((high - low) / 2 / 2.02)
+    assert 0.75 < np.mean(reach) / np.std(values) < 1.6
 
 
 def test_permanova_explains_all_none_and_half():

@@ -386,6 +386,15 @@ def test_ome_channel_names_say_the_bands(tmp_path):
     assert [band.name for band in open_cube(path).bands] == ["UV_R", "R", "G", "B"]
 
 
+@pytest.mark.parametrize("how", [{}, {"imagej": True}, {"compression": "zlib"}], ids=str)
+def test_a_block_at_offset_0_is_not_read_from_the_header(tmp_path, how):
+    path = written(tmp_path / "a.tif", planes(6), photometric="minisblack", **how)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags["StripOffsets"].overwrite(0)
+    with pytest.raises(CubeError, match="lacks some of its planes or blocks"):
+        open_cube(path)
+
+
 def test_a_truncated_file_says_how_much_is_missing(tmp_path):
     how = {"photometric": "minisblack", "planarconfig": "contig"}
     path = written(tmp_path / "a.tif", planes(40).transpose(1, 2, 0), **how)

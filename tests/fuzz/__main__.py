@@ -2,8 +2,9 @@
 
 Each reader runs in a process of its own under libFuzzer (through atheris, which has wheels for
 Linux). An input that breaks one is kept as ``fuzz/READER/crash-...`` or ``timeout-...``. Where the
-structure of a format is known (`MUTATIONS`), its words are changed too, for as long; then the input
-that breaks it is the file in ``fuzz/READER``.
+structure of a format is known (`MUTATIONS`), its words are changed too, for as long, and what opens
+must hold what other libraries read (`ORACLES`); the input that breaks it is the file in
+``fuzz/READER``.
 """
 
 from __future__ import annotations
@@ -44,15 +45,18 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
 
 def change(reader: str, seconds: int, folder: Path) -> None:
     """Try files whose words are changed for so long; the last one stays where it lies."""
-    from tests.fuzz.attempts import attempt, seeds
+    from tests.fuzz.attempts import NAMES, attempt, seeds
     from tests.fuzz.mutations import mutated
+    from tests.fuzz.oracles import check_numbers
 
     warnings.simplefilter("ignore")
     folder.mkdir(parents=True, exist_ok=True)
     contents, end, tries, opened = seeds()[reader], monotonic() + seconds, 0, 0
     while monotonic() < end:
         random = Random(tries)
-        opened += attempt(folder, reader, mutated(reader, random.choice(contents), random))
+        if attempt(folder, reader, mutated(reader, random.choice(contents), random)):
+            check_numbers(reader, folder / NAMES[reader])
+            opened += 1
         tries += 1
     sys.stdout.write(f"{reader}: {tries} files with other words, of which {opened} open\n")
 

@@ -345,3 +345,13 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     np.testing.assert_allclose(centre / centre[0], [1, 2, 3, 4], rtol=1e-5)
     # box 14 x 12 pixels, at scale 1: the mask is the 10 x 8 that were drawn
     assert made.masks.sum(axis=(1, 2, 3)).tolist() == [80, 80, 80, 80]
+
+
+def test_colours_spelt_otherwise_are_the_same_bands() -> None:
+    """A PNG has R, G and B; a TIFF beside it may say Red, Green and Blue, in any order."""
+    spelt = Bands([Band("Blue"), Band("Green"), Band("Red")])
+    ours = np.ones((3, 8, 8)) * np.array([1.0, 2.0, 3.0])[:, None, None]
+    cubes = [cube(ours, bands=Bands(map(Band, "RGB"))), cube(ours[::-1], bands=spelt)]
+    crops = result(prepare(Held(cubes), [as_modality("rgb")], 8))
+    assert crops.bands.names == ("R", "G", "B")
+    np.testing.assert_array_equal(crops.images[0], crops.images[1])

@@ -120,6 +120,23 @@ def test_a_kill_between_any_two_file_operations_loses_nothing(
     assert len(instants) > 20
 
 
+def test_a_run_that_was_killed_as_it_was_made_is_removed_by_the_next(
+    experiment: Experiment,
+) -> None:
+    program = (
+        "import os, signal, sys; from napari_phenoscape.training import _run\n"
+        "from napari_phenoscape.training import Experiment\n"
+        "_run.keep_experiment = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "_run.new_run(Experiment.from_yaml(sys.argv[1]))"
+    )
+    for _ in range(2):  # the second removes what the first has left
+        ended = subprocess.run([sys.executable, "-c", program, experiment.to_yaml()], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert len(leftovers(experiment.runs)) == 1
+    run = new_run(experiment)
+    assert [path.name for path in experiment.runs.iterdir()] == [run.name]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -227,6 +227,40 @@ def test_devices_that_are_not_there_are_refused(device: str, gpus: int, words: s
         runtime._check_devices(device, 4, gpus)
 
 
+def test_more_processes_than_processors_are_refused_before_the_first(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.os, "cpu_count", lambda: 2)
+    started = []
+    monkeypatch.setattr("subprocess.Popen", lambda *words, **_: started.append(words))
+    asked = experiment.model_copy(
+        update={"runtime": Runtime(device="cpu", devices=64), "runs": tmp_path / "runs"}
+    )
+    with pytest.raises(OptionError, match="64 processes on this machine, which has 2 processors"):
+        result(train(asked))
+    assert not started
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "precision"),
+    [
+        (Runtime(device="cuda", precision="fp16"), "cpu", "float32"),
+        (Runtime(device="mps", precision="bf16"), "cpu", "bf16"),
+        (Runtime(precision="fp16"), "cpu", "float32"),
+    ],
+    ids=str,
+)
+def test_a_net_of_another_machine_is_used_on_what_is_here_and_that_is_said(
+    given: Runtime, device: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "devices", lambda: ("cpu",))
+    here, note = runtime.runtime_here(given)
+    assert (here.device, here.precision) == (device, precision)
+    assert f"trained on '{given.device}' in {given.precision}" in note
+    assert runtime.runtime_here(Runtime(precision="bf16")) == (Runtime(precision="bf16"), "")
+
+
 def test_the_batch_script_asks_for_what_the_experiment_needs(
     experiment: Experiment, samples: Path, tmp_path: Path
 ) -> None:

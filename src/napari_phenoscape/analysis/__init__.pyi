@@ -5,7 +5,11 @@ from ._report import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._retrieval import neighbours_of as neighbours_of
 from .evaluation._baseline import colour_statistics as colour_statistics
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare
-from .evaluation._evaluate import Comparison as Comparison, evaluate as evaluate
+from .evaluation._evaluate import (
+    Comparison as Comparison,
+    as_table as as_table,
+    evaluate as evaluate,
+)
 from .evaluation._neighbours import nearest as nearest
 from .explanation._explain import explain as explain, write_explanation as write_explanation
 from .explanation._explanation import Explanation as Explanation, explained as explained

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.training import Experiment, keep_experiment, read_experiment
+
+if TYPE_CHECKING:
+    from napari_phenoscape.training import Experiment
 
 Set = Annotated[
     list[str],
@@ -41,6 +42,10 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
     OptionError
         One is not of that form, or not allowed.
     """
+    import yaml
+
+    from napari_phenoscape.training import Experiment
+
     if not change:
         return experiment
     given = experiment.model_dump(mode="json")
@@ -58,7 +63,7 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
             raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
         try:
             inner[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError, ValueError):
             raise OptionError(
                 f"--set {text}: what stands after '=' is not YAML; a value was expected. Put it "
                 f"""into two kinds of quotation marks: --set '{name}="..."'."""
@@ -81,6 +86,8 @@ def change_run(run: Path, change: list[str], *also: str) -> Experiment:
     OptionError
         Anything else is to be changed, which is as the run was trained.
     """
+    from napari_phenoscape.training import keep_experiment, read_experiment
+
     before = read_experiment(run)
     after = changed(before, change)
     parts = (*also, "collection")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,7 +22,10 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
+from napari_phenoscape.cli._answer import Answer, Made, check_answer, err, out
+from napari_phenoscape.cli._report import refused, unforeseen
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import (
     Event,
@@ -35,8 +39,9 @@ from napari_phenoscape.events import (
     Step,
     event_line,
 )
-from napari_phenoscape.specimens import Source
-from napari_phenoscape.training import Experiment, rank
+
+if TYPE_CHECKING:
+    from napari_phenoscape.specimens import Source
 
 T = TypeVar("T")
 
@@ -45,9 +50,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+#: Progress and notes, which ``--quiet`` leaves out.
+told = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+#: Seconds between two lines of progress where there is no terminal, e.g. in a cluster's log.
+LINE_EVERY_S = 30.0
 
 SAVED = "stopped; what was done is saved"
 AT_ONCE = "stopped at once; what was saved before is whole"
@@ -61,8 +70,20 @@ Overwrite = Annotated[
 ]
 
 
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="no progress and no notes, only errors and answers")
+]
+Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON, for programs")]
+TableFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="keep the answer too, as .csv, .tsv or .json"),
+]
+
+
 def source_of(others: Path | None) -> Source | None:
     """Where the specimens of another experiment come from."""
+    from napari_phenoscape.training import Experiment
+
     return Experiment.read(others).collection if others else None
 
 
@@ -71,24 +92,97 @@ def inputs_of(source: Source) -> list[Path]:
     return [value for _, value in source if isinstance(value, Path)]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A verb whose errors are one sentence and exit code 2; Ctrl-C is exit code 130."""
+@app.callback(invoke_without_command=True)
+def phenoscape(
+    version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+) -> None:
+    """See which organisms look alike, in any part of the spectrum, without labels."""
+    if version:
+        from napari_phenoscape import __version__
 
-    @app.command()
-    @functools.wraps(function)
-    def verb(*args: Any, **kwargs: Any) -> None:
+        out.print(f"phenoscape {__version__}")
+        raise typer.Exit
+
+
+def command(function: Callable[..., Answer | None]) -> Callable[..., None]:
+    """A verb whose errors are one sentence, with ``--quiet``; ``--json`` if it has an `Answer`.
+
+    Exit code 2 is an error that can be put right, 1 one of our own, 130 is Ctrl-C. A verb that
+    writes nothing else has ``--output`` for its answer.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())
+    added: dict[str, Any] = {"quiet": (Quiet, False)}
+    kinds = {signature.return_annotation, *get_args(signature.return_annotation)}
+    if kinds & {Answer, Made}:
+        added["as_json"] = (Json, False)
+    if Answer in kinds:
+        added |= {"answer_file": (TableFile, None), "overwrite": (Overwrite, False)}
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in added.items()
+        if name not in signature.parameters
+    ]
+
+    def answered(
+        quiet: bool = False,
+        as_json: bool = False,
+        answer_file: Path | None = None,
+        **given: Any,
+    ) -> None:
+        from napari_phenoscape.training import rank
+
         # of several processes one speaks
         out.quiet = err.quiet = rank() > 0
+        told.quiet = quiet or err.quiet
+        if answer_file is not None:
+            read = list(_inputs(given.values()))
+            check_answer(answer_file, read, overwrite=given["overwrite"])
+        answer = function(**{name: given[name] for name in signature.parameters})
+        if answer is not None and not out.quiet:
+            answer.show(as_json=as_json, file=answer_file)
+
+    @functools.wraps(function)
+    def verb(**given: Any) -> None:
         try:
-            function(*args, **kwargs)
+            answered(**given)
         except PhenoscapeError as error:
-            err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            _say_error(str(error))
+            raise typer.Exit(2) from None
+        except BrokenPipeError:
+            raise  # nobody reads any more, and Typer ends as every program does
+        except OSError as error:
+            _say_error(refused(error))
             raise typer.Exit(2) from None
         except KeyboardInterrupt as stop:
             err.print(str(stop) or AT_ONCE, soft_wrap=True)
             raise typer.Exit(130) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort, which keeps all about it
+            _say_error(unforeseen(error))
+            raise typer.Exit(1) from None
 
-    return verb
+    verb.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    return app.command()(verb)
+
+
+def _say_error(sentence: str) -> None:
+    err.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
+
+
+def _inputs(given: Iterable[Any]) -> Iterator[Path]:
+    """What a verb reads, of its arguments: files, runs, and the specimens that these name."""
+    from napari_phenoscape.training import EXPERIMENT, Experiment, read_experiment
+
+    for value in given:
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                yield path
+                if (path / EXPERIMENT).is_file():
+                    yield from inputs_of(read_experiment(path).collection)
+                elif path.suffix in (".yaml", ".yml"):
+                    yield from inputs_of(Experiment.read(path).collection)
 
 
 @contextmanager
@@ -121,6 +215,8 @@ def print_events(verb: Generator[Event, None, object]) -> None:
 
     When nobody reads them any more, the verb goes on.
     """
+    from napari_phenoscape.training import rank
+
     heard = True
 
     def line(event: Event) -> None:
@@ -155,18 +251,24 @@ def listen(verb: Generator[Event, None, T]) -> T:
 
     Ctrl-C (or SIGTERM) closes the verb after the running batch, and raises KeyboardInterrupt.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    description = TextColumn("{task.description}", markup=False)
+    columns = (description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        Bar(*columns, TimeRemainingColumn(), console=err, transient=True) as bar,
-        _stop_signals(bar.console.print) as stopping,
+        Bar(*columns, console=told, transient=True, disable=not told.is_terminal) as bar,
+        _stop_signals(told.print) as stopping,
     ):
         tasks: dict[str, Any] = {}
         ended = SAVED
+        line_at = monotonic() + LINE_EVERY_S
 
         def show(what: str, done: int, total: int, detail: str = "") -> None:
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total, description=what + detail)
+            nonlocal line_at
+            if not told.is_terminal and monotonic() >= line_at:
+                line_at = monotonic() + LINE_EVERY_S
+                told.print(f"{what}: {done} of {total}{detail}", soft_wrap=True)
 
         try:
             while not stopping:
@@ -174,17 +276,17 @@ def listen(verb: Generator[Event, None, T]) -> T:
                     case Progress(what, done, total):
                         show(what, done, total)
                     case Notice(message):
-                        bar.console.print(f"[yellow]note:[/] {escape(message)}", soft_wrap=True)
+                        _note("note:", message)
                     case Started(run, specimens, step, steps, device):
                         ended = f"stopped and saved; `phenoscape train {run}` goes on"
-                        bar.console.print(f"training on {specimens} specimens, {device}")
+                        told.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)
                     case Step(step=step, steps=steps, loss=loss, terms=terms):
                         parts = [f"{name} {term:.3f}" for name, term in terms.items()]
                         several = f" ({', '.join(parts)})" if len(parts) > 1 else ""
                         show("training", step, steps, f"  loss {loss:.3f}{several}")
                     case Health(step, _, verdict) if verdict:
-                        bar.console.print(f"[yellow]step {step}:[/] {escape(verdict)}")
+                        _note(f"step {step}:", verdict)
                     case Finished(stopped=True):
                         stopping.append(signal.SIGTERM)  # elsewhere, e.g. on another rank
                     case Saved() | Finished() | Health():
@@ -194,3 +296,7 @@ def listen(verb: Generator[Event, None, T]) -> T:
         finally:
             verb.close()
     raise KeyboardInterrupt(ended)
+
+
+def _note(of: str, sentence: str) -> None:
+    told.print(Text.assemble((of, "yellow"), " ", sentence), soft_wrap=True)

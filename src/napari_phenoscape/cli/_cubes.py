@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from napari_phenoscape._atomic import check_outputs
-from napari_phenoscape.cli._console import Overwrite, command, listen, out
-from napari_phenoscape.cubes import Interpretation, Modality
+from napari_phenoscape.cli._answer import Answer, Made, wrote
+from napari_phenoscape.cli._console import Overwrite, command, listen
 from napari_phenoscape.errors import CubeError, OptionError
-from napari_phenoscape.events import Notice, Step
-from napari_phenoscape.specimens import Folder, Source
-from napari_phenoscape.training import Experiment
 
 if TYPE_CHECKING:
+    from napari_phenoscape.cubes import Cube, Interpretation, Modality
+    from napari_phenoscape.specimens import Source
     from napari_phenoscape.spectra import Eye, Illuminant
 
 Names = Annotated[
@@ -62,49 +61,26 @@ def info(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
-) -> None:
+) -> Answer:
     """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
-    from napari_phenoscape.cubes import doubts, open_cube
-    from napari_phenoscape.specimens import MANIFEST, store_words
-    from napari_phenoscape.training import EXPERIMENT, read_events, read_experiment
+    from napari_phenoscape.cubes import open_cube
+    from napari_phenoscape.specimens import MANIFEST, Folder, store_words
+    from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment
 
     if (path / MANIFEST).is_file():
-        out.print(escape(store_words(path)), soft_wrap=True)
-        return
-    if (path / EXPERIMENT).is_file():
-        experiment = read_experiment(path)
-        events = read_events(path)
-        steps = [event for event in events if isinstance(event, Step)]
-        out.print(f"run {path.name}: {len(steps)} of {experiment.schedule.steps} steps")
-        for sentence in dict.fromkeys(e.message for e in events if isinstance(e, Notice)):
-            out.print(escape(sentence), soft_wrap=True)
-        if steps:
-            out.print(f"last loss {steps[-1].loss:.3f}, agreement {steps[-1].agreement:.0%}")
-        out.print(escape(experiment.to_yaml()))
-        return
+        return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
+    if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
+        return _of_run(path)
     if path.suffix in (".yaml", ".yml"):
-        _say_collection(Experiment.read(path).collection)
-        return
+        return _of_collection(Experiment.read(path).collection)
     read_as = _read_as(names, wavelengths, axis, full_scale)
     try:
         cube = open_cube(path, read_as)
     except CubeError:
         if not path.is_dir():
             raise
-        _say_collection(Folder(path=path, read_as=read_as))
-        return
-    bands, rows, columns = cube.shape
-    out.print(f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}")
-    if (nm := cube.bands.wavelengths_nm) is not None:
-        out.print(f"{nm.min():.2f} to {nm.max():.2f} nm")
-    else:
-        out.print(escape("bands: " + ", ".join(cube.bands.names)))
-    if cube.mask is not None:
-        out.print(f"mask: {cube.mask.mean():.0%} of the pixels")
-    for sentence in cube.provenance:
-        out.print(escape(f"assumed: {sentence}"))
-    for sentence in doubts(cube):
-        out.print(f"[bold yellow]warning:[/] {escape(sentence)}")
+        return _of_collection(Folder(path=path, read_as=read_as))
+    return _of_cube(cube)
 
 
 @command
@@ -159,7 +135,7 @@ def convert(
     vision: Vision = "",
     light: Light = "",
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.spectra import (
         Angles,
@@ -211,8 +187,7 @@ def convert(
             overwrite=overwrite,
         )
     )
-    for path in written:
-        out.print(f"wrote {path}", soft_wrap=True)
+    return wrote(written)
 
 
 @command
@@ -235,7 +210,7 @@ def spectra(
     axis: Axis = None,
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
     from napari_phenoscape.spectra import spectra as verb
 
@@ -259,8 +234,7 @@ def spectra(
         light=shining,
         overwrite=overwrite,
     )
-    for path in listen(written):
-        out.print(f"wrote {path}", soft_wrap=True)
+    return wrote(listen(written))
 
 
 @command
@@ -280,31 +254,94 @@ def picture(
     axis: Axis = None,
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.spectra import write_picture
 
     read_as = _read_as(names, wavelengths, axis, full_scale)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
-    out.print(f"picture in {written}", soft_wrap=True)
+    return wrote([written], "picture in")
 
 
-def _say_collection(source: Source) -> None:
+def _of_cube(cube: Cube) -> Answer:
+    from napari_phenoscape.cubes import doubts
+
+    bands, rows, columns = cube.shape
+    nm, doubted = cube.bands.wavelengths_nm, doubts(cube)
+    facts: dict[str, Any] = {
+        "cube": cube.path,
+        "rows": rows,
+        "columns": columns,
+        "dtype": cube.array.dtype.name,
+        "masked": None if cube.mask is None else cube.mask.mean(),
+        "assumed": cube.provenance,
+        "warnings": doubted,
+        "bands": [
+            {"band": number, "name": band.name, "wavelength_nm": band.wavelength_nm}
+            for number, band in enumerate(cube.bands)
+        ],
+    }
+    words: list[str | Text] = [
+        f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}",
+        "bands: " + ", ".join(cube.bands.names)
+        if nm is None
+        else f"{nm.min():.2f} to {nm.max():.2f} nm",
+    ]
+    if cube.mask is not None:
+        words.append(f"mask: {cube.mask.mean():.0%} of the pixels")
+    words += [f"assumed: {sentence}" for sentence in cube.provenance]
+    words += [Text.assemble(("warning:", "bold yellow"), " ", one) for one in doubted]
+    return Answer(facts, words, "bands")
+
+
+def _of_run(run: Path) -> Answer:
+    from napari_phenoscape.training import read_experiment, read_log
+
+    experiment, log = read_experiment(run), read_log(run)
+    facts = {
+        "run": run,
+        "steps": log.steps,
+        "of": experiment.schedule.steps,
+        "loss": log.last.loss if log.last else None,
+        "agreement": log.last.agreement if log.last else None,
+        "notices": log.notices,
+        "experiment": experiment.model_dump(mode="json"),
+    }
+    words = [f"run {run.name}: {log.steps} of {experiment.schedule.steps} steps", *log.notices]
+    if log.last:
+        words.append(f"last loss {log.last.loss:.3f}, agreement {log.last.agreement:.0%}")
+    return Answer(facts, [*words, experiment.to_yaml()])
+
+
+def _of_collection(source: Source) -> Answer:
     from napari_phenoscape.specimens import collect
 
     collection = listen(collect(source))
-    number = len(collection.specimens)
-    columns = ", ".join(map(str, collection.metadata)) or "none"
-    out.print(escape(f"{source.path}: {number} specimens; metadata: {columns}"), soft_wrap=True)
-    for sentence in collection.assumed:
-        out.print(escape(f"assumed: {sentence}"), soft_wrap=True)
+    known = {name: collection.metadata[name].tolist() for name in collection.metadata}
+    facts = {
+        "collection": source.path,
+        "assumed": collection.assumed,
+        "left_out": [
+            {"path": one.path, "reason": one.reason, "lacking": one.only_lacks}
+            for one in collection.skipped
+        ],
+        "specimens": [
+            {"specimen": one.id, "path": one.path, **{name: known[name][row] for name in known}}
+            for row, one in enumerate(collection.specimens)
+        ],
+    }
+    number, columns = len(collection.specimens), ", ".join(map(str, known)) or "none"
+    words = [f"{source.path}: {number} specimens; metadata: {columns}"]
+    words += [f"assumed: {sentence}" for sentence in collection.assumed]
     for one in collection.skipped:
-        what = "lacking" if one.only_lacks else "left out"
-        out.print(escape(f"{what}: {one.path}: {one.reason}"), soft_wrap=True)
+        words.append(f"{'lacking' if one.only_lacks else 'left out'}: {one.path}: {one.reason}")
+    return Answer(facts, words, "specimens")
 
 
 def _bands(text: str) -> Modality | str:
     """A modality by name, or the bands of a range such as ``400-700``."""
+    from napari_phenoscape.cubes import Modality
+
     if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
         return Modality.parse({"name": text, "range_nm": match.groups()})
     return text
@@ -313,6 +350,8 @@ def _bands(text: str) -> Modality | str:
 def _read_as(
     names: str, wavelengths: str, axis: int | None, full_scale: float | None
 ) -> Interpretation:
+    from napari_phenoscape.cubes import Interpretation
+
     return Interpretation.parse(
         {
             "names": [name.strip() for name in names.split(",") if name.strip()],

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from napari_phenoscape.cli._console import command, listen, out
+from napari_phenoscape.cli._answer import Made
+from napari_phenoscape.cli._console import command, listen
 
 
 @command
@@ -20,19 +21,16 @@ def look(
     runs: Annotated[
         Path, typer.Option("--runs", help="folder in which the run directory is made")
     ] = Path("runs"),
-) -> None:
+) -> Made:
     """See which specimens look alike: no training, no YAML, a figure and a table in seconds."""
     from napari_phenoscape.analysis import look as verb
     from napari_phenoscape.embeddings import METADATA, legend
 
     seen = listen(verb(specimens, runs))
     clusters = seen.clusters
-    if clusters.choice:
-        out.print(escape(clusters.choice.words), soft_wrap=True)
-    for name, _, number in legend(clusters):
-        out.print(f"  {escape(name)}: {number} specimens")
-    out.print(f"figure {short(seen.figure)}", soft_wrap=True)
-    out.print(f"table {short(seen.table)}", soft_wrap=True)
+    words: list[str | Text] = [clusters.choice.words] if clusters.choice else []
+    words += [f"  {name}: {number} specimens" for name, _, number in legend(clusters)]
+    words += [f"figure {short(seen.figure)}", f"table {short(seen.table)}", "next:"]
     run = shlex.quote(short(seen.run))
     table = seen.embeddings.table.iloc[:, METADATA:]
     # a column in which specimens share values; ids would agree with nothing
@@ -47,9 +45,14 @@ def look(
         label = shlex.quote(str(column))
         agree = f"phenoscape evaluate {run} --label {label}"
         nexts.insert(1, (agree, f"how far they agree with '{column}'"))
-    out.print("next:")
-    for line, why in nexts:
-        out.print(f"  {escape(line)}  [dim]# {escape(why)}[/]", soft_wrap=True)
+    words += [Text.assemble(f"  {line}  ", (f"# {why}", "dim")) for line, why in nexts]
+    facts = {
+        "run": seen.run,
+        "figure": seen.figure,
+        "table": seen.table,
+        "clusters": [{"name": name, "specimens": number} for name, _, number in legend(clusters)],
+    }
+    return Made(facts, words)
 
 
 def short(path: Path) -> str:

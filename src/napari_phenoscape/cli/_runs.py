@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import Set, SetCollection, SetGrouping, change_run, changed
 from napari_phenoscape.cli._console import (
     Others,
@@ -18,11 +18,9 @@ from napari_phenoscape.cli._console import (
     command,
     inputs_of,
     listen,
-    out,
     print_events,
     source_of,
 )
-from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
 #: Endings of experiments; any other file is a cube.
@@ -38,11 +36,11 @@ Nodes = Annotated[int | None, typer.Option(min=1, help="in place of runtime.node
 def samples(
     directory: Annotated[Path, typer.Argument(help="a new or empty folder")],
     seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 0,
-) -> None:
+) -> Made:
     """Draw specimens with a known answer, with experiment files that train on them."""
     from napari_phenoscape.samples import write_samples
 
-    out.print(f"samples in {listen(write_samples(directory, seed=seed))}")
+    return wrote([listen(write_samples(directory, seed=seed))], "samples in")
 
 
 @command
@@ -58,25 +56,25 @@ def preview(
     ] = "colours",
     change: Set = [],  # noqa: B006
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Write a sheet of augmented views of one specimen."""
-    from napari_phenoscape.training import preview as verb
+    from napari_phenoscape.training import Experiment, preview as verb
 
     asked = changed(Experiment.read(experiment), change)
     check_outputs([output], [experiment, *inputs_of(asked.collection)], overwrite=overwrite)
     path = listen(verb(asked, output, specimen, seed=seed, step=step, only=only, show=show))
-    out.print(f"views in {path}")
+    return wrote([path], "views in")
 
 
 @command
-def prepare(experiment: Yaml, change: Set = []) -> None:  # noqa: B006
+def prepare(experiment: Yaml, change: Set = []) -> Made:  # noqa: B006
     """Read and scale the specimens and keep them on disk, where training finds them."""
     from napari_phenoscape.specimens import store_words
-    from napari_phenoscape.training import specimens_of
+    from napari_phenoscape.training import Experiment, specimens_of
 
     _, crops = listen(specimens_of(changed(Experiment.read(experiment), change), keep=True))
     assert crops.folder is not None  # as was asked
-    out.print(escape(store_words(crops.folder)), soft_wrap=True)
+    return Made({"files": [crops.folder]}, [store_words(crops.folder)])
 
 
 @command
@@ -93,12 +91,12 @@ def train(
     events: Annotated[
         bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
     ] = False,
-) -> None:
+) -> Made | None:
     """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
     Of a folder of specimens, or a drawer, the experiment that fits is made, and kept in the run.
     """
-    from napari_phenoscape.training import read_experiment, run_near, train as verb
+    from napari_phenoscape.training import Experiment, read_experiment, run_near, train as verb
 
     run = None
     is_folder = experiment.is_dir()
@@ -113,8 +111,9 @@ def train(
     working = verb(changed(given, [*change, *_places(devices, nodes)]), run)
     if events:
         print_events(working)
-    else:
-        out.print(f"run {listen(working)}", soft_wrap=True)
+        return None
+    run = listen(working)
+    return Made({"run": run}, [f"run {run}"])
 
 
 @command
@@ -128,12 +127,12 @@ def slurm(
         list[str],
         typer.Option("--sbatch", help="any option of sbatch, e.g. --sbatch=--partition=gpu"),
     ] = [],  # noqa: B006
-) -> None:
+) -> Made:
     """Make a run and write the batch script that trains it on a Slurm cluster."""
-    from napari_phenoscape.training import write_batch_script
+    from napari_phenoscape.training import Experiment, write_batch_script
 
     given = changed(Experiment.read(experiment), [*change, *_places(devices, nodes)])
-    out.print(f"sbatch {write_batch_script(given, time, more)}", soft_wrap=True)
+    return wrote([write_batch_script(given, time, more)], "sbatch")
 
 
 @command
@@ -148,7 +147,7 @@ def embed(
         Path | None, typer.Option(help="also the joint or only space as .csv, .parquet or .h5ad")
     ] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Answer:
     """Embed the specimens with a trained run; Parquet and CSV into the run."""
     from napari_phenoscape.embeddings import check_table, embed as verb, export_table
 
@@ -157,12 +156,15 @@ def embed(
         _check_export(export, run, collection, overwrite)
     change_run(run, change)
     spaces = listen(verb(run, source_of(collection), untrained=untrained))
-    for space, embeddings in spaces.items():
-        number, dimensions = embeddings.x.shape
-        out.print(f"{space}: {number} specimens, {dimensions} numbers each")
+    rows = [
+        dict(zip(("space", "specimens", "dimensions"), (space, *embeddings.x.shape), strict=True))
+        for space, embeddings in spaces.items()
+    ]
+    words = ["{space}: {specimens} specimens, {dimensions} numbers each".format(**r) for r in rows]
     if export:
         export_table(list(spaces.values())[-1], export)
-        out.print(f"table {export}", soft_wrap=True)
+        words.append(f"table {export}")
+    return Answer({"spaces": rows}, words, "spaces")
 
 
 @command
@@ -171,11 +173,11 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="a new folder; RUN/encoder when not given")
     ] = None,
-) -> None:
+) -> Made:
     """Write the trained encoder by itself, for Python and for any program with torch."""
     from napari_phenoscape.embeddings import export as verb
 
-    out.print(f"encoder in {listen(verb(run, output or run / 'encoder'))}", soft_wrap=True)
+    return wrote([listen(verb(run, output or run / "encoder"))], "encoder in")
 
 
 @command
@@ -196,7 +198,7 @@ def cluster(
         typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
     ] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Answer:
     """Cluster and map the embeddings of a run by the grouping of its experiment.
 
     A table and a figure go into the run, and what is changed is kept in its experiment.yaml.
@@ -214,14 +216,18 @@ def cluster(
         _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
+    rows = [
+        {"cluster": number, "name": name, "specimens": int((made.labels == number).sum())}
+        for number, name in made.names.items()
+    ]
+    words = ["{name}: {specimens} specimens".format(**row) for row in rows]
     if made.choice:
-        out.print(made.choice.words, soft_wrap=True)
-    for number, name in made.names.items():
-        out.print(f"{name}: {int((made.labels == number).sum())} specimens")
+        words.insert(0, made.choice.words)
     if export:
         embeddings = read_embeddings(run, after.grouping.space, source, untrained=untrained)
         export_table(embeddings, export, made)
-        out.print(f"table {export}", soft_wrap=True)
+        words.append(f"table {export}")
+    return Answer({"clusters": rows}, words, "clusters")
 
 
 @command
@@ -239,17 +245,19 @@ def evaluate(
         typer.Option(help="column that differs for technical reasons, instead of the run's own"),
     ] = "",
     change: SetCollection = [],  # noqa: B006
-) -> None:
+) -> Answer:
     """Compare embeddings with labels, beside the controls; tables and figures into the run."""
     from rich.table import Table
 
-    from napari_phenoscape.analysis import evaluate as verb
+    from napari_phenoscape.analysis import as_table, evaluate as verb
 
     for run in runs:
         change_run(run, change)
     comparisons = listen(verb(runs, *label, within=within, groups=groups, nuisance=nuisance))
+    rows, tables = [], []
     for of, embeddings in comparisons.items():
-        table = Table("measure", title=escape(of) or None)
+        rows += [{"label": of, **row} for row in rows_of(as_table(embeddings))]
+        table = Table("measure", title=of or None)
         for column in ("embedding", "value", "95 % interval"):
             table.add_column(column, no_wrap=True)
         for measure in dict.fromkeys(name for one in embeddings for name in one.scores):
@@ -259,7 +267,8 @@ def evaluate(
                     table.add_row(first, one.embedding, *one.scores[measure].words())
                     first = ""
             table.add_section()
-        out.print(table)
+        tables.append(table)
+    return Answer({"scores": rows}, tables, "scores")
 
 
 @command
@@ -268,15 +277,15 @@ def demo(
     seed: Annotated[int, typer.Option(help="of weights and views")] = 0,
     steps: Annotated[int, typer.Option(help="of each training", min=1)] = 120,
     viewer: Annotated[bool, typer.Option(help="open the result in napari")] = True,
-) -> None:
+) -> Made:
     """Samples, training, embedding and clusters, with and without UV, in one go."""
     from napari_phenoscape.samples import demo as verb, has_display, show
 
     result = listen(verb(directory, seed=seed, steps=steps))
-    out.print(result.table)
-    out.print(f"figure {result.figure}", soft_wrap=True)
     if viewer and has_display():
         show(result.runs["RGB + UV"])
+    facts = {"runs": result.runs, "figure": result.figure}
+    return Made(facts, [result.table, f"figure {result.figure}"])
 
 
 def _check_export(export: Path, run: Path, collection: Path | None, overwrite: bool) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import SetCollection, change_run
-from napari_phenoscape.cli._console import Others, Overwrite, Run, command, listen, out, source_of
+from napari_phenoscape.cli._console import Others, Overwrite, Run, command, listen, source_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
@@ -31,7 +32,7 @@ def explain(
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
     occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
-) -> None:
+) -> Answer:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.analysis import explain as verb
 
@@ -46,8 +47,11 @@ def explain(
             width_nm=window,
         )
     )
-    out.print(_clusters_table(explanation))
-    out.print(f"tables and figure in {run / 'explanations'}", soft_wrap=True)
+    folder = run / "explanations"
+    rows, table = _clusters_table(explanation)
+    return Answer(
+        {"clusters": rows, "folder": folder}, [table, f"tables and figure in {folder}"], "clusters"
+    )
 
 
 @command
@@ -59,7 +63,7 @@ def neighbours(
     collection: Others = None,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
-) -> None:
+) -> Answer:
     """Find the specimens of a run that are most like one of them."""
     from napari_phenoscape.analysis import neighbours_of
     from napari_phenoscape.embeddings import METADATA
@@ -67,11 +71,14 @@ def neighbours(
     change_run(run, change)
     source = source_of(collection)
     likest = listen(neighbours_of(run, specimen, k, space=space, source=source, groups=groups))
-    table = Table("similarity", "specimen", "metadata")
+    table = Table("similarity")
+    for column in ("specimen", "metadata"):
+        table.add_column(column, overflow="fold")
     for _, one in likest.iterrows():
         words = ", ".join(f"{name} {one[name]}" for name in likest.columns[METADATA + 1 :])
-        table.add_row(f"{one['similarity']:.3f}", escape(one["specimen"]), escape(words))
-    out.print(table)
+        table.add_row(f"{one['similarity']:.3f}", one["specimen"], words)
+    facts = {"specimen": specimen, "neighbours": rows_of(likest)}
+    return Answer(facts, [table], "neighbours")
 
 
 @command
@@ -82,7 +89,7 @@ def classify(
     collection: Others = None,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
-) -> None:
+) -> Answer:
     """Give specimens without a label that of their neighbours; a table into the run."""
     from napari_phenoscape.analysis import VOTERS, classify as verb
 
@@ -91,14 +98,28 @@ def classify(
     classification = listen(verb(run, label, space=space, source=source, groups=groups))
     unknown = classification.table[classification.table[label].isna()]
     table = Table("specimen", label, "votes")
+    table.columns[0].overflow = "fold"
     for name, vote, share in unknown[["specimen", "vote", "share"]].itertuples(index=False):
-        table.add_row(escape(str(name)), escape(str(vote)), f"{share:.0%}")
-    out.print(table if len(unknown) else f"every specimen has a {escape(label)}")
-    out.print(f"right on those with a {escape(label)}, each left out ({VOTERS} voters):")
+        table.add_row(str(name), str(vote), f"{share:.0%}")
     accuracy, baseline = classification.accuracy, classification.baseline
-    for name, score in (("embeddings", accuracy), ("colour statistics", baseline)):
-        out.print("  {}: {} ({})".format(name, *score.words()))
-    out.print(f"  always the commonest: {classification.commonest:.3f}")
+    judged = [
+        f"  {name}: {score.words()[0]} ({score.words()[1]})"
+        for name, score in (("embeddings", accuracy), ("colour statistics", baseline))
+    ]
+    facts = {
+        "label": label,
+        "accuracy": accuracy._asdict(),
+        "colour_statistics": baseline._asdict(),
+        "commonest": classification.commonest,
+        "specimens": rows_of(classification.table),
+    }
+    words = [
+        table if len(unknown) else f"every specimen has a {label}",
+        f"right on those with a {label}, each left out ({VOTERS} voters):",
+        *judged,
+        f"  always the commonest: {classification.commonest:.3f}",
+    ]
+    return Answer(facts, words, "specimens")
 
 
 @command
@@ -111,7 +132,7 @@ def report(
     change: SetCollection = [],  # noqa: B006
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Write what a run found as one page of HTML, for any browser and for paper."""
     from napari_phenoscape.analysis import report as verb
 
@@ -120,27 +141,40 @@ def report(
     change_run(run, change)
     source = source_of(collection)
     page = listen(verb(run, output, source=source, untrained=untrained))
-    out.print(f"page {escape(str(page))}", soft_wrap=True)
+    return wrote([page], "page")
 
 
-def _clusters_table(explanation: Explanation) -> Table:
+def _clusters_table(explanation: Explanation) -> tuple[list[dict[str, Any]], Table]:
+    """What tells each cluster, for a program and for the eye."""
     from napari_phenoscape.analysis import NAMED, borderline, differences, missed
 
-    table = Table(show_header=False)
+    rows, table = [], Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     names, ids = explanation.clusters.names, explanation.table["specimen"]
     membership = explanation.membership
     for number, near in explanation.nearest.items():
-        size = int((membership.labels == number).sum())
-        lines = {
-            f"[bold]{escape(names[number])}[/]": f"{size} specimens",
-            "differs from all others by": differences(explanation, number),
-            f"from {escape(names[near])} by": differences(explanation, number, near),
-            "misses, when hidden": missed(explanation, number),
-            "typical": "\n".join(ids.iloc[membership.typical(number)[:NAMED]]),
+        row: dict[str, Any] = {
+            "cluster": names[number],
+            "specimens": int((membership.labels == number).sum()),
+            "differs": differences(explanation, number),
+            "nearest": names[near],
+            "differs_from_nearest": differences(explanation, number, near),
+            "misses_when_hidden": missed(explanation, number),
+            "typical": ids.iloc[membership.typical(number)[:NAMED]].tolist(),
             "borderline": borderline(explanation, number),
         }
+        lines = {
+            "differs from all others by": row["differs"],
+            f"from {names[near]} by": row["differs_from_nearest"],
+            "misses, when hidden": row["misses_when_hidden"],
+            "typical": "\n".join(row["typical"]),
+            "borderline": row["borderline"],
+        }
+        rows.append(row)
+        table.add_row(Text(names[number], "bold"), f"{row['specimens']} specimens")
         for what, words in lines.items():
             if words:
-                table.add_row(what, escape(words))
+                table.add_row(what, words)
         table.add_section()
-    return table
+    return rows, table

@@ -114,6 +114,13 @@ class Bands(tuple[Band, ...]):
         return tuple(band.role for band in self)
 
     @property
+    def short(self) -> Bands:
+        """These bands by their roles, so that one camera's ``Red`` is another's ``R``."""
+        if len(set(self.roles)) < len(self):
+            return self
+        return Bands(replace(band, name=band.role) for band in self)
+
+    @property
     def wavelengths_nm(self) -> NDArray[np.float64] | None:
         """(C,) centres in nm, or None unless every band has one."""
         known = [band.wavelength_nm for band in self if band.wavelength_nm is not None]

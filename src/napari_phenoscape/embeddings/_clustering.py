@@ -210,7 +210,7 @@ def read_clusters(path: Path) -> Clusters:
         reason = " ".join(str(error).split())[:200]
         raise RunError(
             f"'{path}' does not hold clusters ({reason}); "
-            "name a file that `phenoscape cluster` wrote."
+            "remove it to cluster anew, or put a file there that `phenoscape cluster` wrote."
         ) from None
     return clusters
 

@@ -22,7 +22,7 @@ from napari_phenoscape.embeddings._table import (
     write_embeddings,
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError
-from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import Collection, Crops, Source, collect
 from napari_phenoscape.training import Looks, batches, crops_for, read_experiment
 
@@ -139,6 +139,8 @@ def embed_all(
     outputs = []
     for untrained in (False, True):
         net = yield from with_net(run, collection, crops, untrained=untrained)
+        if net.note and not untrained:
+            yield Notice(net.note)
         outputs.append(NetOutput((yield from _embedded(net)), (yield from _projected(net))))
     return EmbeddedRun(crops, *outputs)
 

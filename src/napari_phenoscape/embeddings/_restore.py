@@ -50,6 +50,8 @@ class Restored:
         Level of the nuisance → what BatchNorm of the encoders has of its specimens.
     offsets : (D,) each
         Space → level → mean that its embeddings would have, which is taken from them.
+    note
+        That this machine lacks what the run was trained on; "" where it does not.
     """
 
     experiment: Experiment
@@ -60,6 +62,7 @@ class Restored:
     untrained: bool
     norms: dict[str, Norms] = field(default_factory=dict)
     offsets: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    note: str = ""
 
     def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
         """Features and projections of views of (n,) specimens."""
@@ -139,14 +142,17 @@ def restore(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
-    return (yield from with_net(run, collection.take(crops.ids), crops, untrained=untrained))
+    net = yield from with_net(run, collection.take(crops.ids), crops, untrained=untrained)
+    if net.note:
+        yield Notice(net.note)
+    return net
 
 
 def with_net(
     run: Path, collection: Collection, crops: Crops, *, untrained: bool
 ) -> Generator[Event, None, Restored]:
     """Specimens that were read for a run, with its net, and what it knows of their levels."""
-    from napari_phenoscape.training import InstantNet, fabric_of
+    from napari_phenoscape.training import InstantNet, fabric_of, runtime_here
 
     experiment, checkpoint = read_experiment(run), last_checkpoint(run)
     learnt = read_state(checkpoint).statistics
@@ -161,10 +167,11 @@ def with_net(
     if untrained and isinstance(net, InstantNet):
         for readout in net.readouts.values():
             readout.divide_nothing_out()
-    fabric = fabric_of(experiment.runtime)
+    runtime, note = runtime_here(experiment.runtime)
+    fabric = fabric_of(runtime)
     model = fabric.setup(net)
     net.eval()
-    restored = Restored(experiment, collection, crops, model, fabric.device, untrained)
+    restored = Restored(experiment, collection, crops, model, fabric.device, untrained, note=note)
     return (yield from _with_levels(restored, read_state(checkpoint).offsets))
 
 
@@ -216,7 +223,7 @@ def _with_levels(
 
 def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:
     for name, own in crops.statistics.items():
-        if own.bands != learnt[name].bands:
+        if own.bands.short != learnt[name].bands.short:
             raise CheckpointError(
                 f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
                 f"run '{run.name}' was trained on ({learnt[name].bands.words}). Embed specimens of "

@@ -30,11 +30,13 @@ from ._preview import (
 )
 from ._proposal import experiment_for as experiment_for
 from ._run import (
+    CHECKPOINTS as CHECKPOINTS,
     EXPERIMENT as EXPERIMENT,
     keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,
     read_events as read_events,
     read_experiment as read_experiment,
+    read_log as read_log,
     run_near as run_near,
 )
 from ._specimens import (
@@ -58,5 +60,9 @@ from .grouping._maps import (
     AnyReduction as AnyReduction,
     Reduction as Reduction,
 )
-from .parallel._runtime import fabric_of as fabric_of, rank as rank
+from .parallel._runtime import (
+    fabric_of as fabric_of,
+    rank as rank,
+    runtime_here as runtime_here,
+)
 from .parallel._slurm import write_batch_script as write_batch_script

@@ -166,9 +166,9 @@ def last_checkpoint(run: Path) -> Path:
 def read_state(checkpoint: Path) -> State:
     """The state of a checkpoint."""
     try:
-        text = (checkpoint / STATE).read_text("utf-8")
+        text = (checkpoint / STATE).read_bytes()
     except FileNotFoundError:
-        text = ""
+        text = b""
     except OSError as error:
         raise _unreadable(checkpoint / STATE, error) from None
     try:
@@ -184,7 +184,7 @@ def read_state(checkpoint: Path) -> State:
                 for space, of in fields["offsets"].items()
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"'{checkpoint / STATE}' is not the state of a checkpoint ({error}); "
             "the run is damaged, or made by an earlier version: restore it from a copy, or train "

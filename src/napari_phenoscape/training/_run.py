@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import json
 import ntpath
 import os
 import posixpath
-import secrets
+import re
 import shutil
-import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from napari_phenoscape._atomic import atomic, beside, remove_dead
 from napari_phenoscape.errors import MissingFileError, RunError
-from napari_phenoscape.events import Event, event_from_line, event_line
+from napari_phenoscape.events import Event, Step, event_from_line, event_line
 from napari_phenoscape.training._experiment import Experiment, Grouping
 
 EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
 
-#: Seconds after which a run directory in the making was left by a program that was killed.
-STALE_S = 3600.0
+#: Characters of a line of events, and sentences of a log, beyond which nobody reads.
+LONGEST_LINE, MOST_NOTICES = 1 << 20, 100
 
 
 def new_run(experiment: Experiment) -> Path:
@@ -34,12 +37,10 @@ def new_run(experiment: Experiment) -> Path:
     """
     folder = experiment.runs.absolute()
     stem = f"{datetime.date.today():%Y-%m-%d}_{experiment.name}"
-    part = folder / f".{stem}.{secrets.token_hex(4)}.part"
+    part = beside(folder / stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f".*_{experiment.name}.*.part"):
-            if time.time() - old.stat().st_mtime > STALE_S:
-                shutil.rmtree(old)
+        remove_dead(folder, rf"\d{{4}}-\d\d-\d\d_{re.escape(experiment.name)}")
         (part / CHECKPOINTS).mkdir(parents=True)
         keep_experiment(part, experiment)
         number = 1
@@ -68,8 +69,6 @@ def new_run(experiment: Experiment) -> Path:
 
 def keep_experiment(run: Path, experiment: Experiment) -> None:
     """Write ``experiment.yaml`` with absolute paths, so that it runs from anywhere."""
-    from napari_phenoscape._atomic import atomic
-
     with atomic(run / EXPERIMENT) as temporary:
         temporary.write_text(experiment.anchored(Path.cwd()).to_yaml(), "utf-8")
 
@@ -171,18 +170,63 @@ def read_events(run: Path) -> list[Event]:
         They cannot be read.
     """
     events: list[Event] = []
+    for line in _lines(run):
+        with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
+            events.append(event_from_line(line))
+    return events
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the events of a run come to.
+
+    Parameters
+    ----------
+    steps
+        How many there were.
+    last
+        None before the first.
+    notices
+        Sentences, each once, in the order in which they were said first; the first hundred.
+    """
+
+    steps: int
+    last: Step | None
+    notices: tuple[str, ...]
+
+
+def read_log(run: Path) -> Log:
+    """The log of a run, in the memory of one line however many there are.
+
+    Raises
+    ------
+    RunError
+        The events cannot be read.
+    """
+    steps, last, notices = 0, "", dict[str, None]()
+    for line in _lines(run):
+        if line.startswith('{"event": "Step"') and line.endswith("}\n"):
+            steps, last = steps + 1, line
+        elif line.startswith('{"event": "Notice"') and len(notices) < MOST_NOTICES:
+            with suppress(ValueError, KeyError, TypeError):
+                notices[str(json.loads(line)["message"])] = None
+    step = None
+    with suppress(ValueError, KeyError, TypeError):
+        step = event_from_line(last)
+    return Log(steps, step if isinstance(step, Step) else None, tuple(notices))
+
+
+def _lines(run: Path) -> Iterator[str]:
     try:
         with (run / EVENTS).open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
-                    events.append(event_from_line(line))
+            while line := file.readline(LONGEST_LINE):
+                yield line
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise RunError(
             f"'{run / EVENTS}' cannot be read ({error.strerror}). Check its permissions."
         ) from None
-    return events
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

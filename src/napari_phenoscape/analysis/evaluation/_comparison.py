@@ -16,7 +16,7 @@ from napari_phenoscape.analysis.evaluation._partition import (
     adjusted_rand,
     mutual_information,
     permanova,
-    silhouette,
+    silhouette_of_several,
 )
 from napari_phenoscape.analysis.evaluation._probes import (
     centroid_correct,
@@ -37,7 +37,7 @@ OF_SPECIMENS: dict[str, Callable[..., NDArray[Any]]] = {
     "5-shot accuracy": few_shot_correct,
     "nearest-centroid accuracy": centroid_correct,
     "retrieval mAP": average_precision,
-    "silhouette": lambda x, labels, _: silhouette(x, labels),
+    "silhouette": lambda x, labels, _: silhouette_of_several(x, labels),
 }
 
 #: Those that are no mean of values 0-1.

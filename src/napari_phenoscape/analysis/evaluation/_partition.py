@@ -107,6 +107,21 @@ class Permanova(NamedTuple):
     p: float
 
 
+def silhouette_of_several(x: NDArray[np.floating[Any]], labels: ArrayLike) -> NDArray[np.float64]:
+    """`silhouette` among the labels that several specimens have; NaN for a specimen alone in its.
+
+    A label of one specimen is nearest to many by chance, having no mean that would smooth it:
+    whether there is one at all would move the value of all others, of 300 specimens of noise by
+    more than everything else does.
+    """
+    codes, size = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)[1:]
+    several = size[codes] > 1
+    values = np.full(len(codes), np.nan)
+    if len(np.unique(codes[several])) > 1:
+        values[several] = silhouette(np.asarray(x)[several], codes[several])
+    return values
+
+
 def permanova(
     x: NDArray[np.floating[Any]],
     labels: ArrayLike,

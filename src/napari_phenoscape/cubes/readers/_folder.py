@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,8 @@ from napari_phenoscape.cubes._labels import (
     wavelength_of,
     wavelengths_of,
 )
-from napari_phenoscape.cubes._lazy import LazyArray
 from napari_phenoscape.cubes.readers import _picture as picture, _tiff as tiff
+from napari_phenoscape.cubes.readers._planes import Stacked
 from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, read_stack
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -39,19 +38,9 @@ KINDS = {
 
 #: Between the words of a name; the dot of ``365.5`` is none.
 _BETWEEN = re.compile(r"[_\- ]|(?<!\d)\.|\.(?!\d)")
+#: How MicaSense's cameras name the files of a shot, a band in each: the shot, and the band.
+_SHOT = re.compile(r"(IMG_\d{4,})_(\d{1,2})")
 _CENTRE = re.compile(r"\d+(?:\.\d+)?[ _-]?nm(?![a-z])", re.IGNORECASE)
-
-
-class _Files(LazyArray):
-    """(C, H, W) numbers, a band in each file."""
-
-    def __init__(self, planes: list[Any]) -> None:
-        _, rows, columns = planes[0].shape
-        super().__init__((len(planes), rows, columns), planes[0].dtype)
-        self._planes = planes
-
-    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
-        return np.stack([self._planes[band][0, rows, columns] for band in bands])
 
 
 def is_folder_of_bands(path: Path) -> bool:
@@ -68,6 +57,23 @@ def is_capture(path: Path) -> bool:
         return alike > 1 and is_folder_of_bands(path.parent)
     except (OSError, PhenoscapeError):
         return False
+
+
+def as_shots(files: Sequence[Path]) -> list[Path]:
+    """Files, with those that a camera wrote for one shot as what their names begin with.
+
+    Only of names that one kind of camera gives: ``IMG_0001_1.tif`` to ``IMG_0001_5.tif`` of a
+    MicaSense are ``IMG_0001``; ``moth_1.tif`` and ``moth_2.tif`` stay two pictures.
+    """
+    shots: dict[Path, list[Path]] = {}
+    for file in files:
+        named = _SHOT.fullmatch(file.stem)
+        is_tiff = KINDS.get(file.suffix.lower()) == "TIFF"
+        shots.setdefault(file.parent / named[1] if named and is_tiff else file, []).append(file)
+    found: list[Path] = []
+    for shot, own in shots.items():
+        found += [shot] if len(own) > 1 and is_capture(shot) else own
+    return found
 
 
 def open_folder(path: Path, capture: str = "") -> Cube:
@@ -93,7 +99,9 @@ def open_folder(path: Path, capture: str = "") -> Cube:
         There is no such capture.
     """
     files, others = _pictures(path)
-    captures = _captures(files)
+    shot = [file for file in files if (of := _SHOT.fullmatch(file.stem)) and of[1] == capture]
+    # of thousands of shots in one folder only this one is opened
+    captures = {capture: shot} if len(shot) > 1 else _captures(files)
     if capture and capture not in captures:
         raise MissingFileError(
             f"There is no '{capture}' in the folder '{path}'; {_listed(captures)} are. Name one."
@@ -149,7 +157,7 @@ def _cube(path: Path, files: list[Path], kind: str, notes: list[str]) -> Cube:
         for parts in ([cube.gain for cube in cubes], [cube.offset for cube in cubes])
     )
     return Cube(
-        array=_Files([cube.array for cube in cubes]),
+        array=Stacked([cube.array for cube in cubes]),
         bands=bands.take(order),
         path=path,
         gain=gain,

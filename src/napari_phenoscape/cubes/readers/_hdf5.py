@@ -10,6 +10,7 @@ import re
 from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ import psutil
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import ignorable
+from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._centres import stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
+from napari_phenoscape.cubes.readers._planes import Stacked, families
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import (
@@ -50,7 +53,8 @@ def recognise(path: Path) -> bool:
     try:
         with _opened(path) as file:
             variables = list(_variables(path, file))
-            return any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+            known = any(one.is_cube and wavelengths_of(one, variables) for one in variables)
+            return known or len(families(variables)) == 1
     except PhenoscapeError:
         raise
     except _DAMAGED as error:
@@ -93,6 +97,9 @@ def open_dataset(path: Path, inside: str) -> Any:
 def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
     is_matlab, notes = _is_matlab(path), list[str]()
     variables = list(_variables(path, file))
+    sets = {} if is_matlab else families(variables)
+    if inside in sets or (not inside and len(sets) == 1 and not any(v.is_cube for v in variables)):
+        return _cube_of_planes(path, inside or next(iter(sets)), sets, file, notes)
     found = find_cube(path, inside, variables, axis, notes, bands_last=is_matlab)
     cube, (count, *_) = found.cube, found.shape
     data = file[cube.name]
@@ -111,6 +118,50 @@ def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
         mask=found.mask,
         ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
         provenance=tuple(notes),
+    )
+
+
+def open_plane(path: Path, inside: str) -> Any:
+    """A data set of rows and columns as one of one band."""
+    return _Plane(open_dataset(path, inside))
+
+
+class _Plane:
+    """(1, H, W) of a data set of two axes."""
+
+    def __init__(self, data: Any) -> None:
+        self._data, self.shape, self.dtype = data, (1, *data.shape), data.dtype
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> NDArray[Any]:
+        return np.asarray(self._data[index[1:]])[np.newaxis]
+
+
+def _cube_of_planes(
+    path: Path, name: str, sets: dict[str, dict[float, Variable]], file: Any, notes: list[str]
+) -> Cube:
+    """The cube of data sets that are a band each, in nm by their names."""
+    centres = sets[name]
+    members = [file[one.name] for one in centres.values()]
+    for data in members:
+        _refuse_what_is_not_there(path, data, notes)
+    others = [other for other in sets if other != name]
+    notes.append(
+        f"{len(centres)} variables '{name}_...' are taken as bands, the numbers in their names as "
+        "nm." + (f" There are also {', '.join(others)}." if others else "")
+    )
+    said, dtype = members[0].attrs, np.dtype(members[0].dtype).newbyteorder("=")
+    gain, offset = stated_scale(path.name, said, dtype, 1, notes)
+    ignored = number_of(said, "_FillValue", "missing_value")
+    planes = [ChunkedArray(open_plane, path, one.name, (0, 1, 2)) for one in centres.values()]
+    return Cube(
+        array=Stacked(planes),
+        bands=Bands(Band(f"{nm:.7g} nm", nm) for nm in centres),
+        path=path / name,
+        gain=gain,
+        offset=offset,
+        mask=None,
+        ignore_value=None if ignored is None else ignorable(ignored, dtype),
+        provenance=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -180,6 +231,9 @@ def _variables(path: Path, file: Any) -> Iterator[Variable]:
         if isinstance(item, h5py.Group):
             if re.search(r"(^|/)axis-\d$", place):
                 yield from _axis_of_hyperspy(place, item.attrs)
+        elif re.search(r"(^|/)axis-\d/axis$", place):
+            listed = _variable(path, item, is_matlab=is_matlab)
+            yield _uneven_axis_of_hyperspy(listed, place, item.parent.attrs)
         elif not text_of(item.attrs, "NAME").startswith(PLACEHOLDER):
             yield _variable(path, item, is_matlab=is_matlab)
 
@@ -234,6 +288,14 @@ def _axis_of_hyperspy(place: str, said: Any) -> Iterator[Variable]:
             f"{place.rpartition('/')[0]}/{name}".lstrip("/"), numbers.shape, numbers.dtype, (name,),
             text_of(said, "units"), partial(np.asarray, numbers), is_attribute=True,
         )  # fmt: skip
+
+
+def _uneven_axis_of_hyperspy(listed: Variable, place: str, said: Any) -> Variable:
+    """The list ``axis`` in the group of an axis that is not even."""
+    name = text_of(said, "name")
+    stem = place.rpartition("/")[0].rpartition("/")[0]
+    return replace(listed, name=f"{stem}/{name}".lstrip("/"), axes=(name,),
+                   unit=text_of(said, "units"), is_attribute=True)  # fmt: skip
 
 
 def _whole(path: Path, data: Any, is_matlab: bool) -> NDArray[Any]:

@@ -35,6 +35,9 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _JPEG = (6, 7)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
+#: Bytes at the start of a TIFF that are its header.
+_HEADER = 8
+
 _PLANAR = (1, 2)  # values of the tag PlanarConfiguration
 _OF_A_SENSOR = (32803, 34892)  # photometric: a mosaic of filters, and linear raw
 _DNG_VERSION = 50706
@@ -265,17 +268,19 @@ def _array(
     dtype = series.dtype.newbyteorder(tif.byteorder)
     a, b, c = shape
     i, j, k = order
+    key: Any = series.keyframe
+    # no block lies in the header: an offset of 0 is that of one which was never written
+    if min(key.dataoffsets, default=0) < _HEADER:
+        raise _lacking(path)
     if series.dataoffset is not None:
         return FileArray(path, dtype, (a, b, c), (i, j, k), series.dataoffset)
-    key: Any = series.keyframe
     blocks, size = math.prod(key.chunked), path.stat().st_size
     for page in series.pages:
         there = 0 if page is None else min(len(page.dataoffsets), len(page.databytecounts))
         if page is None or there < blocks or 0 in page.databytecounts[:blocks]:
-            raise CubeError(
-                f"'{path.name}' lacks some of its planes or blocks, which would read as 0; all "
-                "were expected. Copy it again from its source."
-            )
+            raise _lacking(path)
+        if min(page.dataoffsets[:blocks]) < _HEADER:
+            raise _lacking(path)
         end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=False)))
         if end > size:
             raise CubeError(
@@ -286,6 +291,13 @@ def _array(
         refuse_bomb(path, math.prod((*key.tile, key.shaped[-1])) * key.dtype.itemsize)
     decode = partial(_decode, path, tif.series.index(series), shape, order)
     return DecodedArray(path, (shape[i], shape[j], shape[k]), dtype, decode)
+
+
+def _lacking(path: Path) -> CubeError:
+    return CubeError(
+        f"'{path.name}' lacks some of its planes or blocks, which would read as 0 or as other "
+        "parts of the file; all were expected. Copy it again from its source."
+    )
 
 
 def _decode(

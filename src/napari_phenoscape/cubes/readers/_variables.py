@@ -14,6 +14,7 @@ from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32, unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._centres import Centres, bad_bands, wavelengths_of
+from napari_phenoscape.cubes.readers._planes import families
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.errors import CubeError, MissingFileError
 
@@ -136,9 +137,16 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
     if not cubes:
         raise CubeError(
             f"'{path.name}' holds no cube: numbers with three axes were expected, and it holds "
-            f"{_listed(arrays)}. Export it as ENVI or TIFF."
+            f"{_listed(arrays)}. {_way_to_planes(path, arrays)}"
         )
     return (with_wavelengths if len(cubes) > 1 else cubes)[0]
+
+
+def _way_to_planes(path: Path, arrays: Sequence[Variable]) -> str:
+    sets = list(families(arrays))
+    if len(sets) > 1:
+        return f"Name one of its sets of bands, {', '.join(sets)}, e.g. '{path.name}/{sets[0]}'."
+    return "Export it as ENVI or TIFF."
 
 
 def planes(numbers: NDArray[Any], order: tuple[int, int, int]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, is_drawn, natural, read_mask
+from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
@@ -224,7 +224,7 @@ class Folder(Source):
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         masks = {self.outline(path) for path in files if self.outline(path) != path}
         files = [path for path in files if path not in masks and not is_reference(path)]
-        return files, table, skipped
+        return as_shots(files), table, skipped
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)

@@ -26,7 +26,7 @@ class Layout:
         place: dict[int, int] = {}
         for modality in seen:
             index = modality.indices(cube)
-            own = cube.bands.take(index)
+            own = cube.bands.take(index).short
             expected = self.bands.take(self.positions[modality.name])
             if own != expected:
                 raise BandMismatchError(
@@ -58,11 +58,11 @@ def layout_of(
     chosen = {}
     for modality in modalities:
         if modality.name in known and modality.name not in examples:
-            chosen[modality.name] = known[modality.name].bands
+            chosen[modality.name] = known[modality.name].bands.short
             continue
         # where no cube has its bands, the last one says what is missing
         example = examples.get(modality.name, cube)
-        chosen[modality.name] = example.bands.take(modality.indices(example))
+        chosen[modality.name] = example.bands.take(modality.indices(example)).short
     return Layout(*together(chosen), examples)
 
 

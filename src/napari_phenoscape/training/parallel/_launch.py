@@ -16,6 +16,7 @@ from pathlib import Path
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Started, event_from_line
 from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training.parallel._runtime import check_processes
 
 #: Seconds that the others have to end by themselves when one process has failed.
 GRACE_S = 10.0
@@ -46,7 +47,7 @@ def launch(experiment: Experiment, run: Path | None = None) -> Generator[Event, 
     Raises
     ------
     OptionError
-        Several nodes, which one machine cannot start.
+        Several nodes, which one machine cannot start; or more devices than it has.
     PhenoscapeError
         What went wrong in one of the processes; the others are ended.
     """
@@ -57,6 +58,7 @@ def launch(experiment: Experiment, run: Path | None = None) -> Generator[Event, 
             "cluster with `phenoscape slurm experiment.yaml`, or run `torchrun --nnodes "
             f"{nodes} --nproc-per-node {devices} -m napari_phenoscape.cli train ...` on each."
         )
+    check_processes(experiment.runtime)
     said = queue.Queue[str | tuple[int, int]]()
     with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
         words = _words(experiment, run, Path(folder))

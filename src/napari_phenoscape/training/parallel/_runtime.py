@@ -111,6 +111,45 @@ def set_threads(runtime: Runtime) -> None:
         torch.set_num_threads(min(runtime.threads, os.cpu_count() or 1))
 
 
+def runtime_here(runtime: Runtime) -> tuple[Runtime, str]:
+    """Where this machine uses a net that was trained elsewhere, and a note of what it lacks.
+
+    ``""`` where it lacks nothing.
+    """
+    present = devices()
+    device = runtime.device if runtime.device in present else present[0]
+    fits = runtime.precision != "fp16" or device == "cuda"
+    precision = runtime.precision if fits else "float32"
+    if runtime.device in ("auto", *present) and fits:
+        return runtime, ""
+    return runtime.model_copy(update={"device": device, "precision": precision}), (
+        f"The run was trained on '{runtime.device}' in {runtime.precision}, which this machine "
+        f"does not have; its net is used on '{device}' in {precision}, where the last digits of "
+        "numbers differ."
+    )
+
+
+def check_processes(runtime: Runtime) -> None:
+    """Refuse more processes than this machine has devices for, before the first is started.
+
+    Raises
+    ------
+    OptionError
+        There are fewer processors, or graphics cards.
+    """
+    import torch
+
+    kind = device_of(runtime)
+    if kind == "cpu" and runtime.devices > (processors := os.cpu_count() or 1):
+        raise OptionError(
+            f"runtime.devices asks for {runtime.devices} processes on this machine, which has "
+            f"{processors} processors. Lower runtime.devices (--devices {processors}), or train "
+            "where there are more."
+        )
+    if runtime.devices > 1:
+        _check_devices(kind, runtime.devices, torch.cuda.device_count())
+
+
 def _leave() -> None:
     from torch import distributed
 

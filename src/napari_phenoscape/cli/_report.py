@@ -1,0 +1,59 @@
+"""Report: what is kept of an error that nobody foresaw, in place of a traceback on the screen."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+
+from napari_phenoscape import __version__
+
+#: What an error may come from.
+_LIBRARIES = (
+    "numpy", "torch", "torchvision", "kornia", "tifffile", "pillow", "h5py", "zarr", "pandas",
+    "pyarrow", "scikit-learn", "umap-learn", "lightning-fabric", "pydantic", "typer", "rich",
+)  # fmt: skip
+
+ISSUES = "https://github.com/napari-phenoscape/napari-phenoscape/issues"
+
+
+def refused(error: OSError) -> str:
+    """What the system does not allow, in a sentence."""
+    named = f"'{os.fsdecode(error.filename)}'" if error.filename is not None else "a file"
+    return (
+        f"{named} cannot be read or written ({error.strerror or error}). Check that it is there, "
+        "that you may read it or write there, and that the disk has room."
+    )
+
+
+def unforeseen(error: Exception) -> str:
+    """A sentence that names the file in which all about an error is kept."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    sentence = f"phenoscape itself went wrong ({what[:300]})."
+    try:
+        number, path = tempfile.mkstemp(prefix="phenoscape-report-", suffix=".txt")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(_report(error))
+    except OSError:
+        return f"{sentence} No report could be kept; tell us of it: {ISSUES}."
+    return f"{sentence} Tell us of it, with the report in '{path}': {ISSUES}."
+
+
+def _report(error: Exception) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = [
+        f"phenoscape {__version__}",
+        f"command: {shlex.join(sys.argv)}",
+        f"Python {sys.version}".replace("\n", " "),
+        platform.platform(),
+    ]
+    for library in _LIBRARIES:
+        try:
+            lines.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            lines.append(f"{library} is not installed")
+    return "\n".join([*lines, "", *traceback.format_exception(error)])
