@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape.errors import OptionError
@@ -58,7 +59,7 @@ class Answer:
         if not out.is_terminal:
             out.width = _WIDE
         for one in self.words:
-            out.print(one, soft_wrap=isinstance(one, str))
+            out.print(one, soft_wrap=isinstance(one, str | Text))
         if file is not None:
             out.print(f"table {file}", soft_wrap=True)
 
