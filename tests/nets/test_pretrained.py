@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import BandMismatchError, CheckpointError, OptionError
 from napari_phenoscape.nets import PRETRAINED, Encoder, PretrainedNetFeatures, offline_net
+from napari_phenoscape.nets._dofa import dofa_kernels
 from napari_phenoscape.nets._encoder import ModalityEncoder
 from napari_phenoscape.nets._pretrained import WHEEL, NetName
 from napari_phenoscape.nets._pretrained_features import PretrainedFeatures
 from napari_phenoscape.nets._pretrained_net import blank_net
+from tests.nets.test_dofa import Generator, whole_file
 
 timm = pytest.importorskip("timm")
 pytest.importorskip(WHEEL)
@@ -88,25 +90,34 @@ class Shown(nn.Module):
         return planes.mean((2, 3))
 
 
-def test_planes_have_the_mean_and_spread_of_the_pictures_that_it_learned_from() -> None:
-    module = PretrainedFeatures(
-        Shown(), "efficientnet_lite0", RGB, [0.1, 0.2, 0.3], [0.02, 0.1, 0.05], 64
-    )
-    images = torch.tensor([[0.1, 0.2, 0.3], [0.12, 0.1, 0.3]])[:, :, None, None].expand(
-        2, 3, 64, 64
-    )
-    # ImageNet's pixels, in the net's own (x - 0.5) / 0.5; one sd brighter, and one darker
-    middle = [-0.03, -0.088, -0.188]
-    expected = [middle, [-0.03 + 0.458, -0.088 - 0.448, -0.188]]
-    assert seen(module, images).tolist() == [pytest.approx(row, abs=1e-5) for row in expected]
+def exposed(bands: Bands, colour: list[float], *statistics: list[float]) -> list[float]:
+    """What the net gets of a picture of one colour, as light from black to white."""
+    module = PretrainedFeatures(Shown(), "efficientnet_lite0", bands, *statistics, 64)
+    images = torch.tensor(colour)[None, :, None, None].expand(1, -1, 64, 64)
+    return (seen(module, images)[0] / 2 + 0.5).tolist()
 
 
-def test_neither_the_unit_nor_the_exposure_of_a_camera_matters() -> None:
+def test_a_photograph_is_shown_as_it_is() -> None:
+    statistics = [0.1, 0.2, 0.3], [0.02, 0.1, 0.05]
+    assert exposed(RGB, [0.1, 0.9, 1.3], *statistics) == pytest.approx([0.1, 0.9, 1.0])
+    assert exposed(RGB[::-1], [0.1, 0.9, 1.3], *statistics) == pytest.approx([1.0, 0.9, 0.1])
+
+
+def test_other_planes_are_exposed_like_photographs_and_keep_their_colours() -> None:
+    mean, std = [0.02, 0.04, 0.06], [0.01, 0.02, 0.03]
+    # ImageNet's mean is 0.449; of the three planes together
+    shown = exposed(UV, mean, mean, std)
+    assert sum(shown) / 3 == pytest.approx(0.449, abs=1e-3)
+    # one gain, ImageNet's standard deviation over theirs, about sqrt(1 + 4 + 9) / sqrt(3) %
+    gain = 0.2260 / (0.01 * (14 / 3) ** 0.5)
+    assert shown[0] - shown[1] == pytest.approx(-0.02 * gain, rel=1e-2)
+    assert exposed(UV, [1.0, -0.1, 0.04], mean, std) == pytest.approx([1, 0, shown[1]], abs=1e-5)
+
+
+def test_neither_the_unit_nor_the_exposure_of_a_camera_matters_to_what_is_no_photograph() -> None:
     images = pictures()
-    raw = features(mean=0.5 * 4095, std=0.2 * 4095)
-    torch.testing.assert_close(
-        seen(raw, images * 4095), seen(features(), images), rtol=1e-3, atol=1e-3
-    )
+    raw, whole = features(UV, mean=0.5 * 4095, std=0.2 * 4095), features(UV)
+    torch.testing.assert_close(seen(raw, images * 4095), seen(whole, images), rtol=1e-3, atol=1e-3)
 
 
 def test_pictures_of_a_modality_stand_side_by_side() -> None:
@@ -164,6 +175,7 @@ def test_the_sentinel_net_takes_its_planes_by_wavelength(tmp_path: Path) -> None
     path = saved(whole, tmp_path / "sentinel.safetensors")
     cube = Bands(Band(f"{nm} nm", float(nm)) for nm in range(400, 1000, 10))
     module = features(cube, net="sentinel2_resnet18", weights=path)
+    assert (module.pictures, len(module.mixing)) == (1, 13)
     planes = module.mixing @ torch.full((60,), 0.5) + module.offset
     # the mean of the collection is the mean of the scenes, also in the three that no band sees
     assert planes.tolist() == pytest.approx(PRETRAINED["sentinel2_resnet18"].mean, abs=1e-5)
@@ -171,6 +183,24 @@ def test_the_sentinel_net_takes_its_planes_by_wavelength(tmp_path: Path) -> None
     assert seen(module, pictures(bands=60)).shape == (2, 512)
     with pytest.raises(BandMismatchError, match=r"443-2202 nm.*wavelengths, or choose another"):
         features(Bands([Band("lum")]), net="sentinel2_resnet18", weights=path)
+
+
+def test_the_net_of_any_planes_is_told_their_wavelengths(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tensors = whole_file(Generator())
+    path = tmp_path / "dofa.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    cube = Bands(Band(f"{nm} nm", float(nm)) for nm in range(400, 1000, 10))
+    module = features(cube, net="dofa_base", weights=path)
+    # 60 bands are 24 windows of two or three
+    assert module.mixing.shape == (24, 60)
+    centres_nm = module.mixing.bool().float() @ torch.arange(400.0, 1000, 10)
+    centres_nm /= module.mixing.bool().sum(1)
+    own = module.net.vit.patch_embed.proj
+    torch.testing.assert_close(own.weight, dofa_kernels(tensors, centres_nm.tolist())[0])
+    assert seen(module, pictures(number=1, bands=60)).shape == (1, 768)
+    with pytest.raises(BandMismatchError, match="told the wavelength of every plane"):
+        features(UV, net="dofa_base", weights=path)
 
 
 def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
@@ -189,7 +219,7 @@ def test_nothing_is_fetched_unasked() -> None:
 
 def test_what_is_asked_for_is_fetched_from_where_the_list_says(monkeypatch, tmp_path: Path) -> None:
     asked: list[tuple[str, str]] = []
-    path = saved(blank_net("sentinel2_resnet18", 128), tmp_path / "sentinel.safetensors")
+    path = saved(blank_net("sentinel2_resnet18", 128, 13), tmp_path / "sentinel.safetensors")
 
     def fetch(repository: str, file: str) -> str:
         asked.append((repository, file))

@@ -33,7 +33,7 @@ QUICK = {**BOTH, "readout": {"kind": "contrast", "views": 2}}
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("beside") / "samples"
-    return result(write_samples(folder, specimens=12, size=32, drawer=False))
+    return result(write_samples(folder, specimens=24, size=32, drawer=False))
 
 
 def instant(samples: Path, runs: Path, **given: Any) -> Experiment:
@@ -100,7 +100,7 @@ def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> N
     folder = result(export(run, tmp_path / "encoder"))
     net, encoder = result(restore(run)), load_encoder(folder)
     program = torch.export.load(folder / "encoder.pt2").module()
-    batch = np.arange(12)
+    batch = np.arange(24)
     views = list(net.looks()(batch))
     for space, expected in net.embedding(views, batch).items():
         for made in (encoder, program):
@@ -123,7 +123,7 @@ def test_another_collection_is_embedded_by_the_statistics_of_the_run(
 
 def test_the_control_holds_both_and_each_counts_alike(run: Path) -> None:
     x = result(embed(run, untrained=True))["rgb"].x
-    assert x.shape == (12, 105 + 1280)
+    assert x.shape == (24, 105 + 1280)
     np.testing.assert_allclose(x.mean(0), 0, atol=1e-4)
     # views vary too, so that their means vary by less than 1, and less than that over the widths
     deviations = x.std(0)

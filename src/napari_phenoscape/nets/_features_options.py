@@ -102,15 +102,16 @@ class PretrainedNetFeatures(FeaturesOption):
         *,
         pretrained: bool,
     ) -> PretrainedFeatures:
-        from napari_phenoscape.nets._pretrained_features import PretrainedFeatures
+        from napari_phenoscape.nets._pictures import centres_of
+        from napari_phenoscape.nets._pretrained_features import PretrainedFeatures, shown
         from napari_phenoscape.nets._pretrained_net import blank_net, pretrained_net
 
-        side = PRETRAINED[self.net].side(image_size)
-        net = (
-            pretrained_net(self.net, side, self.weights, self.download)
-            if pretrained
-            else blank_net(self.net, side)
-        )
+        side, shares = PRETRAINED[self.net].side(image_size), shown(self.net, bands)
+        if pretrained:
+            centres_nm = (shares[0] @ centres_of(bands)).tolist()
+            net = pretrained_net(self.net, side, self.weights, self.download, centres_nm)
+        else:
+            net = blank_net(self.net, side, shares.shape[1])
         return PretrainedFeatures(net, self.net, bands, mean, std, image_size)
 
 

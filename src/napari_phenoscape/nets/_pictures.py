@@ -31,21 +31,38 @@ def pictures_of(bands: Bands) -> NDArray[np.float64]:
     windows are taken three apart: long waves are red, middle ones green and short ones blue in each
     of three pictures, so that each shows the whole spectrum and no band is left out.
     """
-    rising = bands.rising
     if len(bands) > FEW_BANDS:
-        windows = [np.isin(rising.argsort(), part) for part in _cut(len(bands))]
-        shares = np.array([window / window.sum() for window in windows[::-1]])
-        return shares.reshape(3, WINDOWS // 3, len(bands)).swapaxes(0, 1)
+        from_long = np.arange(WINDOWS)[::-1].reshape(3, -1)
+        return windows_of(bands, WINDOWS)[from_long.T]
     shown = [bands.visible, false_colour_bands(bands), infrared_bands(bands)]
     triplets = [list(three) for three in shown if three is not None]
     seen = {band for three in triplets for band in three}
-    rest = [band for band in rising[::-1].tolist() if band not in seen]
+    rest = [band for band in bands.rising[::-1].tolist() if band not in seen]
     triplets += [(rest[at : at + 3] + rest[-1:] * 2)[:3] for at in range(0, len(rest), 3)]
     return np.eye(len(bands))[np.array(triplets)]
 
 
-def _cut(number: int) -> list[NDArray[np.intp]]:
-    return np.array_split(np.arange(number), WINDOWS)
+def starts_with_a_photograph(bands: Bands) -> bool:
+    """Whether the first of `pictures_of` is red, green and blue that are known by name."""
+    return len(bands) <= FEW_BANDS and bands.visible is not None and {*"RGB"} <= {*bands.roles}
+
+
+def windows_of(bands: Bands, number: int) -> NDArray[np.float64]:
+    """(P, C) shares of C bands in means over windows, from short waves to long; at most so many.
+
+    As many bands in each to within one; no more bands than that stay as they are.
+    """
+    ranks = bands.rising.argsort()
+    parts = np.array_split(np.arange(len(bands)), min(number, len(bands)))
+    inside = np.array([np.isin(ranks, part) for part in parts])
+    shares: NDArray[np.float64] = inside / inside.sum(1, keepdims=True)
+    return shares
+
+
+def centres_of(bands: Bands) -> NDArray[np.float64]:
+    """(C,) nm; red, green and blue that have only names lie at 640, 550 and 460; else NaN."""
+    named = dict(zip("RGB", RGB_NM, strict=True))
+    return np.array([band.wavelength_nm or named.get(band.role, np.nan) for band in bands])
 
 
 def planes_at(
@@ -53,12 +70,10 @@ def planes_at(
 ) -> NDArray[np.float64]:
     """(P, C) shares of C bands in P planes of another camera; zeros for what no band sees.
 
-    A plane is the mean of the bands within its width, or within 15 nm of its centre. Red, green and
-    blue that have only names lie at 640, 550 and 460 nm.
+    A plane is the mean of the bands within its width, or within 15 nm of its centre; see
+    `centres_of`.
     """
-    named = dict(zip("RGB", RGB_NM, strict=True))
-    nm = np.array([band.wavelength_nm or named.get(band.role, np.nan) for band in bands])
     reach = np.maximum(np.asarray(widths_nm) / 2, REACH_NM)[:, None]
-    inside = np.abs(nm - np.asarray(centres_nm)[:, None]) <= reach
+    inside = np.abs(centres_of(bands) - np.asarray(centres_nm)[:, None]) <= reach
     shares: NDArray[np.float64] = inside / np.maximum(inside.sum(1, keepdims=True), 1)
     return shares

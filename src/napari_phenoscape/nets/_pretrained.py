@@ -14,6 +14,7 @@ NetName = Literal[
     "dinov3_convnext_tiny",
     "bioclip2",
     "sentinel2_resnet18",
+    "dofa_base",
 ]
 
 #: The package that holds the weights of the net that needs no download.
@@ -39,8 +40,8 @@ class PretrainedNet:
     source
         Where they come from: ``PACKAGE`` from the index of Python packages, or an address.
     mean, std
-        Of its pictures, by plane, in the unit that it takes: light from 0 to 1 as it is displayed,
-        for R, G, B; reflectance for planes of a given wavelength.
+        Of its pictures, by plane: light from 0 to 1 as it is displayed, for R, G, B; reflectance
+        for planes of given wavelengths; those of all planes alike where these are as they come.
     centre, scale
         It takes ``(picture - centre) / scale``.
     multiple
@@ -55,6 +56,8 @@ class PretrainedNet:
         Name of the weights at the source.
     centres_nm, widths_nm
         Of the planes, where these are not R, G and B.
+    any_planes
+        It takes planes of any wavelengths, which are told to it.
     """
 
     architecture: str
@@ -74,6 +77,7 @@ class PretrainedNet:
     file: str = "model.safetensors"
     centres_nm: Numbers = ()
     widths_nm: Numbers = ()
+    any_planes: bool = False
 
     @property
     def words(self) -> str:
@@ -81,14 +85,14 @@ class PretrainedNet:
         return f"{self.trained_on}, {self.megabytes} MB, {self.licence}"
 
     @property
-    def planes(self) -> int:
-        """Of one picture."""
-        return len(self.mean)
+    def colours(self) -> bool:
+        """Whether its planes are red, green and blue."""
+        return not (self.centres_nm or self.any_planes)
 
     @property
     def trainable(self) -> bool:
         """Whether training can start from it: a net of timm for red, green and blue."""
-        return self.library == "timm" and not self.centres_nm
+        return self.library == "timm" and self.colours
 
     def side(self, image_size: int) -> int:
         """Side in px of what it is shown of a view."""
@@ -112,6 +116,9 @@ SENTINEL2 = (
 )  # fmt: skip
 
 NONE, ONE = (0.0,) * 13, (1.0,) * 13
+
+#: Of planes that are standardised, however many.
+ANY = ((0.0,), (1.0,))
 
 PRETRAINED: dict[NetName, PretrainedNet] = {
     "efficientnet_lite0": PretrainedNet(
@@ -181,6 +188,19 @@ PRETRAINED: dict[NetName, PretrainedNet] = {
         file="resnet18_sentinel2_all_moco-59bfdff9.pth",
         centres_nm=(443, 492, 560, 665, 704, 741, 783, 833, 865, 945, 1374, 1614, 2202),
         widths_nm=(21, 66, 36, 31, 15, 15, 20, 106, 21, 20, 31, 91, 175),
+    ),
+    "dofa_base": PretrainedNet(
+        "vit_base_patch16_224",
+        "DOFA: 8 million scenes of the earth by five sensors of 2 to 202 bands, no labels",
+        450,
+        "CC-BY-4.0",
+        "huggingface.co/torchgeo/dofa",
+        *(*ANY, *ANY),
+        multiple=224,
+        least=224,
+        largest=224,
+        file="dofa_base_patch16_224-7cc0f413.pth",
+        any_planes=True,
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -9,11 +10,18 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from napari_phenoscape.errors import CheckpointError, OptionError
+from napari_phenoscape.nets._dofa import Dofa
 from napari_phenoscape.nets._pretrained import PRETRAINED, WHEEL, NetName, PretrainedNet
 from napari_phenoscape.nets._weights import cannot_download, read_weights
 
 
-def pretrained_net(name: NetName, side: int, weights: Path | None, download: bool) -> nn.Module:
+def pretrained_net(
+    name: NetName,
+    side: int,
+    weights: Path | None,
+    download: bool,
+    centres_nm: Sequence[float] = (),
+) -> nn.Module:
     """A net with its weights: (N, P, side, side) -> (N, F).
 
     Parameters
@@ -26,6 +34,8 @@ def pretrained_net(name: NetName, side: int, weights: Path | None, download: boo
         A file of them, ``.safetensors`` or ``.pth``; None: those that are installed, or downloaded.
     download
         Whether they may be fetched from the internet, into the cache of Hugging Face.
+    centres_nm
+        Of its P planes, where it takes any.
 
     Raises
     ------
@@ -34,21 +44,23 @@ def pretrained_net(name: NetName, side: int, weights: Path | None, download: boo
     MissingFileError, CheckpointError
         The file is missing, or holds other weights.
     """
-    known = PRETRAINED[name]
-    library = _library(name)
+    known, library = PRETRAINED[name], _library(name)
     path = weights or _found(name, download)
     tensors = read_weights(path)
     try:
         if weights is None and known.source == WHEEL:
             tensors = _renamed(tensors, library.create_model(known.architecture))
-        if known.library == "timm" and not known.centres_nm:
+        if known.any_planes:
+            net = Dofa(len(centres_nm))
+            net.load(tensors, centres_nm)
+        elif known.trainable:
             # timm fits the position codes of a transformer to the pictures' size
             net = _timm(known, side, pretrained_cfg_overlay={"state_dict": tensors})
             # and leaves random what a file lacks
             if lacking := net.state_dict().keys() - tensors.keys():
                 raise KeyError(f"{len(lacking)} tensors are missing, e.g. {min(lacking)}")
         else:
-            net = blank_net(name, side)
+            net = blank_net(name, side, len(known.mean))
             own = {key.removeprefix("visual."): tensor for key, tensor in tensors.items()}
             net.load_state_dict({key: own[key] for key in net.state_dict()})
     except (RuntimeError, KeyError, ValueError) as error:
@@ -60,9 +72,11 @@ def pretrained_net(name: NetName, side: int, weights: Path | None, download: boo
     return net
 
 
-def blank_net(name: NetName, side: int) -> nn.Module:
-    """The same with weights that mean nothing, for those of a checkpoint to replace them."""
+def blank_net(name: NetName, side: int, planes: int) -> nn.Module:
+    """The same for P planes, with weights that mean nothing, for a checkpoint's to replace them."""
     known, library = PRETRAINED[name], _library(name)
+    if known.any_planes:
+        return Dofa(planes)
     if known.library == "timm":
         return _timm(known, side)
     return cast(nn.Module, library.create_model(known.architecture, pretrained=None).visual)
@@ -71,7 +85,7 @@ def blank_net(name: NetName, side: int) -> nn.Module:
 def _timm(known: PretrainedNet, side: int, **weights: Any) -> nn.Module:
     import timm
 
-    settings: dict[str, Any] = {"num_classes": 0, "in_chans": known.planes, **weights}
+    settings: dict[str, Any] = {"num_classes": 0, "in_chans": len(known.mean), **weights}
     if timm.models.get_pretrained_cfg(known.architecture).fixed_input_size:
         settings["img_size"] = side
     return cast(
