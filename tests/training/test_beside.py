@@ -147,8 +147,9 @@ def test_without_its_extra_no_run_is_begun(samples: Path, tmp_path: Path, monkey
 
 @pytest.mark.slow
 def test_uv_only_morphs_are_found(tmp_path: Path) -> None:
-    samples = result(write_samples(tmp_path / "samples", drawer=False))
-    run = result(train(instant(samples, tmp_path, image_size=64, method=BOTH)))
+    method = {**BOTH, "readout": {"kind": "contrast", "views": 3}}
+    samples = result(write_samples(tmp_path / "samples", specimens=96, drawer=False))
+    run = result(train(instant(samples, tmp_path, image_size=64, method=method)))
     embeddings = next(iter(result(embed(run)).values()))
     species, morph = (embeddings.table[name].to_numpy() for name in ("species", "morph"))
     for name in set(species):
