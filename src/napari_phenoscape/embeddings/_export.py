@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,8 +154,9 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
     ------
     MissingFileError, CheckpointError
         The folder is no export, or is damaged.
+    OptionError
+        A library that builds its net is not installed.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = Path(folder)
@@ -163,7 +165,7 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
             f"There is no '{DESCRIPTION}' in '{folder}'. Name a folder that `phenoscape export` "
             "has written."
         )
-    try:
+    with _whole(folder):
         given = yaml.safe_load((folder / DESCRIPTION).read_text("utf-8"))
         experiment = Experiment.parse(given["experiment"], str(folder / DESCRIPTION))
         bands = Bands(Band(**band) for band in given["bands"])
@@ -173,11 +175,23 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
             name: BandStatistics(bands.take(index), (0.0,) * len(index), (1.0,) * len(index))
             for name, index in places.items()
         }
-        encoder = build_model(experiment, blank, pretrained=False).alone(places)
-        encoder.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+    # it says itself what it needs that is not installed
+    encoder = build_model(experiment, blank, pretrained=False).alone(places)
+    with _whole(folder):
+        encoder.load_state_dict(weights)
+    return encoder.eval()
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Say of what fails inside that an export is damaged."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"'{folder}' is no whole export of an encoder ({reason}). Export it again."
         ) from None
-    return encoder.eval()

@@ -165,8 +165,8 @@ def with_net(
     else:
         load_weights(checkpoint, net, averaged=True)
     if untrained and isinstance(net, InstantNet):
-        for readout in net.readouts.values():
-            readout.divide_nothing_out()
+        for space, readout in net.readouts.items():
+            readout.divide_nothing_out(net.widths[space])
     runtime, note = runtime_here(experiment.runtime)
     fabric = fabric_of(runtime)
     model = fabric.setup(net)

@@ -1,5 +1,11 @@
+from ._beside import side_by_side as side_by_side
 from ._descriptor import Descriptor as Descriptor
 from ._encoder import Encoders as Encoders, of_present as of_present
+from ._features_options import (
+    AnyFeatures as AnyFeatures,
+    DescriptorFeatures as DescriptorFeatures,
+    PretrainedNetFeatures as PretrainedNetFeatures,
+)
 from ._fusion import joined as joined
 from ._fusion_options import (
     AnyFusion as AnyFusion,
@@ -12,6 +18,7 @@ from ._options import (
     Encoder as Encoder,
     ProjectionHead as ProjectionHead,
 )
+from ._pretrained import PRETRAINED as PRETRAINED, offline_net as offline_net
 from ._readout import (
     Affine as Affine,
     AnyReadout as AnyReadout,

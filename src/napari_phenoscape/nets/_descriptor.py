@@ -80,6 +80,11 @@ class Descriptor(nn.Module):
         spectrum = [(band.name, "value", s) for s in sums[:2] for band in self.bands if many]
         return (*((p, m, s) for s in sums for m in maps for p in planes), *spectrum)
 
+    @property
+    def width(self) -> int:
+        """D."""
+        return len(self.names)
+
     def lead(self, scatter: Tensor) -> None:
         """Take the leading principal components of (C, C) `pixel_scatter` as planes."""
         values, vectors = np.linalg.eigh(scatter.double().cpu().numpy())

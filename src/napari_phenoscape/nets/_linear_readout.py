@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,9 +38,13 @@ class LinearReadout(nn.Module):
         for name, numbers in affine._asdict().items():
             setattr(self, name, torch.from_numpy(numbers).to(self.centre))
 
-    def divide_nothing_out(self) -> None:
-        """Give the features themselves, standardised."""
-        self.weights = torch.eye(len(self.centre)).to(self.centre)
+    def divide_nothing_out(self, widths: Sequence[int]) -> None:
+        """Give the features themselves, standardised.
+
+        Of several kinds, as many numbers each as ``widths`` say, all count as much as the first.
+        """
+        shares = torch.cat([torch.full((width,), (widths[0] / width) ** 0.5) for width in widths])
+        self.weights = shares.diag().to(self.centre)
 
     def forward(self, features: Tensor) -> Tensor:
         lacking = features.isnan()

@@ -13,7 +13,9 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.nets._backbone import Features, Pooled, Timm, Tokens
-from napari_phenoscape.nets._options import Encoder
+from napari_phenoscape.nets._options import PRETRAINED_PREFIX, TIMM_PREFIX, Encoder, listed
+from napari_phenoscape.nets._pretrained import NetName
+from napari_phenoscape.nets._pretrained_net import pretrained_net
 from napari_phenoscape.nets._stem import Stem
 from napari_phenoscape.nets._weights import (
     cannot_download,
@@ -21,8 +23,6 @@ from napari_phenoscape.nets._weights import (
     load_weights,
     read_weights,
 )
-
-TIMM = "timm:"
 
 
 def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
@@ -37,20 +37,23 @@ def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
         The pretrained weights are missing, or do not fit the net.
     """
     name = option.backbone
-    if name.startswith(TIMM):
-        net = _timm(name.removeprefix(TIMM), image_size, option.download)
+    pretrained = name.startswith(PRETRAINED_PREFIX)
+    weights = None
+    if pretrained:
+        net = _listed(option, image_size)
+    elif name.startswith(TIMM_PREFIX):
+        net = _timm(name.removeprefix(TIMM_PREFIX), image_size, option.download)
     else:
         net = _torchvision(name, image_size)
-    weights = None
-    if option.weights is not None:
+    if option.weights is not None and not pretrained:
         weights = read_weights(option.weights)
-    elif option.download and not name.startswith(TIMM):
+    elif option.download and not pretrained and not name.startswith(TIMM_PREFIX):
         weights = download_weights(name)
     if weights is not None:
         load_weights(net, weights, option)
     try:
         found = _adapted(net, option, image_size)
-        _take_planes(found, stem, pretrained=weights is not None or option.download)
+        _take_planes(found, stem, pretrained or weights is not None or option.download)
         return found
     except (RuntimeError, AssertionError) as error:
         raise _wrong_size(name, image_size, error) from None
@@ -59,7 +62,7 @@ def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
 def _adapted(net: nn.Module, option: Encoder, image_size: int) -> nn.Module:
     if isinstance(net, VisionTransformer):
         return Tokens(net, option.pooling)
-    if option.backbone.startswith(TIMM):
+    if option.backbone.startswith((TIMM_PREFIX, PRETRAINED_PREFIX)):
         return Timm(net, option.pooling)
     return Pooled(net, option.pooling, image_size)
 
@@ -104,7 +107,7 @@ def _timm(name: str, image_size: int, download: bool) -> nn.Module:
         import timm
     except ModuleNotFoundError:
         raise OptionError(
-            f"The backbone '{TIMM}{name}' needs timm, which is not installed. "
+            f"The backbone '{TIMM_PREFIX}{name}' needs timm, which is not installed. "
             'Run: pip install "napari-phenoscape[timm]", or choose a net of torchvision.'
         ) from None
     if not timm.is_model(name.partition(".")[0]):
@@ -115,10 +118,25 @@ def _timm(name: str, image_size: int, download: bool) -> nn.Module:
     try:
         net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
     except (OSError, RuntimeError) as error:
-        raise cannot_download(f"{TIMM}{name}", error) from None
+        raise cannot_download(f"{TIMM_PREFIX}{name}", error) from None
     except (ValueError, AssertionError) as error:
-        raise _wrong_size(f"{TIMM}{name}", image_size, error) from None
+        raise _wrong_size(f"{TIMM_PREFIX}{name}", image_size, error) from None
     return cast(nn.Module, net)
+
+
+def _listed(option: Encoder, image_size: int) -> nn.Module:
+    """A net of the list, for planes that are standardised."""
+    known, name = listed(option.backbone), option.backbone.removeprefix(PRETRAINED_PREFIX)
+    try:
+        net = pretrained_net(cast(NetName, name), image_size, option.weights, option.download)
+    except AssertionError as error:
+        raise _wrong_size(name, image_size, error) from None
+    convolution = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
+    # its pictures varied by less than 1
+    spread = torch.tensor(known.std) / torch.tensor(known.scale)
+    with torch.no_grad():
+        convolution.weight *= spread[:, None, None]
+    return net
 
 
 def _take_planes(backbone: nn.Module, stem: Stem, pretrained: bool) -> None:

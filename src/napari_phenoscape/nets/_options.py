@@ -7,8 +7,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.nets._pretrained import PRETRAINED, PretrainedNet
 from napari_phenoscape.nets._stem_options import AnyStem, Convolution
 from napari_phenoscape.option import Option
+
+#: Before the name of a net of timm, and of the list of pretrained ones.
+TIMM_PREFIX, PRETRAINED_PREFIX = "timm:", "pretrained:"
+
+#: Share of the learning rate for what has learned before.
+FINE = 0.1
 
 
 class Pooling(Option):
@@ -41,7 +49,8 @@ class Encoder(Option):
     backbone: str = Field(
         "resnet18",
         description="any classification net of torchvision, e.g. resnet50, vit_b_16, "
-        "convnext_tiny; or timm:NAME when timm is installed",
+        "convnext_tiny; timm:NAME when timm is installed; or pretrained:NAME, a net of the page "
+        "'Pretrained nets' with its weights, e.g. pretrained:efficientnet_lite0",
     )
     stem: AnyStem = Convolution()
     pooling: Pooling = Pooling()
@@ -58,12 +67,12 @@ class Encoder(Option):
     download: bool = Field(
         False, description="start from weights pretrained on ImageNet, fetched from the internet"
     )
-    rate: float = Field(
-        1.0,
+    rate: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="share of the learning rate that the encoders get, e.g. 0.1 when they start "
-        "from trained weights; 0 = frozen",
+        description="share of the learning rate that the encoders get; 0 = frozen; nothing = 0.1 "
+        "when they start from trained weights, else 1",
         json_schema_extra={"step": 0.05},
     )
 
@@ -74,6 +83,40 @@ class Encoder(Option):
                 f"'weights' ({self.weights}) and 'download' are both given; choose one start."
             )
         return self
+
+    @property
+    def share(self) -> float:
+        """Of the learning rate that the encoders get."""
+        if self.rate is not None:
+            return self.rate
+        started = self.weights or self.download or self.backbone.startswith(PRETRAINED_PREFIX)
+        return FINE if started else 1.0
+
+    def blank(self) -> Encoder:
+        """The same without the weights that it starts from."""
+        name = self.backbone
+        if name.startswith(PRETRAINED_PREFIX):
+            name = TIMM_PREFIX + listed(name).architecture
+        return self.model_copy(update={"weights": None, "download": False, "backbone": name})
+
+
+def listed(backbone: str) -> PretrainedNet:
+    """The entry of a backbone ``pretrained:NAME``.
+
+    Raises
+    ------
+    OptionError
+        There is none, or it does not take red, green and blue as timm builds nets for them.
+    """
+    name = backbone.removeprefix(PRETRAINED_PREFIX)
+    found = next((net for own, net in PRETRAINED.items() if own == name), None)
+    if found is None or not found.trainable:
+        able = ", ".join(f"'{own}'" for own, net in PRETRAINED.items() if net.trainable)
+        raise OptionError(
+            f"'{name}' is no pretrained net that training can start from; one of {able} was "
+            "expected."
+        )
+    return found
 
 
 class ProjectionHead(Option):

@@ -159,7 +159,13 @@ def _moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _spectrum(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(R,) variances about 0, falling, and (R, D) principal axes of (M, D), those of rank alone."""
-    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    wide = rows.shape[1] > len(rows)
+    # of wide rows, those of the products of rows are the same and cheaper
+    products = rows @ rows.T if wide else rows.T @ rows
+    values, vectors = np.linalg.eigh(products / len(rows))
     order = np.argsort(values)[::-1]
     order = order[values[order] > 1e-12 * values.max()]
-    return values[order], vectors[:, order].T
+    variances, axes = values[order], vectors[:, order].T
+    if wide:
+        axes = axes @ rows / np.sqrt(variances * len(rows))[:, None]
+    return variances, axes

@@ -24,8 +24,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name; never runs code that a file holds."""
     if not path.is_file():
         raise MissingFileError(
-            f"There is no file of weights at '{path}'. Correct encoder.weights, or leave it out "
-            "to start from random weights."
+            f"There is no file of weights at '{path}'. Correct 'weights', or leave it out."
         )
     try:
         if path.suffix == ".safetensors":
@@ -85,6 +84,6 @@ def cannot_download(name: str, error: Exception) -> OptionError:
     """What to say when the internet does not give the weights."""
     reason = " ".join(str(error).split())[:120]
     return OptionError(
-        f"The pretrained weights of '{name}' cannot be downloaded ({reason}). Name a file in "
-        "encoder.weights, or set download to false."
+        f"The pretrained weights of '{name}' cannot be downloaded ({reason}). Name a file as "
+        "'weights', or set download to false."
     )

@@ -52,13 +52,12 @@ def build_model(
     mean = {name: of.mean for name, of in statistics.items()}
     std = {name: of.std for name, of in statistics.items()}
     if not experiment.method.trains:
-        return InstantNet(experiment, bands, mean, std)
+        return InstantNet(experiment, bands, mean, std, pretrained=pretrained)
     start = experiment.encoder.weights if pretrained else None
     if start is None or not start.is_dir():
         start = None
     if start is not None or not pretrained:
-        blank = experiment.encoder.model_copy(update={"weights": None, "download": False})
-        experiment = experiment.model_copy(update={"encoder": blank})
+        experiment = experiment.model_copy(update={"encoder": experiment.encoder.blank()})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
         net = SimCLR(experiment, bands, mean, std)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_phenoscape._device import index
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started
+from napari_phenoscape.nets import Descriptor
 from napari_phenoscape.specimens import Crops, colour_statistics, standardised
 from napari_phenoscape.training._checkpoint import State, checkpoints, save_checkpoint
 from napari_phenoscape.training._experiment import Experiment
@@ -72,8 +73,7 @@ def fit(
             for space, having in _having(crops, net).items():
                 own = levels and levels.take(np.flatnonzero(having))
                 rows = features[space][having]
-                affine = experiment.method.readout.fit(centred(rows, own))
-                net.readouts[space].take(affine)
+                affine = net.fit(space, centred(rows, own), experiment.method.readout)
                 x = affine(rows).mean(axis=1)
                 means = level_means(x, own)
                 offsets[space] = {level: mean.tolist() for level, mean in means.items()}
@@ -106,9 +106,10 @@ def _lead(
 ) -> Generator[Progress, None, None]:
     """Find the leading planes of modalities of many bands, from whole specimens."""
     led = {
-        name: descriptor
-        for name, descriptor in net.descriptors.items()
-        if descriptor.components is not None
+        name: module
+        for source in net.sources
+        for name, module in source.items()
+        if isinstance(module, Descriptor) and module.components is not None
     }
     if not led:
         return

@@ -1,4 +1,4 @@
-"""Instant: the net of a run without training, a descriptor and a readout."""
+"""Instant: the net of a run without training, features and a readout."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from torch import Tensor, nn
 
 from napari_phenoscape._device import placed
 from napari_phenoscape.cubes import Bands
-from napari_phenoscape.nets import Descriptor, LinearReadout
+from napari_phenoscape.nets import Affine, AnyReadout, LinearReadout, side_by_side
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._model import JOINT, Representations
 
 
 class InstantNet(nn.Module):
-    """Descriptor and readout of every modality, and of all side by side; nothing is trained.
+    """Features and readout of every modality, and of all side by side; nothing is trained.
 
     Parameters
     ----------
     experiment
-        Whether the background is part of the picture, and whether modalities are joined.
+        Its features; whether the background is part of the picture, and modalities are joined.
     bands
         Bands of each modality, in the order of the images' C.
     mean, std : (C,) each
         Reflectance over the specimens of the collection; kept with the readout.
+    pretrained
+        Read the weights of pretrained nets; not needed where a checkpoint is loaded next.
+
+    Raises
+    ------
+    PhenoscapeError
+        See `FeaturesOption.build`.
     """
 
     def __init__(
@@ -35,6 +42,8 @@ class InstantNet(nn.Module):
         bands: Mapping[str, Bands],
         mean: Mapping[str, ArrayLike],
         std: Mapping[str, ArrayLike],
+        *,
+        pretrained: bool,
     ) -> None:
         super().__init__()
         self.modalities = tuple(bands)
@@ -42,15 +51,30 @@ class InstantNet(nn.Module):
         joined = len(bands) > 1 and experiment.fusion.kind != "separate"
         #: Names of the spaces, the main one last.
         self.spaces = (*self.modalities, JOINT) if joined else self.modalities
-        self.descriptors = {name: Descriptor(bands[name], mean[name], std[name]) for name in bands}
-        widths = [len(descriptor.names) for descriptor in self.descriptors.values()]
-        self.readouts = {
-            space: LinearReadout(width)
-            for space, width in zip(self.spaces, (*widths, sum(widths)), strict=False)
+        size = experiment.image_size
+        #: Of each kind of features, what makes them of each modality.
+        self.sources = [
+            {
+                name: option.build(bands[name], mean[name], std[name], size, pretrained=pretrained)
+                for name in bands
+            }
+            for option in experiment.method.features
+        ]
+        #: D of each kind of features, by space.
+        self.widths = {
+            space: [sum(source[name].width for name in self._of(space)) for source in self.sources]
+            for space in self.spaces
         }
+        self.readouts = {space: LinearReadout(sum(widths)) for space, widths in self.widths.items()}
         # their state is kept; the name of a modality (vis+nir, my.bands) may be none of a module
-        self.describing = nn.ModuleList(self.descriptors.values())
+        self.describing = nn.ModuleList(
+            module for source in self.sources for module in source.values()
+        )
         self.reading = nn.ModuleList(self.readouts.values())
+
+    def _of(self, space: str) -> tuple[str, ...]:
+        """The modalities of a space."""
+        return self.modalities if space == JOINT else (space,)
 
     @property
     def space(self) -> str:
@@ -75,15 +99,36 @@ class InstantNet(nn.Module):
             Which specimens have a modality; None: all have all.
         """
         seen = torch.ones_like(mask) if self.keeps_background else mask
-        found = {
-            name: descriptor(images[name], seen) for name, descriptor in self.descriptors.items()
-        }
+        kinds = [
+            {name: module(images[name], seen) for name, module in source.items()}
+            for source in self.sources
+        ]
         for name, having in (present or {}).items():
             lacks = placed(~having, mask.device)[:, None]
-            found[name] = found[name].masked_fill(lacks, torch.nan)
-        if self.space == JOINT:
-            found[JOINT] = torch.cat([found[name] for name in self.modalities], dim=1)
-        return found
+            for kind in kinds:
+                kind[name] = kind[name].masked_fill(lacks, torch.nan)
+        # a kind of features after the other, each of all modalities, as `widths` says
+        return {
+            space: torch.cat([kind[name] for kind in kinds for name in self._of(space)], dim=1)
+            for space in self.spaces
+        }
+
+    def fit(self, space: str, features: NDArray[np.float32], readout: AnyReadout) -> Affine:
+        """Fit the readout of a space to (N, V, D) features of views, each kind of them by itself.
+
+        Returns
+        -------
+        What the readout of the space is now.
+
+        Raises
+        ------
+        OptionError
+            As the readout does.
+        """
+        kinds = np.split(features, np.cumsum(self.widths[space])[:-1], axis=-1)
+        affine = side_by_side([(readout.fit(kind), kind) for kind in kinds])
+        self.readouts[space].take(affine)
+        return affine
 
     def alone(self, places: Mapping[str, Sequence[int]]) -> MaskedBandEncoder:
         """What makes embeddings of an image of all bands; `places` as there."""

@@ -276,7 +276,7 @@ def _steps(
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, fabric.device).to(memory_format=torch.channels_last)
     clipped_in_half = bool(schedule.clip) and experiment.runtime.precision == "fp16"
-    optimizer = optimizer_of(net, schedule, experiment.encoder.rate, fused=not clipped_in_half)
+    optimizer = optimizer_of(net, schedule, experiment.encoder.share, fused=not clipped_in_half)
     step = 0
     if found := checkpoints(run):
         step = read_state(found[-1]).step

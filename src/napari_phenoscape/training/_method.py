@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from napari_phenoscape.nets import AnyReadout, Contrast, Plain
+from pydantic import Field, field_validator
+
+from napari_phenoscape.nets import AnyFeatures, AnyReadout, Contrast, DescriptorFeatures, Plain
 from napari_phenoscape.option import Option, Variants
 
 
@@ -16,18 +18,32 @@ class SimCLRMethod(Option):
     #: Names of the embedding and of its control.
     outcomes: ClassVar[tuple[str, str]] = ("trained", "untrained")
     readout: ClassVar[Plain] = Plain()
+    #: Of runs without training.
+    features: ClassVar[tuple[AnyFeatures, ...]] = ()
 
     kind: Literal["simclr"] = "simclr"
 
 
 class InstantMethod(Option):
-    """No training: numbers for colour and texture, what views vary divided out; in seconds."""
+    """No training: numbers for colour and texture, what views vary divided out; in seconds.
+
+    Of several kinds of features, each has a readout of its own, and the embeddings, scaled to the
+    same total variance, stand side by side.
+    """
 
     trains: ClassVar[bool] = False
     outcomes: ClassVar[tuple[str, str]] = ("instant", "features alone")
 
     kind: Literal["instant"] = "instant"
+    features: tuple[AnyFeatures, ...] = Field((DescriptorFeatures(),), min_length=1)
     readout: AnyReadout = Contrast()
+
+    @field_validator("features")
+    @classmethod
+    def _each_once(cls, features: tuple[AnyFeatures, ...]) -> tuple[AnyFeatures, ...]:
+        if twice := [one.kind for one in features if features.count(one) > 1]:
+            raise ValueError(f"the features '{twice[0]}' are named twice; name each once.")
+        return features
 
 
 AnyMethod = Annotated[SimCLRMethod | InstantMethod, Variants(SimCLRMethod, InstantMethod)]

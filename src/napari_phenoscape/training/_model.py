@@ -80,7 +80,7 @@ class SimCLR(nn.Module):
         self.modalities = tuple(bands)
         # lists, because a modality's name (vis+nir, my.bands) need not be a legal module name
         self.encoders = Encoders(experiment.encoder, bands, mean, std, experiment.image_size)
-        self.frozen = experiment.encoder.rate == 0
+        self.frozen = experiment.encoder.share == 0
         if self.frozen:
             self.encoders.requires_grad_(False)
         widths = [encoder.features for encoder in self.encoders]
