@@ -85,7 +85,7 @@ def info(
     if path.suffix in (".yaml", ".yml"):
         _say_collection(Experiment.read(path).collection)
         return
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     try:
         cube = open_cube(path, read_as)
     except CubeError:
@@ -207,7 +207,7 @@ def convert(
             part,
             references=References(bright, shade or None, panel) if bright else None,
             measure=measures[0] if measures else None,
-            read_as=_read_as(names, wavelengths, axis, full_scale),
+            read_as=read_as_of(names, wavelengths, axis, full_scale),
             overwrite=overwrite,
         )
     )
@@ -245,7 +245,7 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     eye, shining = _sight(vision, light)
     check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
     written = verb(
@@ -284,7 +284,7 @@ def picture(
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.spectra import write_picture
 
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
     out.print(f"picture in {written}", soft_wrap=True)
 
@@ -310,9 +310,10 @@ def _bands(text: str) -> Modality | str:
     return text
 
 
-def _read_as(
+def read_as_of(
     names: str, wavelengths: str, axis: int | None, full_scale: float | None
 ) -> Interpretation:
+    """What is said of the planes of a file."""
     return Interpretation.parse(
         {
             "names": [name.strip() for name in names.split(",") if name.strip()],
