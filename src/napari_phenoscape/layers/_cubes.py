@@ -99,6 +99,12 @@ def plane_layer(cube: Cube, plane: NDArray[np.float32], words: str) -> LayerData
     return plane, _settings(cube, "plane", words, ("y", "x")) | look, "image"
 
 
+def regions_layer(cube: Cube, numbers: NDArray[np.int32]) -> LayerData:
+    """Regions (H, W) of a cube's specimens as labels to be edited, drawn as outlines."""
+    look = {"opacity": 0.9}
+    return numbers, _settings(cube, "regions", "specimens", ("y", "x")) | look, "labels"
+
+
 def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:
     nm = cube.bands.wavelengths_nm
     settings = _settings(

@@ -15,7 +15,7 @@ ENOUGH = 4
 
 #: Area over the usual, from which a piece may be several; from which it is likely; and the least of
 #: a part.
-MAYBE, SEVERAL, PART = 1.25, 1.6, 0.45
+MAYBE, SEVERAL, PART = 1.4, 1.6, 0.45
 
 #: The least area of a part over that of its piece, where nothing is usual.
 SHARE = 0.3

@@ -165,8 +165,8 @@ class PathLine(Line):
         button.native.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0; }")
         if picks == "any":
             menu = QMenu(button.native)
-            for words, mode in (("File…", "r"), ("Folder…", "d")):
-                menu.addAction(words, partial(self._ask, mode))
+            for label, mode in (("File…", "r"), ("Folder…", "d")):
+                menu.addAction(label, partial(self._ask, mode))
             button.native.setMenu(menu)
 
     def set(self, value: Any) -> None:
