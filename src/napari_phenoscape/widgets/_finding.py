@@ -46,15 +46,22 @@ class FindPanel(QWidget):
         That it stands in; says what is wrong, and shows the progress.
     cube_layer
         Gives the layer of the cube that is chosen there; None: there is none.
-    use
-        Collects the specimens of a layer of regions.
+    choose
+        Chooses a layer of regions in the dock.
+    collect
+        Collects the specimens of the layers that are chosen in the dock.
     """
 
     def __init__(
-        self, dock: Dock, cube_layer: Callable[[], Any], use: Callable[[Labels], None]
+        self,
+        dock: Dock,
+        cube_layer: Callable[[], Any],
+        choose: Callable[[str], None],
+        collect: Callable[[], None],
     ) -> None:
         super().__init__()
-        self.dock, self._cube_layer, self._use = dock, cube_layer, use
+        self.dock, self._cube_layer = dock, cube_layer
+        self._choose, self._collect_chosen = choose, collect
         self.layer: Labels | None = None
         self._distances: Distances | None = None
         self._found: Found | None = None
@@ -132,6 +139,7 @@ class FindPanel(QWidget):
         data, settings, _ = regions_layer(shown.metadata["phenoscape"]["cube"], self._regions())
         self.layer = self.dock.viewer.add_labels(data.copy(), **settings)
         self._drawn = data
+        self._choose(self.layer.name)
         self.layer.contour = 2
         self.layer.mode = "pan_zoom"
         self.layer.mouse_drag_callbacks.append(self._clicked)
@@ -221,4 +229,5 @@ class FindPanel(QWidget):
 
     def _collect(self) -> None:
         if self.layer is not None:
-            self._use(self.layer)
+            self._choose(self.layer.name)
+            self._collect_chosen()

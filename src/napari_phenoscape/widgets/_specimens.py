@@ -66,7 +66,9 @@ class SpecimensDock(Dock):
         self.from_layers = Fold(
             "From open layers", stacked(self.cubes, self.regions, self.use_button)
         )
-        self.finding = FindPanel(self, self._chosen_cube, self._collect_regions)
+        self.finding = FindPanel(
+            self, self._chosen_cube, self.regions.setCurrentText, self._collect_layers
+        )
         self.collect_button = self.button(
             "Collect", "Find the specimens and read their metadata", self._collect
         )
@@ -171,9 +173,7 @@ class SpecimensDock(Dock):
         named = (one for one in cube_layers_of(self.viewer) if one.name == self.cubes.currentText())
         return next(named, None)
 
-    def _collect_regions(self, layer: Any) -> None:
-        """Use a layer of regions, and collect them."""
-        self.regions.setCurrentText(layer.name)
+    def _collect_layers(self) -> None:
         if self._use_layers():
             self._collect()
 
