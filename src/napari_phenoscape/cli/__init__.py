@@ -2,7 +2,13 @@
 
 import os
 
-from napari_phenoscape.cli import _cubes as cubes, _look as look, _runs as runs, _why as why
+from napari_phenoscape.cli import (
+    _cubes as cubes,
+    _finding as finding,
+    _look as look,
+    _runs as runs,
+    _why as why,
+)
 from napari_phenoscape.cli._console import app
 
 # Read by torch when it is first loaded, which nothing above does. A thread that has nothing to do
@@ -11,4 +17,4 @@ from napari_phenoscape.cli._console import app
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-__all__ = ["app", "cubes", "look", "runs", "why"]
+__all__ = ["app", "cubes", "finding", "look", "runs", "why"]

@@ -73,7 +73,7 @@ def info(
         return _of_run(path)
     if path.suffix in (".yaml", ".yml"):
         return _of_collection(Experiment.read(path).collection)
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     try:
         cube = open_cube(path, read_as)
     except CubeError:
@@ -183,7 +183,7 @@ def convert(
             part,
             references=References(bright, shade or None, panel) if bright else None,
             measure=measures[0] if measures else None,
-            read_as=_read_as(names, wavelengths, axis, full_scale),
+            read_as=read_as_of(names, wavelengths, axis, full_scale),
             overwrite=overwrite,
         )
     )
@@ -220,7 +220,7 @@ def spectra(
         if place is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     eye, shining = _sight(vision, light)
     check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
     written = verb(
@@ -258,7 +258,7 @@ def picture(
     """Write a cube as a picture for the eye."""
     from napari_phenoscape.spectra import write_picture
 
-    read_as = _read_as(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
     return wrote([written], "picture in")
 
@@ -347,9 +347,10 @@ def _bands(text: str) -> Modality | str:
     return text
 
 
-def _read_as(
+def read_as_of(
     names: str, wavelengths: str, axis: int | None, full_scale: float | None
 ) -> Interpretation:
+    """What is said of the planes of a file."""
     from napari_phenoscape.cubes import Interpretation
 
     return Interpretation.parse(

@@ -4,8 +4,9 @@ from ._cubes import (
     get_reader as get_reader,
     picture_layer as picture_layer,
     plane_layer as plane_layer,
+    regions_layer as regions_layer,
 )
 from ._maps import points_layer as points_layer, sheet_layer as sheet_layer
-from ._samples import open_drawer as open_drawer, open_specimen as open_specimen
+from ._samples import drawer_layers as drawer_layers, specimen_layers as specimen_layers
 from ._save import write_layer as write_layer
 from ._views import view_layers as view_layers

@@ -25,6 +25,9 @@ from napari_phenoscape.spectra import (
 LayerData = tuple[Any, dict[str, Any], str]
 ReadLayers = Callable[[str | Sequence[str]], list[LayerData] | list[tuple[None]]]
 
+#: Of regions; that of no cluster.
+REGIONS_COLOUR = "#00e5ff"
+
 #: Bands, rows and columns that the contrast limits are measured on.
 LIMITS_SAMPLE = (16, 64, 256)
 
@@ -97,6 +100,12 @@ def plane_layer(cube: Cube, plane: NDArray[np.float32], words: str) -> LayerData
     """
     look = {"colormap": "viridis", "contrast_limits": _limits(plane[None], None)}
     return plane, _settings(cube, "plane", words, ("y", "x")) | look, "image"
+
+
+def regions_layer(cube: Cube, numbers: NDArray[np.int32]) -> LayerData:
+    """Regions (H, W) of a cube's specimens as labels to be edited, all of one colour."""
+    look = {"opacity": 0.9, "colormap": {None: REGIONS_COLOUR, 0: "transparent"}}
+    return numbers, _settings(cube, "regions", "specimens", ("y", "x")) | look, "labels"
 
 
 def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:

@@ -1,27 +1,39 @@
-"""Samples as layers, for napari's File menu: specimens with a known answer, drawn once."""
+"""Samples as layers, for napari's File menu: specimens with a known answer."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from napari_phenoscape.cubes import open_cube
-from napari_phenoscape.events import result
-from napari_phenoscape.layers._cubes import cube_layers
-from napari_phenoscape.samples import sample_directory, write_samples
+from napari_phenoscape.cubes import open_cube, read_mask
+from napari_phenoscape.layers._cubes import cube_layers, regions_layer
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 
-def open_drawer() -> list[LayerData]:
-    """A museum drawer of 24 butterflies in 408 bands."""
-    directory = result(write_samples(sample_directory()))
-    return cube_layers(open_cube(directory / "drawer.bil"))
+def drawer_layers(samples: Path, *, regions: bool) -> list[LayerData]:
+    """A museum drawer of 24 butterflies in 408 bands, and the regions that number them.
+
+    Parameters
+    ----------
+    samples
+        Of `write_samples`.
+    regions
+        Whether they are shown, or are to be found.
+    """
+    cube = open_cube(samples / "drawer.bil")
+    layers = cube_layers(cube)
+    if regions:
+        numbers = read_mask(samples / "drawer_regions.tif").astype(np.int32)
+        layers.append(regions_layer(cube, numbers))
+    return layers
 
 
-def open_specimen() -> list[LayerData]:
+def specimen_layers(samples: Path) -> list[LayerData]:
     """One butterfly in seven channels: visible, UV and mask."""
-    folder = result(write_samples(sample_directory())) / "multispectral"
+    folder = samples / "multispectral"
     first = str(pd.read_csv(folder / "metadata.csv")["filename"][0])
     return cube_layers(open_cube(next(folder.rglob(first))))

@@ -23,3 +23,13 @@ from .crops._layout import together as together
 from .crops._preparation import Preparation as Preparation
 from .crops._prepare import prepare as prepare
 from .crops._statistics import BandStatistics as BandStatistics
+from .finding._find import (
+    Distances as Distances,
+    Found as Found,
+    find as find,
+    find_regions as find_regions,
+    found_at as found_at,
+    measured as measured,
+)
+from .finding._finding import AUTO as AUTO, Finding as Finding
+from .finding._pieces import Piece as Piece

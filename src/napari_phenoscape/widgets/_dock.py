@@ -155,7 +155,7 @@ class Dock(QWidget):
         """Put a sentence at the foot of the dock."""
         self.words.say(words, "error" if error else "plain")
 
-    def button(self, text: str, tip: str, act: Callable[[], None]) -> QPushButton:
+    def button(self, text: str, tip: str, act: Callable[[], object]) -> QPushButton:
         """A button that explains itself."""
         button = QPushButton(text)
         button.setToolTip(tip)

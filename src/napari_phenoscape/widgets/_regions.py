@@ -39,11 +39,12 @@ def spectral_layers_of(viewer: napari.Viewer) -> list[Any]:
 
 
 def region_layers_of(viewer: napari.Viewer) -> list[Any]:
-    """The Labels and Shapes layers that are the user's own."""
+    """The Labels and Shapes layers that are the user's own, and the regions that were found."""
     return [
         layer
         for layer in viewer.layers
-        if isinstance(layer, Labels | Shapes) and "phenoscape" not in layer.metadata
+        if isinstance(layer, Labels | Shapes)
+        and layer.metadata.get("phenoscape", {}).get("role", "regions") == "regions"
     ]
 
 

@@ -24,6 +24,7 @@ from napari_phenoscape.widgets._dock import (
     small_table,
     stacked,
 )
+from napari_phenoscape.widgets._finding import FindPanel
 from napari_phenoscape.widgets._grouping import looked
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
@@ -65,6 +66,9 @@ class SpecimensDock(Dock):
         self.from_layers = Fold(
             "From open layers", stacked(self.cubes, self.regions, self.use_button)
         )
+        self.finding = FindPanel(
+            self, self._chosen_cube, self.regions.setCurrentText, self._collect_layers
+        )
         self.collect_button = self.button(
             "Collect", "Find the specimens and read their metadata", self._collect
         )
@@ -97,6 +101,7 @@ class SpecimensDock(Dock):
         self.column.addWidget(heading("Where the specimens are"))
         self.column.addWidget(self.form)
         self.column.addWidget(self.from_layers)
+        self.column.addWidget(self.finding)
         self.column.addLayout(row(self.look_button, self.collect_button))
         self.column.addWidget(self.seen_words)
         for fold in self.folds:
@@ -151,6 +156,7 @@ class SpecimensDock(Dock):
         self.allow(
             self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
         )
+        self.finding.refresh()
 
     def _list_layers(self) -> None:
         for combo, names in (
@@ -163,7 +169,16 @@ class SpecimensDock(Dock):
             combo.setCurrentIndex(max(0, combo.findText(chosen)))
         self._refresh()
 
-    def _use_layers(self) -> None:
+    def _chosen_cube(self) -> Any:
+        named = (one for one in cube_layers_of(self.viewer) if one.name == self.cubes.currentText())
+        return next(named, None)
+
+    def _collect_layers(self) -> None:
+        if self._use_layers():
+            self._collect()
+
+    def _use_layers(self) -> bool:
+        """Describe the chosen layers in the form; whether they are of use."""
         cube = self.viewer.layers[self.cubes.currentText()]
         path = Path(cube.metadata["phenoscape"]["path"])
         try:
@@ -181,8 +196,9 @@ class SpecimensDock(Dock):
             self.form.set(Drawer(path=path, regions=regions))
         except PhenoscapeError as error:
             self.say(str(error), error=True)
-        else:
-            self.say("" if regions is None else f"The regions are in '{regions}'.")
+            return False
+        self.say("" if regions is None else f"The regions are in '{regions}'.")
+        return True
 
     def _collect(self) -> None:
         source = self._source()

@@ -14,7 +14,7 @@ from pydantic import Field
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens.collection._metadata import join
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,
@@ -23,6 +23,9 @@ from napari_phenoscape.specimens.collection._specimens import (
     Specimen,
     box_around,
 )
+from napari_phenoscape.specimens.finding._find import REASONS, Found, nothing_used
+from napari_phenoscape.specimens.finding._finding import AUTO, Finding
+from napari_phenoscape.specimens.finding._kept import kept, kept_at
 from napari_phenoscape.spectra import open_calibrated
 
 #: Columns that may number the regions in a drawer's metadata; the first that is there does.
@@ -34,11 +37,13 @@ class Drawer(Source):
 
     kind: Literal["drawer"] = "drawer"
     path: Path = Field(description="the cube")
-    regions: Path | None = Field(
+    regions: Literal["auto"] | Path | None = Field(
         None,
         description="image of the same size that numbers the specimens from 1, 0 between them; "
-        "without it, each connected piece of the cube's own mask is a specimen",
+        "without it, each connected piece of the cube's own mask is a specimen; 'auto': what is "
+        "found on its background",
     )
+    finding: Finding = Finding()
     min_area: int = Field(64, ge=1, description="pixels; a smaller region is dust, no specimen")
     metadata: Path | None = Field(
         None, description="CSV with one row per specimen, numbered in its column 'region'"
@@ -53,7 +58,10 @@ class Drawer(Source):
         Pieces of the mask (corners connect) that are large enough are numbered from 1 in reading
         order of their topmost pixel.
         """
-        if self.regions is not None:
+        if self.regions == AUTO:
+            found = result(self._found(cube))
+            return found.regions(found.used(self.finding))
+        if isinstance(self.regions, Path):
             labels = read_mask(self.regions)
             if labels.shape != cube.shape[1:]:
                 raise CollectionError(
@@ -77,7 +85,12 @@ class Drawer(Source):
 
     def outline(self, path: Path) -> Path | None:
         """The file that numbers the regions."""
+        if self.regions == "auto":
+            return kept_at(path, self.read_as, self.finding, self.min_area)
         return self.regions
+
+    def _found(self, cube: Cube) -> Generator[Progress, None, Found]:
+        return kept(cube, self.read_as, self.finding, self.min_area)
 
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `collect`."""
@@ -87,13 +100,23 @@ class Drawer(Source):
         path = cube.path
         table = None if self.metadata is None else read_table(self.metadata.absolute())
         yield Progress("finding specimens", 0, 1)
+        specimens, skipped = [], []
+        if self.regions == AUTO:
+            found = yield from self._found(cube)
+            used = found.used(self.finding)
+            if not used:
+                raise CollectionError(nothing_used(cube, found, self.min_area))
+            skipped += [
+                Skipped(Path(f"{path}#{piece.number}"), REASONS[piece.word])
+                for piece in found.pieces
+                if piece not in used
+            ]
         labels = self.labels(cube)
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)
         place = place.reshape(labels.shape) + int(values[0] > 0)
         numbers = [int(value) for value in values if value > 0]
         area = np.bincount(place.ravel(), minlength=len(numbers) + 1)[1:]
-        specimens, skipped = [], []
         for number, pixels, bounds in zip(numbers, area, ndimage.find_objects(place), strict=True):
             if pixels < self.min_area:
                 reason = f"Region {number} has {pixels} pixels, fewer than {self.min_area}."
@@ -105,7 +128,7 @@ class Drawer(Source):
             raise CollectionError(
                 f"'{path.name}' shows no specimen: {len(numbers)} regions of {self.min_area} "
                 "pixels or more were looked for in "
-                + (f"'{self.regions.name}'" if self.regions else "its mask")
+                + (f"'{Path(self.regions).name}'" if self.regions else "its mask")
                 + (f", the largest has {area.max()}" if numbers else ", which is empty")
                 + ". Lower min_area, or give other regions."
             )

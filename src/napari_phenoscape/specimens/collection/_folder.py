@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
-from napari_phenoscape.events import Progress
+from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import (
@@ -30,7 +30,13 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._walk import matches, walk
+from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
+from napari_phenoscape.specimens.finding._finding import AUTO, Finding
+from napari_phenoscape.specimens.finding._kept import kept, kept_at
 from napari_phenoscape.spectra import is_reference, open_calibrated
+
+#: Pixels of a specimen that is found, at least.
+SPECIMEN = 64
 
 
 class Folder(Source):
@@ -44,8 +50,10 @@ class Folder(Source):
     mask: str | None = Field(
         None,
         description="the file that holds a picture's mask, seen from the picture, e.g. "
-        "'{stem}.png' or 'masks/{stem}_mask.tif'; such files are no specimens",
+        "'{stem}.png' or 'masks/{stem}_mask.tif'; such files are no specimens; 'auto': the largest "
+        "thing on the picture's background",
     )
+    finding: Finding = Finding()
     metadata: Path | None = Field(
         None, description="CSV with one row per file; metadata.csv in the folder when there is one"
     )
@@ -73,9 +81,9 @@ class Folder(Source):
     @field_validator("mask")
     @classmethod
     def _mask_has_stem_alone(cls, mask: str | None) -> str | None:
-        if mask is not None and {name for _, name, _, _ in string.Formatter().parse(mask)} - {
-            None
-        } != {"stem"}:
+        if mask not in (None, AUTO) and {
+            name for _, name, _, _ in string.Formatter().parse(mask)
+        } - {None} != {"stem"}:
             raise ValueError(
                 f"'{mask}' does not say which mask belongs to which picture; put {{stem}} where "
                 "the picture's name without its ending stands, e.g. '{stem}.png'."
@@ -91,6 +99,8 @@ class Folder(Source):
 
     def labels(self, cube: Cube) -> NDArray[Any] | None:
         """(H, W) above 0 on the specimen; None when nothing outlines it."""
+        if self.mask == AUTO:
+            return self._found(cube)
         path = self.outline(cube.path)
         if path is None:
             return cube.mask
@@ -222,7 +232,8 @@ class Folder(Source):
                 f"it holds {listed}. Correct the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
-        masks = {self.outline(path) for path in files if self.outline(path) != path}
+        outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
+        masks = {outline for path, outline in outlines.items() if outline != path}
         files = [path for path in files if path not in masks and not is_reference(path)]
         return as_shots(files), table, skipped
 
@@ -249,8 +260,22 @@ class Folder(Source):
 
     def outline(self, path: Path) -> Path | None:
         """The mask file of a cube."""
+        if self.mask == AUTO:
+            return kept_at(path, self.read_as, self.finding, SPECIMEN, touching=False)
         name = self._mask_name(path)
         return None if name is None else Path(os.path.normpath(path.parent / name))
+
+    def _found(self, cube: Cube) -> NDArray[Any]:
+        """(H, W) above 0 on the largest thing that is found, if it is to be used."""
+        finding = self.finding
+        found = result(kept(cube, self.read_as, finding, SPECIMEN, touching=False))
+        things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
+        if not things:
+            raise CollectionError(nothing_used(cube, found, SPECIMEN))
+        largest = max(things, key=lambda piece: piece.area)
+        if largest not in found.used(finding):
+            raise CollectionError(f"{found.not_plain} {REASONS[largest.word]}".strip())
+        return found.regions([largest])
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,10 +146,15 @@ class PathLine(Line):
         Whether an empty line is None.
     picks
         What the path names: ``file``, ``folder``, or ``any`` of both.
+    words
+        What may stand in its place.
     """
 
-    def __init__(self, optional: bool, picks: str) -> None:
-        super().__init__(_path, optional=optional, annotation=Path)
+    def __init__(self, optional: bool, picks: str, words: Collection[str] = ()) -> None:
+        def read(text: str) -> Any:
+            return text.strip() if text.strip() in words else _path(text)
+
+        super().__init__(read, optional=optional, annotation=Path)
         assert isinstance(self.widget, FileEdit)
         self.edit = self.widget
         self.edit.mode = "d" if picks == "folder" else "r"
@@ -160,8 +165,8 @@ class PathLine(Line):
         button.native.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0; }")
         if picks == "any":
             menu = QMenu(button.native)
-            for words, mode in (("File…", "r"), ("Folder…", "d")):
-                menu.addAction(words, partial(self._ask, mode))
+            for label, mode in (("File…", "r"), ("Folder…", "d")):
+                menu.addAction(label, partial(self._ask, mode))
             button.native.setMenu(menu)
 
     def set(self, value: Any) -> None:

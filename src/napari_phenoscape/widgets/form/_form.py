@@ -174,8 +174,9 @@ def editor_for(annotation: Any, info: FieldInfo) -> Editor:
     kinds = tuple(member for member in members if member is not type(None))
     if optional := type(None) in members:
         annotation = typing.Union[kinds]  # noqa: UP007  a tuple of types
-    if annotation is Path:
-        return PathLine(optional, picks)
+    if Path in kinds:  # or a word in its place
+        words = [word for kind in kinds if kind is not Path for word in typing.get_args(kind)]
+        return PathLine(optional, picks, words)
     if annotation is str:
         return Line(optional=optional)
     if optional:

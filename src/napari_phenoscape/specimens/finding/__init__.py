@@ -1,0 +1,1 @@
+"""Finding: specimens on a plain background, where no mask outlines them."""

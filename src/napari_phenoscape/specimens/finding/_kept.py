@@ -1,0 +1,55 @@
+"""Kept: what was found once is what every later verb reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import platformdirs
+
+from napari_phenoscape._atomic import atomic
+from napari_phenoscape.cubes import Cube, Interpretation
+from napari_phenoscape.events import Progress
+from napari_phenoscape.specimens.finding._find import Found, find, read_found, write_found
+from napari_phenoscape.specimens.finding._finding import Finding
+from napari_phenoscape.spectra import files_with_references
+
+#: Raised when the same picture is to be looked at anew, since it would give other masks.
+VERSION = 1
+
+
+def kept(
+    cube: Cube, read_as: Interpretation, finding: Finding, min_area: int, *, touching: bool = True
+) -> Generator[Progress, None, Found]:
+    """What is found in a cube: as it was found before, as long as its files are the same.
+
+    The label images are in the user's cache, in ``napari-phenoscape/found``.
+    """
+    path = kept_at(cube.path, read_as, finding, min_area, touching=touching)
+    if path.is_file():
+        return read_found(path)
+    found = yield from find(cube, finding, min_area, touching=touching)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        write_found(found, temporary, found.pieces)
+    return found
+
+
+def kept_at(
+    path: Path, read_as: Interpretation, finding: Finding, min_area: int, *, touching: bool = True
+) -> Path:
+    """Where it is kept what was found in a file."""
+    stats = [(str(file), file.stat()) for file in files_with_references(path)]
+    asked = {
+        "version": VERSION,
+        "files": [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats],
+        "read_as": read_as.model_dump(mode="json"),
+        "threshold": finding.threshold,
+        "min_area": min_area,
+        "touching": touching,
+    }
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    cache = platformdirs.user_cache_path("napari-phenoscape", appauthor=False)
+    return cache / "found" / f"{path.stem[:80]}-{key}.tif"
