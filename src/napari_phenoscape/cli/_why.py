@@ -33,7 +33,7 @@ def explain(
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
 ) -> None:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
-    from napari_phenoscape.analysis import explain as verb
+    from napari_phenoscape.analysis import explain as verb, looked_at
 
     change_run(run, change)
     explanation = listen(
@@ -47,6 +47,8 @@ def explain(
         )
     )
     out.print(_clusters_table(explanation))
+    if explanation.weights is not None:
+        out.print(f"made of: {escape(looked_at(explanation.weights))}", soft_wrap=True)
     out.print(f"tables and figure in {run / 'explanations'}", soft_wrap=True)
 
 
