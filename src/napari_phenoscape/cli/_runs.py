@@ -259,7 +259,14 @@ def evaluate(
                     table.add_row(first, one.embedding, *one.scores[measure].words())
                     first = ""
             table.add_section()
+        for one in embeddings:
+            for other, score in one.against.items():
+                value, ends = score._replace(p=float("nan")).words()
+                table.add_row(f"right more often than {other}", one.embedding, value, ends)
         out.print(table)
+        for one in embeddings:
+            if one.verdict:
+                out.print(f"{escape(one.embedding)}: [bold]{escape(one.verdict)}[/]")
 
 
 @command
