@@ -188,7 +188,9 @@ def main() -> None:
     if "PHENOSCAPE_DATA" not in os.environ:
         sys.exit("PHENOSCAPE_DATA does not name the folder of the data; set it.")
     with tempfile.TemporaryDirectory() as folder:
-        drawn = result(write_samples(Path(folder) / "samples", drawer=False))
+        drawn = Path(folder) / "samples"
+        if not given.only or "morphs" in given.only:
+            result(write_samples(drawn, drawer=False))
         every = sets(Path(os.environ["PHENOSCAPE_DATA"]), drawn)
         for name in given.only or every:
             data, scores = every[name], dict[str, dict[int, float]]()
