@@ -157,7 +157,7 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from napari_phenoscape.training import Reading, ReadNet, SimCLR
+    from napari_phenoscape.training import ReadNet, Readouts, SimCLR
 
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
@@ -177,7 +177,7 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
         }
         net = build_model(experiment, blank, pretrained=False)
         encoder = (
-            ReadNet(net, Reading(experiment, net.widths, blank)).alone(places)
+            ReadNet(net, Readouts(experiment, net.widths, blank)).alone(places)
             if isinstance(net, SimCLR)
             else net.alone(places)
         )

@@ -29,7 +29,7 @@ from ._preview import (
     with_only as with_only,
 )
 from ._proposal import experiment_for as experiment_for
-from ._read_net import BandEncoder as BandEncoder, Reading as Reading, ReadNet as ReadNet
+from ._read_net import BandEncoder as BandEncoder, ReadNet as ReadNet, Readouts as Readouts
 from ._readouts import (
     instant_embeddings as instant_embeddings,
     keeps_readout as keeps_readout,

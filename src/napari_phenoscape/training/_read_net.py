@@ -17,7 +17,7 @@ from napari_phenoscape.training._method import InstantMethod
 from napari_phenoscape.training._model import Representations, SimCLR
 
 
-class Reading(nn.Module):
+class Readouts(nn.Module):
     """The readout of every space of a trained net, and the instant embedding beside it.
 
     Parameters
@@ -80,7 +80,7 @@ class ReadNet(nn.Module):
         Of the same experiment and bands.
     """
 
-    def __init__(self, net: SimCLR, reading: Reading) -> None:
+    def __init__(self, net: SimCLR, reading: Readouts) -> None:
         super().__init__()
         self.net, self.reading = net, reading
 

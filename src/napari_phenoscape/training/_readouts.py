@@ -31,7 +31,7 @@ from napari_phenoscape.training._instant import InstantNet
 from napari_phenoscape.training._looks import BATCH, Looks, pictures
 from napari_phenoscape.training._method import InstantMethod
 from napari_phenoscape.training._model import SimCLR
-from napari_phenoscape.training._read_net import Reading, ReadNet, beside
+from napari_phenoscape.training._read_net import ReadNet, Readouts, beside
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -69,7 +69,7 @@ def read_net(
         net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
-    reading = Reading(experiment, net.widths, statistics)
+    reading = Readouts(experiment, net.widths, statistics)
     if fitted and _fits(experiment):
         load_readout(checkpoint, reading, untrained=untrained)
     return ReadNet(net, reading)

@@ -64,7 +64,7 @@ def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFr
         views = []
         for view in looks(batch):
             images, mask = pictures(net.crops, view, net.device)
-            having = present(net.crops, batch, net.device) or None
+            having = present(net.crops, batch) or None
             with torch.inference_mode():
                 views.append(model.features(images, mask, having)[space].cpu().numpy())
         rows.append(np.mean(views, axis=0))
