@@ -266,7 +266,8 @@ def evaluate(
         out.print(table)
         for one in embeddings:
             if one.verdict:
-                out.print(f"{escape(one.embedding)}: [bold]{escape(one.verdict)}[/]")
+                said = f"{escape(one.embedding)}: [bold]{escape(one.verdict)}[/]"
+                out.print(said, soft_wrap=True)
 
 
 @command

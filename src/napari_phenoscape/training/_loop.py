@@ -133,7 +133,6 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
             for notice in notices:  # heard before there was a run
                 log_event(run, notice)
         for event in steps:
-            # of a training, the steps are its progress
             if fabric.is_global_zero and not (trains and isinstance(event, Progress)):
                 log_event(run, event)
             yield event
@@ -391,7 +390,6 @@ def _steps(
     end = Finished(run, stopped=step < schedule.steps)
     try:
         yield from save()
-        # of several ranks, one that embeds it does so: nets that lack modalities ask all of them
         if fabric.world_size == 1 and not end.stopped:
             yield from read_out_both(run, experiment, crops, fabric)
     except GeneratorExit:
