@@ -60,10 +60,10 @@ def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> Non
         for name in ("RGB + UV", "RGB only")
     )
     assert with_uv["trained"] >= 0.8
-    assert with_uv["untrained"] < with_uv["trained"] - 0.2
+    assert with_uv["untrained plain"] < with_uv["trained"] - 0.2
     assert without["trained"] <= 0.2
     assert without["colour statistics"] <= 0.2
     for run in found.runs.values():
-        assert read_embeddings(run).x.shape == (240, 512)
+        assert read_embeddings(run).x.shape[0] == 240
     with Image.open(found.figure) as figure:
         assert figure.size[0] > 1000

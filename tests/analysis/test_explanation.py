@@ -31,6 +31,7 @@ from napari_phenoscape.analysis.explanation._tables import (
     occlusion_table,
     specimens_table,
 )
+from napari_phenoscape.analysis.explanation._weights import shares
 from napari_phenoscape.analysis.explanation._words import strongest
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import Band, Bands
@@ -381,3 +382,14 @@ def test_a_run_that_was_not_clustered_says_what_to_do_first(run: Path, tmp_path:
     shutil.copytree(run / "embeddings", tmp_path / "embeddings")
     with pytest.raises(MissingFileError, match="phenoscape cluster"):
         result(explain(tmp_path))
+
+
+def test_shares_are_the_parts_that_features_have_in_the_variance() -> None:
+    # three features without correlation, of variance 1, 4 and 9, one of which weighs nothing
+    features = np.array([[1, 2, 3], [1, -2, -3], [-1, 2, -3], [-1, -2, 3]], np.float64)
+    weights = np.array([[1.0, 1.0], [0.5, 0.0], [0.0, 0.0]])
+    # 1 twice, and 4 times a quarter
+    np.testing.assert_allclose(shares(features, weights), [2 / 3, 1 / 3, 0])
+    # a copy takes half of what there is
+    doubled = features[:, [0, 0]]
+    np.testing.assert_allclose(shares(doubled, np.ones((2, 1))), [0.5, 0.5])

@@ -47,6 +47,7 @@ def run(samples: Path) -> Path:
     given = RGB_UV.anchored(samples).model_dump(mode="json")
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs")}
+    given["method"] = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
     return result(train(Experiment.parse(given)))
 
 
@@ -211,6 +212,7 @@ def scanned(scans: Path, camera: str, stem: dict[str, object]) -> Path:
         "modalities": ["full"],
         "image_size": 32,
         "encoder": {"stem": stem},
+        "method": {"kind": "simclr", "readout": "plain", "beside": "nothing"},
         "schedule": {"steps": 2, "batch_size": 6},
         "runs": str(scans / "runs"),
     }

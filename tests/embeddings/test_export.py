@@ -27,6 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = RGB_UV.anchored(samples).model_dump(mode="json")
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(folder / "runs")}
+    given["method"] = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
     return result(train(Experiment.parse(given)))
 
 

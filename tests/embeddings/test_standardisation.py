@@ -72,6 +72,10 @@ def trained(source: Folder, **given: object) -> Path:
     return result(train(Experiment.parse(run | given)))
 
 
+#: A net by itself takes the bands of any camera.
+ALONE = {"kind": "simclr", "beside": "nothing"}
+
+
 def responsive(rate: float = 1.0) -> dict[str, object]:
     stem = {"kind": "spectral_response", "curves": 5}
     return {"backbone": "resnet18", "stem": stem, "rate": rate}
@@ -116,7 +120,7 @@ def test_an_embedding_does_not_depend_on_what_is_embedded_beside_it(
 @pytest.mark.parametrize("untrained", [False, True], ids=["trained", "untrained"])
 def test_nor_in_the_bands_of_another_camera(tmp_path: Path, untrained: bool) -> None:
     own = Folder(path=write_scans(tmp_path / "own", "own"), pattern="*.bsq")
-    run = trained(own, modalities=["full"], encoder=responsive())
+    run = trained(own, modalities=["full"], encoder=responsive(), method=ALONE)
     other = Folder(path=write_scans(tmp_path / "other", "other"), pattern="*.bsq")
     every = embedded(run, other, untrained=untrained)
     some = embedded(run, some_of(other), untrained=untrained)
@@ -143,7 +147,7 @@ def test_a_runs_spectrum_is_nothing_to_its_curves_in_the_bands_of_another_camera
 
 def test_the_control_of_another_camera_is_the_net_that_training_began_with(tmp_path: Path) -> None:
     own = Folder(path=write_scans(tmp_path / "own", "own"), pattern="*.bsq")
-    frozen = trained(own, modalities=["full"], encoder=responsive(rate=0))
+    frozen = trained(own, modalities=["full"], encoder=responsive(rate=0), method=ALONE)
     wide = Folder(path=write_scans(tmp_path / "wide", "wide"), pattern="*.bsq")
     control, same = (embedded(frozen, wide, untrained=untrained) for untrained in (True, False))
     assert apart(control, same) < 1e-4

@@ -483,6 +483,7 @@ def test_the_memory_of_training_does_not_grow_with_a_collection_on_disk(tmp_path
             "modalities": ["full"],
             "image_size": 64,
             "encoder": {"backbone": "mobilenet_v3_small", "stem": {"kind": "spectral_response"}},
+            "method": {"kind": "simclr", "readout": "plain", "beside": "nothing"},
             "schedule": {"steps": 2, "batch_size": 2},
             "runtime": {"device": "cpu"},
             "preparation": {"memory_share": 0},

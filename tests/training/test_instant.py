@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -187,10 +188,16 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
     embeddings = result(embed(run))["joint"]
     clusters = cluster(embeddings.x, embeddings.ids, KMeans(clusters=2), seed=0)
     write_clusters(clusters, clusters_path(run, embeddings))
-    result(explain(run))
+    explanation = result(explain(run))
+    folder = run / "explanations" / "joint"
+    kept = pd.read_csv(folder / "explanation-weights.csv")
+    assert kept["share"].sum() == pytest.approx(1, abs=1e-3)
+    assert len(kept) == 6 * 7  # bands, and the value, edges and spots of each
+    assert explanation.weights is not None
+    assert (folder / "explanation-weights.png").is_file()
     (compared,) = result(evaluate([run], "species")).values()
     named = {one.embedding.split(",")[0] for one in compared}
-    assert named == {"instant", "features alone", "colour statistics"}
+    assert named == {"instant", "features alone", "colour statistics", "colour quantiles"}
 
 
 def test_the_control_is_the_standardised_descriptor_of_the_same_views(run: Path) -> None:
@@ -235,8 +242,10 @@ def test_specimens_without_a_modality_have_no_place_in_it_but_one_in_the_joint(
 def test_without_augmentations_there_is_nothing_to_divide_out(
     samples: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(OptionError, match="there are none; choose a preset"):
-        instant(samples, tmp_path, augmentations="none")
+    for method in ("instant", "simclr"):
+        with pytest.raises(OptionError, match=r"there are none\. Choose a preset"):
+            result(train(instant(samples, tmp_path, augmentations="none", method=method)))
+    assert not list(tmp_path.glob("*_rgb-uv*"))
     plain = {"kind": "instant", "readout": {"kind": "plain"}}
     run = result(train(instant(samples, tmp_path, augmentations="none", method=plain)))
     # the descriptor of six bands

@@ -62,6 +62,7 @@ def experiment(samples: Path, sharing: str, steps: int = 4, **encoder: object) -
     given |= {
         "image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs"),
         "fusion": {"kind": "gated", "modality_dropout": 0.4}, "losses": LOSSES[:2],
+        "method": {"kind": "simclr", "readout": "plain", "beside": "nothing"},
     }  # fmt: skip
     return Experiment.parse(given)
 

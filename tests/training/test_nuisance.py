@@ -239,7 +239,8 @@ def test_batches_smaller_than_asked_for_are_told(trees: Path, tmp_path: Path) ->
 
 
 def test_each_level_is_embedded_with_norms_of_its_own(trees: Path, tmp_path: Path) -> None:
-    run = result(train(simclr(trees, tmp_path, steps=2)))
+    method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+    run = result(train(simclr(trees, tmp_path, steps=2, method=method)))
     net = result(restore(run))
     assert net.norms.keys() == {"a", "b"}
     before = {name: each.clone() for name, each in net.model.state_dict().items()}

@@ -13,6 +13,7 @@ import tifffile
 from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import result
+from napari_phenoscape.nets import Plain
 from napari_phenoscape.specimens import Drawer
 from napari_phenoscape.training import (
     HDBSCAN,
@@ -22,6 +23,7 @@ from napari_phenoscape.training import (
     Grouping,
     KMeans,
     Schedule,
+    SimCLRMethod,
     read_experiment,
     train,
 )
@@ -216,6 +218,7 @@ def test_specimens_of_a_drawer_are_framed_where_they_lie(viewer, dock, drawer, t
     experiment = Experiment(
         collection=Drawer(path=drawer, regions=tmp_path / "regions.tif"),
         image_size=16,
+        method=SimCLRMethod(readout=Plain(), beside="nothing"),  # of two specimens
         schedule=Schedule(steps=1, batch_size=2),
         runtime=Runtime(device="cpu"),
         runs=tmp_path / "runs",

@@ -21,6 +21,7 @@ from .explanation._spectra import (
     SpecimenSpectra as SpecimenSpectra,
     specimen_spectra as specimen_spectra,
 )
+from .explanation._weights import looked_at as looked_at, weights_of as weights_of
 from .explanation._words import (
     NAMED as NAMED,
     borderline as borderline,

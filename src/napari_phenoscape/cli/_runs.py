@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
@@ -248,13 +249,15 @@ def evaluate(
 ) -> Answer:
     """Compare embeddings with labels, beside the controls; tables and figures into the run."""
     from rich.table import Table
+    from rich.text import Text
 
     from napari_phenoscape.analysis import as_table, evaluate as verb
 
     for run in runs:
         change_run(run, change)
     comparisons = listen(verb(runs, *label, within=within, groups=groups, nuisance=nuisance))
-    rows, tables = [], []
+    rows: list[dict[str, Any]] = []
+    words: list[RenderableType] = []
     for of, embeddings in comparisons.items():
         rows += [{"label": of, **row} for row in rows_of(as_table(embeddings))]
         table = Table("measure", title=of or None)
@@ -267,8 +270,14 @@ def evaluate(
                     table.add_row(first, one.embedding, *one.scores[measure].words())
                     first = ""
             table.add_section()
-        tables.append(table)
-    return Answer({"scores": rows}, tables, "scores")
+        for one in embeddings:
+            for other, score in one.against.items():
+                value, ends = score._replace(p=float("nan")).words()
+                table.add_row(f"right more often than {other}", one.embedding, value, ends)
+        words.append(table)
+        verdicts = [(one.embedding, one.verdict) for one in embeddings if one.verdict]
+        words += [Text.assemble(f"{name}: ", (verdict, "bold")) for name, verdict in verdicts]
+    return Answer({"scores": rows}, words, "scores")
 
 
 @command

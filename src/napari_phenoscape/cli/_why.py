@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +35,7 @@ def explain(
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
 ) -> Answer:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
-    from napari_phenoscape.analysis import explain as verb
+    from napari_phenoscape.analysis import explain as verb, looked_at
 
     change_run(run, change)
     explanation = listen(
@@ -49,9 +50,11 @@ def explain(
     )
     folder = run / "explanations"
     rows, table = _clusters_table(explanation)
-    return Answer(
-        {"clusters": rows, "folder": folder}, [table, f"tables and figure in {folder}"], "clusters"
-    )
+    words: list[RenderableType] = [table]
+    if explanation.weights is not None:
+        words.append(f"made of: {looked_at(explanation.weights)}")
+    words.append(f"tables and figure in {folder}")
+    return Answer({"clusters": rows, "folder": folder}, words, "clusters")
 
 
 @command

@@ -24,7 +24,13 @@ from napari_phenoscape.embeddings._table import (
 from napari_phenoscape.errors import CheckpointError, CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import Collection, Crops, Source, collect
-from napari_phenoscape.training import Looks, batches, crops_for, read_experiment
+from napari_phenoscape.training import (
+    Looks,
+    batches,
+    crops_for,
+    instant_embeddings,
+    read_experiment,
+)
 
 
 def embed(
@@ -106,11 +112,15 @@ class EmbeddedRun:
         The specimens as the nets saw them.
     trained, untrained
         By the newest weights, and by those that training began with.
+    others : (N, D) each
+        By name, what stands beside them in the main space: the features of both nets as they are,
+        and an instant run of the same specimens and views. Of an instant run there are none.
     """
 
     crops: Crops
     trained: NetOutput
     untrained: NetOutput
+    others: dict[str, NDArray[np.float32]]
 
 
 def embed_all(
@@ -136,13 +146,21 @@ def embed_all(
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
     collection = collection.take(crops.ids)
-    outputs = []
+    outputs: list[NetOutput] = []
+    others: dict[str, NDArray[np.float32]] = {}
+    experiment = read_experiment(run)
     for untrained in (False, True):
         net = yield from with_net(run, collection, crops, untrained=untrained)
         if net.note and not untrained:
             yield Notice(net.note)
         outputs.append(NetOutput((yield from _embedded(net)), (yield from _projected(net))))
-    return EmbeddedRun(crops, *outputs)
+        if experiment.method.trains:
+            net = yield from with_net(run, collection, crops, untrained=untrained, plain=True)
+            *_, main = (yield from _embedded(net)).values()
+            others[f"{experiment.method.outcomes[untrained]} plain, {main.space}"] = main.x
+    if experiment.method.trains:
+        others |= yield from instant_embeddings(experiment, crops)
+    return EmbeddedRun(crops, outputs[0], outputs[1], others)
 
 
 def embedded_specimens(run: Path, embeddings: Embeddings) -> Generator[Event, None, Crops]:

@@ -14,6 +14,7 @@ import yaml
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings._curves import curves_figure
+from napari_phenoscape.embeddings._restore import net_of, read_out_once
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import BandStatistics, together
@@ -21,7 +22,6 @@ from napari_phenoscape.training import (
     Experiment,
     build_model,
     last_checkpoint,
-    load_weights,
     read_experiment,
     read_state,
 )
@@ -41,9 +41,9 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
 
     It takes (N, C, h, w) float32 reflectance, the C bands that ``encoder.yaml`` lists, of
     specimens cropped to their mask, their background filled with ``mean``; it gives (N, D)
-    features by space: each modality, and ``joint`` if several. These are the rows of `embed`. That
-    of an instant run takes the (N, 1, h, w) mask too, and the rows of `embed` are its mean over
-    the views that the readout asks for.
+    embeddings by space: each modality, and ``joint`` if several. That of an instant run, and of a
+    net with an instant embedding beside it, takes the (N, 1, h, w) mask too. The rows of `embed`
+    are its mean over the views that the readout asks for.
 
     - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
     - ``encoder.safetensors``: the weights, for `load_encoder`;
@@ -71,25 +71,25 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     import torch
     from safetensors.torch import save_file
 
-    from napari_phenoscape.training import SimCLR
+    from napari_phenoscape.training import ReadNet
 
     if folder.exists():
         raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
     experiment = read_experiment(run)
-    checkpoint = last_checkpoint(run)
-    statistics = read_state(checkpoint).statistics
-    net = build_model(experiment, statistics, pretrained=False)
-    load_weights(checkpoint, net, averaged=True)
+    statistics = read_state(last_checkpoint(run)).statistics
+    yield from read_out_once(run, experiment)
+    net = net_of(run, experiment, statistics)
     bands, positions = together({name: of.bands for name, of in statistics.items()})
     places = {name: index.tolist() for name, index in positions.items()}
     mean = dict(pair for of in statistics.values() for pair in zip(of.bands, of.mean, strict=True))
     encoder = net.alone(places).eval()
+    spaces = net.net.spaces if isinstance(net, ReadNet) else net.spaces
     description = {
         "bands": [dataclasses.asdict(band) for band in bands],
         "mean": [mean[band] for band in bands],
         "image_size": experiment.image_size,
         "modalities": places,
-        "spaces": list(net.spaces),
+        "spaces": list(spaces),
         "inputs": list(encoder.inputs),
         "experiment": experiment.model_dump(mode="json"),
     }
@@ -114,8 +114,8 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
             temporary / WEIGHTS,
         )
         torch.export.save(program, temporary / PROGRAM)
-        if isinstance(net, SimCLR):
-            _write_curves(net, temporary)
+        if isinstance(net, ReadNet):
+            _write_curves(net.net, temporary)
     yield Progress("exporting the encoder", 1, 1)
     yield Saved(folder)
     return folder
@@ -147,8 +147,8 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
 
     Returns
     -------
-    A torch module: (N, C, h, w) reflectance -> (N, D) features by space; of an instant run, from
-    the (N, 1, h, w) mask too.
+    A torch module: (N, C, h, w) reflectance -> (N, K) embeddings by space; of an instant run,
+    or one with an instant embedding beside its own, from the (N, 1, h, w) mask too.
 
     Raises
     ------
@@ -158,6 +158,8 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
         A library that builds its net is not installed.
     """
     from safetensors.torch import load_file
+
+    from napari_phenoscape.training import ReadNet, Readouts, SimCLR
 
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
@@ -177,7 +179,12 @@ def load_encoder(folder: Path | str) -> BandEncoder | MaskedBandEncoder:
         }
         weights = load_file(folder / WEIGHTS)
     # it says itself what it needs that is not installed
-    encoder = build_model(experiment, blank, pretrained=False).alone(places)
+    net = build_model(experiment, blank, pretrained=False)
+    encoder = (
+        ReadNet(net, Readouts(experiment, net.widths, blank)).alone(places)
+        if isinstance(net, SimCLR)
+        else net.alone(places)
+    )
     with _whole(folder):
         encoder.load_state_dict(weights)
     return encoder.eval()

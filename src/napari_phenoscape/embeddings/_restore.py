@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from napari_phenoscape.embeddings._norms import Norms, estimating, has_norms
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Event, Notice, Progress
+from napari_phenoscape.nets import Plain
 from napari_phenoscape.specimens import BandStatistics, Collection, Crops, collect
 from napari_phenoscape.training import (
     BATCH,
     Experiment,
     Looks,
+    SimCLRMethod,
     build_model,
     crops_for,
     last_checkpoint,
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from napari_phenoscape.training import InstantNet, Representations, SimCLR
+    from napari_phenoscape.training import InstantNet, ReadNet, Representations
     from napari_phenoscape.views import Views
+
+
+#: The features of a trained net as they are.
+PLAIN = SimCLRMethod(readout=Plain(), beside="nothing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,7 @@ class Restored:
     experiment: Experiment
     collection: Collection
     crops: Crops
-    model: SimCLR | InstantNet
+    model: ReadNet | InstantNet
     device: torch.device
     untrained: bool
     norms: dict[str, Norms] = field(default_factory=dict)
@@ -142,37 +148,33 @@ def restore(
     if collection is None:
         collection = yield from collect(read_experiment(run).collection)
     crops = yield from crops_for(run, collection)
-    net = yield from with_net(run, collection.take(crops.ids), crops, untrained=untrained)
+    collection = collection.take(crops.ids)
+    net = yield from with_net(run, collection, crops, untrained=untrained)
     if net.note:
         yield Notice(net.note)
     return net
 
 
 def with_net(
-    run: Path, collection: Collection, crops: Crops, *, untrained: bool
+    run: Path, collection: Collection, crops: Crops, *, untrained: bool, plain: bool = False
 ) -> Generator[Event, None, Restored]:
-    """Specimens that were read for a run, with its net, and what it knows of their levels."""
-    from napari_phenoscape.training import InstantNet, fabric_of, runtime_here
+    """Specimens that were read for a run, with its net; ``plain``: a trained one's features."""
+    from napari_phenoscape.training import fabric_of, runtime_here
 
-    experiment, checkpoint = read_experiment(run), last_checkpoint(run)
-    learnt = read_state(checkpoint).statistics
-    if not (experiment.method.trains and experiment.encoder.stem.takes_any_bands):
-        _check_bands(crops, learnt, run)
-    net = build_model(experiment, crops.statistics, pretrained=False)
-    if untrained and experiment.method.trains:
-        # built for the bands that training began with: curves begin where these lie
-        net.load_state_dict(build_model(experiment, learnt).state_dict())
-    else:
-        load_weights(checkpoint, net, averaged=True)
-    if untrained and isinstance(net, InstantNet):
-        for space, readout in net.readouts.items():
-            readout.divide_nothing_out(net.widths[space])
+    experiment, learnt = read_experiment(run), read_state(last_checkpoint(run)).statistics
+    if plain:
+        experiment = experiment.model_copy(update={"method": PLAIN})
+    method, any_bands = experiment.method, experiment.encoder.stem.takes_any_bands
+    if not (method.trains and any_bands and method.beside == "nothing"):
+        _check_bands(crops, learnt, run, method.trains and any_bands)
+    yield from read_out_once(run, experiment, untrained=untrained, own=(collection, crops))
     runtime, note = runtime_here(experiment.runtime)
     fabric = fabric_of(runtime)
+    net = net_of(run, experiment, crops.statistics, untrained=untrained)
     model = fabric.setup(net)
     net.eval()
     restored = Restored(experiment, collection, crops, model, fabric.device, untrained, note=note)
-    return (yield from _with_levels(restored, read_state(checkpoint).offsets))
+    return (yield from _with_levels(restored, read_state(last_checkpoint(run)).offsets))
 
 
 def _with_levels(
@@ -221,11 +223,61 @@ def _with_levels(
     return replace(net, offsets=offsets)
 
 
-def _check_bands(crops: Crops, learnt: Mapping[str, BandStatistics], run: Path) -> None:
+def read_out_once(
+    run: Path,
+    experiment: Experiment,
+    *,
+    untrained: bool = False,
+    own: tuple[Collection, Crops] | None = None,
+) -> Generator[Event, None, None]:
+    """Fit the readouts of a training that was stopped, which has none yet.
+
+    They are fitted to the specimens that it was trained on, whatever is embedded; ``own`` need not
+    be read again if they are these.
+    """
+    from napari_phenoscape.training import fabric_of, keeps_readout, read_out, runtime_here
+
+    if not experiment.method.trains or keeps_readout(run, experiment, untrained=untrained):
+        return
+    ids = tuple(read_state(last_checkpoint(run)).specimens)
+    if own is None or own[0].source != experiment.collection or own[1].ids != ids:
+        collection = yield from collect(experiment.collection)
+        crops = yield from crops_for(run, collection.take(ids))
+    else:
+        crops = own[1]
+    fabric = fabric_of(runtime_here(experiment.runtime)[0])
+    yield from read_out(run, experiment, crops, fabric, untrained=untrained)
+
+
+def net_of(
+    run: Path,
+    experiment: Experiment,
+    statistics: Mapping[str, BandStatistics],
+    *,
+    untrained: bool = False,
+) -> ReadNet | InstantNet:
+    """The net of a run's newest checkpoint with its readouts, for specimens of these statistics."""
+    from napari_phenoscape.training import InstantNet, read_net
+
+    if experiment.method.trains:
+        return read_net(run, experiment, statistics, untrained=untrained)
+    net = build_model(experiment, statistics, pretrained=False)
+    assert isinstance(net, InstantNet)
+    load_weights(last_checkpoint(run), net, averaged=True)
+    if untrained:
+        for space, readout in net.readouts.items():
+            readout.divide_nothing_out(net.widths[space])
+    return net
+
+
+def _check_bands(
+    crops: Crops, learnt: Mapping[str, BandStatistics], run: Path, any_bands: bool = False
+) -> None:
     for name, own in crops.statistics.items():
         if own.bands.short != learnt[name].bands.short:
             raise CheckpointError(
                 f"The specimens have other bands ({own.bands.words}) of the modality '{name}' than "
                 f"run '{run.name}' was trained on ({learnt[name].bands.words}). Embed specimens of "
-                "the same camera, or train a run on these."
+                "the same camera, or train a run on these"
+                + (" (with method.beside 'nothing' a net takes any)." if any_bands else ".")
             )

@@ -16,7 +16,11 @@ from .collection._specimens import (
     Source as Source,
     Specimen as Specimen,
 )
-from .crops._colour import colour_statistics as colour_statistics, standardised as standardised
+from .crops._colour import (
+    colour_quantiles as colour_quantiles,
+    colour_statistics as colour_statistics,
+    standardised as standardised,
+)
 from .crops._crops import Crops as Crops
 from .crops._disk import MANIFEST as MANIFEST, store_words as store_words
 from .crops._layout import together as together

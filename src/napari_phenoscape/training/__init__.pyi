@@ -21,7 +21,7 @@ from ._levels import (
 from ._looks import BATCH as BATCH, Looks as Looks, batches as batches, pictures as pictures
 from ._loop import train as train
 from ._method import InstantMethod as InstantMethod, SimCLRMethod as SimCLRMethod
-from ._model import BandEncoder as BandEncoder, Representations as Representations, SimCLR as SimCLR
+from ._model import Representations as Representations, SimCLR as SimCLR
 from ._preview import (
     SHEET as SHEET,
     preview as preview,
@@ -29,6 +29,13 @@ from ._preview import (
     with_only as with_only,
 )
 from ._proposal import experiment_for as experiment_for
+from ._read_net import BandEncoder as BandEncoder, ReadNet as ReadNet, Readouts as Readouts
+from ._readouts import (
+    instant_embeddings as instant_embeddings,
+    keeps_readout as keeps_readout,
+    read_net as read_net,
+    read_out as read_out,
+)
 from ._run import (
     CHECKPOINTS as CHECKPOINTS,
     EXPERIMENT as EXPERIMENT,

@@ -14,6 +14,7 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Notice
+from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import BandStatistics, Crops
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from napari_phenoscape.training._model import SimCLR
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+
+#: Readouts of the weights, and of those that training began with, once they were fitted.
+READOUT, START = "readout.safetensors", "readout.untrained.safetensors"
 
 #: The moving average of the weights, where the schedule asks for one.
 AVERAGE = "average.safetensors"
@@ -291,6 +295,39 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Bands]) -> None:
                 f"The encoder '{names[source]}' of '{run}' does not fit '{name}' ({reason}). "
                 "Choose the backbone, stem and bands of that run, or start from another."
             ) from None
+
+
+def keep_readout(checkpoint: Path, method: Option, reading: nn.Module, *, untrained: bool) -> None:
+    """Write the readouts of a method beside the weights of a checkpoint.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written.
+    """
+    from safetensors.torch import save
+
+    of = {"method": method.model_dump_json()}
+    with atomic(checkpoint / (START if untrained else READOUT)) as temporary:
+        temporary.write_bytes(save(_contiguous(reading.state_dict()), metadata=of))
+
+
+def keeps(checkpoint: Path, method: Option, *, untrained: bool) -> bool:
+    """Whether a checkpoint has the readouts of a method."""
+    from safetensors import SafetensorError, safe_open
+
+    path = checkpoint / (START if untrained else READOUT)
+    try:
+        with safe_open(path, "pt") as file:
+            of: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return False
+    return of.get("method") == method.model_dump_json()
+
+
+def load_readout(checkpoint: Path, reading: nn.Module, *, untrained: bool) -> None:
+    """Put the readouts of a checkpoint, which has them, into ``reading``."""
+    reading.load_state_dict(_read(checkpoint / (START if untrained else READOUT)))
 
 
 def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:

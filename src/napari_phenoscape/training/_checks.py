@@ -18,6 +18,15 @@ def check_batch(schedule: Schedule, crops: Crops) -> None:
         )
 
 
+def check_views(experiment: Experiment) -> None:
+    readout = experiment.method.readout
+    if readout.views and experiment.augmentations in ("none", ()):
+        raise OptionError(
+            f"The readout '{readout.kind}' divides out what augmentations vary, and there are "
+            "none. Choose a preset, or the readout 'plain'."
+        )
+
+
 def check_ranks(schedule: Schedule, ranks: int) -> None:
     if schedule.batch_size % ranks:
         below = max(schedule.batch_size // ranks, 1) * ranks

@@ -141,15 +141,6 @@ class Experiment(Option):
         return name
 
     @model_validator(mode="after")
-    def _views_vary_for_the_readout(self) -> Experiment:
-        if self.method.readout.views and self.augmentations in ("none", ()):
-            raise ValueError(
-                f"the readout '{self.method.readout.kind}' divides out what augmentations vary, "
-                "and there are none; choose a preset, or the readout 'plain'."
-            )
-        return self
-
-    @model_validator(mode="after")
     def _modalities_fit_each_other_and_the_losses(self) -> Experiment:
         names = [as_modality(given).name for given in self.modalities]
         if len(set(names)) < len(names):

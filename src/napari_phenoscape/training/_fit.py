@@ -27,7 +27,7 @@ from napari_phenoscape.training._levels import (
     without_means,
 )
 from napari_phenoscape.training._looks import Looks, batches, pictures
-from napari_phenoscape.training._model import JOINT
+from napari_phenoscape.training._model import JOINT, SimCLR
 from napari_phenoscape.training._run import log_event
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FEWEST_SPECIMENS = 3
 
 
-def check_number(crops: Crops, net: InstantNet) -> None:
+def check_number(crops: Crops, net: InstantNet | SimCLR) -> None:
     """Refuse specimens that are too few to tell any apart.
 
     Raises
@@ -65,16 +65,14 @@ def fit(
     try:
         yield Started(run, len(crops.ids), done, 1, str(fabric.device))
         if not done:
-            net.to(fabric.device).eval()
-            yield from _lead(experiment, crops, net, fabric.device)
-            features = yield from _features(experiment, crops, net, fabric.device)
+            features = yield from fit_readouts(experiment, crops, net, fabric.device)
             levels = crops.levels if experiment.nuisance.centre else None
             offsets, mixed = {}, {}
             for space, having in _having(crops, net).items():
                 own = levels and levels.take(np.flatnonzero(having))
-                rows = features[space][having]
-                affine = net.fit(space, centred(rows, own), experiment.method.readout)
-                x = affine(rows).mean(axis=1)
+                rows = torch.from_numpy(features[space][having]).to(fabric.device)
+                with torch.inference_mode():
+                    x = net.readouts[space](rows).double().mean(dim=1).cpu().numpy()
                 means = level_means(x, own)
                 offsets[space] = {level: mean.tolist() for level, mean in means.items()}
                 if crops.levels is not None:
@@ -93,7 +91,27 @@ def fit(
     yield Finished(run)
 
 
-def _having(crops: Crops, net: InstantNet) -> dict[str, NDArray[np.bool_]]:
+def fit_readouts(
+    experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
+) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
+    """Fit the readouts of a net to views of all specimens, on a device.
+
+    Returns
+    -------
+    (N, V, D) by space: what they were fitted to.
+    """
+    net.to(device).eval()
+    yield from _lead(experiment, crops, net, device)
+    features = yield from _features(experiment, crops, net, device)
+    levels = crops.levels if experiment.nuisance.centre else None
+    for space, having in _having(crops, net).items():
+        own = levels and levels.take(np.flatnonzero(having))
+        rows = centred(features[space][having], own)
+        net.fit(space, rows, experiment.method.readout)
+    return features
+
+
+def _having(crops: Crops, net: InstantNet | SimCLR) -> dict[str, NDArray[np.bool_]]:
     """(N,) by space, which specimens have all of it."""
     having = {name: crops.present[name] for name in net.modalities}
     if JOINT in net.spaces:

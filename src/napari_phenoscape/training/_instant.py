@@ -62,7 +62,10 @@ class InstantNet(nn.Module):
         ]
         #: D of each kind of features, by space.
         self.widths = {
-            space: [sum(source[name].width for name in self._of(space)) for source in self.sources]
+            space: [
+                sum(source[name].width for name in self.modalities_of(space))
+                for source in self.sources
+            ]
             for space in self.spaces
         }
         self.readouts = {space: LinearReadout(sum(widths)) for space, widths in self.widths.items()}
@@ -72,7 +75,7 @@ class InstantNet(nn.Module):
         )
         self.reading = nn.ModuleList(self.readouts.values())
 
-    def _of(self, space: str) -> tuple[str, ...]:
+    def modalities_of(self, space: str) -> tuple[str, ...]:
         """The modalities of a space."""
         return self.modalities if space == JOINT else (space,)
 
@@ -109,7 +112,9 @@ class InstantNet(nn.Module):
                 kind[name] = kind[name].masked_fill(lacks, torch.nan)
         # a kind of features after the other, each of all modalities, as `widths` says
         return {
-            space: torch.cat([kind[name] for kind in kinds for name in self._of(space)], dim=1)
+            space: torch.cat(
+                [kind[name] for kind in kinds for name in self.modalities_of(space)], dim=1
+            )
             for space in self.spaces
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ BATCH = 64
 class Looks:
     """Views of specimens from random numbers that no training step uses; always the same ones.
 
+    They hang on the id of a specimen alone, not on its place among others.
+
     Parameters
     ----------
     experiment
@@ -45,6 +48,7 @@ class Looks:
         self._make = augmenter(experiment if views else as_it_is, crops)
         self._crops, self._experiment, self._numbers = crops, experiment, range(max(views, 1))
         self._device = device
+        self._ids = np.array([zlib.crc32(name.encode()) for name in crops.ids], np.int64)
 
     @property
     def fill(self) -> Tensor:
@@ -65,9 +69,10 @@ class Looks:
             images = placed(images, self._device)
         masks = self._crops.masks[batch]
         seed, step = self._experiment.seed, self._experiment.schedule.steps
+        ids = self._ids[batch]
         for number in self._numbers:
             with torch.inference_mode():
-                view = self._make(images, masks, seed=seed, step=step, specimens=batch, view=number)
+                view = self._make(images, masks, seed=seed, step=step, specimens=ids, view=number)
             yield view
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from napari_phenoscape.errors import OptionError, RunError
-from napari_phenoscape.events import Event, Finished, Notice, Saved, Started, Step
+from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._batching import batches_of, in_steps, small_levels
 from napari_phenoscape.training._build import augmenter, build_model
@@ -35,7 +35,12 @@ from napari_phenoscape.training._checkpoint import (
     remove_partial_files,
     save_checkpoint,
 )
-from napari_phenoscape.training._checks import check_batch, check_ranks, check_same
+from napari_phenoscape.training._checks import (
+    check_batch,
+    check_ranks,
+    check_same,
+    check_views,
+)
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
 from napari_phenoscape.training._recipe import (
@@ -111,6 +116,7 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
     # all that can be refused is refused before a directory is made
+    check_views(experiment)
     if trains:
         check_batch(experiment.schedule, crops)
         yield from _noted(small_levels(experiment, crops), notices)
@@ -127,7 +133,7 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
             for notice in notices:  # heard before there was a run
                 log_event(run, notice)
         for event in steps:
-            if fabric.is_global_zero:
+            if fabric.is_global_zero and not (trains and isinstance(event, Progress)):
                 log_event(run, event)
             yield event
     return run
@@ -153,6 +159,7 @@ def _training(
     experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
 ) -> Generator[Event, None, tuple[Experiment, Work, Fabric]]:
     """The training of a net, and its experiment with the precision that was found."""
+    from napari_phenoscape.training._fit import check_number
     from napari_phenoscape.training._gradient import check_caching
     from napari_phenoscape.training._model import SimCLR
     from napari_phenoscape.training._precision import precision_of
@@ -167,6 +174,8 @@ def _training(
     net = build_model(experiment, crops.statistics, pretrained=pretrained)
     assert isinstance(net, SimCLR)
     check_caching(experiment, net)
+    if experiment.method.readout.views:
+        check_number(crops, net)
     if experiment.runtime.precision == "auto":
         set_threads(experiment.runtime)
         device = device_of(experiment.runtime)
@@ -272,6 +281,7 @@ def _steps(
     from napari_phenoscape.training._health import advice, health
     from napari_phenoscape.training._inputs import InputPipeline
     from napari_phenoscape.training._reading import Reading
+    from napari_phenoscape.training._readouts import read_out_both
 
     schedule, seed = experiment.schedule, experiment.seed
     synced(net, fabric.device).to(memory_format=torch.channels_last)
@@ -380,6 +390,8 @@ def _steps(
     end = Finished(run, stopped=step < schedule.steps)
     try:
         yield from save()
+        if fabric.world_size == 1 and not end.stopped:
+            yield from read_out_both(run, experiment, crops, fabric)
     except GeneratorExit:
         # stopped between the last two words, as when another rank has heard the stop first
         if fabric.is_global_zero:

@@ -6,22 +6,27 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from napari_phenoscape.nets import AnyFeatures, AnyReadout, Contrast, DescriptorFeatures, Plain
+from napari_phenoscape.nets import AnyFeatures, AnyReadout, Contrast, DescriptorFeatures
 from napari_phenoscape.option import Option, Variants
 
 
 class SimCLRMethod(Option):
-    """A net is trained to tell specimens by their views; its features are the embedding."""
+    """A net is trained to tell specimens by their views; its features are read out."""
 
     #: Whether a net learns, step by step.
     trains: ClassVar[bool] = True
     #: Names of the embedding and of its control.
     outcomes: ClassVar[tuple[str, str]] = ("trained", "untrained")
-    readout: ClassVar[Plain] = Plain()
     #: Of runs without training.
     features: ClassVar[tuple[AnyFeatures, ...]] = ()
 
     kind: Literal["simclr"] = "simclr"
+    readout: AnyReadout = Contrast()
+    beside: Literal["instant", "nothing"] = Field(
+        "instant",
+        description="what stands beside the net's features in the embedding: that of an instant "
+        "run, of equal variance in all, so that training never shows less; or nothing",
+    )
 
 
 class InstantMethod(Option):
@@ -33,6 +38,7 @@ class InstantMethod(Option):
 
     trains: ClassVar[bool] = False
     outcomes: ClassVar[tuple[str, str]] = ("instant", "features alone")
+    beside: ClassVar[str] = "nothing"
 
     kind: Literal["instant"] = "instant"
     features: tuple[AnyFeatures, ...] = Field((DescriptorFeatures(),), min_length=1)

@@ -90,6 +90,8 @@ class SimCLR(nn.Module):
         self.dropout = experiment.fusion.dropout
         if self.fusion is not None:
             widths.append(self.fusion.features)
+        #: D by space.
+        self.widths = dict(zip(self.spaces, widths, strict=True))
         self.out = experiment.head.out
         self.heads = nn.ModuleList(projection_head(experiment.head, width) for width in widths)
         self.patch_heads = nn.ModuleList()
@@ -156,10 +158,6 @@ class SimCLR(nn.Module):
             name: part - offset[:, None, None]
             for name, part, offset in zip(self.modalities, parts, offsets, strict=True)
         }
-
-    def alone(self, places: Mapping[str, Sequence[int]]) -> BandEncoder:
-        """What makes features of an image of all bands, without heads; `places` as there."""
-        return BandEncoder(self, places)
 
     def forward(
         self,
@@ -244,36 +242,3 @@ class SimCLR(nn.Module):
         if there is None:
             there = torch.ones_like(draws, dtype=torch.bool)
         return joined(there, self.dropout, draws)
-
-
-class BandEncoder(nn.Module):
-    """The features of a net by itself, from an image of all bands; no heads.
-
-    Parameters
-    ----------
-    net
-        Trained.
-    places
-        Each modality's bands among the C of the images.
-    """
-
-    #: What `forward` takes of every specimen.
-    inputs = ("images",)
-
-    def __init__(self, net: SimCLR, places: Mapping[str, Sequence[int]]) -> None:
-        super().__init__()
-        self.net = net
-        self.net.heads = nn.ModuleList()
-        self.net.patch_heads = nn.ModuleList()
-        self.net.cross_heads = nn.ModuleList()
-        self.places = {name: list(index) for name, index in places.items()}
-
-    def forward(
-        self, images: Tensor, present: Mapping[str, NDArray[np.bool_]] | None = None
-    ) -> dict[str, Tensor]:
-        """(N, C, h, w) reflectance -> (N, D) by space.
-
-        ``present`` (N,) each: which specimens have a modality; None: all have all.
-        """
-        parts = {name: images[:, index] for name, index in self.places.items()}
-        return self.net.embed(parts, present)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from napari_phenoscape.specimens import colour_statistics, standardised
+from napari_phenoscape.specimens import colour_quantiles, colour_statistics, standardised
 
-__all__ = ["colour_statistics", "standardised"]
+__all__ = ["colour_quantiles", "colour_statistics", "standardised"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -13,18 +13,29 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.analysis.evaluation._across import across, mixing, nuisance_notices
-from napari_phenoscape.analysis.evaluation._baseline import colour_statistics, standardised
-from napari_phenoscape.analysis.evaluation._columns import check_columns
-from napari_phenoscape.analysis.evaluation._comparison import compare, levels_of
+from napari_phenoscape.analysis.evaluation._baseline import (
+    colour_quantiles,
+    colour_statistics,
+    standardised,
+)
+from napari_phenoscape.analysis.evaluation._columns import check_columns, is_unknown
+from napari_phenoscape.analysis.evaluation._comparison import KNN, compare, levels_of
 from napari_phenoscape.analysis.evaluation._figure import comparison_figure
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
 from napari_phenoscape.analysis.evaluation._neighbours import matched
 from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
-from napari_phenoscape.embeddings import Projections, embed_all, table_of
+from napari_phenoscape.analysis.evaluation._verdict import (
+    COLOUR,
+    START,
+    TEXTURE,
+    paired,
+    verdict,
+)
+from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, table_of
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import Collection, Nuisance, collect
-from napari_phenoscape.training import read_experiment
+from napari_phenoscape.training import InstantMethod, read_experiment
 
 RANK = "effective dimensions (RankMe)"
 
@@ -39,16 +50,24 @@ class Comparison:
         Which one, in words.
     scores
         By measure.
+    against
+        By what it is compared with: how much more often neighbours are right, see `paired`.
+    verdict
+        On a run, once in each of its tables.
     """
 
     embedding: str
     scores: dict[str, Score] = field(default_factory=dict)
+    against: dict[str, Score] = field(default_factory=dict)
+    verdict: str = ""
 
 
 def evaluate(
     runs: Sequence[Path], *labels: str, within: str = "", groups: str = "", nuisance: str = ""
 ) -> Generator[Event, None, dict[str, list[Comparison]]]:
-    """Compare embeddings with metadata columns, beside the untrained net and plain colour.
+    """Compare embeddings with metadata columns, beside the untrained net, texture and colour.
+
+    At its end a `Notice` says in a sentence whether each run is better than these; see `verdict`.
 
     Writes ``evaluation-<label>.csv`` and ``.png`` into the first run for each label. Where
     specimens lack a modality, its embedding is measured on those that have it, and named with
@@ -91,6 +110,7 @@ def evaluate(
         levels_of(table[label], level)  # or no pixel need be read
     technical = named.of(table)
     rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
+    judged: dict[str, dict[str, NDArray[np.float32]]] = {}
     for run, collection in zip(runs, collections, strict=True):
         name = f"{run.name}: " if len(runs) > 1 else ""
         made = yield from embed_all(run, collection)
@@ -100,7 +120,14 @@ def evaluate(
             rows += [
                 (f"{name}{net}, {space}", e.x, views[space]) for space, e in output.spaces.items()
             ]
-        rows.append((f"{name}colour statistics", standardised(colour_statistics(made.crops)), {}))
+        space = list(made.trained.spaces)[-1]
+        rows += [(f"{name}{other}", x, {}) for other, x in made.others.items()]
+        colours = {
+            "colour statistics": standardised(colour_statistics(made.crops)),
+            "colour quantiles": standardised(colour_quantiles(made.crops)),
+        }
+        rows += [(f"{name}{colour}", x, {}) for colour, x in colours.items()]
+        judged[f"{name}{outcomes[0]}, {space}"] = _references(made, space, colours)
     comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
     for done, (name, x, of_views) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
@@ -108,6 +135,7 @@ def evaluate(
         own = {RANK: Score(rank_me(x[embedded]))} | of_views
         if technical is not None:
             own |= mixing(x, technical, named.name)
+        references = judged.get(name, {})
         if not embedded.all():
             name = f"{name} ({embedded.sum()} of {len(x)} specimens)"
         for label, of_label in comparisons.items():
@@ -121,7 +149,13 @@ def evaluate(
                     # those that have the modality are all alike in the label
                 if technical is not None and named.bar and label not in named.columns:
                     scores |= across(x, table[label], technical, named.name)
-            of_label.append(Comparison(name, scores | own))
+            against = {
+                other: paired(x, y, table[label], group, levels[label])
+                for other, y in (references if scores else {}).items()
+            }
+            labelled = int((~is_unknown(table[label])).sum()) if scores else 0
+            said = verdict(against, labelled) if references else ""
+            of_label.append(Comparison(name, scores | own, against, said))
     if technical is not None:
         yield from nuisance_notices(named, technical, table[list(labels)], rows)
     for label, of_label in comparisons.items():
@@ -133,7 +167,23 @@ def evaluate(
         figure = path.with_name(f"{stem}.png")
         comparison_figure({each.embedding: each.scores for each in of_label}, figure)
         yield Saved(figure)
+    for label, of_label in comparisons.items():
+        for each in of_label:
+            if each.verdict:
+                of = f"{each.embedding}, {label}" if label else each.embedding
+                yield Notice(f"{of}: {each.verdict}")
     return comparisons
+
+
+def _references(
+    made: EmbeddedRun, space: str, colours: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """What the main embedding of a run is measured against; the names are `verdict`'s."""
+    others = {f"{COLOUR}: {name}": x for name, x in colours.items()}
+    for name, x in made.others.items():
+        if name.startswith(InstantMethod.outcomes[0]):
+            others = {START: made.untrained.spaces[space].x, **others, f"{TEXTURE}: {name}": x}
+    return others
 
 
 def _collections(
@@ -157,13 +207,25 @@ def _collections(
 
 
 def as_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row per embedding and measure: ``embedding, measure, value, low, high, p``."""
+    """One row per embedding and measure: ``embedding, measure, value, low, high, p, words``.
+
+    After the measures, what an embedding is compared with, and the verdict in words.
+    """
     return pd.DataFrame(
         [
             {"embedding": comparison.embedding, "measure": measure, **score._asdict()}
             for comparison in comparisons
-            for measure, score in comparison.scores.items()
+            for measure, score in (
+                *comparison.scores.items(),
+                *((f"{KNN} more than {other}", s) for other, s in comparison.against.items()),
+            )
         ]
+        + [
+            {"embedding": each.embedding, "measure": "verdict", "words": each.verdict}
+            for each in comparisons
+            if each.verdict
+        ],
+        columns=["embedding", "measure", *Score._fields, "words"],
     )
 
 

@@ -16,6 +16,7 @@ from napari_phenoscape.analysis.explanation._tables import (
     occlusion_table,
     specimens_table,
 )
+from napari_phenoscape.analysis.explanation._weights import weights_figure, weights_of
 from napari_phenoscape.embeddings import (
     clusters_path,
     labelled_today,
@@ -27,7 +28,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import Source
 from napari_phenoscape.spectra import write_spectra
-from napari_phenoscape.training import crops_for
+from napari_phenoscape.training import crops_for, read_experiment
 
 
 def explain(
@@ -63,7 +64,8 @@ def explain(
     clusters = read_clusters(path)
     labels_of(embeddings.ids, clusters)  # or nothing need be read
     embeddings, collection = yield from labelled_today(embeddings)
-    if occlusion:
+    weighed = not (untrained or read_experiment(run).method.trains)
+    if occlusion or weighed:
         net = yield from restore(run, collection, untrained=untrained)
         crops = net.crops
     else:
@@ -72,6 +74,9 @@ def explain(
     if occlusion:
         seen = yield from occlude(net, embeddings, explanation.membership.labels, width_nm)
         explanation = replace(explanation, occlusion=seen)
+    if weighed:
+        weights = yield from weights_of(net, embeddings.space)
+        explanation = replace(explanation, weights=weights)
     folder = run / "explanations" / path.stem
     with atomic(folder) as temporary:
         temporary.mkdir(parents=True)
@@ -86,7 +91,8 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
 
     ``explanation-spectra.csv`` and ``-spectra-sd.csv``: per cent by nm, a column per cluster, as
     `write_spectra` has it; ``-bands.csv`` and ``-specimens.csv``: see `bands_table` and
-    `specimens_table`; ``-occlusion.csv``, once bands were occluded: `occlusion_table`.
+    `specimens_table`; ``-occlusion.csv``, once bands were occluded: `occlusion_table`;
+    ``-weights.csv`` and ``.png`` of an instant run: `weights_of`.
 
     Raises
     ------
@@ -98,6 +104,8 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
         (folder / "explanation-occlusion.csv").unlink(missing_ok=True)
     else:
         tables["occlusion"] = occlusion_table(explanation)
+    if explanation.weights is not None:
+        tables["weights"] = explanation.weights
     written = []
     for name, table in tables.items():
         path = folder / f"explanation-{name}.csv"
@@ -107,4 +115,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
     written += write_spectra(explanation.cluster_spectra(), folder / "explanation-spectra.csv")
     figure = folder / "explanation.png"
     explanation_figure(explanation, figure)
+    if explanation.weights is not None:
+        written.append(folder / "explanation-weights.png")
+        weights_figure(explanation.weights, explanation.spectra.bands, written[-1])
     return [*written, figure]

@@ -50,6 +50,8 @@ class Explanation:
         Of the N specimens.
     occlusion
         None until it was asked for.
+    weights
+        Of an instant run: what its embedding is made of, see `weights_of`.
     """
 
     clusters: Clusters
@@ -61,6 +63,7 @@ class Explanation:
     nearest: dict[int, int]
     membership: Membership
     occlusion: Occlusion | None = None
+    weights: pd.DataFrame | None = None
 
     def others(self, number: int, against: int | None = None) -> Moments:
         """What a cluster is compared with: another one, or all others (None), noise among them."""

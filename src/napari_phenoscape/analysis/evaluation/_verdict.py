@@ -1,0 +1,117 @@
+"""Verdict: which of two embeddings is better on the same specimens, and what follows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_phenoscape.analysis.evaluation._columns import group_codes
+from napari_phenoscape.analysis.evaluation._comparison import levels_of
+from napari_phenoscape.analysis.evaluation._interval import interval
+from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
+from napari_phenoscape.analysis.evaluation._score import Score, mean_of
+from napari_phenoscape.errors import CollectionError
+
+#: Of the two-sided test of each pair. "Better" needs all of them, so it is wrong less often.
+LEVEL = 0.05
+
+#: Fewer labelled specimens judge nothing.
+FEWEST = 20
+
+#: What a run is measured against: the net at its start, plain colour, and an instant run.
+START, COLOUR, TEXTURE = "before training", "plain colour", "plain texture"
+
+
+def paired(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    labels: pd.Series[Any],
+    groups: pd.Series[Any] | None = None,
+    within: pd.Series[Any] | None = None,
+) -> Score:
+    """How much more often the five nearest others are right by one embedding than by another.
+
+    Of the specimens that both embed, each asked of the same others. Its p is of the exact sign
+    test (McNemar's, without groups) [1]_: how many groups are oftener right by ``x``, of those that
+    differ.
+
+    Parameters
+    ----------
+    x, y : (N, D), (N, E)
+        Embeddings.
+    labels, groups, within : (N,)
+        As in `compare`.
+
+    Returns
+    -------
+    The difference, -1 to 1, with its 95 % interval (jackknife over groups) and p.
+
+    Raises
+    ------
+    CollectionError
+        Nothing is there to tell apart, or nothing to judge by.
+
+    References
+    ----------
+    .. [1] McNemar 1947. https://doi.org/10.1007/BF02295996
+    """
+    from scipy.stats import binomtest
+
+    both = np.asarray(~(np.isnan(x).any(axis=1) | np.isnan(y).any(axis=1)))
+    group = group_codes(groups, len(x))
+    apart, member = [], []
+    for rows in levels_of(labels.where(both), within):
+        if len(np.unique(group[rows])) < 2:
+            continue
+        codes = labels.iloc[rows].astype(str).to_numpy()
+        one, other = (knn_correct(each[rows], codes, 5, group[rows]) for each in (x, y))
+        apart.append(one.astype(np.float64) - other)
+        member.append(group[rows])
+    if not apart:
+        raise CollectionError("All labelled specimens are of one group, so none can be judged.")
+    difference = np.concatenate(apart)
+    own = np.unique(np.concatenate(member), return_inverse=True)[1]
+    sign = np.sign(np.bincount(own, difference))
+    won, lost = int((sign > 0).sum()), int((sign < 0).sum())
+    p = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    low, high = interval(partial(mean_of, difference), own, jackknife=True)
+    return Score(float(difference.mean()), low, high, p)
+
+
+def verdict(against: Mapping[str, Score], labelled: int) -> str:
+    """One sentence on an embedding, from how it does against others.
+
+    Better is what beats every one of them, each at 5 %: by chance that is at most as often as the
+    rarest of these tests.
+
+    Parameters
+    ----------
+    against
+        By what it is compared with, `START`, `COLOUR` (its best) and `TEXTURE` first words of each.
+    labelled
+        Specimens with a label.
+    """
+    if labelled < FEWEST:
+        return f"Cannot be judged without a label: name {FEWEST} specimens."
+    beaten: list[str] = []
+    others: list[str] = []
+    for kind in (START, COLOUR, TEXTURE):
+        scores = [score for name, score in against.items() if name.startswith(kind)]
+        if scores:
+            better = all(score.p < LEVEL and score.value > 0 for score in scores)
+            (beaten if better else others).append(f"than {kind}")
+    if not others:
+        return f"Better {_listed(beaten)}."
+    if others == [f"than {TEXTURE}"] and beaten:
+        return f"Better {_listed(beaten)}. Not better {others[0]}: instant does as well."
+    way = ": use instant" if f"than {TEXTURE}" in others else ""
+    return f"Not better {_listed(others)}{way}."
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,140 @@
+"""Reading: from the features of a trained net to the embedding of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_phenoscape.nets import LinearReadout
+from napari_phenoscape.specimens import BandStatistics
+from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._method import InstantMethod
+from napari_phenoscape.training._model import Representations, SimCLR
+
+
+class Readouts(nn.Module):
+    """The readout of every space of a trained net, and the instant embedding beside it.
+
+    Parameters
+    ----------
+    experiment
+        Its method says which readout, and what stands beside.
+    widths
+        Features of the net by space.
+    statistics
+        Of each modality.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        widths: Mapping[str, int],
+        statistics: Mapping[str, BandStatistics],
+    ) -> None:
+        super().__init__()
+        self.readouts = {space: LinearReadout(width) for space, width in widths.items()}
+        # the name of a space may be none of a module
+        self.reading = nn.ModuleList(self.readouts.values())
+        self.beside: InstantNet | None = None
+        if experiment.method.beside == "instant":
+            self.beside = InstantNet(
+                beside(experiment),
+                {name: of.bands for name, of in statistics.items()},
+                {name: of.mean for name, of in statistics.items()},
+                {name: of.std for name, of in statistics.items()},
+                pretrained=False,
+            )
+
+    def forward(
+        self,
+        h: Mapping[str, Tensor],
+        images: Mapping[str, Tensor],
+        mask: Tensor | None,
+        present: Mapping[str, NDArray[np.bool_]] | None,
+    ) -> dict[str, Tensor]:
+        """(N, K) by space, from (N, D) features of a net and what it saw; see `InstantNet`."""
+        rows = {space: readout(h[space].float()) for space, readout in self.readouts.items()}
+        if self.beside is None:
+            return rows
+        assert mask is not None  # whoever asks for what needs it has one
+        others = self.beside(images, mask, present).h
+        return {space: torch.cat([own, others[space]], dim=1) for space, own in rows.items()}
+
+
+def beside(experiment: Experiment) -> Experiment:
+    """The instant run whose embedding stands beside that of a trained net."""
+    method = InstantMethod(readout=experiment.method.readout)
+    return experiment.model_copy(update={"method": method})
+
+
+class ReadNet(nn.Module):
+    """A trained net with its reading.
+
+    Parameters
+    ----------
+    net, reading
+        Of the same experiment and bands.
+    """
+
+    def __init__(self, net: SimCLR, reading: Readouts) -> None:
+        super().__init__()
+        self.net, self.reading = net, reading
+
+    def alone(self, places: Mapping[str, Sequence[int]]) -> BandEncoder:
+        """What makes embeddings of an image of all bands, without heads; `places` as there."""
+        return BandEncoder(self, places)
+
+    def forward(
+        self,
+        images: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> Representations:
+        """As the net's own, but h is the embedding of views."""
+        seen: Representations = self.net(images, present=present)
+        with torch.autocast(next(iter(images.values())).device.type, enabled=False):
+            return seen._replace(h=self.reading(seen.h, images, mask, present))
+
+
+class BandEncoder(nn.Module):
+    """The embedding of one view by a trained net, from an image of all bands; no heads.
+
+    Parameters
+    ----------
+    read
+        Trained, its readout fitted.
+    places
+        Each modality's bands among the C of the images.
+    """
+
+    def __init__(self, read: ReadNet, places: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self.net, self.reading = read.net, read.reading
+        self.net.heads = nn.ModuleList()
+        self.net.patch_heads = nn.ModuleList()
+        self.net.cross_heads = nn.ModuleList()
+        self.places = {name: list(index) for name, index in places.items()}
+        #: What `forward` takes of every specimen.
+        self.inputs = ("images",) if read.reading.beside is None else ("images", "mask")
+
+    def forward(
+        self,
+        images: Tensor,
+        mask: Tensor | None = None,
+        present: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> dict[str, Tensor]:
+        """(N, C, h, w) reflectance and (N, 1, h, w) bool -> (N, K) by space.
+
+        The mask is for what stands beside the net; see `inputs`. ``present`` (N,) each: which
+        specimens have a modality; None: all have all.
+        """
+        parts = {name: images[:, index] for name, index in self.places.items()}
+        embedding: dict[str, Tensor] = self.reading(
+            self.net.embed(parts, present), parts, mask, present
+        )
+        return embedding

@@ -1,0 +1,233 @@
+"""Readouts of a trained net: fitted to its own specimens, and kept beside its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from napari_phenoscape.errors import CheckpointError, OptionError
+from napari_phenoscape.events import Event, Notice, Progress
+from napari_phenoscape.nets import Affine, LinearReadout
+from napari_phenoscape.specimens import BandStatistics, Crops
+from napari_phenoscape.training._build import build_model
+from napari_phenoscape.training._checkpoint import (
+    keep_readout,
+    keeps,
+    last_checkpoint,
+    load_readout,
+    load_weights,
+    read_state,
+)
+from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._fit import fit_readouts
+from napari_phenoscape.training._inputs import present
+from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._looks import BATCH, Looks, pictures
+from napari_phenoscape.training._method import InstantMethod
+from napari_phenoscape.training._model import SimCLR
+from napari_phenoscape.training._read_net import ReadNet, Readouts, beside
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+#: Specimens that the readout of a net is fitted to at most, evenly from all.
+MOST = 4096
+
+#: Of the test whether a net tells specimens worse than at its start.
+LEVEL = 0.05
+
+
+def read_net(
+    run: Path,
+    experiment: Experiment,
+    statistics: Mapping[str, BandStatistics],
+    *,
+    untrained: bool,
+    fitted: bool = True,
+) -> ReadNet:
+    """The net of a run's newest checkpoint, and its readouts where these are fitted.
+
+    Parameters
+    ----------
+    statistics
+        Of the specimens that it is for.
+    untrained
+        With the weights that training began with instead.
+    """
+    checkpoint = last_checkpoint(run)
+    net = build_model(experiment, statistics, pretrained=False)
+    assert isinstance(net, SimCLR)
+    if untrained:
+        # built for the bands that training began with: curves begin where these lie
+        learnt = read_state(checkpoint).statistics
+        net.load_state_dict(build_model(experiment, learnt).state_dict())
+    else:
+        load_weights(checkpoint, net, averaged=True)
+    reading = Readouts(experiment, net.widths, statistics)
+    if fitted and _fits(experiment):
+        load_readout(checkpoint, reading, untrained=untrained)
+    return ReadNet(net, reading)
+
+
+def keeps_readout(run: Path, experiment: Experiment, *, untrained: bool) -> bool:
+    """Whether the newest checkpoint has the readouts that the method asks for, if it does."""
+    return not _fits(experiment) or keeps(
+        last_checkpoint(run), experiment.method, untrained=untrained
+    )
+
+
+def read_out(
+    run: Path, experiment: Experiment, crops: Crops, fabric: Fabric, *, untrained: bool
+) -> Generator[Progress, None, NDArray[np.bool_]]:
+    """Fit the readouts of a run's net to views of its own specimens, and keep them.
+
+    The same bits for the same specimens, views and threads.
+
+    Returns
+    -------
+    (n,) whether half of a specimen's views is nearest, of all, to its other half, in the main
+    space and by the net alone; none where there is one view.
+
+    Raises
+    ------
+    CheckpointError
+        The net gives no numbers.
+    OptionError
+        There is nothing to divide out.
+    """
+    read = read_net(run, experiment, crops.statistics, untrained=untrained, fitted=False)
+    net, reading, readout = read.net, read.reading, experiment.method.readout
+    read.to(fabric.device).eval()
+    found = np.zeros(0, np.bool_)
+    for space, rows in (yield from _features(experiment, crops, net, fabric)).items():
+        _check_finite(rows, space)
+        affine = readout.fit(rows) if readout.views else _centred(rows)
+        reading.readouts[space].take(affine)
+        if space == net.space and readout.views:
+            found = _found(affine(rows))
+        if reading.beside is not None:
+            _even(reading.readouts[space], affine(rows))
+    if reading.beside is not None:
+        other = beside(experiment)
+        features = yield from fit_readouts(other, crops, reading.beside, fabric.device)
+        for space, each in reading.beside.readouts.items():
+            with torch.inference_mode():
+                _even(each, each(torch.from_numpy(features[space]).to(fabric.device)).cpu().numpy())
+    keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
+    return found
+
+
+def read_out_both(
+    run: Path, experiment: Experiment, crops: Crops, fabric: Fabric
+) -> Generator[Event, None, None]:
+    """Fit the readouts of a trained net and of its start, and say when the start is better."""
+    if keeps_readout(run, experiment, untrained=False):
+        return
+    try:
+        trained = yield from read_out(run, experiment, crops, fabric, untrained=False)
+        start = yield from read_out(run, experiment, crops, fabric, untrained=True)
+    except (CheckpointError, OptionError) as error:
+        yield Notice(f"The readout could not be fitted. {error}")
+        return
+    yield from worse(trained, start, run)
+
+
+def instant_embeddings(
+    experiment: Experiment, crops: Crops
+) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
+    """(N, K) of an instant run in place of a trained one, in its main space, and its features.
+
+    By the names that such a run gives them; nothing is written.
+    """
+    instant = experiment.model_copy(update={"method": InstantMethod()})
+    net = build_model(instant, crops.statistics)
+    assert isinstance(net, InstantNet)
+    features = yield from fit_readouts(instant, crops, net, torch.device("cpu"))
+    rows, readout = torch.from_numpy(features[net.space]), net.readouts[net.space]
+    found = {}
+    for name in instant.method.outcomes:
+        with torch.inference_mode():
+            found[f"{name}, {net.space}"] = readout(rows).mean(dim=1).numpy()
+        readout.divide_nothing_out(net.widths[net.space])
+    return found
+
+
+def worse(trained: NDArray[np.bool_], start: NDArray[np.bool_], run: Path) -> Iterator[Notice]:
+    """Say so where a net finds fewer of (n,) specimens again than its start, beyond chance.
+
+    By the exact sign test of those that one of the two finds (McNemar), two-sided.
+    """
+    won, lost = int((trained & ~start).sum()), int((start & ~trained).sum())
+    if lost > won and binomtest(won, won + lost).pvalue < LEVEL:
+        yield Notice(
+            "Training made it worse: half of the views of a specimen finds the other half in "
+            f"{trained.mean():.0%} of specimens, and did so in {start.mean():.0%} before. Both are "
+            f"kept: `phenoscape embed {run} --untrained` gives the start. Train longer or on more "
+            "specimens, or take the method 'instant'."
+        )
+
+
+def _fits(experiment: Experiment) -> bool:
+    """Whether anything has to be fitted: the features of a net by themselves have one unit."""
+    return experiment.method.readout.views > 0 or experiment.method.beside == "instant"
+
+
+def _centred(rows: NDArray[np.float32]) -> Affine:
+    width = rows.shape[-1]
+    mean = rows.reshape(-1, width).mean(axis=0, dtype=np.float64)
+    return Affine(mean, np.ones(width), np.eye(width))
+
+
+def _features(
+    experiment: Experiment, crops: Crops, net: SimCLR, fabric: Fabric
+) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
+    """(n, V, D) by space, of views of the specimens that have it."""
+    looks = Looks(experiment, crops, experiment.method.readout.views, fabric.device)
+    number = min(len(crops.ids), MOST)
+    chosen = np.linspace(0, len(crops.ids) - 1, number).round().astype(np.int64)
+    rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
+    for batch in np.split(chosen, range(BATCH, number, BATCH)):
+        having = present(crops, batch) or None
+        views = []
+        for view in looks(batch):
+            images, _ = pictures(crops, view, fabric.device)
+            with torch.inference_mode(), fabric.autocast():
+                h = net.embed(images, having)
+            views.append({space: one.float().cpu().numpy() for space, one in h.items()})
+        for space, parts in rows.items():
+            there = crops.present[space][batch] if space in crops.present else slice(None)
+            parts.append(np.stack([one[space] for one in views], axis=1)[there])
+        yield Progress("reading out the net", int(np.searchsorted(chosen, batch[-1])) + 1, number)
+    return {space: np.concatenate(parts) for space, parts in rows.items()}
+
+
+def _check_finite(rows: NDArray[np.float32], space: str) -> None:
+    none = int((~np.isfinite(rows).all(axis=(1, 2))).sum())
+    if none:
+        raise CheckpointError(
+            f"The net gives NaN or infinite numbers for {none} of {len(rows)} specimens in "
+            f"'{space}', so no readout can be fitted to them. Its weights are no numbers, or too "
+            "large: train again with a lower learning rate."
+        )
+
+
+def _found(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) whether the mean of a specimen's first half of (n, V, K) views is nearest to its own."""
+    half = rows.shape[1] // 2
+    one, other = rows[:, :half].mean(axis=1), rows[:, half:].mean(axis=1)
+    one, other = (x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12) for x in (one, other))
+    nearest: NDArray[np.bool_] = (one @ other.T).argmax(axis=1) == np.arange(len(rows))
+    return nearest
+
+
+def _even(readout: LinearReadout, rows: NDArray[np.floating]) -> None:
+    """Make the total variance of embeddings 1, as (n, V, K) of views have it by now."""
+    total = float(np.nanvar(rows.mean(axis=1, dtype=np.float64), axis=0).sum())
+    if total > 0:
+        readout.weights = readout.weights / total**0.5

@@ -1,0 +1,143 @@
+"""Readouts of trained nets: of the run's own specimens, kept with its weights, beside instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_phenoscape.embeddings import embed, export, load_encoder, restore
+from napari_phenoscape.events import Notice, Progress, Step, result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import Experiment, last_checkpoint, train
+from napari_phenoscape.training._readouts import worse
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readouts") / "samples"
+    return result(write_samples(folder, specimens=24, size=32, drawer=False))
+
+
+def experiment(samples: Path, runs: Path, **given: Any) -> Experiment:
+    option = RGB_UV.anchored(samples).model_dump(mode="json")
+    option |= {
+        "image_size": 32, "runs": str(runs), "modalities": ["rgb"],
+        "encoder": {"backbone": "shufflenet_v2_x0_5"}, "head": {"hidden": 16, "out": 8},
+        "schedule": {"steps": 2, "batch_size": 8}, "runtime": {"device": "cpu", "threads": 1},
+    }  # fmt: skip
+    return Experiment.parse({**option, **given})
+
+
+@pytest.fixture(scope="module")
+def run(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return result(train(experiment(samples, tmp_path_factory.mktemp("runs"))))
+
+
+def cosines(x: np.ndarray) -> np.ndarray:
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def test_a_net_and_an_instant_run_stand_side_by_side_with_equal_variance(
+    samples: Path, run: Path, tmp_path: Path
+) -> None:
+    both = result(embed(run))["rgb"].x
+    alone = result(embed(result(train(experiment(samples, tmp_path, method="instant")))))["rgb"].x
+    width = both.shape[1] - alone.shape[1]
+    net, beside = both[:, :width], both[:, width:]
+    assert 2 <= width <= 23
+    for part in (net, beside):
+        assert part.var(axis=0).sum() == pytest.approx(1, rel=1e-3)
+        np.testing.assert_allclose(part.mean(axis=0), 0, atol=1e-3)
+    # but for its scale it is the embedding of the instant run
+    np.testing.assert_allclose(cosines(beside), cosines(alone), atol=1e-3)
+
+
+def test_both_readouts_are_kept_beside_the_weights_and_the_start_has_its_own(run: Path) -> None:
+    names = {path.name for path in last_checkpoint(run).iterdir()}
+    assert {"readout.safetensors", "readout.untrained.safetensors"} <= names
+    trained, start = (
+        load_file(last_checkpoint(run) / name)["reading.0.centre"]
+        for name in ("readout.safetensors", "readout.untrained.safetensors")
+    )
+    assert trained.shape == start.shape
+    assert not torch.equal(trained, start)
+    assert result(embed(run, untrained=True))["rgb"].x.shape[0] == 24
+
+
+def test_an_embedding_does_not_depend_on_what_is_embedded_beside_it(
+    samples: Path, run: Path, tmp_path: Path
+) -> None:
+    paths = sorted((samples / "multispectral").rglob("*.tif"))
+    found = []
+    for number in (4, 9):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for path in paths[:number]:
+            (folder / path.name).write_bytes(path.read_bytes())
+        found.append(result(embed(run, Folder(path=folder)))["rgb"].x[:4])
+    np.testing.assert_allclose(*found, atol=1e-5)
+
+
+def test_a_training_that_was_stopped_is_read_out_when_embedded_and_goes_on_exactly(
+    samples: Path, run: Path, tmp_path: Path
+) -> None:
+    given = experiment(samples, tmp_path)
+    events = train(given)
+    while not isinstance(next(events), Step):
+        pass
+    events.close()
+    (stopped,) = tmp_path.glob("*_rgb-uv")
+    assert not list(stopped.rglob("readout*"))
+    # the readout is of what it was trained on, though others are embedded
+    some = tmp_path / "some"
+    some.mkdir()
+    for path in sorted((samples / "multispectral").rglob("*.tif"))[:2]:
+        (some / path.name).write_bytes(path.read_bytes())
+    told = [event for event in embed(stopped, Folder(path=some)) if isinstance(event, Progress)]
+    assert [event.total for event in told if event.what == "reading out the net"] == [24]
+    result(train(given, stopped))
+    for name in ("weights", "readout", "readout.untrained"):
+        one, two = (load_file(last_checkpoint(of) / f"{name}.safetensors") for of in (run, stopped))
+        assert all(torch.equal(one[key], two[key]) for key in one), name
+
+
+def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> None:
+    folder = result(export(run, tmp_path / "encoder"))
+    net, encoder = result(restore(run)), load_encoder(folder)
+    program = torch.export.load(folder / "encoder.pt2").module()
+    batch = np.arange(24)
+    views = list(net.looks()(batch))
+    assert len(views) == 6
+    expected = net.embedding(views, batch)["rgb"]
+    for made in (encoder, program):
+        with torch.inference_mode():
+            each = [made(view.image, view.mask)["rgb"].numpy() for view in views]
+        np.testing.assert_allclose(np.mean(each, axis=0), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_plain_and_with_nothing_beside_the_embedding_is_the_features_of_the_whole(
+    samples: Path, tmp_path: Path
+) -> None:
+    method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+    run = result(train(experiment(samples, tmp_path, method=method)))
+    assert result(embed(run))["rgb"].x.shape == (24, 1024)
+    assert not list(run.rglob("readout*"))
+
+
+def test_a_net_that_finds_fewer_again_than_its_start_is_told(tmp_path: Path) -> None:
+    # ten are lost: p = 2 / 2^10
+    start = np.arange(20) < 15
+    (notice,) = worse(start & (np.arange(20) >= 10), start, tmp_path)
+    assert isinstance(notice, Notice)
+    assert "25% of specimens, and did so in 75% before" in notice.message
+    # five are lost: p = 2 / 2^5, which chance does
+    assert not list(worse(start & (np.arange(20) >= 5), start, tmp_path))
+    assert not list(worse(start, start & (np.arange(20) >= 10), tmp_path))
