@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from napari_phenoscape.cubes import Cube, as_modality
-from napari_phenoscape.nets import Encoder, SpectralResponse
+from napari_phenoscape.nets import (
+    DescriptorFeatures,
+    Encoder,
+    PretrainedNetFeatures,
+    SpectralResponse,
+    offline_net,
+)
 from napari_phenoscape.specimens import Collection
 from napari_phenoscape.spectra import open_calibrated
 from napari_phenoscape.training._experiment import Experiment, Grouping, Schedule
@@ -29,6 +35,9 @@ SPECTRUM = 16
 #: Side of a view in pixels, the least and the most, and what it is a multiple of.
 LEAST_PX, MOST_PX, STEP_PX = 16, 96, 8
 
+#: Side of a specimen in pixels from which a net that was trained on photographs sees its texture.
+LEAST_SEEN_PX = 32
+
 #: Specimens of a batch at most, and how many batches the collection must fill.
 BATCH, BATCHES = 64, 4
 
@@ -43,7 +52,9 @@ def experiment_for(
 
     Modalities by the bands that nine of ten specimens have; views as large as the median specimen
     (its longest side), between 16 and 96 px; batches of a quarter of the specimens, at most 64; as
-    many steps as show each specimen 150 times, between 200 and 2000.
+    many steps as show each specimen 150 times, between 200 and 2000. With the extra ``pretrained``
+    installed, its net stands beside the descriptor of specimens of 32 px or more, and a training on
+    RGB starts from it.
 
     Parameters
     ----------
@@ -70,17 +81,33 @@ def experiment_for(
     spectral = all(
         len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
     )
+    modality = _modality(cubes)
     return Experiment(
         name=name,
         collection=collection.source,
-        modalities=(_modality(cubes),),
+        modalities=(modality,),
         image_size=int(np.clip(size, LEAST_PX, MOST_PX)),
-        method=SimCLRMethod() if trains else InstantMethod(),
-        encoder=Encoder(stem=SpectralResponse()) if spectral else Encoder(),
+        method=SimCLRMethod() if trains else _instant(size),
+        encoder=_encoder(modality, spectral),
         schedule=Schedule(steps=steps, batch_size=batch),
         grouping=Grouping(map=UMAP() if trains else PCA()),
         runs=runs,
     )
+
+
+def _instant(size: int) -> InstantMethod:
+    """With the net that is installed beside the descriptor; it sees nothing in a few pixels."""
+    if offline_net() is None or size < LEAST_SEEN_PX:
+        return InstantMethod()
+    return InstantMethod(features=(DescriptorFeatures(), PretrainedNetFeatures()))
+
+
+def _encoder(modality: str, spectral: bool) -> Encoder:
+    """Starts from the net that is installed where that has the same bands."""
+    if spectral:
+        return Encoder(stem=SpectralResponse())
+    net = offline_net()
+    return Encoder(backbone=f"pretrained:{net}") if net and modality == "rgb" else Encoder()
 
 
 def _some_cubes(collection: Collection) -> list[Cube]:

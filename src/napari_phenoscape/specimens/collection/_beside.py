@@ -17,6 +17,7 @@ from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawe
 from napari_phenoscape.specimens.collection._folder import Folder
 from napari_phenoscape.specimens.collection._metadata import join_by_file
 from napari_phenoscape.specimens.collection._specimens import Source
+from napari_phenoscape.specimens.finding._finding import AUTO
 
 #: Where masks lie, seen from their pictures, the surest first.
 MASKS = (
@@ -65,12 +66,7 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
     path = cube.path
     stem = path.name.split(".")[0]
     regions = next(_named(path.parent, REGIONS, stem), None)
-    if regions is None and cube.mask is None:
-        raise CollectionError(
-            f"'{path.name}' is one cube without a mask, and no '{stem}_regions.tif' beside it "
-            "numbers its specimens. Name the folder that holds one specimen in each file, or draw "
-            "regions in the dock Specimens."
-        )
+    auto = regions is None and cube.mask is None
     table = None
     for name in (f"{stem}_metadata.csv", f"{stem}.csv", "metadata.csv"):
         here = path.parent / name
@@ -78,7 +74,12 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
             table = here
             break
     yield _found(f"regions '{regions.name}'" if regions else None, table)
-    return Drawer(path=path, regions=regions, metadata=table)
+    if auto:
+        yield Notice(
+            f"No mask outlines the specimens of '{path.name}', so they are told from its "
+            "background (regions: auto). `phenoscape find` writes them to a file, to look at."
+        )
+    return Drawer(path=path, regions=AUTO if auto else regions, metadata=table)
 
 
 def _folder(root: Path) -> Generator[Notice, None, Folder]:
@@ -105,6 +106,12 @@ def _folder(root: Path) -> Generator[Notice, None, Folder]:
         table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
+    if mask is None and _are_plain(root, _some(pictures)):
+        mask = AUTO
+        yield Notice(
+            "The pictures have a plain background, so the largest thing on each is its specimen "
+            "(mask: auto)."
+        )
     return Folder(path=root, mask=mask, metadata=table)
 
 
@@ -182,6 +189,19 @@ def _is_mask(path: Path) -> bool:
     except PhenoscapeError:
         return False
     return len(values) <= _VALUES and bool(values[0] == 0)
+
+
+def _are_plain(root: Path, files: Sequence[Path]) -> bool:
+    """Whether each is a picture without a mask, on whose background one specimen is clear."""
+    found = Folder(path=root, mask=AUTO)
+    try:
+        for file in files:
+            cube = open_cube(file)
+            if cube.mask is not None or not np.any(found.labels(cube)):
+                return False
+    except PhenoscapeError:
+        return False
+    return bool(files)
 
 
 def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:
