@@ -197,6 +197,7 @@ def cluster(
         Path | None,
         typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
     ] = None,
+    keep: Annotated[str, typer.Option(help="also keep the clusters under this name")] = "",
     overwrite: Overwrite = False,
 ) -> Answer:
     """Cluster and map the embeddings of a run by the grouping of its experiment.
@@ -204,7 +205,12 @@ def cluster(
     A table and a figure go into the run, and what is changed is kept in its experiment.yaml.
     """
     from napari_phenoscape.analysis import cluster_run
-    from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
+    from napari_phenoscape.embeddings import (
+        check_table,
+        export_table,
+        keep_clusters,
+        read_embeddings,
+    )
 
     plain = (
         [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
@@ -216,6 +222,7 @@ def cluster(
         _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
+<<<<<<< HEAD
     rows = [
         {"cluster": number, "name": name, "specimens": int((made.labels == number).sum())}
         for number, name in made.names.items()
@@ -223,6 +230,12 @@ def cluster(
     words = ["{name}: {specimens} specimens".format(**row) for row in rows]
     if made.choice:
         words.insert(0, made.choice.words)
+=======
+    if keep:
+        out.print(f"kept {keep_clusters(run, made, keep)}", soft_wrap=True)
+    for number, name in made.names.items():
+        out.print(f"{name}: {int((made.labels == number).sum())} specimens")
+>>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
     if export:
         embeddings = read_embeddings(run, after.grouping.space, source, untrained=untrained)
         export_table(embeddings, export, made)

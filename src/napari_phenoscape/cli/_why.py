@@ -55,6 +55,59 @@ def explain(
 
 
 @command
+def associate(
+    run: Run,
+    others: Annotated[
+        list[Path] | None, typer.Argument(help="more runs of the same specimens")
+    ] = None,
+    space: Space = "",
+    permutations: Annotated[
+        int, typer.Option(help="how often clusters are dealt out", min=1)
+    ] = 999,
+) -> None:
+    """Say how clusters go with each metadata column, and with other results; CSV into the run."""
+    from napari_phenoscape.analysis import associate as verb, results_agreement
+    from napari_phenoscape.embeddings import read_results
+
+    found = listen(verb(run, space, permutations))
+    table = Table("column", "levels", "specimens", "adjusted mutual information", "p")
+    for column, levels, specimens, value, p in found.itertuples(index=False):
+        table.add_row(escape(column), str(levels), str(specimens), f"{value:.3f}", f"{p:.3f}")
+    out.print(table if len(found) else "no column of the metadata divides these specimens")
+    several = [run, *(others or [])]
+    results = {
+        name if len(several) == 1 else f"{one.name}: {name}": clusters
+        for one in several
+        for name, clusters in read_results(one).items()
+    }
+    both = results_agreement(results)
+    if len(both):
+        table = Table("result", "and", "shared", "adjusted Rand index", "mutual information")
+        for first, second, shared, rand, value in both.itertuples(index=False):
+            table.add_row(escape(first), escape(second), str(shared), f"{rand:.3f}", f"{value:.3f}")
+        out.print(table)
+
+
+@command
+def draw(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG, SVG or PDF")] = Path(
+        "map.png"
+    ),
+    colour: Annotated[
+        str, typer.Option(help="cluster, a metadata column, silhouette, 'mean of BAND', ...")
+    ] = "cluster",
+    space: Space = "",
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw the map of a run's clusters in any colours."""
+    from napari_phenoscape.analysis import run_map
+
+    check_outputs([output], [run], overwrite=overwrite)
+    out.print(f"map {listen(run_map(run, output, colour, space))}", soft_wrap=True)
+
+
+@command
 def neighbours(
     run: Run,
     specimen: Annotated[str, typer.Argument(help="its id or file name")],

@@ -5,7 +5,12 @@ from ._cubes import (
     picture_layer as picture_layer,
     plane_layer as plane_layer,
 )
-from ._maps import points_layer as points_layer, sheet_layer as sheet_layer
+from ._maps import (
+    FRAMES as FRAMES,
+    chosen_layer as chosen_layer,
+    points_layer as points_layer,
+    sheet_layer as sheet_layer,
+)
 from ._samples import open_drawer as open_drawer, open_specimen as open_specimen
 from ._save import write_layer as write_layer
 from ._views import view_layers as view_layers
