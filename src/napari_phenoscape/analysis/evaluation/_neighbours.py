@@ -102,12 +102,12 @@ def likest(
     unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """As `nearest`, of (N, D) rows that have unit length, so that a million are asked at once."""
-    others = np.arange(len(unit)) != row
+    similarity = unit @ unit[row]
+    similarity[row] = -np.inf
     if groups is not None:
         group = group_codes(groups, len(unit))
-        others &= group != group[row]
-    similarity = np.where(others, unit @ unit[row], -np.inf)
-    k = min(k, int(others.sum()))
+        similarity[group == group[row]] = -np.inf
+    k = min(k, int(np.isfinite(similarity).sum()))
     if k == 0:
         return np.zeros(0, np.intp), np.zeros(0)
     least = np.partition(similarity, -k)[-k]
