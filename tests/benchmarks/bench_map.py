@@ -109,10 +109,10 @@ def _sheet(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:
 
     # what software draws on a screen takes as long for any picture: ours alone
     levels, rows = run.sheet.painted(run.colours, None).levels, iter(range(1000))
-    for name, level, side in (("close", levels[0], 1200), ("whole", levels[-3], 100_000)):
-        yield Figure(
-            f"map-sheet-of-{count}-{name}", lambda: median(lambda: level[:side, :side]), "s", 0.3
-        )
+    yield Figure(
+        f"map-sheet-of-{count}-close", lambda: median(lambda: levels[0][:1200, :1600]), "s", 0.1
+    )
+    yield Figure(f"map-sheet-of-{count}-whole", lambda: median(lambda: levels[3][:, :]), "s", 0.3)
     yield Figure(
         f"map-sheet-of-{count}-selects",
         lambda: median(lambda: session.select([run.ids[next(rows)]])),

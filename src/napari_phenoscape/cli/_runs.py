@@ -222,7 +222,6 @@ def cluster(
         _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
-<<<<<<< HEAD
     rows = [
         {"cluster": number, "name": name, "specimens": int((made.labels == number).sum())}
         for number, name in made.names.items()
@@ -230,12 +229,8 @@ def cluster(
     words = ["{name}: {specimens} specimens".format(**row) for row in rows]
     if made.choice:
         words.insert(0, made.choice.words)
-=======
     if keep:
-        out.print(f"kept {keep_clusters(run, made, keep)}", soft_wrap=True)
-    for number, name in made.names.items():
-        out.print(f"{name}: {int((made.labels == number).sum())} specimens")
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
+        words.append(f"kept {keep_clusters(run, made, keep)}")
     if export:
         embeddings = read_embeddings(run, after.grouping.space, source, untrained=untrained)
         export_table(embeddings, export, made)

@@ -64,7 +64,7 @@ def associate(
     permutations: Annotated[
         int, typer.Option(help="how often clusters are dealt out", min=1)
     ] = 999,
-) -> None:
+) -> Answer:
     """Say how clusters go with each metadata column, and with other results; CSV into the run."""
     from napari_phenoscape.analysis import associate as verb, results_agreement
     from napari_phenoscape.embeddings import read_results
@@ -72,8 +72,8 @@ def associate(
     found = listen(verb(run, space, permutations))
     table = Table("column", "levels", "specimens", "adjusted mutual information", "p")
     for column, levels, specimens, value, p in found.itertuples(index=False):
-        table.add_row(escape(column), str(levels), str(specimens), f"{value:.3f}", f"{p:.3f}")
-    out.print(table if len(found) else "no column of the metadata divides these specimens")
+        table.add_row(Text(column), str(levels), str(specimens), f"{value:.3f}", f"{p:.3f}")
+    words: list[Any] = [table if len(found) else "no column divides these specimens"]
     several = [run, *(others or [])]
     results = {
         name if len(several) == 1 else f"{one.name}: {name}": clusters
@@ -84,8 +84,10 @@ def associate(
     if len(both):
         table = Table("result", "and", "shared", "adjusted Rand index", "mutual information")
         for first, second, shared, rand, value in both.itertuples(index=False):
-            table.add_row(escape(first), escape(second), str(shared), f"{rand:.3f}", f"{value:.3f}")
-        out.print(table)
+            table.add_row(Text(first), Text(second), str(shared), f"{rand:.3f}", f"{value:.3f}")
+        words.append(table)
+    facts = {"columns": rows_of(found), "results": rows_of(both)}
+    return Answer(facts, words, "columns")
 
 
 @command
@@ -99,12 +101,12 @@ def draw(
     ] = "cluster",
     space: Space = "",
     overwrite: Overwrite = False,
-) -> None:
+) -> Made:
     """Draw the map of a run's clusters in any colours."""
     from napari_phenoscape.analysis import run_map
 
     check_outputs([output], [run], overwrite=overwrite)
-    out.print(f"map {listen(run_map(run, output, colour, space))}", soft_wrap=True)
+    return wrote([listen(run_map(run, output, colour, space))], "map")
 
 
 @command

@@ -46,11 +46,8 @@ class _Made(Option):
     seed: int
     space: str = ""
     map: AnyReduction | None = None
-<<<<<<< HEAD
     choice: Choice | None = None
-=======
     edits: tuple[str, ...] = ()
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +89,7 @@ class Clusters:
     xy: NDArray[np.float32] | None = None
     map: AnyReduction | None = None
     former: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-<<<<<<< HEAD
     choice: Choice | None = None
-=======
     edits: tuple[str, ...] = ()
 
     @property
@@ -105,7 +100,6 @@ class Clusters:
             tuple(bytes.fromhex(self.colours[n].removeprefix("#"))) for n in numbers.tolist()
         ]
         return np.array(colours, np.uint8).reshape(-1, 3)[codes]
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
 
 
 def cluster(
@@ -205,11 +199,8 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
         seed=clusters.seed,
         space=clusters.space,
         map=clusters.map,
-<<<<<<< HEAD
         choice=clusters.choice,
-=======
         edits=clusters.edits,
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
     )
     table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
@@ -249,11 +240,8 @@ def read_clusters(path: Path) -> Clusters:
             xy=np.array([columns["x"], columns["y"]], np.float32).T if has_map else None,
             map=made.map,
             former=_read_former(columns),
-<<<<<<< HEAD
             choice=made.choice,
-=======
             edits=made.edits,
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
         )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

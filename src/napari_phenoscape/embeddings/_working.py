@@ -152,7 +152,8 @@ def _edited(
     words: str,
     counted: NDArray[np.bool_] | None = None,
 ) -> Clusters:
-    return replace(inherited(found, clusters, counted), edits=(*clusters.edits, words))
+    # of a number that was chosen, this is none any more
+    return replace(inherited(found, clusters, counted), edits=(*clusters.edits, words), choice=None)
 
 
 def _members(clusters: Clusters, ids: Collection[str]) -> NDArray[np.intp]:

@@ -11,11 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
-from napari_phenoscape.analysis import Look
-from napari_phenoscape.embeddings import Clusters, Embeddings
-=======
-from napari_phenoscape.analysis import CLUSTER, Colouring, Layout, by_cluster
+from napari_phenoscape.analysis import CLUSTER, Colouring, Layout, Look, by_cluster
 from napari_phenoscape.embeddings import (
     NOISE,
     Clusters,
@@ -28,7 +24,6 @@ from napari_phenoscape.spectra import COLOURS
 
 if TYPE_CHECKING:
     from napari_phenoscape.specimens import Crops
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +191,6 @@ class ClusteredRun:
         return self.embeddings.source == embeddings.source
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, eq=False)
 class Looked:
     """A first look, and what the window shows of it."""
@@ -204,7 +198,8 @@ class Looked:
     seen: Look
     embedded: EmbeddedSpaces
     clustered: ClusteredRun
-=======
+
+
 _DIRECTIONS: WeakKeyDictionary[Embeddings, NDArray[np.float32]] = WeakKeyDictionary()
 
 
@@ -213,4 +208,3 @@ def directions_of(embeddings: Embeddings) -> NDArray[np.float32]:
     if embeddings not in _DIRECTIONS:
         _DIRECTIONS[embeddings] = unit_length(embeddings.x)
     return _DIRECTIONS[embeddings]
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)

@@ -63,13 +63,9 @@ class ClustersDock(Dock):
         self.cluster_button = self.button(
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
-<<<<<<< HEAD
         self.choice_words = note()
-        self.map = Scatter()
-=======
         self.panel = MapPanel()
         self.map = self.panel.scatter
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
         self.map.chosen.connect(self.session.select)
         self.panel.save.clicked.connect(self._save_map)
         self.map_words = note()
@@ -86,19 +82,6 @@ class ClustersDock(Dock):
             "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
             self._export,
         )
-<<<<<<< HEAD
-        self.column.addWidget(heading("1  Embed"))
-        self.column.addWidget(self.embedding)
-        self.column.addLayout(row(self.embed_button, self.space))
-        self.column.addWidget(heading("2  Cluster and map"))
-        self.column.addWidget(self.grouping)
-        self.column.addWidget(self.cluster_button)
-        self.column.addWidget(self.choice_words)
-        self.column.addWidget(self.map)
-        self.column.addWidget(self.legend)
-        self.column.addWidget(self.map_words)
-        self.column.addWidget(self.export_button)
-=======
         first, second = QWidget(), QWidget()
         column = column_of(first)
         column.addWidget(self.embedding)
@@ -106,6 +89,7 @@ class ClustersDock(Dock):
         column = column_of(second)
         column.addWidget(self.grouping)
         column.addWidget(self.cluster_button)
+        column.addWidget(self.choice_words)
         self.asking = [
             Fold("1  Embed", first, opened=True),
             Fold("2  Cluster and map", second, opened=True),
@@ -126,7 +110,6 @@ class ClustersDock(Dock):
             self.column.addWidget(part)
         self.column.addLayout(row(self.export_button, self.back_button))
         self.fill(self.panel)
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
 
         self.embedding.changed.connect(self._refresh)
         self.grouping.changed.connect(self._keep_grouping)

@@ -10,11 +10,15 @@ from typing import TypeVar
 import numpy as np
 from pydantic import Field
 
-<<<<<<< HEAD
-from napari_phenoscape.analysis import look
-=======
-from napari_phenoscape.analysis import CLUSTER, LIKENESS, MEAN_OF, coloured, colourings, laid_out
->>>>>>> e018bf8 (Specimens are picked by lasso, box and click on map and picture, seen in any light and colour, and clusters worked with by hand)
+from napari_phenoscape.analysis import (
+    CLUSTER,
+    LIKENESS,
+    MEAN_OF,
+    coloured,
+    colourings,
+    laid_out,
+    look,
+)
 from napari_phenoscape.embeddings import (
     METADATA,
     Embeddings,
