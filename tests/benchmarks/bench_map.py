@@ -35,8 +35,10 @@ def comparisons() -> Iterator[Figure]:
     guard_torch()
     viewer = napari.Viewer()
     viewer.window.set_geometry(0, 0, 1600, 1000)
-    yield from _map(100_000, 0.3, viewer)
-    yield from _map(1_000_000, 3, viewer)
+    viewer.add_image(np.zeros((64, 64, 3), np.uint8))  # what napari loads for its first layer
+    settle()
+    yield from _map(100_000, 0.3)
+    yield from _map(1_000_000, 3)
     for count, opened in ((10_000, 2), (100_000, 10)):
         yield from _sheet(count, opened, viewer)
     viewer.close()
@@ -66,7 +68,7 @@ def drawn(count: int, side: int = 32, dimensions: int = 8) -> ClusteredRun:
     return ClusteredRun(Path("run"), embeddings, clusters, Projection2D(xy, "drawn"), backdrop)
 
 
-def _map(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:
+def _map(count: int, goal: float) -> Iterator[Figure]:
     """A lasso around a third of the map, and another colour for every specimen."""
     run, scatter = drawn(count, side=4), Scatter()
     scatter.resize(600, 700)

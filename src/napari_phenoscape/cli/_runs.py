@@ -209,9 +209,12 @@ def cluster(
         check_table,
         export_table,
         keep_clusters,
+        kept_path,
         read_embeddings,
     )
 
+    if keep:
+        kept_path(run, keep)  # or it is refused after the work
     plain = (
         [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
     )

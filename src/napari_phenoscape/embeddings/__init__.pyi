@@ -58,6 +58,7 @@ from ._working import (
     History as History,
     excluded as excluded,
     keep_clusters as keep_clusters,
+    kept_path as kept_path,
     merged as merged,
     read_results as read_results,
     regrouped as regrouped,

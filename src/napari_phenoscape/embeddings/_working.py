@@ -119,21 +119,32 @@ class History:
         return History(self.future[0], (*self.past, self.now), self.future[1:])
 
 
+def kept_path(run: Path, name: str) -> Path:
+    """Where a run keeps clusters under a name of their own.
+
+    Raises
+    ------
+    OptionError
+        The name is empty, or is none for a file.
+    """
+    if not name.strip() or Path(name).name != name or name.startswith("."):
+        raise OptionError(
+            f"'{name}' cannot be the name of a file; type one of letters and numbers, e.g. morphs."
+        )
+    return run / "clusters" / KEPT / f"{name.strip()}.parquet"
+
+
 def keep_clusters(run: Path, clusters: Clusters, name: str) -> Path:
     """Write clusters under a name of their own, beside those that are clustered anew.
 
     Raises
     ------
     OptionError
-        The name is empty, or is none for a file.
+        As `kept_path`.
     RunError
         The disk is full or cannot be written.
     """
-    if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise OptionError(
-            f"'{name}' cannot be the name of a file; type one of letters and numbers, e.g. morphs."
-        )
-    path = run / "clusters" / KEPT / f"{name.strip()}.parquet"
+    path = kept_path(run, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_clusters(clusters, path)
     return path

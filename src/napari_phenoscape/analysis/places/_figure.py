@@ -77,6 +77,7 @@ def map_figure(xy: NDArray[np.floating[Any]], colouring: Colouring, title: str, 
 
         low, high = colouring.scale
         bar = figure.colorbar(ScalarMappable(Normalize(low, high), "viridis"), ax=axes)
+        bar.ax.tick_params(labelsize=7)
         bar.set_label(colouring.title, fontsize=8, parse_math=False)
     for name, colour, count in colouring.legend:
         axes.scatter([], [], s=24, c=[np.array(colour) / 255], label=f"{name} ({count})")

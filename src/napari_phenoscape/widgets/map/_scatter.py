@@ -77,7 +77,7 @@ class Scatter(Plot):
 
     def show_all(self) -> None:
         """Bring the whole map into sight; pictures at its edge have room."""
-        self.getViewBox().autoRange(padding=0.08)
+        self.getViewBox().autoRange(padding=0.12)
 
     def sizeHint(self) -> QSize:
         """Small; it takes what it is given."""

@@ -36,11 +36,13 @@ class Tile(QFrame):
         layout.addWidget(self.picture, alignment=Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.words)
         self.specimen = ""
+        self._style = ""
 
     def show_specimen(self, clustered: ClusteredRun, row: int, at: QPoint, style: str) -> None:
         """Say who it is, beside a place on the screen; in the style sheet of the window."""
-        if self.styleSheet() != style:
-            self.setStyleSheet(style)
+        if self._style != style:
+            self._style = style
+            self.setStyleSheet(f"{style}\nTile {{ border: 1px solid #888888; }}")
         self.specimen = clustered.ids[row]
         image = image_of(clustered.backdrop.pictures[row])
         self.picture.setPixmap(
