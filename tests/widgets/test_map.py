@@ -275,3 +275,13 @@ def test_a_second_collection_of_the_same_ids_is_another_selection(dock, shown, t
     dock.session.set_clustered(made(24, tmp_path, "b"))
     assert dock.session.selected == ()
     assert not dock.map.dots.marked.size
+
+
+def test_noise_alone_is_next_to_no_cluster(dock, shown):
+    noise = replace(
+        shown.clusters, labels=np.full(24, -1), names={-1: "noise"}, colours={-1: "#6e6e6e"}
+    )
+    lost = replace(shown, clusters=noise)
+    assert lost.next_cluster(3) is None
+    dock.session.set_clustered(lost)
+    assert dock.legend.rowCount() == 1

@@ -157,8 +157,8 @@ class ClusteredRun:
         """(D,) mean direction of each cluster's specimens, of unit length."""
         labels, x = self.clusters.labels, self.directions
         numbers = [number for number in self.clusters.names if number != NOISE]
-        means = np.stack([x[labels == number].mean(axis=0) for number in numbers])
-        return dict(zip(numbers, unit_length(means), strict=True))
+        means = [x[labels == number].mean(axis=0) for number in numbers]
+        return dict(zip(numbers, unit_length(np.stack(means)), strict=True)) if means else {}
 
     def next_cluster(self, row: int) -> int | None:
         """The most similar other cluster of a specimen, by the cosine to its centre."""
