@@ -174,7 +174,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(at_rest(clusters))
         QTest.qWait(500)
         wait(at_rest(clusters))
-        clusters.map.chosen.emit({3})
+        clusters.session.select([clusters.session.clustered.ids[3]])
         shoot(viewer, "clusters")
 
         explain = put(viewer, ExplainDock(viewer), "Explain")
@@ -184,7 +184,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(at_rest(explain))
         explain.cluster.setCurrentIndex(2)
         explain.against.setCurrentIndex(1)
-        explain.choose(3)
+        explain.choose(explain.session.clustered.ids[3])
         shoot(viewer, "explain")
         viewer.close()
 

@@ -362,3 +362,24 @@ def test_a_full_disk_stops_training_in_words_and_keeps_the_last_checkpoint(
         assert len(load_file(checkpoint / "weights.safetensors")) > 100
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_clusters_are_kept_compared_with_the_metadata_and_drawn(run: Path, tmp_path: Path) -> None:
+    assert phenoscape("embed", run).exit_code == 0
+    kept = phenoscape("cluster", run, "--clusters", 3, "--keep", "three")
+    assert (run / "clusters" / "kept" / "three.parquet").is_file(), kept.output
+    assert phenoscape("cluster", run, "--clusters", 2).exit_code == 0
+    end = phenoscape("associate", run, "--permutations", 19)
+    assert end.exit_code == 0, end.output
+    assert "species" in end.stdout
+    assert "three" in end.stdout
+    table = pd.read_csv(run / "clusters" / "rgb+uv.association.csv")
+    assert {"column", "mutual_information", "p"} <= set(table)
+    for name, colour in (("sex.svg", "sex"), ("uv.png", "mean of UV_R")):
+        end = phenoscape("draw", run, "-o", tmp_path / name, "--colour", colour)
+        assert end.exit_code == 0, end.output
+        assert (tmp_path / name).stat().st_size > 5000
+    assert "say --overwrite" in sentence("draw", run, "-o", tmp_path / "sex.svg")
+    said = sentence("draw", run, "-o", tmp_path / "a.png", "--colour", "size")
+    assert "cannot be coloured by 'size'" in said
+    assert "cannot be the name" in sentence("cluster", run, "--keep", "a/b")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import Clusters, Embeddings, contact_sheet, legend, thumbnails
-from napari_phenoscape.embeddings._thumbnails import GROUND, PAPER
+from napari_phenoscape.embeddings._sheet import PAPER
+from napari_phenoscape.embeddings._thumbnails import GROUND
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.layers import points_layer, sheet_layer
 from napari_phenoscape.specimens import Folder

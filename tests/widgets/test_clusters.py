@@ -80,7 +80,7 @@ def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock,
     assert set(frames.features["cluster"]) == set(clusters.names.values())
     assert {"species", "morph"} <= set(frames.features)
     assert sum(int(dock.legend.item(i, 2).text()) for i in range(3)) == 24
-    assert len(dock.map.dots.points()) == 24
+    assert len(dock.map.dots.xy) == 24
     assert (
         read_clusters(run / "clusters" / "joint.parquet").labels.tolist()
         == clusters.labels.tolist()
@@ -90,11 +90,10 @@ def test_embedding_a_run_colours_every_specimen_on_a_contact_sheet(viewer, dock,
 def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run, wait):
     embed(dock, run, wait)
     ids = dock.session.clustered.ids
-    dock.map.chosen.emit({ids[4], ids[7]})
+    dock.map.chosen.emit({ids[4], ids[7]}, "only")
     assert set(points(viewer).selected_data) == {4, 7}
     points(viewer).selected_data = {2}
-    xy = dock.session.clustered.map.xy
-    assert [(ring.pos().x(), ring.pos().y()) for ring in dock.map.rings.points()] == [tuple(xy[2])]
+    assert dock.map.dots.marked.tolist() == [2]
     assert dock.session.clustered.embeddings.table["specimen"][2] in dock.map_words.text()
 
 
@@ -177,7 +176,7 @@ def test_a_new_dock_shows_the_clusters_of_the_closed_one(viewer, dock, open_dock
     layers = ours(viewer, "clusters")
     again = open_dock(ClustersDock)
     assert again.legend.rowCount() == 3
-    assert len(again.map.dots.points()) == 24
+    assert len(again.map.dots.xy) == 24
     assert ours(viewer, "clusters") == layers
     assert again.session.clustered is clustered
     assert again.grouping.value == Grouping(method=KMeans(clusters=3), map=PCA())

@@ -1,3 +1,8 @@
+from ._association import (
+    associate as associate,
+    association as association,
+    results_agreement as results_agreement,
+)
 from ._classification import VOTERS as VOTERS, classify as classify
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
@@ -10,7 +15,7 @@ from .evaluation._evaluate import (
     as_table as as_table,
     evaluate as evaluate,
 )
-from .evaluation._neighbours import nearest as nearest
+from .evaluation._neighbours import likest as likest, nearest as nearest
 from .explanation._explain import explain as explain, write_explanation as write_explanation
 from .explanation._explanation import Explanation as Explanation, explained as explained
 from .explanation._figure import FEW as FEW
@@ -28,4 +33,23 @@ from .explanation._words import (
     differences as differences,
     missed as missed,
 )
+from .places._appearance import (
+    CLUSTER as CLUSTER,
+    LIKENESS as LIKENESS,
+    MEAN_OF as MEAN_OF,
+    Layout as Layout,
+    agreement as agreement,
+    coloured as coloured,
+    colourings as colourings,
+    laid_out as laid_out,
+)
+from .places._colouring import (
+    Colouring as Colouring,
+    by_cluster as by_cluster,
+    by_values as by_values,
+)
+from .places._density import density as density
+from .places._figure import MAPS as MAPS, map_figure as map_figure, run_map as run_map
+from .places._polygon import inside as inside
+from .places._seriation import seriation as seriation
 from .report._report import report as report

@@ -198,6 +198,7 @@ def cluster(
         Path | None,
         typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
     ] = None,
+    keep: Annotated[str, typer.Option(help="also keep the clusters under this name")] = "",
     overwrite: Overwrite = False,
 ) -> Answer:
     """Cluster and map the embeddings of a run by the grouping of its experiment.
@@ -205,8 +206,16 @@ def cluster(
     A table and a figure go into the run, and what is changed is kept in its experiment.yaml.
     """
     from napari_phenoscape.analysis import cluster_run
-    from napari_phenoscape.embeddings import check_table, export_table, read_embeddings
+    from napari_phenoscape.embeddings import (
+        check_table,
+        export_table,
+        keep_clusters,
+        kept_path,
+        read_embeddings,
+    )
 
+    if keep:
+        kept_path(run, keep)  # or it is refused after the work
     plain = (
         [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
     )
@@ -224,6 +233,8 @@ def cluster(
     words = ["{name}: {specimens} specimens".format(**row) for row in rows]
     if made.choice:
         words.insert(0, made.choice.words)
+    if keep:
+        words.append(f"kept {keep_clusters(run, made, keep)}")
     if export:
         embeddings = read_embeddings(run, after.grouping.space, source, untrained=untrained)
         export_table(embeddings, export, made)

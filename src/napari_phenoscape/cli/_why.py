@@ -58,6 +58,61 @@ def explain(
 
 
 @command
+def associate(
+    run: Run,
+    others: Annotated[
+        list[Path] | None, typer.Argument(help="more runs of the same specimens")
+    ] = None,
+    space: Space = "",
+    permutations: Annotated[
+        int, typer.Option(help="how often clusters are dealt out", min=1)
+    ] = 999,
+) -> Answer:
+    """Say how clusters go with each metadata column, and with other results; CSV into the run."""
+    from napari_phenoscape.analysis import associate as verb, results_agreement
+    from napari_phenoscape.embeddings import read_results
+
+    found = listen(verb(run, space, permutations))
+    table = Table("column", "levels", "specimens", "adjusted mutual information", "p")
+    for column, levels, specimens, value, p in found.itertuples(index=False):
+        table.add_row(Text(column), str(levels), str(specimens), f"{value:.3f}", f"{p:.3f}")
+    words: list[Any] = [table if len(found) else "no column divides these specimens"]
+    several = [run, *(others or [])]
+    results = {
+        name if len(several) == 1 else f"{one.name}: {name}": clusters
+        for one in several
+        for name, clusters in read_results(one).items()
+    }
+    both = results_agreement(results)
+    if len(both):
+        table = Table("result", "and", "shared", "adjusted Rand index", "mutual information")
+        for first, second, shared, rand, value in both.itertuples(index=False):
+            table.add_row(Text(first), Text(second), str(shared), f"{rand:.3f}", f"{value:.3f}")
+        words.append(table)
+    facts = {"columns": rows_of(found), "results": rows_of(both)}
+    return Answer(facts, words, "columns")
+
+
+@command
+def draw(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG, SVG or PDF")] = Path(
+        "map.png"
+    ),
+    colour: Annotated[
+        str, typer.Option(help="cluster, a metadata column, silhouette, 'mean of BAND', ...")
+    ] = "cluster",
+    space: Space = "",
+    overwrite: Overwrite = False,
+) -> Made:
+    """Draw the map of a run's clusters in any colours."""
+    from napari_phenoscape.analysis import run_map
+
+    check_outputs([output], [run], overwrite=overwrite)
+    return wrote([listen(run_map(run, output, colour, space))], "map")
+
+
+@command
 def neighbours(
     run: Run,
     specimen: Annotated[str, typer.Argument(help="its id or file name")],

@@ -1,5 +1,7 @@
 from ._clustering import (
+    COLOURS as COLOURS,
     NOISE as NOISE,
+    NOISE_COLOUR as NOISE_COLOUR,
     Clusters as Clusters,
     cluster as cluster,
     labels_of as labels_of,
@@ -23,6 +25,11 @@ from ._restore import (
     Restored as Restored,
     restore as restore,
 )
+from ._sheet import (
+    ContactSheet as ContactSheet,
+    SheetLevel as SheetLevel,
+    contact_sheet as contact_sheet,
+)
 from ._table import (
     METADATA as METADATA,
     Embeddings as Embeddings,
@@ -41,8 +48,19 @@ from ._table_export import (
     export_table as export_table,
 )
 from ._thumbnails import (
-    ContactSheet as ContactSheet,
-    contact_sheet as contact_sheet,
+    band_mean as band_mean,
     false_colour as false_colour,
+    pictured as pictured,
+    pictures as pictures,
     thumbnails as thumbnails,
+)
+from ._working import (
+    History as History,
+    excluded as excluded,
+    keep_clusters as keep_clusters,
+    kept_path as kept_path,
+    merged as merged,
+    read_results as read_results,
+    regrouped as regrouped,
+    split as split,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class _Made(Option):
     space: str = ""
     map: AnyReduction | None = None
     choice: Choice | None = None
+    edits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,8 @@ class Clusters:
         Places of the specimens on a map, unitless; None before one was drawn.
     map
         What drew it.
+    edits
+        What was changed by hand since, in words.
     former
         Number, name and colour of the last cluster that a specimen was in, of those that a person
         has named and that are no more; by id. They come back with their specimens.
@@ -87,6 +90,16 @@ class Clusters:
     map: AnyReduction | None = None
     former: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     choice: Choice | None = None
+    edits: tuple[str, ...] = ()
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """(N, 3) colour of each specimen's cluster."""
+        numbers, codes = np.unique(self.labels, return_inverse=True)
+        colours = [
+            tuple(bytes.fromhex(self.colours[n].removeprefix("#"))) for n in numbers.tolist()
+        ]
+        return np.array(colours, np.uint8).reshape(-1, 3)[codes]
 
 
 def cluster(
@@ -135,6 +148,28 @@ def cluster(
     )
 
 
+def inherited(
+    found: NDArray[np.int64], previous: Clusters, counted: NDArray[np.bool_] | None = None
+) -> Clusters:
+    """The same specimens under other labels, with the numbers, names and colours that stay.
+
+    Parameters
+    ----------
+    found : (N,)
+        In the order of ``previous``; -1 = noise, the other numbers mean nothing.
+    counted : (N,)
+        Whose place in ``previous`` says who inherits; None: all.
+    """
+    specimens = previous.specimens
+    heard = previous
+    if counted is not None:
+        heard = replace(previous, labels=np.where(counted, previous.labels, NOISE))
+    numbers, names, colours = _inherit(found, specimens, heard)
+    labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
+    former = _former(labels.tolist(), specimens, previous)
+    return replace(previous, labels=labels, names=names, colours=colours, former=former)
+
+
 def write_clusters(clusters: Clusters, path: Path) -> None:
     """Write Parquet: a row per specimen, and what made them as JSON in the schema's metadata.
 
@@ -165,6 +200,7 @@ def write_clusters(clusters: Clusters, path: Path) -> None:
         space=clusters.space,
         map=clusters.map,
         choice=clusters.choice,
+        edits=clusters.edits,
     )
     table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
     with atomic(path) as temporary:
@@ -205,6 +241,7 @@ def read_clusters(path: Path) -> Clusters:
             map=made.map,
             former=_read_former(columns),
             choice=made.choice,
+            edits=made.edits,
         )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -1,52 +1,41 @@
-"""Thumbnails: a contact sheet of the specimens."""
+"""Thumbnails: small pictures of the specimens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil, isqrt, sqrt
+from dataclasses import replace
+from math import isqrt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.embeddings._clustering import noise_last
-from napari_phenoscape.spectra import FALSE_COLOUR, named_bands, rgb_bands, stretch, stretched
+from napari_phenoscape.cubes import Cube, visual_systems
+from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.spectra import (
+    FALSE_COLOUR,
+    cone_catch,
+    named_bands,
+    read_eye,
+    rgb_bands,
+    stretch,
+    stretched,
+)
 
 if TYPE_CHECKING:
     from napari_phenoscape.specimens import Crops
 
-#: Grey level behind a specimen on its thumbnail, and between thumbnails.
-GROUND, PAPER = 232, 255
+#: Grey level behind a specimen on its thumbnail.
+GROUND = 232
+
+#: Begins the name of a picture through an eye.
+EYE_OF = "eye of "
+
+#: Specimens that are looked at through an eye at once.
+_BLOCK = 64
 
 #: Pixels that are enough to tell how bright a collection is.
 _ENOUGH = 1_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class ContactSheet:
-    """All specimens of a collection on one picture.
-
-    Parameters
-    ----------
-    image : (H, W, 3) uint8
-        The picture.
-    centres : (N, 2)
-        Row and column of each specimen's centre, in the order of the thumbnails (not of places).
-    tile
-        Side of a thumbnail in pixels.
-    gap
-        Pixels between thumbnails.
-    """
-
-    image: NDArray[np.uint8]
-    centres: NDArray[np.float64]
-    tile: int
-    gap: int
-
-    @property
-    def frame(self) -> float:
-        """Side in pixels of a frame (its middle line) that fits into the gap."""
-        return self.tile + self.gap / 2
 
 
 def thumbnails(
@@ -89,46 +78,76 @@ def false_colour(crops: Crops) -> tuple[int, int, int] | None:
     return shown if shown and crops.measured[list(shown)].all() else None
 
 
-def contact_sheet(
-    pictures: NDArray[np.uint8],
-    columns: int | None = None,
-    gap: int | None = None,
-    labels: NDArray[np.int64] | None = None,
-) -> ContactSheet:
-    """Thumbnails in rows, from left to right.
+def pictures(crops: Crops) -> tuple[str, ...]:
+    """Names of the pictures that specimens allow: of three bands, through eyes, of one band."""
+    named = [
+        name
+        for name, shown in named_bands(crops.bands).items()
+        if crops.measured[list(shown)].all()
+    ]
+    eyes = []
+    for name in visual_systems():
+        try:
+            seen = cone_catch(_cube(crops, 0, 1), read_eye(name))
+        except (BandMismatchError, OptionError):  # bands that the eye needs are not there
+            continue
+        if seen.bands.proposed is not None:
+            eyes.append(f"{EYE_OF}{name}")
+    bands = [name for name, there in zip(crops.bands.names, crops.measured, strict=True) if there]
+    return tuple(dict.fromkeys([*named, *eyes, *bands]))
+
+
+def pictured(crops: Crops, size: int, show: str) -> NDArray[np.uint8]:
+    """(N, size, size, 3) thumbnails of specimens in a picture by name.
 
     Parameters
     ----------
-    pictures : (N, h, h, 3)
-        Square thumbnails.
-    columns
-        Pictures to a row; None makes the sheet about a third wider than high.
-    gap
-        Pixels between pictures and around them; None: an eighth of a picture's side.
-    labels : (N,)
-        Clusters: each starts a row of its own, by number, noise last.
+    show
+        One of `pictures`. Through an eye, red, green and blue are the catches of its three
+        receptors of longest waves, in daylight (D65), or as the eye's own table proposes them.
+
+    Raises
+    ------
+    OptionError
+        The specimens allow no such picture.
     """
-    count, tile = pictures.shape[:2]
-    columns = columns or ceil(sqrt(4 / 3 * count))
-    gap = max(1, tile // 8) if gap is None else gap
-    places = _places(np.zeros(count, np.int64) if labels is None else labels, columns)
-    pitch = tile + gap
-    rows, widest = places.max(axis=0) + 1
-    image = np.full((rows * pitch + gap, widest * pitch + gap, 3), PAPER, np.uint8)
-    corners = places * pitch + gap
-    for picture, (top, left) in zip(pictures, corners.tolist(), strict=True):
-        image[top : top + tile, left : left + tile] = picture
-    # napari's and our pixel centres lie at integers
-    return ContactSheet(image, corners + (tile - 1) / 2, tile, gap)
+    if show not in pictures(crops):
+        raise OptionError(
+            f"The specimens have no picture '{show}'; choose from {', '.join(pictures(crops))}."
+        )
+    named = named_bands(crops.bands)
+    if show in named:
+        return thumbnails(crops, size, named[show])
+    if show in crops.bands.names:
+        band = crops.bands.names.index(show)
+        return thumbnails(crops, size, (band, band, band))
+    eye, count = read_eye(show.removeprefix(EYE_OF)), len(crops.ids)
+    planes = []
+    for start in range(0, count, _BLOCK):
+        stop = min(start + _BLOCK, count)
+        seen = cone_catch(_cube(crops, start, stop), eye)
+        assert seen.bands.proposed is not None  # or it is no picture
+        caught = seen.reflectance(np.array(seen.bands.proposed, np.intp))
+        planes.append(caught.reshape(3, stop - start, *crops.images.shape[2:]).swapaxes(0, 1))
+    return thumbnails(replace(crops, images=np.concatenate(planes)), size, (0, 1, 2))
 
 
-def _places(labels: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
-    """(N, 2) row and column in the grid of each specimen."""
-    places = np.empty((len(labels), 2), np.int64)
-    top = 0
-    for label in sorted(set(labels.tolist()), key=noise_last):
-        members = np.flatnonzero(labels == label)
-        row, column = np.divmod(np.arange(len(members)), columns)
-        places[members] = np.stack([top + row, column], axis=1)
-        top += int(row[-1]) + 1
-    return places
+def band_mean(crops: Crops, band: int) -> NDArray[np.float64]:
+    """(N,) mean reflectance of a band over each specimen; NaN for those that lack it."""
+    there = np.zeros(len(crops.ids), np.bool_)
+    for name, index in crops.modalities.items():
+        if band in index:
+            there |= crops.present[name]
+    means = [
+        float(values[band][mask].mean()) if has and mask.any() else np.nan
+        for values, mask, has in zip(crops.images, crops.masks[:, 0], there, strict=True)
+    ]
+    return np.array(means, np.float64)
+
+
+def _cube(crops: Crops, start: int, stop: int) -> Cube:
+    """Some specimens, one below the other, as a cube."""
+    values = np.asarray(crops.images[start:stop])
+    bands = values.shape[1]
+    below = np.ascontiguousarray(values.swapaxes(0, 1)).reshape(bands, -1, values.shape[-1])
+    return Cube(below, crops.bands, Path("specimens"))

@@ -6,7 +6,12 @@ from ._cubes import (
     plane_layer as plane_layer,
     regions_layer as regions_layer,
 )
-from ._maps import points_layer as points_layer, sheet_layer as sheet_layer
+from ._maps import (
+    FRAMES as FRAMES,
+    chosen_layer as chosen_layer,
+    points_layer as points_layer,
+    sheet_layer as sheet_layer,
+)
 from ._samples import drawer_layers as drawer_layers, specimen_layers as specimen_layers
 from ._save import write_layer as write_layer
 from ._views import view_layers as view_layers

@@ -18,14 +18,49 @@ if TYPE_CHECKING:
 LayerData = tuple[Any, dict[str, Any], str]
 
 
+#: Frames of more specimens than this are drawn into a contact sheet: as points they are slow.
+FRAMES = 5000
+
+
 def sheet_layer(sheet: ContactSheet) -> LayerData:
-    """The contact sheet as an RGB image layer."""
+    """The contact sheet as an RGB image layer; of many specimens a lazy one, of several sizes."""
+    many = len(sheet.places) > FRAMES
     kwargs = {
         "name": "contact sheet",
         "rgb": True,
+        "multiscale": many,
         "metadata": {"phenoscape": {"role": "contact sheet"}},
     }
-    return sheet.image, kwargs, "image"
+    return list(sheet.levels) if many else sheet.image, kwargs, "image"
+
+
+def chosen_layer(centres: NDArray[np.float64], size: Sequence[float]) -> LayerData:
+    """A black frame around, and a white one inside the frame of each specimen that is chosen.
+
+    One of the two is seen on every ground, and the colour between them stays.
+
+    Parameters
+    ----------
+    centres : (n, 2)
+        Row and column.
+    size : (n,)
+        Sides of their frames in pixels.
+    """
+    sides = np.asarray(size, np.float64)
+    black, white = (0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0)
+    kwargs = {
+        "name": "chosen specimens",
+        "size": np.concatenate([sides * 1.06, sides * 0.88]),
+        "symbol": "square",
+        "face_color": np.zeros((2 * len(sides), 4), np.float32),
+        "border_color": np.repeat(np.array([black, white], np.float32), len(sides), axis=0),
+        "border_width": np.repeat([0.035, 0.06], len(sides)),
+        "border_width_is_relative": True,
+        # one who is chosen is found on the whole sheet, too
+        "canvas_size_limits": (14, 10_000),
+        "metadata": {"phenoscape": {"role": "chosen"}},
+    }
+    return np.concatenate([centres, centres]).reshape(-1, 2), kwargs, "points"
 
 
 def points_layer(
@@ -34,6 +69,7 @@ def points_layer(
     clusters: Clusters,
     *,
     size: float | Sequence[float],
+    colours: NDArray[np.uint8] | None = None,
 ) -> LayerData:
     """A square frame in the cluster's colour around every specimen.
 
@@ -43,6 +79,8 @@ def points_layer(
         Row and column of each row of ``embeddings`` on the picture.
     size : () or (N,)
         Side of the frames (of their middle line) in pixels; on a contact sheet its ``frame``.
+    colours : (N, 3)
+        Of the frames; None: those of the clusters.
 
     Returns
     -------
@@ -57,7 +95,11 @@ def points_layer(
     """
     labels = labels_of(embeddings.table["specimen"].tolist(), clusters)
     features = _features(embeddings, clusters, labels)
-    frames = {number: _rgba(colour) for number, colour in clusters.colours.items()}
+    if colours is None:
+        rgb = {number: _rgb(colour) for number, colour in clusters.colours.items()}
+        colours = np.array([rgb[number] for number in labels], np.uint8).reshape(-1, 3)
+    frames = np.ones((len(labels), 4), np.float32)
+    frames[:, :3] = colours / np.float32(255)
     kwargs = {
         "name": f"clusters ({embeddings.space})",
         "features": features,
@@ -65,7 +107,7 @@ def points_layer(
         "symbol": "square",
         # arrays, not a feature and a colormap: colours stay, and any number of points is fast
         "face_color": np.zeros((len(labels), 4), np.float32),
-        "border_color": np.array([frames[n] for n in labels], np.float32).reshape(-1, 4),
+        "border_color": frames,
         "border_width": 0.05,
         "border_width_is_relative": True,
         "metadata": {
@@ -98,6 +140,5 @@ def _features(embeddings: Embeddings, clusters: Clusters, labels: list[int]) -> 
     return table.astype(dict.fromkeys([*text, *words], "category"))
 
 
-def _rgba(colour: str) -> tuple[float, float, float, float]:
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red / 255, green / 255, blue / 255, 1.0
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour.removeprefix("#")))

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis import Look
-from napari_phenoscape.embeddings import Clusters, Embeddings
+from napari_phenoscape.analysis import CLUSTER, Colouring, Layout, Look, by_cluster
+from napari_phenoscape.embeddings import (
+    NOISE,
+    Clusters,
+    ContactSheet,
+    Embeddings,
+    contact_sheet,
+    unit_length,
+)
+from napari_phenoscape.spectra import COLOURS
+
+if TYPE_CHECKING:
+    from napari_phenoscape.specimens import Crops
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,26 +42,46 @@ class Projection2D:
     title: str
 
 
+class Appearance(NamedTuple):
+    """By what specimens are pictured, coloured and laid out; names as in the combo boxes."""
+
+    picture: str = COLOURS
+    colour: str = CLUSTER
+    order: str = CLUSTER
+
+
+AS_MADE = Appearance()
+
+
 @dataclass(frozen=True, eq=False)
 class Backdrop:
     """The picture that the specimens are shown on: the cube that they lie in, or a contact sheet.
 
     Parameters
     ----------
-    pictures : (N, 64, 64, 3) uint8 or None
-        Thumbnails for a contact sheet; None when the specimens lie in one cube.
+    pictures : (N, h, h, 3) uint8
+        Thumbnails.
     cube
-        That cube's file, else None.
+        The cube's file; None for a contact sheet.
     centres : (N, 2)
         Row and column of each specimen in its cube, pixels.
     sides : (N,)
         Longest side of each specimen in pixels of its cube.
+    ways
+        Names of the pictures that the specimens allow.
+    bands
+        Names of their bands.
+    crops
+        The specimens, if they are small enough to be kept.
     """
 
-    pictures: NDArray[np.uint8] | None
+    pictures: NDArray[np.uint8]
     cube: Path | None
     centres: NDArray[np.float64]
     sides: NDArray[np.float64]
+    ways: tuple[str, ...] = (COLOURS,)
+    bands: tuple[str, ...] = ()
+    crops: Crops | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +112,10 @@ class ClusteredRun:
     ----------
     clusters
         Of the specimens of ``embeddings``, in their order.
+    appearance
+        What was asked for; `coloured`, `layout` and the pictures of ``backdrop`` are its answer.
+    coloured, layout
+        None: by cluster.
     """
 
     run: Path
@@ -86,6 +123,9 @@ class ClusteredRun:
     clusters: Clusters
     map: Projection2D
     backdrop: Backdrop
+    appearance: Appearance = AS_MADE
+    coloured: Colouring | None = None
+    layout: Layout | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -96,6 +136,52 @@ class ClusteredRun:
     def rows(self) -> dict[str, int]:
         """The row of each id."""
         return {specimen: row for row, specimen in enumerate(self.ids)}
+
+    @cached_property
+    def colouring(self) -> Colouring:
+        """By what the specimens are coloured, wherever they are shown."""
+        return self.coloured or by_cluster(self.clusters)
+
+    @property
+    def colours(self) -> NDArray[np.uint8]:
+        """(N, 3) of the specimens."""
+        return self.colouring.colours
+
+    @property
+    def directions(self) -> NDArray[np.float32]:
+        """(N, D) embeddings of unit length."""
+        return directions_of(self.embeddings)
+
+    @cached_property
+    def centres(self) -> dict[int, NDArray[np.float32]]:
+        """(D,) mean direction of each cluster's specimens, of unit length."""
+        labels, x = self.clusters.labels, self.directions
+        numbers = [number for number in self.clusters.names if number != NOISE]
+        means = [x[labels == number].mean(axis=0) for number in numbers]
+        return dict(zip(numbers, unit_length(np.stack(means)), strict=True)) if means else {}
+
+    def next_cluster(self, row: int) -> int | None:
+        """The most similar other cluster of a specimen, by the cosine to its centre."""
+        own = int(self.clusters.labels[row])
+        others = {number: c for number, c in self.centres.items() if number != own}
+        return max(others, key=lambda n: float(others[n] @ self.directions[row]), default=None)
+
+    @cached_property
+    def sheet(self) -> ContactSheet:
+        """All specimens on one picture, in the order that was asked for."""
+        pictures, layout = self.backdrop.pictures, self.layout
+        if layout is None:
+            return contact_sheet(pictures, labels=self.clusters.labels)
+        return contact_sheet(pictures, labels=layout.labels, order=layout.order)
+
+    def looks_like(self, other: ClusteredRun) -> bool:
+        """Whether the picture, and the frames on it, are the same as of another."""
+        return (
+            self.clusters is other.clusters
+            and self.backdrop is other.backdrop
+            and self.coloured is other.coloured
+            and self.layout is other.layout
+        )
 
     def is_of_specimens_of(self, embeddings: Embeddings) -> bool:
         """Whether an id means the same specimen here and in other embeddings.
@@ -112,3 +198,13 @@ class Looked:
     seen: Look
     embedded: EmbeddedSpaces
     clustered: ClusteredRun
+
+
+_DIRECTIONS: WeakKeyDictionary[Embeddings, NDArray[np.float32]] = WeakKeyDictionary()
+
+
+def directions_of(embeddings: Embeddings) -> NDArray[np.float32]:
+    """(N, D) embeddings of unit length; computed once, however often they are clustered."""
+    if embeddings not in _DIRECTIONS:
+        _DIRECTIONS[embeddings] = unit_length(embeddings.x)
+    return _DIRECTIONS[embeddings]

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog
+import numpy as np
+from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_phenoscape.analysis import MAPS, map_figure
 from napari_phenoscape.embeddings import (
     METADATA,
     TABLES,
@@ -19,27 +21,32 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._clustered import ClusteredRun
-from napari_phenoscape.widgets._dock import Dock, row, short_combo
+from napari_phenoscape.widgets._dock import Dock, column_of, row, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,
+    asked_of,
+    dressed,
     embedded,
     group,
     mapped,
     opened,
 )
 from napari_phenoscape.widgets._overlay import overlay_of
-from napari_phenoscape.widgets._scatter import Legend, Scatter
 from napari_phenoscape.widgets._worker import Task, Verb
-from napari_phenoscape.widgets.form._fold import heading
+from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.map._legend import Legend
+from napari_phenoscape.widgets.map._looks import ColourKey, Looks
+from napari_phenoscape.widgets.map._panel import MapPanel
+from napari_phenoscape.widgets.map._working import Working
 
 if TYPE_CHECKING:
     import napari.viewer
 
 
 OPENING, EMBEDDING = "Opening the run", "Embedding specimens"
-CLUSTERING, MAPPING = "Clustering", "Drawing the map"
+CLUSTERING, MAPPING, DRESSING = "Clustering", "Drawing the map", "Drawing the specimens"
 
 
 class ClustersDock(Dock):
@@ -47,7 +54,6 @@ class ClustersDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        overlay_of(viewer)
         self.embedding = Form(Embedding)
         self.embed_button = self.button("Embed", "Embed every specimen of the run", self._embed)
         self.space = short_combo()
@@ -58,9 +64,17 @@ class ClustersDock(Dock):
             "Cluster", "Group the embeddings and colour the specimens", self._cluster
         )
         self.choice_words = note()
-        self.map = Scatter()
+        self.panel = MapPanel()
+        self.map = self.panel.scatter
         self.map.chosen.connect(self.session.select)
+        self.panel.save.clicked.connect(self._save_map)
         self.map_words = note()
+        self.overlay = overlay_of(viewer)
+        self.back_button = self.button(
+            "All frames",
+            "Show the frames and layers again that were deleted from the picture",
+            self.overlay.bring_back,
+        )
         self.legend = Legend()
         self.legend.renamed.connect(self._rename)
         self.export_button = self.button(
@@ -68,17 +82,34 @@ class ClustersDock(Dock):
             "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
             self._export,
         )
-        self.column.addWidget(heading("1  Embed"))
-        self.column.addWidget(self.embedding)
-        self.column.addLayout(row(self.embed_button, self.space))
-        self.column.addWidget(heading("2  Cluster and map"))
-        self.column.addWidget(self.grouping)
-        self.column.addWidget(self.cluster_button)
-        self.column.addWidget(self.choice_words)
-        self.column.addWidget(self.map)
-        self.column.addWidget(self.legend)
-        self.column.addWidget(self.map_words)
-        self.column.addWidget(self.export_button)
+        first, second = QWidget(), QWidget()
+        column = column_of(first)
+        column.addWidget(self.embedding)
+        column.addLayout(row(self.embed_button, self.space))
+        column = column_of(second)
+        column.addWidget(self.grouping)
+        column.addWidget(self.cluster_button)
+        column.addWidget(self.choice_words)
+        self.asking = [
+            Fold("1  Embed", first, opened=True),
+            Fold("2  Cluster and map", second, opened=True),
+        ]
+        self.legend.picked.connect(self._pick)
+        self.working = Working(self, self.legend, lambda: self.grouping.value.method)
+        self.looks, self.key = Looks(), ColourKey()
+        self.looks.changed.connect(self._dress)
+        for part in (
+            *self.asking,
+            self.looks,
+            self.panel,
+            self.key,
+            self.legend,
+            self.map_words,
+            self.working,
+        ):
+            self.column.addWidget(part)
+        self.column.addLayout(row(self.export_button, self.back_button))
+        self.fill(self.panel)
 
         self.embedding.changed.connect(self._refresh)
         self.grouping.changed.connect(self._keep_grouping)
@@ -89,8 +120,13 @@ class ClustersDock(Dock):
         self.listen(self.session.embedded_changed, self._take_embedded)
         self.listen(self.session.clustered_changed, self._show)
         self.listen(self.session.selected_changed, self._show_selected)
+        self.listen(self.overlay.gone_changed, self._offer_frames)
+        self._mapped = False
+        self._offer_frames()
         self._offer_run()
-        resumed = [self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING)]
+        resumed = [
+            self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING, DRESSING)
+        ]
         self._list_spaces()
         if not any(resumed):
             self._group_what_is_new()
@@ -123,6 +159,7 @@ class ClustersDock(Dock):
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
         unclustered = "" if self.session.clustered else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
+        self.working.refresh()
 
     def _keep_grouping(self) -> None:
         if not self.grouping.error:
@@ -186,7 +223,29 @@ class ClustersDock(Dock):
             self._group(anew=False)
 
     def _cluster(self) -> None:
+        self.overlay.ask()
         self._group(anew=True)
+
+    def _offer_frames(self) -> None:
+        self.back_button.setVisible(bool(self.overlay.gone))
+
+    def _save_map(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save the map", "map.png", f"Figure (*{' *'.join(MAPS)})"
+        )
+        if chosen:
+            self.save_map(Path(chosen))
+
+    def save_map(self, path: Path) -> None:
+        """Write the map as a figure, in the colours that are shown."""
+        if (clustered := self.session.clustered) is None:
+            return
+        try:
+            map_figure(clustered.map.xy, clustered.colouring, clustered.map.title, path)
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+        else:
+            self.say(f"Saved '{path}'.")
 
     def _group(self, *, anew: bool) -> None:
         """Cluster in a thread; PCA at once, the chosen map when it is ready."""
@@ -210,14 +269,33 @@ class ClustersDock(Dock):
     def _show(self) -> None:
         """Show the session's clusters: legend and map."""
         clustered = self.session.clustered
-        for widget in (self.legend, self.map):
+        for widget in (self.legend, self.panel, self.looks, self.working):
             widget.setVisible(clustered is not None)
+        if clustered is not None and not self._mapped:
+            self._mapped = True
+            for fold in self.asking:  # the map has their room; they open by a click
+                fold.opened = False
         self._refresh()
         if clustered is not None:
             choice = clustered.clusters.choice
             self.choice_words.setText(choice.words if choice else "")
             self.legend.show_clusters(clustered.clusters)
+            self.looks.show_appearance(asked_of(clustered), clustered.appearance)
+            self.key.show_colouring(clustered.coloured)
             self._show_selected()
+
+    def _pick(self, numbers: tuple[int, ...]) -> None:
+        """Select the specimens of the clusters that are chosen in the legend."""
+        clustered = self.session.clustered
+        if clustered is not None and numbers:
+            rows = np.flatnonzero(np.isin(clustered.clusters.labels, numbers)).tolist()
+            self.session.select([clustered.ids[row] for row in rows])
+
+    def _dress(self) -> None:
+        """Show the specimens in other pictures, colours, and another order."""
+        clustered, asked = self.session.clustered, self.looks.value
+        if clustered is not None:
+            self._begin(DRESSING, lambda: dressed(clustered, asked), self.session.set_appearance)
 
     def _show_selected(self) -> None:
         """Mark on the map what is selected, and say what it is."""
@@ -225,6 +303,7 @@ class ClustersDock(Dock):
         if clustered is None:
             return
         self.map.draw(clustered, selected)
+        self.working.refresh()
         if selected:
             table = clustered.embeddings.table
             first = table.iloc[clustered.rows[selected[0]]]
@@ -232,7 +311,9 @@ class ClustersDock(Dock):
             more = f" and {len(selected) - 1} more" if len(selected) > 1 else ""
             self.map_words.setText(f"{selected[0]}{more}: {words}")
         else:
-            self.map_words.setText("Click a point to find its specimen; Shift adds.")
+            self.map_words.setText(
+                "Click a specimen, or drag around some: Shift adds, Alt takes away, Escape clears."
+            )
 
     def _rename(self, number: int, name: str) -> None:
         clustered = self.session.clustered

@@ -68,6 +68,7 @@ class Dock(QWidget):
         whole.setContentsMargins(6, 6, 6, 6)
         whole.addLayout(self.column)
         whole.addStretch(1)  # takes the room that is left over
+        self._whole = whole
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -94,6 +95,11 @@ class Dock(QWidget):
         self.foot.addWidget(self.words)
         self.setMinimumWidth(300)
         self._shown_before = False
+
+    def fill(self, widget: QWidget) -> None:
+        """Give a widget of the column all the height that is left over."""
+        self.column.setStretchFactor(widget, 1)
+        self._whole.setStretch(0, 1_000_000)
 
     def sizeHint(self) -> QSize:
         """As wide as all our docks."""

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 
-from napari_phenoscape.analysis import look
+from napari_phenoscape.analysis import (
+    CLUSTER,
+    LIKENESS,
+    MEAN_OF,
+    coloured,
+    colourings,
+    laid_out,
+    look,
+)
 from napari_phenoscape.embeddings import (
+    METADATA,
     Embeddings,
     check_specimens,
     cluster,
     clusters_path,
     embed,
     embedded_collection,
+    embedded_specimens,
+    pictured,
+    pictures,
     read_clusters,
     read_spaces,
     reduce,
@@ -37,6 +50,7 @@ from napari_phenoscape.training import (
     read_experiment,
 )
 from napari_phenoscape.widgets._clustered import (
+    Appearance,
     Backdrop,
     ClusteredRun,
     EmbeddedSpaces,
@@ -46,6 +60,9 @@ from napari_phenoscape.widgets._clustered import (
 
 #: Side in pixels of a specimen on the contact sheet.
 THUMBNAIL = 64
+
+#: Bytes of specimens that are kept for other pictures; larger ones are read again.
+KEPT = 500_000_000
 
 T = TypeVar("T")
 
@@ -136,7 +153,49 @@ def group(
         backdrop = previous.backdrop
     else:
         backdrop = yield from located(run, backdrop_of(run, embeddings))
-    return ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
+    seen = ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
+    asked = Appearance() if previous is None else previous.appearance
+    offered = zip(asked, asked_of(seen), strict=True)
+    asked = Appearance(*(one if one in ways else ways[0] for one, ways in offered))
+    if previous is not None and backdrop is previous.backdrop:
+        seen = replace(seen, appearance=previous.appearance)  # whose pictures these are
+    return (yield from dressed(seen, asked))
+
+
+def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
+    """What specimens can be pictured, coloured and laid out by."""
+    table, backdrop = clustered.embeddings.table, clustered.backdrop
+    columns = [str(name) for name in table.columns[METADATA:]]
+    orders = tuple(dict.fromkeys([CLUSTER, LIKENESS, *columns]))
+    return backdrop.ways, colourings(table, backdrop.bands), orders
+
+
+def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None, ClusteredRun]:
+    """The same specimens in other pictures, colours, and another order."""
+    embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
+    repaint = asked.picture != clustered.appearance.picture
+    if repaint or asked.colour.startswith(MEAN_OF):
+        crops = backdrop.crops
+        if crops is None:
+            crops = yield from embedded_specimens(clustered.run, embeddings)
+        if repaint:
+            yield Progress(f"drawing specimens in {asked.picture}", 0, 1)
+            side = backdrop.pictures.shape[1]
+            backdrop = replace(backdrop, pictures=pictured(crops, side, asked.picture))
+    else:
+        crops = None
+    by_cluster = asked.colour == CLUSTER
+    colouring = None
+    if not by_cluster:
+        yield Progress(f"colouring by {asked.colour}", 0, 1)
+        colouring = yield from coloured(asked.colour, embeddings, clusters, crops)
+    layout = None if asked.order == CLUSTER else laid_out(asked.order, embeddings, clusters)
+    seen = replace(
+        clustered, backdrop=backdrop, appearance=asked, coloured=colouring, layout=layout
+    )
+    # here, and not where the window would wait for them
+    _ = seen.centres, backdrop.cube is not None or seen.sheet.levels
+    return seen
 
 
 def mapped(
@@ -162,8 +221,20 @@ def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Bac
     boxes = np.array([specimen.box for specimen in collection.specimens])
     sides = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]).astype(np.float64)
     centres = (boxes[:, [0, 2]] + boxes[:, [1, 3]] - 1) / 2
-    if isinstance(embeddings.source, Drawer):
-        return Backdrop(None, collection.specimens[0].path, centres, sides)
     crops = yield from crops_for(run, collection)
     check_specimens(embeddings, crops.ids)
-    return Backdrop(thumbnails(crops, THUMBNAIL), None, centres, sides)
+    cube = collection.specimens[0].path if isinstance(embeddings.source, Drawer) else None
+    return Backdrop(
+        thumbnails(crops, thumbnail_side(len(boxes))),
+        cube,
+        centres,
+        sides,
+        pictures(crops),
+        tuple(crops.bands.names),
+        crops if crops.folder is not None or np.prod(crops.images.shape) * 4 <= KEPT else None,
+    )
+
+
+def thumbnail_side(count: int) -> int:
+    """Side of so many thumbnails, so that they take 300 MB or so at most."""
+    return next((side for side, most in ((64, 20_000), (32, 100_000)) if count <= most), 16)

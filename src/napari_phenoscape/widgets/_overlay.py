@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-from qtpy.QtCore import QObject
+from napari.utils.notifications import show_info
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_phenoscape.embeddings import contact_sheet
-from napari_phenoscape.layers import points_layer, sheet_layer
+from napari_phenoscape.embeddings import ContactSheet
+from napari_phenoscape.layers import FRAMES, chosen_layer, points_layer, sheet_layer
 from napari_phenoscape.widgets._commands import add_cube
-from napari_phenoscape.widgets._place import bring_into_view, look_at, ours, place, raise_above
+from napari_phenoscape.widgets._place import (
+    bring_into_view,
+    keep_active,
+    look_at,
+    ours,
+    place,
+    raise_above,
+)
+from napari_phenoscape.widgets._pointing import Pointing
 from napari_phenoscape.widgets._regions import cube_layers_of
 from napari_phenoscape.widgets._session import session_of
 
@@ -28,7 +38,8 @@ class Overlay(QObject):
     """A frame on each specimen of the session's clusters; what is selected there is so everywhere.
 
     It goes on when the docks are closed. Points are told apart by the id in their features: the
-    user may delete, add, copy and sort them.
+    user may delete and sort them. Those that are deleted stay away until `bring_back`; points that
+    are moved or added are taken back, and it is said.
 
     Parameters
     ----------
@@ -36,89 +47,230 @@ class Overlay(QObject):
         Whose session is shown.
     """
 
+    gone_changed = Signal()  #: frames were deleted, or came back
+
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = ref(viewer)
         self._session = session_of(viewer)
         self._shown: ClusteredRun | None = None
+        self._sheet: ContactSheet | None = None
+        self._centres: NDArray[np.float64] = np.zeros((0, 2))
+        self._sizes: NDArray[np.float64] = np.zeros(0)
         self._listened: Any = None
         self._placing = False
+        self._odd = False
+        self._asked = True
+        self.gone: frozenset[str] = frozenset()  #: ids whose frames the user deleted
+        self._pointing = Pointing(viewer, self._session, self.row_at)
         self._session.clustered_changed.connect(self._show)
         self._session.selected_changed.connect(self._mark)
 
     def bring_into_view(self, specimen: str) -> None:
-        """Move the camera to a specimen, if it has a frame and is not in sight already."""
-        viewer, points = self._viewer(), self._points
-        if viewer is not None and points is not None and specimen in self._ids(points):
-            bring_into_view(viewer, points, self._ids(points).index(specimen))
+        """Move the camera to a specimen, if it is shown and not in sight already."""
+        viewer, layer, shown = self._viewer(), self._ground, self._shown
+        if viewer is None or layer is None or shown is None or specimen not in shown.rows:
+            return
+        bring_into_view(viewer, layer, self._centres[shown.rows[specimen]])
+
+    def ask(self) -> None:
+        """Show the layers again that the user deleted, when there are new clusters."""
+        self._asked = True
+
+    def bring_back(self) -> None:
+        """Show the frames, and the layers, that the user deleted."""
+        self.ask()
+        if self.gone:
+            self.gone = frozenset()
+            self.gone_changed.emit()
+        self._draw()
+
+    def row_at(self, position: Any) -> int | None:
+        """The row of the session's specimen at a place of the world, None elsewhere."""
+        layer = self._ground
+        if layer is None or not layer.visible or self._shown is None or not len(self._centres):
+            return None
+        at = np.asarray(layer.world_to_data(np.asarray(position)[-layer.ndim :]))[-2:]
+        if self._sheet is not None:
+            row = self._sheet.at(*at.tolist())
+        else:
+            away = np.abs(self._centres - at).max(axis=1) / (self._sizes / 2)
+            row = int(away.argmin())
+            row = row if away[row] <= 1 else -1
+        return None if row < 0 or self._shown.ids[row] in self.gone else row
+
+    def _layer(self, role: str) -> Any:
+        """A layer of ours; None when the user removed it."""
+        viewer = self._viewer()
+        layers = [] if viewer is None else [*ours(viewer, "clusters"), *ours(viewer, "chosen")]
+        return next((x for x in layers if x.metadata["phenoscape"]["role"] == role), None)
 
     @property
     def _points(self) -> Any:
-        """The layer of the frames; None when the user removed it."""
-        viewer = self._viewer()
-        layers = [] if viewer is None else ours(viewer, "clusters")
-        return next(
-            (layer for layer in layers if layer.metadata["phenoscape"]["role"] == "clusters"), None
-        )
+        return self._layer("clusters")
+
+    @property
+    def _ground(self) -> Any:
+        """The layer whose pixels `_centres` are counted in."""
+        return self._layer("clusters") or self._layer("contact sheet")
 
     @staticmethod
     def _ids(points: Any) -> list[str]:
         return list(points.features.get("specimen", ()))  # other plugins may put their own there
 
     def _show(self) -> None:
-        viewer, clustered, before = self._viewer(), self._session.clustered, self._shown
-        if viewer is None or clustered is None:
+        clustered, before = self._session.clustered, self._shown
+        if clustered is None:
             return
         self._shown = clustered
-        if before is not None and before.clusters is clustered.clusters:
+        if before is not None and before.looks_like(clustered):
             return  # the map is another one
+        same = before is not None and before.is_of_specimens_of(clustered.embeddings)
+        if not same:
+            self._asked, self.gone = True, frozenset()
+        self._draw(look=not same)
+
+    def _draw(self, *, look: bool = False) -> None:
+        """Show the clusters that there are, and look at them if asked to, or if they are new."""
+        viewer, clustered = self._viewer(), self._shown
+        if viewer is None or clustered is None:
+            return
         new = not ours(viewer, "clusters")
-        new = new or before is None or not before.is_of_specimens_of(clustered.embeddings)
         self._placing = True
         try:
-            placed = _place(viewer, clustered)
+            placed = self._place(viewer, clustered)
         finally:
             self._placing = False
-        if new:
+        self._asked = False
+        if placed and (new or look):
             look_at(viewer, placed)
-        if placed[-1] is not self._listened:
-            self._listened = placed[-1]
-            self._listened.selected_data.events.items_changed.connect(self._take)
+        points = self._points
+        if points is not None and points is not self._listened:
+            self._listened = points
+            points.selected_data.events.items_changed.connect(self._take)
+            points.events.data.connect(self._check)
         self._mark()
 
+    def _place(self, viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
+        """The picture, the drawer's cube or a contact sheet, and the frames on it."""
+        embeddings, clusters, backdrop = (
+            clustered.embeddings,
+            clustered.clusters,
+            clustered.backdrop,
+        )
+        self._sheet = None
+        if backdrop.cube is None:
+            self._sheet = clustered.sheet
+            self._centres = self._sheet.centres
+            self._sizes = np.full(len(self._centres), self._sheet.frame)
+        else:
+            self._centres, self._sizes = backdrop.centres, backdrop.sides * MARGIN
+        there = np.array([one not in self.gone for one in clustered.ids])
+        layers: list[Any] = []
+        if self._sheet is not None:
+            layers.append(sheet_layer(self._painted(clustered)))
+        if self._sheet is None or len(there) <= FRAMES:
+            points = points_layer(
+                self._centres.copy(),  # napari moves points in their own array
+                embeddings,
+                clusters,
+                size=self._sizes.tolist(),
+                colours=clustered.colours,
+            )
+            layers.append(_without(points, there))
+        if not self._asked:  # what the user removed stays away
+            kinds = {layer.metadata["phenoscape"]["part"][0] for layer in ours(viewer, "clusters")}
+            layers = [layer for layer in layers if layer[2] in kinds]
+            if not layers:
+                return []
+        if backdrop.cube is None:
+            return place(viewer, layers, "clusters")
+        path = str(backdrop.cube)
+        cube = next((layer for layer in cube_layers_of(viewer) if _path_of(layer) == path), None)
+        cube = cube or add_cube(viewer, backdrop.cube)[0]
+        (frames,) = place(viewer, layers, "clusters", at=np.asarray(cube.translate)[-2:])
+        raise_above(viewer, frames, [layer for layer in viewer.layers if _path_of(layer) == path])
+        return [cube, frames]
+
+    def _painted(self, clustered: ClusteredRun) -> ContactSheet:
+        """The sheet; of very many specimens with their frames in the picture."""
+        assert self._sheet is not None  # or there is a cube
+        if len(self._centres) <= FRAMES:
+            return self._sheet
+        marked = None
+        if self._session.selected:
+            marked = np.zeros(len(self._centres), np.bool_)
+            marked[[clustered.rows[one] for one in self._session.selected]] = True
+        return self._sheet.painted(clustered.colours, marked)
+
     def _mark(self) -> None:
-        """Select on the picture what is selected in the session."""
-        points = self._points
-        if points is None:
+        """Show on the picture what is selected in the session."""
+        viewer, clustered = self._viewer(), self._shown
+        if viewer is None or clustered is None:
             return
-        ids, selected = self._ids(points), set(self._session.selected)
-        if {ids[row] for row in points.selected_data if row < len(ids)} != selected:
-            points.selected_data = {row for row, specimen in enumerate(ids) if specimen in selected}
+        points, chosen = self._points, self._session.selected
+        if points is not None:
+            ids, selected = self._ids(points), set(chosen)
+            if {ids[row] for row in points.selected_data if row < len(ids)} != selected:
+                rows = {row for row, specimen in enumerate(ids) if specimen in selected}
+                points.selected_data = rows
+        if self._sheet is not None and len(self._centres) > FRAMES:
+            if (sheet := self._layer("contact sheet")) is not None:
+                sheet.data = list(self._painted(clustered).levels)
+            return
+        shown = [clustered.rows[one] for one in chosen if one not in self.gone]
+        ground = self._ground
+        if ground is None or (not shown and self._layer("chosen") is None):
+            return
+        layer = chosen_layer(self._centres[shown], self._sizes[shown].tolist())
+        with keep_active(viewer):
+            (frame,) = place(viewer, [layer], "chosen", at=np.asarray(ground.translate)[-2:])
+            raise_above(viewer, frame, ours(viewer, "clusters"))
 
     def _take(self, _event: Any = None) -> None:
         """Select in the session what the user selected on the picture."""
         points = self._points
-        if points is not None and not self._placing:
+        if points is not None and not self._placing and not self._odd:
             ids = self._ids(points)
             self._session.select(ids[row] for row in points.selected_data if row < len(ids))
 
+    def _check(self, event: Any) -> None:
+        """What the user did to the points: who is deleted stays so, all else is taken back."""
+        points, shown = self._points, self._shown
+        finished = str(getattr(event, "action", "")).rpartition(".")[2].lower()
+        if self._placing or points is None or shown is None or finished.endswith("ing"):
+            return
+        ids = self._ids(points)
+        rows = [shown.rows.get(specimen, -1) for specimen in ids]
+        gone = frozenset(shown.ids) - set(ids)
+        if gone != self.gone:
+            news, self.gone = len(gone - self.gone), gone
+            self.gone_changed.emit()
+            if news:
+                words = "frame was" if news == 1 else "frames were"
+                show_info(f"{news} {words} deleted. 'All frames' in the Clusters dock undoes it.")
+        odd = -1 in rows or len(set(rows)) < len(rows) or len(points.data) != len(rows)
+        if odd or not np.allclose(np.asarray(points.data)[:, -2:], self._centres[rows]):
+            self._odd = True
+            QTimer.singleShot(0, self._take_back)  # napari is not done with the points yet
 
-def _place(viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
-    """The picture, the drawer's cube or a contact sheet, and the frames on it."""
-    embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
-    if backdrop.cube is None:
-        assert backdrop.pictures is not None  # one of the two
-        sheet = contact_sheet(backdrop.pictures, labels=clusters.labels)
-        points = points_layer(sheet.centres, embeddings, clusters, size=sheet.frame)
-        return place(viewer, [sheet_layer(sheet), points], "clusters")
-    path = str(backdrop.cube)
-    cube = next((layer for layer in cube_layers_of(viewer) if _path_of(layer) == path), None)
-    cube = cube or add_cube(viewer, backdrop.cube)[0]
-    sizes = (backdrop.sides * MARGIN).tolist()
-    points = points_layer(backdrop.centres, embeddings, clusters, size=sizes)
-    (frames,) = place(viewer, [points], "clusters", at=np.asarray(cube.translate)[-2:])
-    raise_above(viewer, frames, [layer for layer in viewer.layers if _path_of(layer) == path])
-    return [cube, frames]
+    def _take_back(self) -> None:
+        self._odd = False
+        if self._viewer() is None or self._points is None:
+            return
+        self._draw()
+        show_info("Frames lie where their specimens are, so the points went back to their places.")
+
+
+def _without(points: Any, there: NDArray[np.bool_]) -> Any:
+    """The layer of frames without those that the user deleted."""
+    if there.all():
+        return points
+    data, kwargs, kind = points
+    kept = {"features": kwargs["features"][there].reset_index(drop=True)}
+    for name in ("size", "face_color", "border_color"):
+        kept[name] = np.asarray(kwargs[name])[there]
+    return data[there], {**kwargs, **kept}, kind
 
 
 def _path_of(layer: Any) -> str:

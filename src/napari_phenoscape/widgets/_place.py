@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,8 @@ def place(
         mark = {**settings["metadata"]["phenoscape"], "group": group, "part": part}
         settings["metadata"] = {"phenoscape": mark | {"origin": tuple(map(float, at))}}
         settings["translate"] = np.add(settings.get("translate", (0.0, 0.0)), at)
+        if part in there and _is_lazy(there[part]) != settings.get("multiscale", False):
+            viewer.layers.remove(there.pop(part))
         if part in there:
             _update(there[part], data, settings)
             placed.append(there[part])
@@ -85,13 +88,22 @@ def raise_above(viewer: napari.Viewer, layer: Any, others: Sequence[Any]) -> Non
         viewer.layers.move(own, highest + 1)
 
 
-def bring_into_view(viewer: napari.Viewer, points: Any, number: int) -> None:
-    """Move the camera to a point, unless it is in sight already."""
-    place = np.asarray(points.data_to_world(points.data[number]))[-2:]
+def bring_into_view(viewer: napari.Viewer, layer: Any, at: Any) -> None:
+    """Move the camera to a row and column of a layer, unless that is in sight already."""
+    place = np.asarray(layer.data_to_world(at))[-2:]
     camera = viewer.scene.camera
     half = np.array(viewer.canvas.size) / camera.zoom / 2
     if (np.abs(place - np.array(camera.center)[-2:]) > 0.85 * half).any():
         camera.center = tuple(place)
+
+
+@contextmanager
+def keep_active(viewer: napari.Viewer) -> Iterator[None]:
+    """Leave the user in the layer that they were in, whatever is added."""
+    chosen = set(viewer.layers.selection)
+    yield
+    if chosen:
+        viewer.layers.selection = chosen & set(viewer.layers)
 
 
 def guard_points() -> None:
@@ -109,6 +121,10 @@ def _delete_program(program: GlirProgram) -> None:
         gl.glDeleteProgram(program.handle)
 
 
+def _is_lazy(layer: Any) -> bool:
+    return bool(getattr(layer, "multiscale", False))  # points have no such thing
+
+
 def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
     mark = settings["metadata"]["phenoscape"]
     if isinstance(layer, Points):
@@ -117,9 +133,10 @@ def _update(layer: Any, data: Any, settings: dict[str, Any]) -> None:
         layer.data = data
         if features is not None:
             layer.features = features
-        layer.size = settings["size"]
-        layer.border_color = settings["border_color"]
-        layer.face_color = settings["face_color"]
+        if len(data):  # napari knows no colour of nothing
+            layer.size = settings["size"]
+            layer.border_color = settings["border_color"]
+            layer.face_color = settings["face_color"]
     else:
         layer.data = data
     if mark["role"] == "clusters" or "shown" in mark:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_phenoscape.embeddings import History
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
 from napari_phenoscape.training import Experiment, SimCLRMethod
@@ -55,6 +56,8 @@ class Session(QObject):
     clustered
         What the docks, the map and the picture show; older than ``embedded`` until that is
         clustered.
+    clusterings
+        The clusters of ``clustered``, those before and those that were undone.
     selected
         Ids of the specimens of ``clustered`` that are selected.
     explained
@@ -80,6 +83,7 @@ class Session(QObject):
         self.run: Path | None = None
         self.embedded: EmbeddedSpaces | None = None
         self.clustered: ClusteredRun | None = None
+        self.clusterings: History | None = None
         self.selected: tuple[str, ...] = ()
         self.explained: ExplainedRun | None = None
         self._tasks: dict[str, Task] = {}
@@ -140,9 +144,22 @@ class Session(QObject):
         self.embedded = embedded
         self.embedded_changed.emit()
 
-    def set_clustered(self, clustered: ClusteredRun) -> None:
-        """Show these clusters; specimens that were selected stay so, if they are among them."""
+    def set_clustered(self, clustered: ClusteredRun, history: History | None = None) -> None:
+        """Show these clusters; specimens that were selected stay so, if they are among them.
+
+        Parameters
+        ----------
+        history
+            When they were undone or redone: where in the history that is. Else they are a step
+            on, or, of other embeddings, the first.
+        """
         before, self.clustered = self.clustered, clustered
+        if before is None or before.embeddings is not clustered.embeddings:
+            self.clusterings = History(clustered.clusters)
+        elif history is not None:
+            self.clusterings = history
+        elif self.clusterings is not None and before.clusters is not clustered.clusters:
+            self.clusterings = self.clusterings.then(clustered.clusters)
         same = before is not None and before.is_of_specimens_of(clustered.embeddings)
         self.selected = tuple(s for s in self.selected if same and s in clustered.rows)
         self.clustered_changed.emit()
@@ -153,10 +170,35 @@ class Session(QObject):
         if self.clustered is not None and self.clustered.embeddings is embeddings:
             self.set_clustered(replace(self.clustered, map=projection))
 
-    def select(self, ids: Iterable[str]) -> None:
-        """Select specimens of ``clustered`` in all docks and on the picture."""
+    def set_appearance(self, dressed: ClusteredRun) -> None:
+        """Show specimens in other pictures and colours, if they still are of these clusters."""
+        shown = self.clustered
+        if shown is not None and shown.clusters.labels is dressed.clusters.labels:
+            self.set_clustered(
+                replace(
+                    shown,
+                    backdrop=dressed.backdrop,
+                    appearance=dressed.appearance,
+                    coloured=dressed.coloured,
+                    layout=dressed.layout,
+                )
+            )
+
+    def select(self, ids: Iterable[str], how: str = "only") -> None:
+        """Select specimens of ``clustered`` in all docks and on the picture.
+
+        Parameters
+        ----------
+        how
+            ``only`` these, ``add`` them to those that are selected, or ``remove`` them.
+        """
         rows = {} if self.clustered is None else self.clustered.rows
-        selected = tuple(sorted(rows.keys() & set(ids), key=rows.__getitem__))
+        chosen = {rows[one] for one in ids if one in rows}
+        if how != "only":
+            before = {rows[one] for one in self.selected}
+            chosen = before | chosen if how == "add" else before - chosen
+        names = () if self.clustered is None else self.clustered.ids
+        selected = tuple([names[row] for row in sorted(chosen)])
         if selected != self.selected:
             self.selected = selected
             self.selected_changed.emit()

@@ -95,13 +95,25 @@ def nearest(
 
     ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
     """
-    unit = unit_length(np.asarray(x))
-    others = np.arange(len(x)) != row
+    return likest(unit_length(np.asarray(x)), row, k, groups)
+
+
+def likest(
+    unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """As `nearest`, of (N, D) rows that have unit length, so that a million are asked at once."""
+    similarity = unit @ unit[row]
+    similarity[row] = -np.inf
     if groups is not None:
-        group = group_codes(groups, len(x))
-        others &= group != group[row]
-    similarity = np.where(others, unit @ unit[row], -np.inf)
-    rows = np.argsort(-similarity, kind="stable")[: min(k, int(others.sum()))]
+        group = group_codes(groups, len(unit))
+        similarity[group == group[row]] = -np.inf
+    k = min(k, int(np.isfinite(similarity).sum()))
+    if k == 0:
+        return np.zeros(0, np.intp), np.zeros(0)
+    least = np.partition(similarity, -k)[-k]
+    # of equals the first rows, as sorting all would give
+    rows = np.flatnonzero(similarity >= least)
+    rows = rows[np.argsort(-similarity[rows], kind="stable")][:k]
     return rows, similarity[rows]
 
 

@@ -17,8 +17,8 @@ from napari_phenoscape.analysis import (
     Explanation,
     borderline,
     differences,
+    likest,
     missed,
-    nearest,
 )
 from napari_phenoscape.embeddings import METADATA, NOISE
 from napari_phenoscape.widgets._dock import Dock, column_of, count_of, row, short_combo, swatch
@@ -237,7 +237,7 @@ class ExplainDock(Dock):
         else:
             specimen = self.session.selected[0]
             row = clustered.rows[specimen]
-            rows, similarity = nearest(clustered.embeddings.x, row, ACROSS)
+            rows, similarity = likest(clustered.directions, row, ACROSS)
             cluster = explanation.clusters.names[int(explanation.membership.labels[row])]
             self.like.show_tiles(
                 f"Most like {specimen} ({cluster}), with their cosine",

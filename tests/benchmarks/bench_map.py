@@ -1,0 +1,142 @@
+"""The map and the contact sheet of many specimens, in a real window.
+
+Each is a quantity of ours with the most that it should be; they are named ``map-...``. The
+embeddings are drawn: 512 numbers for each specimen, ten groups.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import napari
+import numpy as np
+import pandas as pd
+from qtpy.QtWidgets import QApplication
+
+from napari_phenoscape.analysis import by_values, inside, likest
+from napari_phenoscape.embeddings import Clusters, Embeddings, unit_length
+from napari_phenoscape.embeddings._clustering import COLOURS
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import KMeans
+from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D
+from napari_phenoscape.widgets._overlay import overlay_of
+from napari_phenoscape.widgets._session import session_of
+from napari_phenoscape.widgets._worker import guard_torch
+from napari_phenoscape.widgets.map._scatter import Scatter
+from tests.benchmarks import Figure
+
+GROUPS = 10
+
+
+def comparisons() -> Iterator[Figure]:
+    """Seconds, as a user waits for them."""
+    guard_torch()
+    viewer = napari.Viewer()
+    viewer.window.set_geometry(0, 0, 1600, 1000)
+    viewer.add_image(np.zeros((64, 64, 3), np.uint8))  # what napari loads for its first layer
+    settle()
+    yield from _map(100_000, 0.3)
+    yield from _map(1_000_000, 3)
+    for count, opened in ((10_000, 2), (100_000, 10)):
+        yield from _sheet(count, opened, viewer)
+    viewer.close()
+    unit = unit_length(np.random.default_rng(0).normal(size=(1_000_000, 64)).astype(np.float32))
+    yield Figure(
+        "map-neighbours-of-one-in-1000000", lambda: median(lambda: likest(unit, 7, 10)), "s", 0.1
+    )
+
+
+def drawn(count: int, side: int = 32, dimensions: int = 8) -> ClusteredRun:
+    """Specimens in ten groups, on a map and in pictures."""
+    random = np.random.default_rng(0)
+    labels = random.integers(1, GROUPS + 1, count)
+    ids = tuple([f"{number}.png" for number in range(count)])
+    table = pd.DataFrame({"specimen": ids, "filename": ids, "path": ids, "row": 0, "column": 0})
+    table = table.assign(mass=random.normal(size=count))
+    x = random.normal(size=(count, dimensions)).astype(np.float32)
+    names = {number: f"cluster {number}" for number in range(1, GROUPS + 1)}
+    colours = {number: COLOURS[number] for number in names}
+    clusters = Clusters(labels, ids, names, colours, KMeans(clusters=GROUPS))
+    xy = (random.normal(size=(count, 2)) + 4 * random.normal(size=(GROUPS + 1, 2))[labels]).astype(
+        np.float32
+    )
+    pictures = random.integers(0, 255, (count, side, side, 3), np.uint8)
+    backdrop = Backdrop(pictures, None, np.zeros((count, 2)), np.ones(count))
+    embeddings = Embeddings(x, table, "joint", Folder(path=Path(f"drawn-{count}")))
+    return ClusteredRun(Path("run"), embeddings, clusters, Projection2D(xy, "drawn"), backdrop)
+
+
+def _map(count: int, goal: float) -> Iterator[Figure]:
+    """A lasso around a third of the map, and another colour for every specimen."""
+    run, scatter = drawn(count, side=4), Scatter()
+    scatter.resize(600, 700)
+    scatter.show()
+    scatter.draw(run, ())
+    settle()
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    line = run.map.xy.mean(axis=0) + 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    if count == 100_000:
+        held: list[int] = []
+
+        def lasso() -> None:
+            held[:] = np.flatnonzero(inside(run.map.xy, line)).tolist()
+            scatter.chosen.emit(tuple([run.ids[row] for row in held]), "only")
+
+        yield Figure(f"map-lasso-of-{count}", lambda: median(lasso), "s", 0.1)
+
+    def recolour() -> None:
+        by = by_values("mass", run.embeddings.table["mass"])
+        scatter.dots.show_specimens(run.map.xy, by.colours, None, np.zeros(0, np.intp))
+        settle()
+
+    yield Figure(f"map-recolour-{count}", lambda: median(recolour, 3), "s", goal)
+    scatter.close()
+    scatter.deleteLater()
+
+
+def _sheet(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:
+    """From clusters to the sheet on the screen; then looks at a part and all, and a selection."""
+    viewer.layers.clear()
+    session, run = session_of(viewer), drawn(count)
+    _ = run.centres, run.sheet.levels  # as the thread that clusters leaves them
+    overlay_of(viewer)
+
+    def opened() -> None:
+        session.set_clustered(run)
+        settle()
+
+    yield Figure(f"map-sheet-of-{count}-opens", lambda: seconds(opened), "s", goal)
+
+    # what software draws on a screen takes as long for any picture: ours alone
+    levels, rows = run.sheet.painted(run.colours, None).levels, iter(range(1000))
+    yield Figure(
+        f"map-sheet-of-{count}-close", lambda: median(lambda: levels[0][:1200, :1600]), "s", 0.1
+    )
+    yield Figure(f"map-sheet-of-{count}-whole", lambda: median(lambda: levels[3][:, :]), "s", 0.3)
+    yield Figure(
+        f"map-sheet-of-{count}-selects",
+        lambda: median(lambda: session.select([run.ids[next(rows)]])),
+        "s",
+        0.3,
+    )
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long something takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def median(act: Callable[[], object], rounds: int = 5) -> float:
+    """Of some rounds, after one that does not count."""
+    act()
+    return float(np.median([seconds(act) for _ in range(rounds)]))
+
+
+def settle() -> None:
+    """Let the window draw what is waiting to be drawn."""
+    for _ in range(3):
+        QApplication.processEvents()
