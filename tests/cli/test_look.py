@@ -100,7 +100,7 @@ def test_a_folder_is_trained_on_as_it_is(here) -> None:
         ("two", "'{}' holds 2 specimens, and 3 or more were expected"),
         ("masks", "'{}' holds masks, 4 files of a few values each, and no pictures."),
         ("nowhere", "There is nothing at '{}'. Correct its path."),
-        ("two/IMG_0.jpg", "'IMG_0.jpg' is one cube without a mask"),
+        ("two/IMG_0.jpg", "'{}' holds 1 specimen, 'IMG_0.jpg#1'; at least 2 were expected"),
     ],
 )
 def test_what_cannot_be_looked_at_is_one_sentence(here, name, words) -> None:

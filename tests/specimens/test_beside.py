@@ -142,10 +142,11 @@ def test_a_folder_of_masks_alone_is_refused_and_the_way_out_is_said(tmp_path) ->
         seen(tmp_path)
 
 
-def test_one_picture_without_a_mask_is_no_drawer(tmp_path) -> None:
+def test_of_a_drawer_without_a_mask_specimens_are_told_from_the_background(tmp_path) -> None:
     picture(tmp_path / "moth.png")
-    with pytest.raises(CollectionError, match=r"is one cube without a mask.*Name the folder"):
-        seen(tmp_path / "moth.png")
+    source, words = seen(tmp_path / "moth.png")
+    assert (source.kind, source.regions) == ("drawer", "auto")
+    assert "`phenoscape find`" in words
 
 
 def test_what_is_not_there_is_said(tmp_path) -> None:

@@ -31,6 +31,9 @@ TABLES = (".csv", ".tsv")
 #: Values of a mask at most, and files that are looked into.
 _VALUES, _FEW = 16, 5
 
+#: Share of the pictures on which a specimen must be clear; the others are left out.
+_PLAIN = 0.9
+
 #: Specimens that a folder must share with the one beside it to show the same, as a share.
 _SHARED = 0.5
 
@@ -82,7 +85,7 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
     return Drawer(path=path, regions=AUTO if auto else regions, metadata=table)
 
 
-def _folder(root: Path) -> Generator[Notice, None, Folder]:
+def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
     files = Folder(path=root).files()
     chosen, notice = _of_several(root, files)
     if notice:
@@ -106,7 +109,7 @@ def _folder(root: Path) -> Generator[Notice, None, Folder]:
         table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
-    if mask is None and _are_plain(root, _some(pictures)):
+    if mask is None and (yield from _are_plain(root, pictures)):
         mask = AUTO
         yield Notice(
             "The pictures have a plain background, so the largest thing on each is its specimen "
@@ -191,16 +194,20 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _are_plain(root: Path, files: Sequence[Path]) -> bool:
-    """Whether each is a picture without a mask, on whose background one specimen is clear."""
-    found = Folder(path=root, mask=AUTO)
-    try:
-        for file in files:
+def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool]:
+    """Whether on the background of most pictures, none of which has a mask, a specimen is clear."""
+    found, doubtful = Folder(path=root, mask=AUTO), 0
+    for done, file in enumerate(files, 1):
+        try:
             cube = open_cube(file)
-            if cube.mask is not None or not np.any(found.labels(cube)):
+            if cube.mask is not None:
                 return False
-    except PhenoscapeError:
-        return False
+            found.labels(cube)
+        except PhenoscapeError:
+            doubtful += 1
+        if doubtful > (1 - _PLAIN) * len(files):
+            return False
+        yield Progress("telling specimens from the background", done, len(files))
     return bool(files)
 
 
