@@ -41,10 +41,26 @@ from napari_phenoscape.embeddings import EmbeddedRun, embed_all
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import collect
-from napari_phenoscape.training import Experiment, read_experiment, train
+from napari_phenoscape.training import Experiment, InstantMethod, read_experiment, train
 
 #: Steps of each training.
 STEPS = 150
+
+#: What is made of each set, quick ones first: fields of an experiment, and what is added to the
+#: names of its embeddings.
+QUICK: dict[str, dict[str, Any]] = {
+    "": {"method": "instant"},
+    " with the pretrained net": {
+        "method": {"kind": "instant", "features": ["descriptor", "pretrained"]}
+    },
+}
+TRAINED: dict[str, dict[str, Any]] = {
+    "": {"method": "simclr"},
+    " from the pretrained net": {
+        "method": "simclr",
+        "encoder": {"backbone": "pretrained:efficientnet_lite0"},
+    },
+}
 
 #: The folder of the crowns, as their authors name it.
 CROWNS = "110ac77ae89043898f618466359c2a2e"
@@ -131,10 +147,12 @@ def sets(data: Path, drawn: Path) -> dict[str, Data]:
     }
 
 
-def embedded(data: Data, method: str, seed: int, runs: Path) -> dict[str, list[NDArray[Any]]]:
+def embedded(
+    data: Data, method: dict[str, Any], more: str, seed: int, runs: Path
+) -> dict[str, list[NDArray[Any]]]:
     """By name, the embeddings of the own and of the other specimens of a run, and plain colour."""
     experiment = Experiment.parse(
-        {**data.given, "method": method, "seed": seed, "runs": str(runs)}
+        {**data.given, **method, "seed": seed, "runs": str(runs)}
         | {"schedule": {"steps": STEPS, "batch_size": data.batch}}
     )
     run = result(train(experiment))
@@ -143,14 +161,16 @@ def embedded(data: Data, method: str, seed: int, runs: Path) -> dict[str, list[N
         other = {**experiment.model_dump(mode="json"), "collection": data.others}
         made.append(result(embed_all(run, result(collect(Experiment.parse(other).collection)))))
     found = {
-        name: [list(output(each).spaces.values())[-1].x for each in made]
+        f"{name}{more}": [list(output(each).spaces.values())[-1].x for each in made]
         for name, output in zip(
             read_experiment(run).method.outcomes, (_trained, _untrained), strict=True
         )
     }
     for name in made[0].others:
-        if " plain" in name:
-            found[name.split(",")[0]] = [each.others[name] for each in made]
+        kept = name.split(",")[0]
+        if kept not in InstantMethod.outcomes:
+            kept += more if " plain" in kept else ""
+            found[kept] = [each.others[name] for each in made]
     for name, colour in (
         ("colour statistics", colour_statistics), ("colour quantiles", colour_quantiles)
     ):  # fmt: skip
@@ -196,9 +216,12 @@ def main() -> None:
             data, scores = every[name], dict[str, dict[int, float]]()
             known = tables(data)
             for seed in range(given.seeds):
-                for method in ("instant",) if given.quick else ("instant", "simclr"):
+                made = [*QUICK.items(), *([] if given.quick else TRAINED.items())]
+                for more, method in made:
+                    if "encoder" in method and data.given["modalities"] != ["rgb"]:
+                        continue  # that net takes red, green and blue
                     runs = Path(folder) / "runs"
-                    for of, parts in embedded(data, method, seed, runs).items():
+                    for of, parts in embedded(data, method, more, seed, runs).items():
                         score = data.score(*zip(parts, known, strict=True))
                         scores.setdefault(of, {})[seed] = score
             print(f"\n| {name} | median | seeds |\n|---|---|---|")

@@ -23,8 +23,15 @@ from napari_phenoscape.embeddings._table import (
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
+from napari_phenoscape.nets import (
+    AnyFeatures,
+    DescriptorFeatures,
+    PretrainedNetFeatures,
+    offline_net,
+)
 from napari_phenoscape.specimens import Collection, Crops, Source, collect
 from napari_phenoscape.training import (
+    InstantMethod,
     Looks,
     batches,
     crops_for,
@@ -102,6 +109,13 @@ class NetOutput(NamedTuple):
     projections: Projections
 
 
+#: What `embed_all` sets beside a run, and what it is called: with readout, and without.
+_OTHERS: dict[AnyFeatures, tuple[str, str]] = {
+    DescriptorFeatures(): InstantMethod.outcomes,
+    PretrainedNetFeatures(): ("pretrained net", "features of the pretrained net"),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class EmbeddedRun:
     """What a run makes of N specimens, beside its control.
@@ -114,7 +128,8 @@ class EmbeddedRun:
         By the newest weights, and by those that training began with.
     others : (N, D) each
         By name, what stands beside them in the main space: the features of both nets as they are,
-        and an instant run of the same specimens and views. Of an instant run there are none.
+        and instant runs of the same specimens and views, by the descriptor and, where it is
+        installed, the pretrained net, that the run itself does not have.
     """
 
     crops: Crops
@@ -158,8 +173,11 @@ def embed_all(
             net = yield from with_net(run, collection, crops, untrained=untrained, plain=True)
             *_, main = (yield from _embedded(net)).values()
             others[f"{experiment.method.outcomes[untrained]} plain, {main.space}"] = main.x
-    if experiment.method.trains:
-        others |= yield from instant_embeddings(experiment, crops)
+    own = {features.kind for features in experiment.method.features}
+    for features, names in _OTHERS.items():
+        if features.kind not in own and (features.kind == "descriptor" or offline_net()):
+            method = InstantMethod(features=(features,))
+            others |= yield from instant_embeddings(experiment, crops, method, names)
     return EmbeddedRun(crops, outputs[0], outputs[1], others)
 
 

@@ -139,19 +139,19 @@ def read_out_both(
 
 
 def instant_embeddings(
-    experiment: Experiment, crops: Crops
+    experiment: Experiment, crops: Crops, method: InstantMethod, names: tuple[str, str]
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
-    """(N, K) of an instant run in place of a trained one, in its main space, and its features.
+    """(N, K) of an instant run in place of another, in its main space, and its features.
 
-    By the names that such a run gives them; nothing is written.
+    By these names; nothing is written.
     """
-    instant = experiment.model_copy(update={"method": InstantMethod()})
+    instant = experiment.model_copy(update={"method": method})
     net = build_model(instant, crops.statistics)
     assert isinstance(net, InstantNet)
     features = yield from fit_readouts(instant, crops, net, torch.device("cpu"))
     rows, readout = torch.from_numpy(features[net.space]), net.readouts[net.space]
     found = {}
-    for name in instant.method.outcomes:
+    for name in names:
         with torch.inference_mode():
             found[f"{name}, {net.space}"] = readout(rows).mean(dim=1).numpy()
         readout.divide_nothing_out(net.widths[net.space])
