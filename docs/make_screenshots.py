@@ -1,11 +1,14 @@
 """Screenshots of the docks: a real window, driven as a user would, on generated samples.
 
-``make screenshots`` writes ``docs/images/dock-*.png``. Needs a display of 1600 x 1000 pixels.
+``make screenshots`` writes ``docs/images/dock-*.png`` and, of the first sitting, ``sitting-*.png``.
+Needs a display of 1600 x 1000 pixels, and Chromium for the picture of the report.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +19,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtTest import QTest
 
+from napari_phenoscape.analysis import report
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Drawer, Folder, Specimen
@@ -64,7 +68,7 @@ def shoot(viewer: napari.Viewer, name: str) -> None:
     """Save the window as it stands, with few enough colours to be small."""
     QTest.qWait(800)
     picture = Image.fromarray(viewer.window.screenshot(flash=False)[..., :3])
-    path = IMAGES / f"dock-{name}.png"
+    path = IMAGES / f"{name}.png"
     picture.quantize(256).save(path, optimize=True)
     print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1024} kB")
 
@@ -97,7 +101,42 @@ def shoot_spectrum(viewer: napari.Viewer, specimens: Sequence[Specimen]) -> None
     dock.eyes.table_button.click()
     QTest.qWait(500)
     wait(at_rest(dock))
-    shoot(viewer, "spectrum")
+    shoot(viewer, "dock-spectrum")
+
+
+def sitting(viewer: napari.Viewer) -> None:
+    """From a folder to named clusters and a report, as docs/tutorial.md tells it."""
+    viewer.layers.clear()
+    specimens = put(viewer, SpecimensDock(viewer), "Specimens")
+    assert isinstance(specimens, SpecimensDock)
+    specimens.form.set(Folder(path=Path("samples/multispectral")))
+    specimens.look_button.click()
+    wait(at_rest(specimens))
+    QTest.qWait(1000)
+    wait(at_rest(specimens))
+    shoot(viewer, "sitting-look")
+    clusters = put(viewer, ClustersDock(viewer), "Clusters")
+    assert isinstance(clusters, ClustersDock)
+    wait(at_rest(clusters))
+    session = clusters.session
+    labels = session.clustered.clusters.labels
+    first = [one for one, label in zip(session.clustered.ids, labels, strict=True) if label == 1]
+    session.select(first)
+    shoot(viewer, "sitting-map")
+    explain = put(viewer, ExplainDock(viewer), "Explain")
+    assert isinstance(explain, ExplainDock)
+    wait(at_rest(explain))
+    explain.cluster.setCurrentIndex(1)
+    shoot(viewer, "sitting-why")
+    run = session.clustered.run
+    page = result(report(run))
+    if browser := shutil.which("chromium") or shutil.which("google-chrome"):
+        picture = IMAGES / "sitting-report.png"
+        size = "--window-size=1200,1000"
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", size]
+        command = [browser, *flags, f"--screenshot={picture}", page.absolute().as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
+        Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def main(size: tuple[int, int] = (1600, 1000)) -> None:
@@ -122,7 +161,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         )
         specimens.collect_button.click()
         wait(at_rest(specimens))
-        shoot(viewer, "specimens")
+        shoot(viewer, "dock-specimens")
 
         table = specimens.session.collection
         assert table is not None
@@ -155,7 +194,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         preview.show_as.setCurrentText("UV false colour")
         QTest.qWait(500)
         wait(at_rest(preview))
-        shoot(viewer, "preview")
+        shoot(viewer, "dock-preview")
 
         train = put(viewer, TrainDock(viewer), "Train")
         assert isinstance(train, TrainDock)
@@ -164,7 +203,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(lambda: steps_of(session) > STEPS * 0.7 or not session.busy)
         if not session.busy:
             raise RuntimeError(train.words.text())
-        shoot(viewer, "train")
+        shoot(viewer, "dock-train")
         wait(at_rest(train))
 
         clusters = put(viewer, ClustersDock(viewer), "Clusters")
@@ -175,7 +214,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         QTest.qWait(500)
         wait(at_rest(clusters))
         clusters.session.select([clusters.session.clustered.ids[3]])
-        shoot(viewer, "clusters")
+        shoot(viewer, "dock-clusters")
 
         explain = put(viewer, ExplainDock(viewer), "Explain")
         assert isinstance(explain, ExplainDock)
@@ -185,7 +224,8 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         explain.cluster.setCurrentIndex(2)
         explain.against.setCurrentIndex(1)
         explain.choose(explain.session.clustered.ids[3])
-        shoot(viewer, "explain")
+        shoot(viewer, "dock-explain")
+        sitting(viewer)
         viewer.close()
 
 
