@@ -1,0 +1,53 @@
+"""Structure: how steep a picture is where, which differently lit bands have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_phenoscape.cubes import Cube, binned
+
+#: Planes of a cube whose steepness is taken, at most: of more bands, means of neighbours.
+_PLANES = 6
+
+#: Pixels over which a picture is smoothed (standard deviation), so that noise has no slope.
+SMOOTH = 1.2
+
+
+def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], int]:
+    """(c, h, w) reflectance of a cube in so many pixels a side at most, and how many one stands for.
+
+    What was not measured is the median.
+    """
+    size = -(-max(cube.shape[1:]) // longest)
+    coarse = binned(cube, -(-cube.shape[0] // _PLANES), size)
+    planes = coarse.reflectance()
+    planes[~np.isfinite(planes)] = np.nanmedian(planes)
+    return planes, size
+
+
+def structure(planes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(h, w) steepness of a picture, 0-1, whatever the light: of the logarithm, compressed.
+
+    Parameters
+    ----------
+    planes : (c, h, w)
+        Reflectance, or anything in proportion to it.
+    """
+    total = np.zeros(planes.shape[1:])
+    for plane in planes.astype(np.float64):
+        smooth = ndimage.gaussian_filter(plane, SMOOTH)
+        # a twentieth of what is bright: noise of what is dark has no slope
+        light = np.log(np.maximum(smooth, 0) + 0.05 * max(np.quantile(smooth, 0.95), 1e-6))
+        total += np.hypot(*np.gradient(light))
+    typical = np.quantile(total, 0.9)
+    return total / (total + max(typical, 1e-6))
+
+
+def halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(c, h // 2, w // 2) means of squares of two pixels a side."""
+    bands, rows, columns = planes.shape
+    even = planes[:, : rows // 2 * 2, : columns // 2 * 2]
+    made: NDArray[np.float32] = even.reshape(bands, rows // 2, 2, columns // 2, 2).mean((2, 4))
+    return made
