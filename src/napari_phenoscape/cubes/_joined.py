@@ -42,9 +42,9 @@ class _Laid(LazyArray):
         if low >= high or left >= right:
             return found
         for place, band in enumerate(bands):
-            plane = self._cube.reflectance(
-                np.array([band]), slice(low, high), slice(left, right)
-            )[0]
+            plane = self._cube.reflectance(np.array([band]), slice(low, high), slice(left, right))[
+                0
+            ]
             ndimage.map_coordinates(
                 plane, [y - low, x - left], output=found[place], order=1, cval=np.nan
             )

@@ -51,8 +51,8 @@ from ._spectra import (
     spectra as spectra,
     write_spectra as write_spectra,
 )
-from .registration._join import MOST_PX as MOST_PX, join as join, open_joined as open_joined
-from .registration._registration import (
+from .registering._join import MOST_PX as MOST_PX, join as join, open_joined as open_joined
+from .registering._registration import (
     Registration as Registration,
     registration as registration,
 )

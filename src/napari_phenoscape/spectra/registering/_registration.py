@@ -10,21 +10,25 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import CubeError
-from napari_phenoscape.spectra.registration._affine import (
+from napari_phenoscape.spectra.registering._affine import (
     Matrix,
     refined,
+    rescaled,
     starts,
     turned,
     warped,
 )
-from napari_phenoscape.spectra.registration._structure import halved, planes_of, structure
+from napari_phenoscape.spectra.registering._structure import halved, planes_of, structure
 
 #: Pixels a side to which pictures are reduced at most, for the start and for the last step.
-_COARSE, _FINE = 100, 512
+_COARSE, _FINE = 100, 1024
 
 #: Side of a block in which what is left is looked for, how far, and the correlation from which on
 #: a block is found again; blocks that must be found, and their share.
 _BLOCK, _FAR, _FOUND, _BLOCKS, _SHARE = 40, 8, 0.4, 4, 0.5
+
+#: Blocks along a side, at most.
+_BLOCKS_A_SIDE = 16
 
 #: Share of the blocks of whose shifts the largest is the residual.
 _NINE_TENTHS = 0.9
@@ -54,46 +58,47 @@ class Registration:
     blocks: int
 
 
-def registration(fixed: Cube, moving: Cube, most_px: float = 2.0) -> Registration:
+def registration(fixed: Cube, moving: Cube) -> Registration:
     """The affine map from one photograph of a specimen to another, of other bands and another size.
 
     Turns up to 30°, scales of 0.8 to 1.26 after both fill the same frame. Fourier correlation for
-    the start, then least squares from coarse to fine, on the steepness of both pictures. Pictures
-    larger than 512 pixels are reduced to that.
+    the start, then least squares from coarse to fine, on the steepness of both pictures. Larger
+    pictures are reduced to 1024 pixels. The residual is infinite where too little in both is alike.
+    """
+    return _found(fixed, moving) or Registration(np.eye(3), np.inf, 0)
 
-    Parameters
-    ----------
-    most_px
-        Of the residual.
+
+def refuse_residual(fixed: Cube, moving: Cube, found: Registration, most_px: float) -> None:
+    """An error where a photograph does not lie on another, by their registration.
 
     Raises
     ------
     CubeError
-        The residual is larger, or the two have too little in common to tell.
+        The residual is larger than ``most_px``.
     """
-    found = _found(fixed, moving)
-    if found is None or found.residual_px > most_px:
-        left = (
-            "too little in both is alike"
-            if found is None
-            else f"{found.residual_px:.1f} pixels of '{fixed.path.name}' are left"
-        )
-        raise CubeError(
-            f"'{moving.path.name}' does not lie on '{fixed.path.name}': {left}, and at most "
-            f"{most_px:g} were expected. See that both show the same specimen, turned by less than "
-            "30°, in focus and in the same pose, or allow more pixels."
-        )
-    return found
+    if found.residual_px <= most_px:
+        return
+    left = (
+        f"{found.residual_px:.1f} pixels of '{fixed.path.name}' are left, and at most {most_px:g} "
+        "were expected"
+        if np.isfinite(found.residual_px)
+        else "too little in both is alike to tell where"
+    )
+    raise CubeError(
+        f"'{moving.path.name}' does not lie on '{fixed.path.name}': {left}. See that both show the "
+        "same specimen in the same pose, in focus, and turned by less than 30°."
+    )
 
 
 def _found(fixed: Cube, moving: Cube) -> Registration | None:
-    (first, size), (other, size_of_other) = (planes_of(cube, _FINE) for cube in (fixed, moving))
+    longest = min(_FINE, max(fixed.shape[1:]), max(moving.shape[1:]))
+    (first, wide), (other, wide_of_other) = (planes_of(cube, longest) for cube in (fixed, moving))
     levels = [(first, other)]
     while max(levels[-1][0].shape[1:]) > 2 * _COARSE:
         levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
     pairs = [(structure(one), structure(another)) for one, another in levels]
     f, g = pairs[-1]
-    start, correlation = max((refined(f, g, start) for start in starts(f, g)), key=lambda one: one[1])
+    start, _ = max((refined(f, g, start) for start in starts(f, g)), key=lambda one: one[1])
     matrix, correlation = _through(pairs, start)
     f, g = pairs[0]
     left = _left(f, warped(g, matrix, f.shape))
@@ -111,7 +116,7 @@ def _found(fixed: Cube, moving: Cube) -> Registration | None:
     apart = float(np.sqrt(np.average((apart**2).sum(axis=0), weights=f))) / 2
     shift, blocks = left
     return Registration(
-        _scaled(matrix, size, size_of_other), float(np.hypot(shift, apart)) * size, blocks
+        rescaled(matrix, wide, wide_of_other), float(np.hypot(shift, apart)) * wide, blocks
     )
 
 
@@ -129,16 +134,8 @@ def _through(
             used = (rows[:, None] + columns) % 2 == half
         matrix, correlation = refined(f, g, matrix, used)
         if level:
-            matrix = _scaled(matrix, 2, 2)
+            matrix = rescaled(matrix, 2, 2)
     return matrix, correlation
-
-
-def _scaled(matrix: Matrix, fixed: float, moving: float) -> Matrix:
-    """The same map between pictures of so many times more pixels a side."""
-    down, up = (
-        np.array([[s, 0, (s - 1) / 2], [0, s, (s - 1) / 2], [0, 0, 1]]) for s in (fixed, moving)
-    )
-    return np.asarray(up @ matrix @ np.linalg.inv(down))
 
 
 def _left(fixed: NDArray[np.float64], laid: NDArray[np.float64]) -> tuple[float, int] | None:
@@ -147,8 +144,9 @@ def _left(fixed: NDArray[np.float64], laid: NDArray[np.float64]) -> tuple[float,
     looked = 0
     side, far = min(_BLOCK, min(fixed.shape) // 4), _FAR
     typical = fixed.std()
-    for top in range(far, fixed.shape[0] - side - far + 1, side // 2):
-        for left in range(far, fixed.shape[1] - side - far + 1, side // 2):
+    step = max(side // 2, max(fixed.shape) // _BLOCKS_A_SIDE)
+    for top in range(far, fixed.shape[0] - side - far + 1, step):
+        for left in range(far, fixed.shape[1] - side - far + 1, step):
             block = fixed[top : top + side, left : left + side]
             around = laid[top - far : top + side + far, left - far : left + side + far]
             if not np.isfinite(around).all() or block.std() < typical / 2:

@@ -35,7 +35,8 @@ def starts(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> list[Matr
     -------
     (3, 3) matrices, from (column, row, 1) of ``fixed`` to those of ``moving``.
     """
-    shape = [fft.next_fast_len(2 * max(a, b)) for a, b in zip(fixed.shape, moving.shape, strict=True)]
+    # twice as large: what leaves at one side does not come in at the other
+    shape = [fft.next_fast_len(2 * side) for side in fixed.shape]
     seen = fft.rfft2(_centred(fixed), shape)
     found: list[tuple[float, Matrix]] = []
     for turn, scale in product(TURNS, SCALES):
@@ -54,13 +55,13 @@ def starts(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> list[Matr
 
 
 def warped(
-    picture: NDArray[np.float64], matrix: Matrix, shape: tuple[int, ...], order: int = 1
+    picture: NDArray[np.float64], matrix: Matrix, shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """(H, W) the picture at the places to which a matrix takes the pixels of ``shape``; NaN outside."""
+    """(H, W) a picture where a matrix takes the pixels of ``shape``, bilinear; NaN outside."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     x, y = (matrix[i, 0] * columns + matrix[i, 1] * rows + matrix[i, 2] for i in (0, 1))
     made: NDArray[np.float64] = ndimage.map_coordinates(
-        picture, [y, x], order=order, cval=np.nan, prefilter=order > 1
+        picture, np.stack([y, x]), order=1, cval=np.nan
     )
     return made
 
@@ -129,14 +130,21 @@ def refined(
     return matrix, correlation
 
 
+def rescaled(matrix: Matrix, fixed: float, moving: float) -> Matrix:
+    """The same map between pictures of so many times more pixels a side."""
+    down, up = (
+        np.array([[s, 0, (s - 1) / 2], [0, s, (s - 1) / 2], [0, 0, 1]]) for s in (fixed, moving)
+    )
+    return np.asarray(up @ matrix @ np.linalg.inv(down))
+
+
 def _centred(picture: NDArray[np.float64]) -> NDArray[np.float64]:
     inside = np.isfinite(picture)
-    return np.where(inside, picture - picture[inside].mean(), 0) if inside.any() else np.zeros_like(picture)
+    mean = picture[inside].mean() if inside.any() else 0.0
+    return np.where(inside, picture - mean, 0)
 
 
-def turned(
-    fixed: tuple[int, ...], moving: tuple[int, ...], turn: float, scale: float
-) -> Matrix:
+def turned(fixed: tuple[int, ...], moving: tuple[int, ...], turn: float, scale: float) -> Matrix:
     """Turn and scale about the centres of two pictures."""
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     linear = np.array([[cos, -sin], [sin, cos]])

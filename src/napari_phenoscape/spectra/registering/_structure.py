@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_phenoscape.cubes import Cube, binned
+from napari_phenoscape.spectra.registering._affine import rescaled, warped
 
 #: Planes of a cube whose steepness is taken, at most: of more bands, means of neighbours.
 _PLANES = 6
@@ -15,16 +16,21 @@ _PLANES = 6
 SMOOTH = 1.2
 
 
-def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], int]:
-    """(c, h, w) reflectance of a cube in so many pixels a side at most, and how many one stands for.
+def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], float]:
+    """(c, h, w) reflectance with so many pixels on the longer side, and how many one is wide.
 
     What was not measured is the median.
     """
-    size = -(-max(cube.shape[1:]) // longest)
-    coarse = binned(cube, -(-cube.shape[0] // _PLANES), size)
-    planes = coarse.reflectance()
+    side = max(cube.shape[1:])
+    size = max(1, side // longest)
+    planes = binned(cube, -(-cube.shape[0] // _PLANES), size).reflectance()
     planes[~np.isfinite(planes)] = np.nanmedian(planes)
-    return planes, size
+    wide = max(planes.shape[1:]) / longest
+    shape = tuple(int(one / wide) for one in planes.shape[1:])
+    finer = rescaled(np.eye(3), 1, wide)
+    return np.stack(
+        [warped(plane, finer, shape) for plane in planes], dtype=np.float32
+    ), size * wide
 
 
 def structure(planes: NDArray[np.float32]) -> NDArray[np.float64]:
