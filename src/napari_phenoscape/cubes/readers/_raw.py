@@ -45,6 +45,11 @@ def open_raw(path: Path) -> Cube:
             )
         black = round(float(np.mean(raw.black_level_per_channel)))
         white = int(raw.white_level) - black
+        if white <= 0:
+            raise CubeError(
+                f"'{path.name}' is full at {raw.white_level} counts and black at {black}; more "
+                "was expected. Copy it again from its source."
+            )
     notes = [
         f"Developed in proportion to the light: the black level of {black} is subtracted, the "
         "mosaic filled in by means of neighbours; no white balance, no gamma, no other colours.",
