@@ -182,7 +182,7 @@ def test_the_command_refuses_what_does_not_lie_on_it_in_a_sentence(tmp_path):
 def test_the_limit_is_the_users(tmp_path):
     paths = saved(tmp_path, PLANTED.planted(SEEDS[3]))
     with pytest.raises(CubeError, match=r"pixels of 'moth_vis.tif' are left, and at most 0.01"):
-        open_joined(paths, ("vis", "uv"), most_px=0.01)
+        open_joined(paths, ("vis", "uv"), most_residual_px=0.01)
 
 
 def test_as_many_photographs_as_parts_are_expected(tmp_path):

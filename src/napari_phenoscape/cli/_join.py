@@ -34,7 +34,7 @@ def join(
     ] = "",
     dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
-    most_px: Annotated[
+    most_residual_px: Annotated[
         float, typer.Option(help="residual that may be left, in pixels of the first", min=0)
     ] = 2.0,
     names: Names = "",
@@ -55,7 +55,7 @@ def join(
             references=references,
             read_as=read_as_of(names, "", None, None),
             others_read_as=read_as_of(other_names, "", None, None),
-            most_px=most_px,
+            most_residual_px=most_residual_px,
             overwrite=overwrite,
         )
     )

@@ -81,7 +81,7 @@ class Folder(Source):
     others_read_as: Interpretation = Field(
         Interpretation(), description="what the planes of those others are"
     )
-    most_px: float = Field(
+    most_residual_px: float = Field(
         MOST_PX,
         gt=0,
         description="residual that may be left between photographs that belong together, in "
@@ -233,7 +233,7 @@ class Folder(Source):
             parts_of(self.together),
             self.read_as,
             others_read_as=self.others_read_as,
-            most_px=self.most_px,
+            most_residual_px=self.most_residual_px,
         )
         return cube, max(one.residual_px for one in found)
 

@@ -37,7 +37,7 @@ def open_joined(
     read_as: Interpretation | None = None,
     *,
     others_read_as: Interpretation | None = None,
-    most_px: float = MOST_PX,
+    most_residual_px: float = MOST_PX,
 ) -> tuple[Cube, tuple[Registration, ...]]:
     """The cube of several photographs of one specimen, laid on the first, and how each lies.
 
@@ -52,7 +52,7 @@ def open_joined(
         What each shows, e.g. ``vis``, ``uv``: the names of its bands (`joined`).
     read_as, others_read_as
         What the planes of the first, and of the others, are, where their files do not say it.
-    most_px
+    most_residual_px
         Of what may be left (`registration`).
 
     Raises
@@ -66,7 +66,7 @@ def open_joined(
     )
     found = tuple(_kept(first, other, (read_as, others_read_as)) for other in others)
     for other, one in zip(others, found, strict=True):
-        refuse_residual(first, other, one, most_px)
+        refuse_residual(first, other, one, most_residual_px)
     return joined(first, others, parts[1:], [one.matrix for one in found]), found
 
 
@@ -103,7 +103,7 @@ def join(
     references: References | None = None,
     read_as: Interpretation | None = None,
     others_read_as: Interpretation | None = None,
-    most_px: float = MOST_PX,
+    most_residual_px: float = MOST_PX,
     overwrite: bool = False,
 ) -> Generator[Event, None, list[Path]]:
     """Write photographs of one specimen as one cube, in reflectance.
@@ -121,7 +121,7 @@ def join(
         dark standard: all bands become reflectance by them.
     read_as, others_read_as
         What the planes of the first, and of the others, are, where their files do not say it.
-    most_px
+    most_residual_px
         Of what may be left (`registration`).
     overwrite
         Whether a file that is there may be replaced; one that is read never is.
@@ -142,7 +142,9 @@ def join(
         )
     read = [file for path in paths for file in files_of(path)]
     check_outputs([output], read, overwrite=overwrite)
-    cube, found = open_joined(paths, parts, read_as, others_read_as=others_read_as, most_px=most_px)
+    cube, found = open_joined(
+        paths, parts, read_as, others_read_as=others_read_as, most_residual_px=most_residual_px
+    )
     for path, one in zip(paths[1:], found, strict=True):
         yield Notice(
             f"'{path.name}' lies on '{paths[0].name}' with a residual of {one.residual_px:.2f} "

@@ -68,19 +68,21 @@ def registration(fixed: Cube, moving: Cube) -> Registration:
     return _found(fixed, moving) or Registration(np.eye(3), np.inf, 0)
 
 
-def refuse_residual(fixed: Cube, moving: Cube, found: Registration, most_px: float) -> None:
+def refuse_residual(
+    fixed: Cube, moving: Cube, found: Registration, most_residual_px: float
+) -> None:
     """An error where a photograph does not lie on another, by their registration.
 
     Raises
     ------
     CubeError
-        The residual is larger than ``most_px``.
+        The residual is larger than ``most_residual_px``.
     """
-    if found.residual_px <= most_px:
+    if found.residual_px <= most_residual_px:
         return
     left = (
-        f"{found.residual_px:.1f} pixels of '{fixed.path.name}' are left, and at most {most_px:g} "
-        "were expected"
+        f"{found.residual_px:.1f} pixels of '{fixed.path.name}' are left, and at most "
+        f"{most_residual_px:g} were expected"
         if np.isfinite(found.residual_px)
         else "too little in both is alike to tell where"
     )
