@@ -55,6 +55,7 @@ NAMES = {
     "envi": "any.hdr",
     "tiff": "any.tif",
     "picture": "any.png",
+    "raw": "any.dng",
     "matlab": "any.mat",
     "hdf5": "any.h5",
     "numpy": "any.npz",
@@ -71,6 +72,7 @@ def seeds() -> dict[str, list[bytes]]:
             "envi": [ENVI],
             "tiff": _tiffs(folder),
             "picture": _pictures(folder),
+            "raw": [_raw(folder)],
             "matlab": _matlab(folder),
             "hdf5": _hdf5(folder),
             "numpy": _numpy(folder),
@@ -125,6 +127,20 @@ def _refused(path: Path) -> str:
 def _plane(folder: Path) -> bytes:
     tifffile.imwrite(folder / "a.tif", NUMBERS[..., 0].astype("u2"), compression="zlib")
     return (folder / "a.tif").read_bytes()
+
+
+def _raw(folder: Path) -> bytes:
+    tags = [
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+        (50714, 4, 1, 64, True),
+        (50717, 4, 1, 4064, True),
+        (50721, 10, 9, (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1), True),
+    ]
+    mosaic = np.full((24, 32), 1000, "u2")
+    tifffile.imwrite(folder / "a.dng", mosaic, photometric=32803, metadata=None, extratags=tags)
+    return (folder / "a.dng").read_bytes()
 
 
 def _tiffs(folder: Path) -> list[bytes]:

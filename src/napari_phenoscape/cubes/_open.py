@@ -16,7 +16,7 @@ from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
 from napari_phenoscape.cubes.readers._folder import is_capture
-from napari_phenoscape.cubes.readers._reader import LINEAR, Reader, needs
+from napari_phenoscape.cubes.readers._reader import Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
 from napari_phenoscape.cubes.readers._zarr import root_of
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -32,10 +32,6 @@ _ONE_STEP_AWAY = {
     ),
     b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; generate the "
     "multispectral image in ImageJ, save it as a TIFF",
-    # Olympus, Panasonic, Fujifilm, Canon, Sigma, Minolta; other raw files are TIFFs
-    **dict.fromkeys(
-        (b"IIRO", b"IIRS", b"IIU\0", b"FUJIFILM", b"\0\0\0\x18ftypcrx", b"FOVb", b"\0MRM"), LINEAR
-    ),
 }
 
 #: Other formats of spectral cameras, by the endings of their names.

@@ -51,6 +51,11 @@ from ._spectra import (
     spectra as spectra,
     write_spectra as write_spectra,
 )
+from .registering._join import MOST_PX as MOST_PX, join as join, open_joined as open_joined
+from .registering._registration import (
+    Registration as Registration,
+    registration as registration,
+)
 from .vision._camera import CameraModel as CameraModel, read_camera_model as read_camera_model
 from .vision._catch import (
     Eye as Eye,

@@ -18,7 +18,6 @@ from napari_phenoscape.nets import (
     offline_net,
 )
 from napari_phenoscape.specimens import Collection
-from napari_phenoscape.spectra import open_calibrated
 from napari_phenoscape.training._experiment import Experiment, Grouping, Schedule
 from napari_phenoscape.training._method import InstantMethod, SimCLRMethod
 from napari_phenoscape.training.grouping._maps import PCA, UMAP
@@ -113,7 +112,7 @@ def _encoder(modality: str, spectral: bool) -> Encoder:
 def _some_cubes(collection: Collection) -> list[Cube]:
     paths = list(dict.fromkeys(specimen.path for specimen in collection.specimens))
     places = np.unique(np.linspace(0, len(paths) - 1, OPENED).astype(int))
-    return [open_calibrated(paths[place], collection.source.read_as) for place in places]
+    return [collection.source.cube(paths[place]) for place in places]
 
 
 def _modality(cubes: Sequence[Cube]) -> str:

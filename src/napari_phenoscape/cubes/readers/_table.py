@@ -13,6 +13,7 @@ from napari_phenoscape.cubes.readers import (
     _matlab as matlab,
     _numpy as numpy,
     _picture as picture,
+    _raw as raw,
     _tiff as tiff,
     _zarr as zarr,
 )
@@ -25,6 +26,7 @@ READERS: tuple[Reader, ...] = (
     matlab.READER,
     hdf5.READER,
     numpy.READER,
+    raw.READER,  # before the format in which most of them are
     tiff.READER,
     picture.READER,
     envi.READER,

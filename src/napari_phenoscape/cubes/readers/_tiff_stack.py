@@ -43,7 +43,19 @@ _OF_A_SENSOR = (32803, 34892)  # photometric: a mosaic of filters, and linear ra
 _DNG_VERSION = 50706
 
 #: Endings of cameras' raw files that begin as a TIFF does.
-_RAW = (".nef", ".nrw", ".dng", ".cr2", ".arw", ".sr2", ".pef", ".3fr", ".erf", ".iiq", ".kdc")
+RAW_ENDINGS = (
+    ".nef",
+    ".nrw",
+    ".dng",
+    ".cr2",
+    ".arw",
+    ".sr2",
+    ".pef",
+    ".3fr",
+    ".erf",
+    ".iiq",
+    ".kdc",
+)
 
 #: What tifffile finds in plain files; other flags are formats of their own.
 _PLAIN = {"uniform", "shaped", "bigtiff", "gdal", "geotiff", "generic", "tiled", "contiguous"}
@@ -147,7 +159,7 @@ def _refuse_camera_raw(path: Path, tif: tifffile.TiffFile) -> None:
     is_sensor = any(getattr(page, "photometric", None) in _OF_A_SENSOR for page in own)
     with path.open("rb") as file:
         is_canon = file.read(10)[8:] == b"CR"
-    if is_sensor or is_canon or _DNG_VERSION in first.tags or path.suffix.lower() in _RAW:
+    if is_sensor or is_canon or _DNG_VERSION in first.tags or path.suffix.lower() in RAW_ENDINGS:
         raise CubeError(f"'{path.name}' is {LINEAR} and open what comes out.")
 
 

@@ -29,11 +29,18 @@ from napari_phenoscape.specimens.collection._specimens import (
     assumptions,
     box_around,
 )
+from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import matches, walk
 from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, Finding
 from napari_phenoscape.specimens.finding._kept import kept, kept_at
-from napari_phenoscape.spectra import is_reference, open_calibrated
+from napari_phenoscape.spectra import (
+    MOST_PX,
+    files_with_references,
+    is_reference,
+    open_calibrated,
+    open_joined,
+)
 
 #: Pixels of a specimen that is found, at least.
 SPECIMEN = 64
@@ -64,6 +71,29 @@ class Folder(Source):
     read_as: Interpretation = Field(
         Interpretation(), description="what the planes of the files are, where they do not say it"
     )
+
+    together: str | None = Field(
+        None,
+        description="photographs of one specimen in several files, e.g. '{id}_{vis|uv}': names "
+        "without their endings, seen from the folder; the others are laid on the first and are "
+        "more bands of it",
+    )
+    others_read_as: Interpretation = Field(
+        Interpretation(), description="what the planes of those others are"
+    )
+    most_residual_px: float = Field(
+        MOST_PX,
+        gt=0,
+        description="residual that may be left between photographs that belong together, in "
+        "pixels of the first",
+    )
+
+    @field_validator("together")
+    @classmethod
+    def _together_has_parts(cls, together: str | None) -> str | None:
+        if together is not None:
+            parts_of(together)
+        return together
 
     @field_validator("pattern")
     @classmethod
@@ -125,6 +155,10 @@ class Folder(Source):
         found: dict[str, Specimen] = {}
         fields: dict[str, dict[str, str]] = {}
         provenances: list[tuple[str, ...]] = []
+        residuals: dict[str, float] = {}
+        if self.together is not None:
+            files, strays = firsts(files, root, self.together)
+            skipped += strays
         for done, path in enumerate(files, 1):
             try:
                 if is_drawn(path):
@@ -132,8 +166,9 @@ class Folder(Source):
                         "It was drawn by phenoscape, of specimens that are elsewhere. Should it be "
                         "one, save it with another program."
                     )
-                cube = open_calibrated(path, self.read_as)
+                cube, residual_px = self._joined(path)
                 name = cube.path.relative_to(root).as_posix()
+                residuals[name] = residual_px
                 if name not in found:  # a header and its data file are one cube
                     fields[name] = self._spelt(cube.path)
                     found[name] = Specimen(name, cube.path, self._box(cube))
@@ -167,13 +202,45 @@ class Folder(Source):
         parents = [PurePosixPath(name).parent.as_posix() for name in ids]
         if "folder" not in metadata and set(parents) != {"."}:
             metadata["folder"] = parents
+        assumed = assumptions(provenances)
+        if self.together is not None:
+            left = [residuals[name] for name in ids]
+            metadata["residual_px"] = [f"{residual_px:.2f}" for residual_px in left]
+            assumed = (
+                *assumed,
+                f"What is left between photographs that were laid on each other is "
+                f"{np.median(left):.2f} pixels (median) and at most {max(left):.2f}.",
+            )
         metadata.index = pd.Index(ids, name="specimen")
         return Collection(
-            self,
-            tuple(found[name] for name in ids),
-            metadata,
-            tuple(skipped),
-            assumptions(provenances),
+            self, tuple(found[name] for name in ids), metadata, tuple(skipped), assumed
+        )
+
+    def cube(self, path: Path) -> Cube:
+        """The cube of a file; with the bands of those that belong to it, laid on it."""
+        return self._joined(path)[0]
+
+    def reads(self, path: Path) -> tuple[Path, ...]:
+        """The files of a cube, of its references, and of what belongs to it."""
+        return tuple(file for one in self._set(path) for file in files_with_references(one))
+
+    def _joined(self, path: Path) -> tuple[Cube, float]:
+        """The cube, and the largest residual in pixels of what is laid on it."""
+        if self.together is None:
+            return open_calibrated(path, self.read_as), 0.0
+        cube, found = open_joined(
+            self._set(path),
+            parts_of(self.together),
+            self.read_as,
+            others_read_as=self.others_read_as,
+            most_residual_px=self.most_residual_px,
+        )
+        return cube, max(one.residual_px for one in found)
+
+    def _set(self, path: Path) -> list[Path]:
+        """The files of one specimen, the one first on which the others are laid."""
+        return (
+            [path] if self.together is None else set_of(path, self.path.absolute(), self.together)
         )
 
     def files(self) -> list[Path]:
@@ -268,6 +335,8 @@ class Folder(Source):
     def _found(self, cube: Cube) -> NDArray[Any]:
         """(H, W) above 0 on the largest thing that is found, if it is to be used."""
         finding = self.finding
+        if self.together is not None:  # found as without the others, once
+            cube = open_calibrated(cube.path, self.read_as)
         found = result(kept(cube, self.read_as, finding, SPECIMEN, touching=False))
         things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
         if not things:

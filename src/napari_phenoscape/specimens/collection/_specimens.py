@@ -104,6 +104,14 @@ class Source(Option):
         """The file that outlines the specimens of a cube."""
         raise NotImplementedError
 
+    def cube(self, path: Path) -> Cube:
+        """The cube that shows the specimens of a `Specimen.path`."""
+        return open_calibrated(path, self.read_as)
+
+    def reads(self, path: Path) -> tuple[Path, ...]:
+        """The files that `cube` reads."""
+        return files_with_references(path)
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:
@@ -155,7 +163,7 @@ class Collection:
 
     def opened(self, group: tuple[int, ...]) -> tuple[Cube, NDArray[Any] | None]:
         """The cube of one of the `groups`, and its (H, W) labels."""
-        cube = open_calibrated(self.specimens[group[0]].path, self.source.read_as)
+        cube = self.source.cube(self.specimens[group[0]].path)
         return cube, self.source.labels(cube)
 
     def files(self) -> Iterator[Path]:
@@ -164,7 +172,7 @@ class Collection:
         Cubes, headers, references, masks. A mask of many cubes is named for each.
         """
         for path in dict.fromkeys(specimen.path for specimen in self.specimens):
-            yield from files_with_references(path)
+            yield from self.source.reads(path)
             if (outline := self.source.outline(path)) is not None:
                 yield outline
 

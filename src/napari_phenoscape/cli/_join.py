@@ -1,0 +1,62 @@
+"""The verb that makes one cube of photographs that belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_phenoscape.cli._answer import Made, wrote
+from napari_phenoscape.cli._console import Overwrite, command, listen
+from napari_phenoscape.cli._cubes import Names, read_as_of
+from napari_phenoscape.errors import OptionError
+
+
+@command
+def join(
+    photographs: Annotated[
+        list[Path],
+        typer.Argument(help="of one specimen, two or more; the others are laid on the first"),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
+    ],
+    parts: Annotated[
+        str, typer.Option(help="what each shows; uv, vis, nir and swir name a spectral region")
+    ] = "vis,uv",
+    white_region: Annotated[
+        str,
+        typer.Option(
+            help="a white or grey standard in the first: ROW:ROW,COLUMN:COLUMN, or a label image,"
+            " with ,NUMBER for one of its regions"
+        ),
+    ] = "",
+    dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
+    panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
+    most_residual_px: Annotated[
+        float, typer.Option(help="residual that may be left, in pixels of the first", min=0)
+    ] = 2.0,
+    names: Names = "",
+    other_names: Annotated[str, typer.Option(help="the same of the others")] = "",
+    overwrite: Overwrite = False,
+) -> Made:
+    """Lay photographs of one specimen in other light on each other, and write one cube."""
+    from napari_phenoscape.spectra import References, join as verb
+
+    if dark_region and not white_region:
+        raise OptionError("A dark region was given without a white one; both are needed.")
+    references = References(white_region, dark_region or None, panel) if white_region else None
+    written = listen(
+        verb(
+            photographs,
+            output,
+            [part.strip() for part in parts.split(",")],
+            references=references,
+            read_as=read_as_of(names, "", None, None),
+            others_read_as=read_as_of(other_names, "", None, None),
+            most_residual_px=most_residual_px,
+            overwrite=overwrite,
+        )
+    )
+    return wrote(written)

@@ -1,0 +1,106 @@
+"""Together: photographs of one specimen in several files, told by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from glob import escape
+from pathlib import Path
+
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.specimens.collection._specimens import Skipped
+
+#: What stands in braces of a pattern.
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def parts_of(pattern: str) -> tuple[str, ...]:
+    """What the photographs show, the one first on which the others are laid: ``vis``, ``uv``.
+
+    Raises
+    ------
+    ValueError
+        The pattern is not one of ``{id}`` and parts such as ``{vis|uv}``.
+    """
+    fields = _FIELD.findall(pattern)
+    parts: list[str] = next((field.split("|") for field in fields if field != "id"), [])
+    if (
+        sorted(fields) != sorted(["id", "|".join(parts)])
+        or len(parts) < 2
+        or len(set(parts)) < len(parts)
+        or not all(parts)
+    ):
+        raise ValueError(
+            f"'{pattern}' does not say which photographs belong together; give the name without "
+            "its ending, {id} where the specimen's name stands and the parts in braces, the one "
+            "first on which the others are laid, e.g. '{id}_{vis|uv}'."
+        )
+    return tuple(parts)
+
+
+def firsts(files: Sequence[Path], root: Path, pattern: str) -> tuple[list[Path], list[Skipped]]:
+    """The first photograph of each specimen, and the files that are no part of one."""
+    first, *_ = parts_of(pattern)
+    found: list[Path] = []
+    others: list[tuple[Path, Path]] = []
+    skipped = []
+    for file in files:
+        match = _spelt(file, root, pattern)
+        if match is None:
+            skipped.append(
+                Skipped(file, f"Its name does not have the form '{pattern}' (together).")
+            )
+        elif match["part"] == first:
+            found.append(file)
+        else:
+            others.append((file, root / _named(pattern, match["id"], first)))
+    there = {file.with_suffix("") for file in found}
+    skipped += [
+        Skipped(file, f"There is no photograph '{wanted.name}' ({first}) to lay it on.")
+        for file, wanted in others
+        if wanted not in there
+    ]
+    return found, skipped
+
+
+def set_of(path: Path, root: Path, pattern: str) -> list[Path]:
+    """A first photograph and the others of its specimen, in the order of the parts.
+
+    Raises
+    ------
+    CollectionError
+        A part is not there, or in several files.
+    """
+    match = _spelt(path, root, pattern)
+    if match is None:
+        raise CollectionError(f"Its name does not have the form '{pattern}' (together).")
+    found = [path]
+    for part in parts_of(pattern)[1:]:
+        wanted = root / _named(pattern, match["id"], part)
+        files = [
+            file
+            for file in wanted.parent.glob(escape(wanted.name) + ".*")
+            if file.stem == wanted.name and file.suffix.lower() != ".hdr"
+        ]
+        if len(files) != 1:
+            names = ", ".join(f"'{file.name}'" for file in sorted(files, key=lambda f: f.name))
+            raise CollectionError(
+                f"One photograph '{wanted.name}' ({part}) was expected with it, and "
+                + (f"there are {names}; keep one." if files else "there is none.")
+            )
+        found += files
+    return found
+
+
+def _spelt(path: Path, root: Path, pattern: str) -> re.Match[str] | None:
+    parts = "|".join(map(re.escape, parts_of(pattern)))
+    fields = {"id": "(?P<id>.+)"}
+    regex = "".join(
+        re.escape(piece) if place % 2 == 0 else fields.get(piece, f"(?P<part>{parts})")
+        for place, piece in enumerate(_FIELD.split(pattern))
+    )
+    return re.fullmatch(regex, path.relative_to(root).with_suffix("").as_posix())
+
+
+def _named(pattern: str, name: str, part: str) -> str:
+    return _FIELD.sub(lambda field: name if field[1] == "id" else part, pattern)

@@ -1,0 +1,1 @@
+"""Registration: which pixels of two photographs show the same place of a specimen."""

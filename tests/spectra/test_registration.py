@@ -1,0 +1,191 @@
+"""Photographs in other light lie on each other after `registration`, or are refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from scipy import ndimage
+from typer.testing import CliRunner
+
+from napari_phenoscape.cli import app
+from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, joined, open_cube
+from napari_phenoscape.errors import CubeError, OptionError
+from napari_phenoscape.events import result
+from napari_phenoscape.spectra import MOST_PX, join, open_joined, registration
+
+
+def measuring() -> ModuleType:
+    """docs/measure_registration.py, which plants what is found here."""
+    name = "measure_registration"
+    path = Path(__file__).parents[2] / "docs" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+PLANTED = measuring()
+
+#: Of pairs whose UV has so many channels.
+SEEDS = {len(PLANTED.planted(seed).ultraviolet.bands): seed for seed in range(6)}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+
+
+def saved(folder: Path, pair, name: str = "moth") -> tuple[Path, Path]:
+    """Both photographs of a pair, as camera pictures would be."""
+    paths = folder / f"{name}_vis.tif", folder / f"{name}_uv.tif"
+    for path, cube in zip(paths, (pair.visible, pair.ultraviolet), strict=True):
+        numbers = np.clip(np.asarray(cube.array) / 2 * 65535, 0, 65535).astype(np.uint16)
+        if len(numbers) == 1:
+            tifffile.imwrite(path, numbers[0], photometric="minisblack")
+        else:
+            how = {"planarconfig": "contig"} if len(numbers) == 3 else {"planarconfig": "separate"}
+            kind = "rgb" if len(numbers) == 3 else "minisblack"
+            layout = np.moveaxis(numbers, 0, -1) if len(numbers) == 3 else numbers
+            tifffile.imwrite(path, layout, photometric=kind, metadata=None, **how)
+    return paths
+
+
+def test_planted_turns_scales_and_shifts_are_found_to_half_a_pixel_and_not_said_too_well():
+    errors = []
+    for seed in range(5):
+        pair = PLANTED.planted(seed)
+        found = registration(pair.visible, pair.ultraviolet)
+        errors.append(pair.error_px(found.matrix))
+        assert errors[-1] < found.residual_px < MOST_PX
+    assert np.median(errors) < 0.5
+
+
+@pytest.mark.parametrize("wrong", PLANTED.WRONG)
+def test_what_is_no_pair_is_told(wrong):
+    pair = PLANTED.planted(3, wrong)
+    assert registration(pair.visible, pair.ultraviolet).residual_px > MOST_PX
+
+
+def test_the_residual_is_in_pixels_of_the_first():
+    pair = PLANTED.planted(1)
+    fine = Cube(
+        ndimage.zoom(np.asarray(pair.visible.array), (1, 4, 4), order=1),
+        pair.visible.bands,
+        Path("fine"),
+    )
+    coarse = registration(pair.visible, pair.ultraviolet).residual_px
+    assert 2 * coarse < registration(fine, pair.ultraviolet).residual_px < 8 * coarse
+
+
+def test_a_picture_without_structure_is_infinitely_far_off():
+    flat = Cube(np.full((3, 90, 90), 0.5, np.float32), Bands(map(Band, "RGB")), Path("flat"))
+    assert registration(flat, flat).residual_px == np.inf
+
+
+def test_a_cube_that_is_laid_on_another_has_its_bands_there():
+    first = Cube(np.zeros((1, 4, 5), np.float32), Bands([Band("grey")]), Path("a"))
+    numbers = np.arange(20, dtype=np.float32).reshape(1, 4, 5)
+    other = Cube(numbers, Bands([Band("grey")]), Path("b"))
+    matrix = np.array([[1, 0, 1], [0, 1, -0.5], [0, 0, 1]])  # one to the right, half a row up
+    cube = joined(first, [other], ["uv"], [matrix])
+    assert cube.bands.names == ("grey", "UV")
+    assert cube.bands[1].region == "uv"
+    expected = np.full((4, 5), np.nan, np.float32)
+    expected[1:, :4] = (numbers[0, :3, 1:] + numbers[0, 1:, 1:]) / 2
+    np.testing.assert_array_equal(cube.array[1], expected)
+    np.testing.assert_array_equal(cube.array[1, 1:3, 2:4], expected[1:3, 2:4])
+
+
+def test_a_finer_photograph_is_averaged_where_it_is_laid_on_a_coarser_one():
+    first = Cube(np.zeros((1, 2, 2), np.float32), Bands([Band("grey")]), Path("a"))
+    fine = np.array([[[0, 2, 4, 4], [2, 0, 4, 4], [1, 1, 0, 9], [1, 1, 9, 0]]], np.float32)
+    other = Cube(fine, Bands([Band("grey")]), Path("b"))
+    cube = joined(first, [other], ["nir"], [np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1.0]])])
+    np.testing.assert_allclose(cube.array[1], [[1, 4], [1, 4.5]])
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [(1, ["UV"]), (2, ["UV_B", "UV_R"]), (3, ["UV_R", "UV_G", "UV_B"])]
+)
+def test_uv_of_one_two_or_three_channels_becomes_bands(tmp_path, count, names):
+    paths = saved(tmp_path, PLANTED.planted(SEEDS[count]))
+    said = Interpretation(names=("UV_B", "UV_R")) if count == 2 else None
+    cube, (found,) = open_joined(paths, ("vis", "uv"), others_read_as=said)
+    assert list(cube.bands.names) == ["R", "G", "B", *names]
+    assert {band.region for band in cube.bands[3:]} == {"uv"}
+    assert found.residual_px < MOST_PX
+    result(join(paths, tmp_path / "joined.tif", others_read_as=said))
+    again = open_cube(tmp_path / "joined.tif")
+    assert again.bands == cube.bands
+    np.testing.assert_array_equal(again.array, np.asarray(cube.array))
+
+
+def test_how_photographs_lie_is_found_once_and_anew_when_they_change(tmp_path, monkeypatch):
+    paths = saved(tmp_path, PLANTED.planted(SEEDS[3]))
+    asked = []
+    kept = "napari_phenoscape.spectra.registering._join.registration"
+    monkeypatch.setattr(kept, lambda *cubes: asked.append(cubes) or registration(*cubes))
+    _, first = open_joined(paths, ("vis", "uv"))
+    _, second = open_joined(paths, ("vis", "uv"))
+    assert len(asked) == 1
+    np.testing.assert_array_equal(first[0].matrix, second[0].matrix)
+    saved(tmp_path, PLANTED.planted(SEEDS[1]))
+    open_joined(paths, ("vis", "uv"))
+    assert len(asked) == 2
+
+
+def test_a_standard_in_the_picture_makes_both_parts_reflectance(tmp_path):
+    pair = PLANTED.planted(SEEDS[3])
+    for cube in (pair.visible, pair.ultraviolet):  # light and exposure of each
+        cube.array[...] = np.maximum(cube.array, 0) * (0.9 if cube is pair.visible else 0.3)
+    centre = pair.visible.shape[1] // 2  # which both show
+    low, high = centre - 16, centre + 16
+    np.asarray(pair.visible.array)[:, low:high, low:high] = 0.8 * 0.9
+    rows, columns = np.mgrid[: pair.ultraviolet.shape[1], : pair.ultraviolet.shape[2]]
+    back = np.linalg.inv(pair.matrix)
+    x, y = (back[i, 0] * columns + back[i, 1] * rows + back[i, 2] for i in (0, 1))
+    inside = (np.minimum(x, y) > low) & (np.maximum(x, y) < high - 1)
+    np.asarray(pair.ultraviolet.array)[:, inside] = 0.8 * 0.3
+    paths = saved(tmp_path, pair)
+    output = tmp_path / "moth.tif"
+    done = CliRunner().invoke(
+        app,
+        [
+            *("join", *map(str, paths), "-o", str(output)),
+            *("--white-region", f"{low + 6}:{centre},{low + 6}:{high - 6}", "--panel", "0.8"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    lower = slice(centre, high - 6), slice(low + 6, high - 6)  # of the same grey, not asked for
+    patch = open_cube(output).reflectance(rows=lower[0], columns=lower[1])
+    np.testing.assert_allclose(patch, 0.8, atol=0.01)
+
+
+def test_the_command_refuses_what_does_not_lie_on_it_in_a_sentence(tmp_path):
+    paths = saved(tmp_path, PLANTED.planted(3, "another specimen"))
+    done = CliRunner().invoke(app, ["join", *map(str, paths), "-o", str(tmp_path / "moth.tif")])
+    assert done.exit_code == 2
+    assert "'moth_uv.tif' does not lie on 'moth_vis.tif'" in " ".join(done.output.split())
+    assert not (tmp_path / "moth.tif").exists()
+
+
+def test_the_limit_is_the_users(tmp_path):
+    paths = saved(tmp_path, PLANTED.planted(SEEDS[3]))
+    with pytest.raises(CubeError, match=r"pixels of 'moth_vis.tif' are left, and at most 0.01"):
+        open_joined(paths, ("vis", "uv"), most_residual_px=0.01)
+
+
+def test_as_many_photographs_as_parts_are_expected(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(OptionError, match=r"1 photographs and 2 names .* \(vis, uv\)"):
+        result(join([tmp_path / "a.png"], tmp_path / "b.tif"))
