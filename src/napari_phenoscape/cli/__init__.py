@@ -5,6 +5,7 @@ import os
 from napari_phenoscape.cli import (
     _cubes as cubes,
     _finding as finding,
+    _listing as listing,
     _look as look,
     _runs as runs,
     _why as why,
@@ -17,4 +18,4 @@ from napari_phenoscape.cli._console import app
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-__all__ = ["app", "cubes", "finding", "look", "runs", "why"]
+__all__ = ["app", "cubes", "finding", "listing", "look", "runs", "why"]

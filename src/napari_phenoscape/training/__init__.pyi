@@ -46,6 +46,15 @@ from ._run import (
     read_log as read_log,
     run_near as run_near,
 )
+from ._runs import (
+    RunSummary as RunSummary,
+    curve as curve,
+    differences as differences,
+    discard as discard,
+    follow as follow,
+    restore as restore,
+    runs_in as runs_in,
+)
 from ._specimens import (
     crops_for as crops_for,
     crops_of as crops_of,

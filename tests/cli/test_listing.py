@@ -1,0 +1,56 @@
+"""``phenoscape runs``: the runs of a folder as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from napari_phenoscape.cli._console import app
+from napari_phenoscape.events import Started, Step
+from napari_phenoscape.specimens import Folder
+from napari_phenoscape.training import Experiment
+from napari_phenoscape.training._run import EXPERIMENT, log_event, new_run
+
+
+def runs(folder: Path, monkeypatch) -> str:
+    monkeypatch.setenv("COLUMNS", "200")
+    end = CliRunner().invoke(app, ["runs", str(folder)])
+    assert end.exit_code == 0, end.output
+    return end.stdout
+
+
+def test_runs_are_listed_with_what_differs_and_what_is_wrong(tmp_path: Path, monkeypatch) -> None:
+    first = Experiment(collection=Folder(path=tmp_path), runs=tmp_path / "runs", name="one")
+    one = new_run(first)
+    log_event(one, Started(one, 24, 0, 60, "cpu"))
+    log_event(one, Step(12, 60, 1.25, 0.5, 1e-3, 10.0, 1.0))
+    other = new_run(first.model_copy(update={"seed": 7, "name": "other"}))
+    (other / "evaluation-morph.csv").write_text("embedding,measure,value\na,silhouette,0.25\n")
+    lines = runs(tmp_path / "runs", monkeypatch).splitlines()
+    assert [cell.strip() for cell in lines[1].strip("┃").split("┃")] == [
+        "run",
+        "state",
+        "step",
+        "loss",
+        "seed",
+        "morph silhouette",
+    ]
+    cells = {
+        row[0]: row[1:]
+        for row in (
+            [c.strip() for c in line.strip("│").split("│")] for line in lines if "│" in line
+        )
+    }
+    assert cells == {
+        one.name: ["interrupted", "12 of 60", "1.250", "0", ""],
+        other.name: ["new", "0 of 2000", "", "7", "0.250"],
+    }
+    (other / EXPERIMENT).write_text("name: [")
+    assert f"{other.name}: '" in runs(tmp_path / "runs", monkeypatch)
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    end = CliRunner().invoke(app, ["runs", str(tmp_path / "nowhere")])
+    assert end.exit_code == 2
+    assert "There is no folder" in end.stderr
