@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -13,21 +14,20 @@ from napari_phenoscape.training import Experiment
 from napari_phenoscape.training._run import EXPERIMENT, log_event, new_run
 
 
-def runs(folder: Path, monkeypatch) -> str:
-    monkeypatch.setenv("COLUMNS", "200")
-    end = CliRunner().invoke(app, ["runs", str(folder)])
+def runs(folder: Path, *words: str) -> str:
+    end = CliRunner().invoke(app, ["runs", str(folder), *words])
     assert end.exit_code == 0, end.output
     return end.stdout
 
 
-def test_runs_are_listed_with_what_differs_and_what_is_wrong(tmp_path: Path, monkeypatch) -> None:
+def test_runs_are_listed_with_what_differs_and_what_is_wrong(tmp_path: Path) -> None:
     first = Experiment(collection=Folder(path=tmp_path), runs=tmp_path / "runs", name="one")
     one = new_run(first)
     log_event(one, Started(one, 24, 0, 60, "cpu"))
     log_event(one, Step(12, 60, 1.25, 0.5, 1e-3, 10.0, 1.0))
     other = new_run(first.model_copy(update={"seed": 7, "name": "other"}))
     (other / "evaluation-morph.csv").write_text("embedding,measure,value\na,silhouette,0.25\n")
-    lines = runs(tmp_path / "runs", monkeypatch).splitlines()
+    lines = runs(tmp_path / "runs").splitlines()
     assert [cell.strip() for cell in lines[1].strip("┃").split("┃")] == [
         "run",
         "state",
@@ -46,8 +46,13 @@ def test_runs_are_listed_with_what_differs_and_what_is_wrong(tmp_path: Path, mon
         one.name: ["interrupted", "12 of 60", "1.250", "0", ""],
         other.name: ["new", "0 of 2000", "", "7", "0.250"],
     }
+    told = json.loads(runs(tmp_path / "runs", "--json"))["runs"]
+    assert told[1] == {
+        "run": str(one), "state": "interrupted", "step": 12, "steps": 60, "loss": 1.25,
+        "wrong": "", "seed": "0",
+    }  # fmt: skip
     (other / EXPERIMENT).write_text("name: [")
-    assert f"{other.name}: '" in runs(tmp_path / "runs", monkeypatch)
+    assert f"{other.name}: '" in runs(tmp_path / "runs")
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

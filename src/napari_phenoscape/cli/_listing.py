@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from napari_phenoscape.cli._console import command, listen, out
+from napari_phenoscape.cli._answer import Answer
+from napari_phenoscape.cli._console import command, listen
 
 
 @command
 def runs(
     folder: Annotated[Path, typer.Argument(help="that holds run directories")] = Path("runs"),
-) -> None:
+) -> Answer:
     """List the runs of a folder: how they stand, what differs between them, and their scores."""
     from napari_phenoscape.training import differences, runs_in
 
     found = listen(runs_in(folder))
-    known = [run.experiment for run in found if run.experiment is not None]
-    different = differences(known)
-    table = Table("run", "state", "step", "loss")
-    for name in different:
-        table.add_column(escape(name))
+    known = [run for run in found if run.experiment is not None]
+    different = differences([run.experiment for run in known if run.experiment is not None])
+    rows: list[dict[str, Any]] = [
+        {"run": run.path, "state": run.state, "step": run.step, "steps": run.steps}
+        | {"loss": run.loss, "wrong": run.wrong}
+        | {name: values[known.index(run)] for name, values in different.items() if run in known}
+        | run.scores
+        for run in found
+    ]
     scored = list(dict.fromkeys(name for run in found for name in run.scores))
-    for name in scored:
-        table.add_column(escape(name))
-    place = 0
-    for run in found:
+    table = Table(*map(Text, ("run", "state", "step", "loss", *different, *scored)))
+    for run, row in zip(found, rows, strict=True):
         cells = [run.path.name, run.state, f"{run.step} of {run.steps}" if run.steps else ""]
         cells.append(f"{run.loss:.3f}" if run.loss == run.loss else "")
-        if run.experiment is None:
-            cells += [""] * len(different)
-        else:
-            cells += [values[place] for values in different.values()]
-            place += 1
+        cells += [row.get(name, "") for name in different]
         cells += [f"{run.scores[name]:.3f}" if name in run.scores else "" for name in scored]
-        table.add_row(*map(escape, cells))
-    out.print(table)
-    for run in found:
-        if run.wrong:
-            out.print(escape(f"{run.path.name}: {run.wrong}"), soft_wrap=True)
+        table.add_row(*map(Text, cells))
+    words: list[RenderableType] = [table]
+    words += [f"{run.path.name}: {run.wrong}" for run in found if run.wrong]
+    return Answer({"runs": rows}, words, table="runs")

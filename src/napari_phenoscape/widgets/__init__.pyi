@@ -9,6 +9,7 @@ from ._samples import (
     open_drawer_to_find as open_drawer_to_find,
     open_specimen as open_specimen,
 )
+from ._runs import RunsDock as RunsDock
 from ._specimens import SpecimensDock as SpecimensDock
 from ._training import TrainDock as TrainDock
 from .explain._dock import ExplainDock as ExplainDock
