@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from napari_phenoscape.cli._answer import Answer
 from napari_phenoscape.cli._console import command, listen
@@ -32,13 +31,13 @@ def runs(
         for run in found
     ]
     scored = list(dict.fromkeys(name for run in found for name in run.scores))
-    table = Table(*map(Text, ("run", "state", "step", "loss", *different, *scored)))
+    table = Table("run", "state", "step", "loss", *different, *scored)
     for run, row in zip(found, rows, strict=True):
         cells = [run.path.name, run.state, f"{run.step} of {run.steps}" if run.steps else ""]
         cells.append(f"{run.loss:.3f}" if run.loss == run.loss else "")
         cells += [row.get(name, "") for name in different]
         cells += [f"{run.scores[name]:.3f}" if name in run.scores else "" for name in scored]
-        table.add_row(*map(Text, cells))
+        table.add_row(*cells)
     words: list[RenderableType] = [table]
     words += [f"{run.path.name}: {run.wrong}" for run in found if run.wrong]
     return Answer({"runs": rows}, words, table="runs")
