@@ -1,3 +1,4 @@
+from ._before import Check as Check, checks as checks, mended as mended
 from ._build import augmenter as augmenter, build_model as build_model
 from ._checkpoint import (
     last_checkpoint as last_checkpoint,
