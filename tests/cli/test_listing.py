@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import tifffile
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli._console import app
@@ -59,3 +61,24 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     end = CliRunner().invoke(app, ["runs", str(tmp_path / "nowhere")])
     assert end.exit_code == 2
     assert "There is no folder" in end.stderr
+
+
+def test_train_check_says_what_would_go_wrong_and_trains_nothing(tmp_path: Path) -> None:
+    for number in range(8):
+        planes = np.full((7, 32, 32), 100 + number, "u2")
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif", planes, photometric="minisblack", metadata=None
+        )
+    experiment = Experiment(collection=Folder(path=tmp_path), image_size=32, runs=tmp_path / "runs")
+    (tmp_path / "experiment.yaml").write_text(experiment.to_yaml())
+    words = ["train", str(tmp_path / "experiment.yaml"), "--check"]
+    end = CliRunner().invoke(app, words)
+    assert end.exit_code == 0, end.output
+    assert end.stdout.splitlines()[0] == (
+        "error: A batch of 64 is larger than the collection of 8 specimens. "
+        "--set schedule.batch_size=2"
+    )
+    mended = CliRunner().invoke(app, [*words, "--set", "schedule.batch_size=2", "--json"])
+    tones = [check["tone"] for check in json.loads(mended.stdout)["checks"]]
+    assert set(tones) <= {"plain"}
+    assert not (tmp_path / "runs").exists()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
 from napari_phenoscape.training import Experiment, RunSummary, runs_in
+from napari_phenoscape.widgets._before_start import BeforeStart, checked
 from napari_phenoscape.widgets._dock import Dock, plot, row, short
 from napari_phenoscape.widgets._experiment_file import ExperimentFile
 from napari_phenoscape.widgets._session import WATCHING
@@ -21,7 +23,13 @@ from napari_phenoscape.widgets.form._note import note
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_phenoscape.training import Check
+
 UNFINISHED = "Looking for a run that did not end"
+CHECKING = "Looking for what would go wrong"
+
+#: Milliseconds of rest after a change of the settings, before they are checked.
+CHECK_MS = 400
 
 ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed", "grouping")
 
@@ -59,12 +67,19 @@ class TrainDock(Dock):
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
         self.pause_button = self.button("Pause", "Wait after this step", self._pause)
         self.stop_button = self.button("Stop", "End after this step and save", self._stop)
+        self.before = BeforeStart()
+        self.before.accepted.connect(self._mend)
+        self._check_soon = QTimer(self)
+        self._check_soon.setSingleShot(True)
+        self._check_soon.setInterval(CHECK_MS)
+        self._check_soon.timeout.connect(self._check)
         self.curve = plot("step", "loss (nats)", 185)
         self.curve.setDownsampling(auto=True, mode="peak")  # of 100 000 steps, those that are seen
         self.curve.setClipToView(True)
         self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
-        self.foot.insertWidget(1, self.curve)
+        self.foot.insertWidget(0, self.before)
+        self.foot.insertWidget(2, self.curve)
         self.run_words = note()
         self.foot.addWidget(self.run_words)
 
@@ -108,7 +123,39 @@ class TrainDock(Dock):
                 self.session.set_part(name, getattr(experiment, name))
         self._refresh()
 
+    def _check(self) -> None:
+        """Say beside Start what would go wrong, when the settings have come to rest."""
+        task, collection = self.session.training, self.session.collection
+        if collection is None or self.form.error or (task is not None and task.busy):
+            self.before.show_checks(())
+            return
+        if (experiment := self._asked()) is None:
+            self.before.show_checks(())
+            return
+        self.session.do(CHECKING, lambda: checked(experiment, collection), self._show_checks)
+
+    def _show_checks(self, found: tuple[Experiment, tuple[Check, ...]]) -> None:
+        experiment, checks = found
+        task = self.session.training
+        if experiment == self._asked() and not (task and task.busy):
+            self.before.show_checks(checks)
+
+    def _asked(self) -> Experiment | None:
+        try:
+            return self.session.experiment
+        except OptionError:
+            return None
+
+    def _mend(self, check: Check) -> None:
+        from napari_phenoscape.training import mended
+
+        try:
+            self.session.set_experiment(mended(self.session.experiment, check.change))
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+
     def _refresh(self) -> None:
+        self._check_soon.start()
         collection = self.session.collection
         chosen = self.session.parts.get("collection")
         if chosen is not None:
