@@ -90,6 +90,8 @@ def test_runs_stand_in_a_table_with_what_differs_and_their_curves(dock, session,
         },
     ]
     assert [run.path for run in dock.chosen] == [runs[1]]  # the newest
+    assert dock.unfinished.isVisible()
+    assert dock.unfinished.words.text() == f"'{runs[1].name}' was interrupted at step 5 of 8."
     assert dock.different_words.text().startswith("Choose several runs")
     click(dock, 1, Qt.KeyboardModifier.ControlModifier)
     assert cells(dock.different) == [

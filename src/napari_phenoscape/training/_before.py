@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from napari_phenoscape.cubes import Cube, as_modality
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.specimens import AUTO, Collection, Folder
+from napari_phenoscape.specimens import Collection
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._fit import FEWEST_SPECIMENS
 from napari_phenoscape.training._proposal import (
@@ -184,14 +184,13 @@ def _size(experiment: Experiment, collection: Collection) -> Iterator[Check]:
 
 
 def _background(experiment: Experiment, cubes: Sequence[Cube]) -> Iterator[Check]:
-    source = experiment.collection
-    if not isinstance(source, Folder) or source.mask is not None:
-        return
-    if bare := sum(cube.mask is None for cube in cubes):
+    change = experiment.collection.to_outline
+    bare = sum(cube.mask is None for cube in cubes)
+    if bare and change:
         yield Check(
             f"Nothing outlines the specimens of {bare} of {len(cubes)} cubes that were looked at, "
             "so their backgrounds are compared too.",
-            change={"collection.mask": AUTO},
+            change={f"collection.{name}": value for name, value in change.items()},
         )
 
 

@@ -104,6 +104,14 @@ class Source(Option):
         """The file that outlines the specimens of a cube."""
         raise NotImplementedError
 
+    @property
+    def to_outline(self) -> dict[str, Any]:
+        """Settings that would outline specimens in cubes without a mask of their own.
+
+        Empty where it outlines them already, or cannot.
+        """
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:
