@@ -21,6 +21,13 @@ from napari_phenoscape.widgets._worker import guard_torch
 guard_torch()  # before any window is made
 
 
+@pytest.fixture(autouse=True)
+def _no_session_before(tmp_path, monkeypatch) -> None:
+    """No test begins with the runs of another, or of the user."""
+    state = tmp_path / "state"
+    monkeypatch.setattr("platformdirs.user_state_path", lambda *_, **__: state)
+
+
 @pytest.fixture
 def wait(qtbot) -> Callable[[Callable[[], bool]], None]:
     """Lets the window live until a claim is true; gives up (and fails) after a minute."""

@@ -117,7 +117,9 @@ def test_a_sample_opens_with_its_bands(viewer, installed, tmp_path, monkeypatch,
     assert np.asarray(bands.data[0]).max() > 0
 
 
-@pytest.mark.parametrize("name", ["Specimens", "Preview augmentations", "Train", "Clusters"])
+@pytest.mark.parametrize(
+    "name", ["Specimens", "Preview augmentations", "Train", "Runs", "Clusters"]
+)
 def test_a_dock_opens_from_the_menu_and_again_after_it_was_closed(viewer, installed, name, qtbot):
     for _ in range(2):
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)

@@ -6,6 +6,7 @@ from napari_phenoscape.cli import (
     _cubes as cubes,
     _finding as finding,
     _join as join,
+    _listing as listing,
     _look as look,
     _runs as runs,
     _why as why,
@@ -18,4 +19,4 @@ from napari_phenoscape.cli._console import app
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-__all__ = ["app", "cubes", "finding", "join", "look", "runs", "why"]
+__all__ = ["app", "cubes", "finding", "join", "listing", "look", "runs", "why"]

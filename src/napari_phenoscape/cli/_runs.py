@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -22,6 +22,9 @@ from napari_phenoscape.cli._console import (
     print_events,
     source_of,
 )
+
+if TYPE_CHECKING:
+    from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
 #: Endings of experiments; any other file is a cube.
@@ -92,6 +95,10 @@ def train(
     events: Annotated[
         bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="train nothing; say what would go wrong, and what mends it"),
+    ] = False,
 ) -> Made | None:
     """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
@@ -109,12 +116,25 @@ def train(
         given, _ = listen(proposed(experiment, trains=True))
     else:
         given = Experiment.read(experiment)
-    working = verb(changed(given, [*change, *_places(devices, nodes)]), run)
+    given = changed(given, [*change, *_places(devices, nodes)])
+    if check:
+        return _checked(given)
+    working = verb(given, run)
     if events:
         print_events(working)
         return None
     run = listen(working)
     return Made({"run": run}, [f"run {run}"])
+
+
+def _checked(experiment: Experiment) -> Made:
+    from napari_phenoscape.specimens import collect
+    from napari_phenoscape.training import checks
+
+    found = checks(experiment, listen(collect(experiment.collection)))
+    rows = [{"tone": one.tone, "words": one.words, "change": one.change} for one in found]
+    words = [" ".join([f"{one.tone}: {one.words}", *one.options]) for one in found]
+    return Made({"checks": rows}, words or ["Nothing would go wrong that is known of."])
 
 
 @command

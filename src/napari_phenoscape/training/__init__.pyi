@@ -1,3 +1,4 @@
+from ._before import Check as Check, checks as checks, mended as mended
 from ._build import augmenter as augmenter, build_model as build_model
 from ._checkpoint import (
     last_checkpoint as last_checkpoint,
@@ -45,6 +46,15 @@ from ._run import (
     read_experiment as read_experiment,
     read_log as read_log,
     run_near as run_near,
+)
+from ._runs import (
+    RunSummary as RunSummary,
+    curve as curve,
+    differences as differences,
+    discard as discard,
+    follow as follow,
+    restore as restore,
+    runs_in as runs_in,
 )
 from ._specimens import (
     crops_for as crops_for,

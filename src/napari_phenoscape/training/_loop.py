@@ -50,6 +50,7 @@ from napari_phenoscape.training._recipe import (
     step_seed,
 )
 from napari_phenoscape.training._run import (
+    LOCK,
     drop_partial_line,
     keep_experiment,
     log_event,
@@ -64,9 +65,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.training._model import SimCLR
 
 T = TypeVar("T")
-
-#: Held by the program that trains a run.
-LOCK = ".lock"
 
 #: Steps between two looks at the health of the projections.
 HEALTH_EVERY = 25
@@ -218,8 +216,8 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
     if fabric.is_global_zero:
         resumed = run is not None
         run = run or new_run(experiment)
-        # a generator may be closed by another thread than began it
-        lock = FileLock(run / LOCK, timeout=0, thread_local=False)
+        # a generator may be closed by another thread than began it; `is_held` holds it for a moment
+        lock = FileLock(run / LOCK, timeout=1, thread_local=False)
         try:
             held.enter_context(lock)
         except Timeout:

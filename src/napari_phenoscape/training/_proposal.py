@@ -69,29 +69,43 @@ def experiment_for(
     CubeError, BandMismatchError
         A cube cannot be opened any more.
     """
-    cubes = _some_cubes(collection)
+    cubes = some_cubes(collection)
     number = len(collection.specimens)
-    boxes = np.array([specimen.box for specimen in collection.specimens])
-    longest = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2])
-    size = STEP_PX * round(float(np.median(longest)) / STEP_PX)
-    batch = max(2, min(BATCH, number // BATCHES))
+    longest = longest_side(collection)
+    size, batch = STEP_PX * round(longest / STEP_PX), fitting_batch(number)
     steps = int(np.clip(TIMES * number // batch, LEAST_STEPS, MOST_STEPS))
     name = re.sub(r"[^\w.-]+", "-", collection.source.path.stem).strip("-.") or "look"
     spectral = all(
         len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
     )
-    modality = _modality(cubes)
+    modality = modality_of(cubes)
     return Experiment(
         name=name,
         collection=collection.source,
         modalities=(modality,),
-        image_size=int(np.clip(size, LEAST_PX, MOST_PX)),
+        image_size=fitting_size(longest),
         method=SimCLRMethod() if trains else _instant(size),
         encoder=_encoder(modality, spectral),
         schedule=Schedule(steps=steps, batch_size=batch),
         grouping=Grouping(map=UMAP() if trains else PCA()),
         runs=runs,
     )
+
+
+def longest_side(collection: Collection) -> float:
+    """Of the median specimen, in pixels."""
+    boxes = np.array([specimen.box for specimen in collection.specimens])
+    return float(np.median(np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2])))
+
+
+def fitting_size(longest: float) -> int:
+    """Side of a view in pixels, for specimens of this longest side."""
+    return int(np.clip(STEP_PX * round(longest / STEP_PX), LEAST_PX, MOST_PX))
+
+
+def fitting_batch(number: int) -> int:
+    """Specimens of a batch, of so many."""
+    return max(2, min(BATCH, number // BATCHES))
 
 
 def _instant(size: int) -> InstantMethod:
@@ -109,13 +123,14 @@ def _encoder(modality: str, spectral: bool) -> Encoder:
     return Encoder(backbone=f"pretrained:{net}") if net and modality == "rgb" else Encoder()
 
 
-def _some_cubes(collection: Collection) -> list[Cube]:
+def some_cubes(collection: Collection) -> list[Cube]:
+    """Up to 100, evenly over the collection, of which nothing but the headers is read."""
     paths = list(dict.fromkeys(specimen.path for specimen in collection.specimens))
     places = np.unique(np.linspace(0, len(paths) - 1, OPENED).astype(int))
     return [collection.source.cube(paths[place]) for place in places]
 
 
-def _modality(cubes: Sequence[Cube]) -> str:
+def modality_of(cubes: Sequence[Cube]) -> str:
     """What most cubes have: ``rgb``, ``grey``, ``rgb+uv``, or ``full``."""
     kinds = Counter(map(_kind, cubes))
     first, count = kinds.most_common(1)[0]

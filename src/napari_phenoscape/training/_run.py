@@ -21,6 +21,9 @@ from napari_phenoscape.training._experiment import Experiment, Grouping
 
 EXPERIMENT, EVENTS, CHECKPOINTS = "experiment.yaml", "events.jsonl", "checkpoints"
 
+#: Held by the program that trains a run.
+LOCK = ".lock"
+
 #: Characters of a line of events, and sentences of a log, beyond which nobody reads.
 LONGEST_LINE, MOST_NOTICES = 1 << 20, 100
 

@@ -4,6 +4,7 @@ from ._commands import (
     open_spectral_folder as open_spectral_folder,
 )
 from ._preview import PreviewDock as PreviewDock
+from ._runs import RunsDock as RunsDock
 from ._samples import (
     open_drawer as open_drawer,
     open_drawer_to_find as open_drawer_to_find,

@@ -329,7 +329,9 @@ def swatch(colour: str) -> QIcon:
     """A square of a colour, to stand beside a name."""
     square = QPixmap(12, 12)
     square.fill(QColor(colour))
-    return QIcon(square)
+    icon = QIcon(square)
+    icon.addPixmap(square, QIcon.Mode.Selected)  # or it is tinted in a row that is chosen
+    return icon
 
 
 def short(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,13 @@ from qtpy.QtCore import QObject, Signal
 from napari_phenoscape.embeddings import History
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
-from napari_phenoscape.training import Experiment, SimCLRMethod
+from napari_phenoscape.training import (
+    Experiment,
+    SimCLRMethod,
+    follow,
+    read_experiment,
+)
+from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._place import guard_points
 from napari_phenoscape.widgets._worker import Task, Verb
 
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
         Projection2D,
     )
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
+
+
+TRAINING, WATCHING = "Training", "Watching"
 
 
 class Session(QObject):
@@ -219,10 +228,54 @@ class Session(QObject):
         """Keep the crops of an experiment in place of those before."""
         self._crops = _crops_key(experiment), crops
 
-    def train(self, verb: Verb) -> Task:
-        """Start a training that goes on when its dock is closed."""
+    @property
+    def runs_folder(self) -> Path:
+        """The folder of the experiment's runs; before there is one, that of the session before."""
+        return Path(self.parts.get("runs") or last_folder() or "runs")
+
+    @property
+    def trains(self) -> bool:
+        """Whether a net is being trained here; one that is watched is trained elsewhere."""
+        return self.training is not None and self.training.busy and self.training.title == TRAINING
+
+    def continue_run(self, run: Path) -> None:
+        """Go on with the training of a run directory, with its own experiment.
+
+        Raises
+        ------
+        PhenoscapeError
+            It is none.
+        """
+        experiment = read_experiment(run)
+        self.set_experiment(experiment)
+        self.train_experiment(experiment, run)
+
+    def train_experiment(self, experiment: Experiment, run: Path | None = None) -> None:
+        """Start a training, or go on with that of a run."""
+
+        def verb() -> Generator[Event, None, Path]:
+            from napari_phenoscape.training import train  # brings torch, which is guarded first
+
+            return train(experiment, run)
+
+        self.train(verb)
+
+    def watch(self, run: Path) -> None:
+        """Show a run that another program trains as if it were trained here."""
+        self.train(lambda: follow(run), WATCHING)
+
+    def show_run(self, run: Path, experiment: Experiment) -> None:
+        """Make a run the one that is shown, with its experiment."""
+        self.set_experiment(experiment)
+        self.run = run
+        if self.training is None or not self.training.busy:
+            self.training, self.history = None, []
+            self.training_changed.emit()
+
+    def train(self, verb: Verb, title: str = TRAINING) -> Task:
+        """Start a training, or watching one, that goes on when its dock is closed."""
         self.history = []
-        task = Task("Training", verb)
+        task = Task(title, verb, torch=title == TRAINING)
         task.event_received.connect(self._remember)
         self.training = task
         self.training_changed.emit()
@@ -272,6 +325,7 @@ class Session(QObject):
         self.history.append(event)
         if isinstance(event, Started):
             self.run = event.run
+            keep_last_folder(event.run.parent)
 
 
 def _crops_key(experiment: Experiment) -> tuple[Any, ...]:

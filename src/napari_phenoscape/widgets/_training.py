@@ -5,19 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
-from napari_phenoscape.training import Experiment
+from napari_phenoscape.training import Experiment, RunSummary, runs_in
+from napari_phenoscape.widgets._before_start import BeforeStart, checked
 from napari_phenoscape.widgets._dock import Dock, plot, row, short
 from napari_phenoscape.widgets._experiment_file import ExperimentFile
+from napari_phenoscape.widgets._session import WATCHING
+from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
 
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_phenoscape.training import Check
+
+UNFINISHED = "Looking for a run that did not end"
+CHECKING = "Looking for what would go wrong"
+
+#: Milliseconds of rest after a change of the settings, before they are checked.
+CHECK_MS = 400
 
 ELSEWHERE = ("collection", "augmentations", "background", "image_size", "seed", "grouping")
 
@@ -33,7 +45,7 @@ class TrainDock(Dock):
         super().__init__(viewer)
         self._steps: list[int] = []
         self._losses: list[float] = []
-        self._agreements: list[float] = []
+        self._step: Step | None = None
         self.source = note()
         self.form = Form(Experiment, hide=ELSEWHERE)
         self.form.changed.connect(self._store)
@@ -42,6 +54,9 @@ class TrainDock(Dock):
         self.continue_button = self.button(
             "Continue…", "Go on with a run directory that was stopped", self._continue
         )
+        self.unfinished = Unfinished()
+        self.unfinished.accepted.connect(self._accept)
+        self.column.addWidget(self.unfinished)
         self.column.addWidget(self.source)
         self.column.addLayout(
             row(self.file.load_button, self.file.save_button, self.continue_button)
@@ -52,10 +67,19 @@ class TrainDock(Dock):
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
         self.pause_button = self.button("Pause", "Wait after this step", self._pause)
         self.stop_button = self.button("Stop", "End after this step and save", self._stop)
+        self.before = BeforeStart()
+        self.before.accepted.connect(self._mend)
+        self._check_soon = QTimer(self)
+        self._check_soon.setSingleShot(True)
+        self._check_soon.setInterval(CHECK_MS)
+        self._check_soon.timeout.connect(self._check)
         self.curve = plot("step", "loss (nats)", 185)
+        self.curve.setDownsampling(auto=True, mode="peak")  # of 100 000 steps, those that are seen
+        self.curve.setClipToView(True)
         self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
-        self.foot.insertWidget(1, self.curve)
+        self.foot.insertWidget(0, self.before)
+        self.foot.insertWidget(2, self.curve)
         self.run_words = note()
         self.foot.addWidget(self.run_words)
 
@@ -64,6 +88,16 @@ class TrainDock(Dock):
         self.listen(self.session.training_changed, self._attach)
         self._take("")
         self._attach()
+        folder = self.session.runs_folder
+        if self.session.training is None and folder.is_dir():
+            self.session.do(UNFINISHED, lambda: runs_in(folder), self._offer, torch=False)
+
+    def _offer(self, runs: tuple[RunSummary, ...]) -> None:
+        if self.session.training is None:
+            self.unfinished.offer(runs)
+
+    def _accept(self, run: RunSummary) -> None:
+        self.continue_run(run.path)
 
     def _take(self, name: str) -> None:
         """Show what another dock, or a file, has put into the experiment."""
@@ -89,7 +123,39 @@ class TrainDock(Dock):
                 self.session.set_part(name, getattr(experiment, name))
         self._refresh()
 
+    def _check(self) -> None:
+        """Say beside Start what would go wrong, when the settings have come to rest."""
+        task, collection = self.session.training, self.session.collection
+        if collection is None or self.form.error or (task is not None and task.busy):
+            self.before.show_checks(())
+            return
+        if (experiment := self._asked()) is None:
+            self.before.show_checks(())
+            return
+        self.session.do(CHECKING, lambda: checked(experiment, collection), self._show_checks)
+
+    def _show_checks(self, found: tuple[Experiment, tuple[Check, ...]]) -> None:
+        experiment, checks = found
+        task = self.session.training
+        if experiment == self._asked() and not (task and task.busy):
+            self.before.show_checks(checks)
+
+    def _asked(self) -> Experiment | None:
+        try:
+            return self.session.experiment
+        except OptionError:
+            return None
+
+    def _mend(self, check: Check) -> None:
+        from napari_phenoscape.training import mended
+
+        try:
+            self.session.set_experiment(mended(self.session.experiment, check.change))
+        except PhenoscapeError as error:
+            self.say(str(error), error=True)
+
     def _refresh(self) -> None:
+        self._check_soon.start()
         collection = self.session.collection
         chosen = self.session.parts.get("collection")
         if chosen is not None:
@@ -105,7 +171,12 @@ class TrainDock(Dock):
         wrong = missing or (
             f"The settings do not fit: {self.form.error}" if self.form.error else ""
         )
-        running = "A training is at work; stop it first."
+        watching = task is not None and task.title == WATCHING
+        running = (
+            "A run is being watched; stop watching it first."
+            if watching
+            else "A training is at work; stop it first."
+        )
         self.allow(self.start_button, running if busy else wrong)
         self.allow(self.continue_button, running if busy else "")
         self.allow(self.file.load_button, running if busy else "")
@@ -115,10 +186,12 @@ class TrainDock(Dock):
         self.allow(
             self.pause_button,
             idle
+            or ("Another program trains it; it cannot be paused from here." if watching else "")
             or {"pausing": "Waiting for this step to end.", "stopping": "Stopping."}.get(state, "")
             or ("Several devices cannot wait; stop, and continue later." if together else ""),
         )
         self.allow(self.stop_button, idle or ("Stopping." if state == "stopping" else ""))
+        self.stop_button.setText("Stop watching" if watching and busy else "Stop")
         self.pause_button.setText("Resume" if state == "paused" else "Pause")
         self.form.setEnabled(not busy)
         self.form.setToolTip(
@@ -142,15 +215,7 @@ class TrainDock(Dock):
         except OptionError as error:
             self.say(str(error), error=True)
             return
-        self._train(experiment, None)
-
-    def _train(self, experiment: Experiment, run: Path | None) -> None:
-        def verb():  # type: ignore[no-untyped-def]
-            from napari_phenoscape.training import train
-
-            return train(experiment, run)
-
-        self.session.train(verb)
+        self.session.train_experiment(experiment)
 
     def _continue(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Choose a run directory", "runs")
@@ -159,15 +224,10 @@ class TrainDock(Dock):
 
     def continue_run(self, run: Path) -> None:
         """Go on with the training of a run directory."""
-        from napari_phenoscape.training import read_experiment
-
         try:
-            experiment = read_experiment(run)
+            self.session.continue_run(run)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
-            return
-        self.session.set_experiment(experiment)
-        self._train(experiment, run)
 
     def _pause(self) -> None:
         task = self.session.training
@@ -184,8 +244,7 @@ class TrainDock(Dock):
     def _attach(self) -> None:
         """Show the session's training, from its first event."""
         task = self.session.training
-        for values in (self._steps, self._losses, self._agreements):
-            values.clear()
+        self._steps, self._losses, self._step = [], [], None
         self.run_words.setText("")
         for event in self.session.history:
             self._on_training_event(event)
@@ -193,6 +252,7 @@ class TrainDock(Dock):
             self.settings.opened = True
         self._draw()
         if task is not None:
+            self.unfinished.hide()
             task.event_received.connect(self._on_training_event)
             task.batch_flushed.connect(self._draw)
             task.state_changed.connect(self._on_training_state)
@@ -207,16 +267,10 @@ class TrainDock(Dock):
                 self.progress.setValue(step)
                 self.work.show()
                 self.settings.opened = False  # to make room, once the settings were fine
-            case Step():
+            case Step():  # thousands may come at once; `_draw` tells of the last one
                 self._steps.append(event.step)
                 self._losses.append(event.loss)
-                self.progress.setRange(0, event.steps)
-                self.progress.setValue(event.step)
-                self.progress.setFormat(f"step {event.step} of {event.steps}, {left(event)}")
-                self.say(
-                    f"loss {event.loss:.3f} · agreement {event.agreement:.0%} · "
-                    f"{event.specimens_per_s:.0f} specimens/s"
-                )
+                self._step = event
             case Progress(what=what, done=done, total=total):
                 self.progress.setRange(0, max(total, 1))
                 self.progress.setValue(done)
@@ -227,11 +281,21 @@ class TrainDock(Dock):
             case Saved(path=path):
                 self.run_words.setToolTip(f"Saved {path.name}")
             case Failed(message=message):
+                self._step = None
                 self.say(message, error=True)
             case Finished(path=path):
                 self.run_words.setText(f"Run: {short(path)}")
 
     def _draw(self) -> None:
+        if (step := self._step) is not None:
+            self._step = None
+            self.progress.setRange(0, step.steps)
+            self.progress.setValue(step.step)
+            self.progress.setFormat(f"step {step.step} of {step.steps}, {left(step)}")
+            self.say(
+                f"loss {step.loss:.3f} · agreement {step.agreement:.0%} · "
+                f"{step.specimens_per_s:.0f} specimens/s"
+            )
         self._loss_line.setData(self._steps, self._losses)
         self.curve.setVisible(bool(self._steps))
 
@@ -239,7 +303,16 @@ class TrainDock(Dock):
         here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
             self.work.hide()
-        if state == "running":
+        task = self.session.training
+        if task is not None and task.title == WATCHING:
+            self.say(
+                {
+                    "done": f"Its training has ended. Continue, or cluster it: {here}",
+                    "stopped": "No longer watched; its training goes on.",
+                    "running": "Watching …",
+                }.get(state, self.words.text())
+            )
+        elif state == "running":
             self.say("Going on …" if self._steps else "Starting …")
         elif state == "done":
             self.say(f"Done. Embed and cluster the run in the Clusters dock: {here}")

@@ -127,6 +127,11 @@ class Folder(Source):
             name_regex(pattern)
         return pattern
 
+    @property
+    def to_outline(self) -> dict[str, Any]:
+        """The largest thing on the picture's background, where no mask is named."""
+        return {} if self.mask else {"mask": AUTO}
+
     def labels(self, cube: Cube) -> NDArray[Any] | None:
         """(H, W) above 0 on the specimen; None when nothing outlines it."""
         if self.mask == AUTO:

@@ -112,6 +112,14 @@ class Source(Option):
         """The files that `cube` reads."""
         return files_with_references(path)
 
+    @property
+    def to_outline(self) -> dict[str, Any]:
+        """Settings that would outline specimens in cubes without a mask of their own.
+
+        Empty where it outlines them already, or cannot.
+        """
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:

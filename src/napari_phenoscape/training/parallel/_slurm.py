@@ -15,7 +15,12 @@ from napari_phenoscape.training._run import new_run
 WARNING_S = 120
 
 
-def write_batch_script(experiment: Experiment, time: str, more: Sequence[str] = ()) -> Path:
+def write_batch_script(
+    experiment: Experiment,
+    time: str = "24:00:00",
+    more: Sequence[str] = (),
+    run: Path | None = None,
+) -> Path:
     """Make the run directory and ``train.sbatch`` in it; returns the script.
 
     Parameters
@@ -27,8 +32,10 @@ def write_batch_script(experiment: Experiment, time: str, more: Sequence[str] = 
         asks for its turn again.
     more
         Other options of sbatch, e.g. ``"--partition=gpu"``; they win over those of the script.
+    run
+        The run to go on with, instead of a new one.
     """
-    run = new_run(experiment)
+    run = run or new_run(experiment)
     script = run / "train.sbatch"
     with atomic(script) as temporary:
         temporary.write_text(batch_script(experiment, run, time, more), "utf-8")

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QPalette
+from qtpy.QtGui import QPalette, QShowEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 Tone = Literal["plain", "warning", "error"]
@@ -76,6 +76,11 @@ class Note(QLabel):
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.StyleChange:
             self._colour()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Know the ground, which is not that of the window before."""
+        super().showEvent(event)
+        self._colour()
 
     def _colour(self) -> None:
         colour = TONES[self._tone][light(self)]
