@@ -301,7 +301,7 @@ def test_an_instant_net_sees_views_that_are_made_on_the_device(background: str) 
         with waits, torch.no_grad():
             for view in looks(EVERYBODY):
                 seen = net(*pictures(own, view, ACCELERATOR), present(own, EVERYBODY))
-                scatter = net.descriptors["vis"].pixel_scatter(view.image[:, :7], view.mask)
+                scatter = net.sources[0]["vis"].pixel_scatter(view.image[:, :7], view.mask)
     assert waits.found == []
     assert {h.device.type for h in seen.h.values()} == {scatter.device.type} == {ACCELERATOR.type}
 

@@ -50,11 +50,18 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError
 from napari_phenoscape.events import Progress, result
+from napari_phenoscape.nets import Plain
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Crops, Folder
 from napari_phenoscape.spectra._spectra import spectra_table
-from napari_phenoscape.training import Experiment, KMeans, Representations, train
+from napari_phenoscape.training import (
+    Experiment,
+    KMeans,
+    Representations,
+    SimCLRMethod,
+    train,
+)
 
 UV = ["UV_R", "UV_G", "UV_B"]
 
@@ -244,7 +251,11 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
         return Representations({"all": h}, {}, {}, {})
 
     experiment = Experiment.model_construct(
-        seed=0, schedule=SimpleNamespace(steps=1), image_size=8, background="remove"
+        seed=0,
+        schedule=SimpleNamespace(steps=1),
+        image_size=8,
+        background="remove",
+        method=SimCLRMethod(readout=Plain(), beside="nothing"),
     )
     return Restored(experiment, None, crops, model, torch.device("cpu"), untrained=False)
 
@@ -299,7 +310,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples = result(write_samples(folder / "samples", specimens=48, size=48, drawer=False))
     given = RGB_UV.anchored(samples).model_dump(mode="json")
     given["schedule"] |= {"steps": 30, "batch_size": 24}
-    given |= {"image_size": 32, "runs": str(folder / "runs")}
+    # the net alone, as it is
+    method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+    given |= {"image_size": 32, "runs": str(folder / "runs"), "method": method}
     run = result(train(Experiment.parse(given)))
     embeddings = result(embed(run))["rgb+uv"]
     table = embeddings.table

@@ -241,7 +241,7 @@ def test_what_is_wrong_in_an_experiment_is_one_sentence(
     assert not runs.exists()
 
 
-@pytest.mark.parametrize("verb", ["train", "embed", "cluster", "export", "evaluate"])
+@pytest.mark.parametrize("verb", ["embed", "cluster", "export", "evaluate"])
 def test_a_folder_that_is_no_run_is_called_so_by_every_verb(tmp_path: Path, verb: str) -> None:
     assert f"'{tmp_path}' is not a run directory" in sentence(verb, tmp_path)
 

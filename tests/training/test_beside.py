@@ -112,9 +112,11 @@ def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> N
 def test_another_collection_is_embedded_by_the_statistics_of_the_run(
     samples: Path, run: Path, tmp_path: Path
 ) -> None:
-    paths = sorted((samples / "multispectral").rglob("*.tif"))[:5]
-    for path in paths:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    photographs = samples / "multispectral"
+    for path in sorted(photographs.rglob("*.tif"))[:5]:
+        copy = tmp_path / path.relative_to(photographs)  # views are by the name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
     own, other = result(embed(run))["joint"], result(embed(run, Folder(path=tmp_path)))["joint"]
     nearest = np.linalg.norm(other.x[:, None] - own.x, axis=-1).argmin(axis=1)
     names = own.table["filename"].iloc[nearest].tolist()

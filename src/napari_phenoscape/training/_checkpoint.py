@@ -150,7 +150,7 @@ def remove_partial_files(run: Path) -> None:
     """Remove what a program that was killed left: parts, and checkpoints before the last one."""
     for part in (run / "checkpoints").glob(".*.part"):
         shutil.rmtree(part)
-    for part in run.glob(".experiment.yaml.*.part"):
+    for part in (*run.glob(".experiment.yaml.*.part"), *run.glob("checkpoints/*/.*.part")):
         part.unlink()
     for older in checkpoints(run)[:-1]:
         shutil.rmtree(older)

@@ -48,10 +48,12 @@ def methods(experiment: Experiment, embeddings: Embeddings, clusters: Clusters) 
             f"'{experiment.method.readout.kind}', without training."
         )
     control = ", of the control before training" if embeddings.untrained else ""
+    counted = ", their number chosen by silhouette and stability" if clusters.choice else ""
     drawn = f"; the map is {settings(clusters.map)}" if clusters.map else ""
     sentences.append(
         f"Embeddings ({dimensions} dimensions, space '{embeddings.space}'{control}) were scaled to "
-        f"unit length and clustered by {settings(clusters.method)}{drawn} (seed {clusters.seed})."
+        f"unit length and clustered by {settings(clusters.method)}{counted}{drawn} "
+        f"(seed {clusters.seed})."
     )
     return " ".join(sentences)
 
