@@ -82,6 +82,10 @@ def compare(
     level = np.repeat(np.arange(len(levels)), [len(one) for one in levels])
     x, label, group = x[rows], _codes(labels)[rows], group_codes(groups, len(x))[rows]
     group = np.unique(group, return_inverse=True)[1]
+    # as many coordinates as specimens hold all angles and lengths, which most measures ask for
+    narrow: NDArray[np.floating[Any]] = x
+    if x.shape[1] > len(x):
+        narrow = np.linalg.qr(x.T.astype(np.float64), mode="r").T
     clusters = np.empty(len(x), np.int64)
     for one in np.unique(level):
         clusters[level == one] = _clusters(x[level == one], len(np.unique(label[level == one])))
@@ -96,7 +100,7 @@ def compare(
         ]
 
     def mean(measure: Callable[..., NDArray[Any]], some: NDArray[np.intp]) -> float:
-        values = [measure(x[part], label[part], group[part]) for part in parts(some)]
+        values = [measure(narrow[part], label[part], group[part]) for part in parts(some)]
         return mean_of(np.concatenate(values)) if values else np.nan
 
     def agreement(agree: Callable[..., float], some: NDArray[np.intp]) -> float:

@@ -15,6 +15,9 @@ from napari_phenoscape.errors import CollectionError
 #: Parts that the specimens are split into; each is judged by a classifier that saw the others.
 FOLDS = 5
 
+#: Similarities that are in memory at a time.
+MOST = 4_000_000
+
 #: Iterations after which the linear probe is taken as it is.
 ITERATIONS = 1000
 
@@ -129,23 +132,27 @@ def few_shot_correct(
     .. [1] Snell et al. 2017, Prototypical networks, eq. 1-2. https://arxiv.org/abs/1703.05175
     """
     unit = unit_length(np.asarray(x, np.float64))
-    codes, group = _codes(labels), _groups(groups, len(x))
-    member = (codes[:, None] == np.arange(codes.max() + 1)).astype(np.float64)  # (N, K)
+    codes = _codes(labels)
+    group = np.unique(_groups(groups, len(x)), return_inverse=True)[1]
+    member = codes == np.arange(codes.max() + 1)[:, None]  # (K, N)
     label, own = np.unique(np.stack([codes, group]), axis=1)  # one column per group of a label
-    first = np.searchsorted(label, np.arange(len(member.T)))
-    known = np.minimum(shots, np.bincount(label) - 1)
-    draws = np.random.default_rng(seed)
+    rank = np.arange(len(label)) - np.searchsorted(label, label)
+    first = rank < np.minimum(shots, np.bincount(label) - 1)[label]
+    # of each episode, the groups of each label in random order; its first are the known ones
+    order = np.argsort(label + np.random.default_rng(seed).random((episodes, len(label))), axis=1)
     right, asked = np.zeros(len(x)), np.zeros(len(x))
-    for _ in range(episodes):
-        order = np.lexsort((draws.random(len(label)), label))
-        chosen = own[order[np.arange(len(label)) - first[label] < known[label]]]
-        support = np.isin(group, chosen)
-        shown = member[support]
-        similarity = unit[~support] @ unit_length(shown.T @ unit[support]).T
-        similarity[:, ~shown.any(axis=0)] = -np.inf
+    parts = min(episodes, 1 + episodes * member.size // MOST)
+    for some in np.array_split(own[order[:, first]], parts):
+        chosen = np.zeros((len(some), group.max() + 1), np.bool_)
+        np.put_along_axis(chosen, some, True, axis=1)
+        support = chosen[:, group]  # (E, N)
+        shown = (support[:, None] & member).astype(np.float64)
+        means = unit_length((shown @ unit).reshape(-1, unit.shape[1]))
+        similarity = (means @ unit.T).reshape(shown.shape)  # (E, K, N)
+        similarity[~shown.any(axis=2)] = -np.inf
         told = similarity.max(axis=1) > -np.inf  # by some label that is known
-        right[~support] += told & (similarity.argmax(axis=1) == codes[~support])
-        asked[~support] += 1
+        right += (told & (similarity.argmax(axis=1) == codes) & ~support).sum(axis=0)
+        asked += (~support).sum(axis=0)
     return np.where(asked > 0, right / np.maximum(asked, 1), np.nan)
 
 
