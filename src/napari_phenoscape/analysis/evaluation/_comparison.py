@@ -85,7 +85,7 @@ def compare(
     # as many coordinates as specimens hold all angles and lengths, which most measures ask for
     narrow: NDArray[np.floating[Any]] = x
     if x.shape[1] > len(x):
-        narrow = np.linalg.qr(x.T.astype(np.float64), mode="r").T
+        narrow = np.asarray(np.linalg.qr(x.T.astype(np.float64), mode="r")).T
     clusters = np.empty(len(x), np.int64)
     for one in np.unique(level):
         clusters[level == one] = _clusters(x[level == one], len(np.unique(label[level == one])))
