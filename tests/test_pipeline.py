@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,14 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
-def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> None:
-    found = result(demo(tmp_path, steps=30))
+def test_uv_only_morphs_are_found_with_uv_and_not_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # fewer specimens, and without what a pretrained net makes of them, so that it is minutes less
+    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+    few = partial(write_samples, specimens=96, drawer=False)
+    monkeypatch.setattr("napari_phenoscape.samples._demo.write_samples", few)
+    found = result(demo(tmp_path, steps=12))
     with_uv, without = (
         {one.embedding.split(",")[0]: one.scores[RAND].value for one in found.morphs[name]}
         for name in ("RGB + UV", "RGB only")
@@ -64,6 +71,6 @@ def test_uv_only_morphs_are_found_with_uv_and_not_without(tmp_path: Path) -> Non
     assert without["trained"] <= 0.2
     assert without["colour statistics"] <= 0.2
     for run in found.runs.values():
-        assert read_embeddings(run).x.shape[0] == 240
+        assert read_embeddings(run).x.shape[0] == 96
     with Image.open(found.figure) as figure:
         assert figure.size[0] > 1000

@@ -217,7 +217,7 @@ def test_docks_that_were_closed_and_opened_again_show_the_same_specimens(
 
 def test_frames_lie_on_their_own_drawer_when_a_second_one_is_opened(viewer, show, drawer, tmp_path):
     numbers = np.zeros((40, 60), np.uint8)
-    numbers[5:15, 10:22], numbers[20:32, 30:45] = 1, 2
+    numbers[5:15, 10:22], numbers[20:32, 30:45], numbers[0:12, 40:56] = 1, 2, 3
     tifffile.imwrite(tmp_path / "regions.tif", numbers)
     runs = []
     for name in ("first", "second"):
@@ -234,7 +234,7 @@ def test_frames_lie_on_their_own_drawer_when_a_second_one_is_opened(viewer, show
     assert viewer.layers[-1] != frames(viewer)  # it is of the first
     show(runs[1])
     assert viewer.layers[-1] == frames(viewer)
-    assert frames(viewer).features["specimen"].tolist() == ["second.bil#1", "second.bil#2"]
+    assert frames(viewer).features["specimen"].tolist() == [f"second.bil#{i}" for i in (1, 2, 3)]
     assert [layer.name for layer in viewer.layers].count("second bands") == 1
 
 

@@ -28,8 +28,9 @@ def side_by_side(parts: Sequence[tuple[Affine, NDArray[np.floating]]]) -> Affine
     Of the features of all parts, in their order.
     """
     spreads = [np.linalg.norm(affine(features).mean(axis=1)) for affine, features in parts]
+    # of a kind in which all specimens are alike there is nothing to scale
     weights = [
-        affine.weights * (spreads[0] / spread)
+        affine.weights * (spreads[0] / spread if min(spreads[0], spread) > 0 else 1.0)
         for (affine, _), spread in zip(parts, spreads, strict=True)
     ]
     return Affine(
