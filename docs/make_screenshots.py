@@ -168,6 +168,8 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         shoot_spectrum(viewer, table.specimens)
 
         viewer.layers.clear()
+        specimens = put(viewer, SpecimensDock(viewer), "Specimens")  # a closed dock is gone
+        assert isinstance(specimens, SpecimensDock)
         specimens.form.set(Folder(path=Path("samples/multispectral")))
         specimens.collect_button.click()
         wait(at_rest(specimens))
@@ -181,6 +183,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         session_of(viewer).set_experiment(experiment)
         assert collection is not None
         session_of(viewer).set_collection(collection)
+        QTest.qWait(500)
         wait(at_rest(specimens))
 
         preview = put(viewer, PreviewDock(viewer), "Preview augmentations")
