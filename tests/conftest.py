@@ -26,6 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _cache_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks that were found, and how photographs lie, are kept there: not in the user's."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: cache)
+
+
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Whatever the test before has set: sums in another order have other bits."""
     if (torch := sys.modules.get("torch")) is not None:

@@ -14,11 +14,17 @@ import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.analysis import evaluate
-from napari_phenoscape.embeddings import embed, restore
+from napari_phenoscape.embeddings import embed, embed_all, restore
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Notice, Progress, Step, result
 from napari_phenoscape.specimens import Folder, Levels
-from napari_phenoscape.training import Experiment, last_checkpoint, read_state, train
+from napari_phenoscape.training import (
+    Experiment,
+    InstantMethod,
+    last_checkpoint,
+    read_state,
+    train,
+)
 from napari_phenoscape.training._levels import centred, same_level
 from napari_phenoscape.training._recipe import Batches
 
@@ -230,6 +236,14 @@ def test_a_training_with_levels_goes_on_exactly(trees: Path, tmp_path: Path) -> 
     one, two = (load_file(last_checkpoint(run) / "weights.safetensors") for run in (whole, part))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert read_state(last_checkpoint(part)) == read_state(last_checkpoint(whole))
+
+
+def test_beside_a_training_stands_what_an_instant_run_gives(trees: Path, tmp_path: Path) -> None:
+    trained = simclr(trees, tmp_path, steps=2)
+    made = result(embed_all(result(train(trained))))
+    instant = result(train(trained.model_copy(update={"method": InstantMethod()})))
+    wanted = next(iter(result(embed(instant)).values())).x
+    np.testing.assert_allclose(made.others["instant, full"], wanted, atol=1e-4)
 
 
 def test_batches_smaller_than_asked_for_are_told(trees: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._fit import fit_readouts
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._levels import level_means, without_means
 from napari_phenoscape.training._looks import BATCH, Looks, pictures
 from napari_phenoscape.training._method import InstantMethod
 from napari_phenoscape.training._model import SimCLR
@@ -150,10 +151,12 @@ def instant_embeddings(
     assert isinstance(net, InstantNet)
     features = yield from fit_readouts(instant, crops, net, torch.device("cpu"))
     rows, readout = torch.from_numpy(features[net.space]), net.readouts[net.space]
+    levels = crops.levels if experiment.nuisance.centre else None
     found = {}
     for name in names:
         with torch.inference_mode():
-            found[f"{name}, {net.space}"] = readout(rows).mean(dim=1).numpy()
+            x = readout(rows).mean(dim=1).numpy()
+        found[f"{name}, {net.space}"] = without_means(x, levels, level_means(x, levels))
         readout.divide_nothing_out(net.widths[net.space])
     return found
 
