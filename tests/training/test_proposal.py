@@ -73,6 +73,22 @@ def test_a_look_is_instant_on_a_quick_map_and_a_training_is_not(tmp_path) -> Non
     assert look.collection == collection.source
 
 
+@pytest.mark.parametrize(
+    ("planes", "side", "there", "beside"),
+    [(3, 40, True, True), (3, 24, True, False), (6, 40, True, False), (3, 40, False, False)],
+)
+def test_the_net_of_photographs_is_asked_of_photographs_alone(
+    tmp_path, monkeypatch, planes, side, there, beside
+) -> None:
+    net = "efficientnet_lite0" if there else None
+    monkeypatch.setattr("napari_phenoscape.training._proposal.offline_net", lambda: net)
+    collection = folder(tmp_path, planes, 4, (side, side))
+    look, training = experiment_for(collection), experiment_for(collection, trains=True)
+    kinds = [features.kind for features in look.method.features]
+    assert kinds == ["descriptor", "pretrained"][: 1 + beside]
+    assert training.encoder.backbone.startswith("pretrained:") is beside
+
+
 def test_a_spectrum_is_compared_in_full_and_mixed_by_wavelength(tmp_path) -> None:
     cube = np.zeros((20, 20, 40), "<u2")  # row, band, column
     cube[2:12, :, 2:14], cube[4:16, :, 20:38] = 300, 200

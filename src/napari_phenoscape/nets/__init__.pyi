@@ -18,7 +18,11 @@ from ._options import (
     Encoder as Encoder,
     ProjectionHead as ProjectionHead,
 )
-from ._pretrained import PRETRAINED as PRETRAINED, offline_net as offline_net
+from ._pretrained import (
+    PRETRAINED as PRETRAINED,
+    NetName as NetName,
+    offline_net as offline_net,
+)
 from ._readout import (
     Affine as Affine,
     AnyReadout as AnyReadout,

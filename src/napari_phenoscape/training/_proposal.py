@@ -13,6 +13,7 @@ from napari_phenoscape.cubes import Cube, as_modality
 from napari_phenoscape.nets import (
     DescriptorFeatures,
     Encoder,
+    NetName,
     PretrainedNetFeatures,
     SpectralResponse,
     offline_net,
@@ -52,8 +53,8 @@ def experiment_for(
     Modalities by the bands that nine of ten specimens have; views as large as the median specimen
     (its longest side), between 16 and 96 px; batches of a quarter of the specimens, at most 64; as
     many steps as show each specimen 150 times, between 200 and 2000. With the extra ``pretrained``
-    installed, its net stands beside the descriptor of specimens of 32 px or more, and a training on
-    RGB starts from it.
+    installed, RGB of 32 px or more is described by its net too, beside the descriptor, and a
+    training on such starts from it.
 
     Parameters
     ----------
@@ -72,20 +73,21 @@ def experiment_for(
     cubes = some_cubes(collection)
     number = len(collection.specimens)
     longest = longest_side(collection)
-    size, batch = STEP_PX * round(longest / STEP_PX), fitting_batch(number)
+    size, batch = fitting_size(longest), fitting_batch(number)
     steps = int(np.clip(TIMES * number // batch, LEAST_STEPS, MOST_STEPS))
     name = re.sub(r"[^\w.-]+", "-", collection.source.path.stem).strip("-.") or "look"
     spectral = all(
         len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
     )
     modality = modality_of(cubes)
+    net = _net(modality, size)
     return Experiment(
         name=name,
         collection=collection.source,
         modalities=(modality,),
-        image_size=fitting_size(longest),
-        method=SimCLRMethod() if trains else _instant(size),
-        encoder=_encoder(modality, spectral),
+        image_size=size,
+        method=SimCLRMethod() if trains else _instant(net),
+        encoder=_encoder(net, spectral),
         schedule=Schedule(steps=steps, batch_size=batch),
         grouping=Grouping(map=UMAP() if trains else PCA()),
         runs=runs,
@@ -108,19 +110,21 @@ def fitting_batch(number: int) -> int:
     return max(2, min(BATCH, number // BATCHES))
 
 
-def _instant(size: int) -> InstantMethod:
-    """With the net that is installed beside the descriptor; it sees nothing in a few pixels."""
-    if offline_net() is None or size < LEAST_SEEN_PX:
+def _net(modality: str, size: int) -> NetName | None:
+    """The net that is installed, of what it was trained on: photographs, not a few pixels."""
+    return offline_net() if modality == "rgb" and size >= LEAST_SEEN_PX else None
+
+
+def _instant(net: NetName | None) -> InstantMethod:
+    if net is None:
         return InstantMethod()
-    return InstantMethod(features=(DescriptorFeatures(), PretrainedNetFeatures()))
+    return InstantMethod(features=(DescriptorFeatures(), PretrainedNetFeatures(net=net)))
 
 
-def _encoder(modality: str, spectral: bool) -> Encoder:
-    """Starts from the net that is installed where that has the same bands."""
+def _encoder(net: NetName | None, spectral: bool) -> Encoder:
     if spectral:
         return Encoder(stem=SpectralResponse())
-    net = offline_net()
-    return Encoder(backbone=f"pretrained:{net}") if net and modality == "rgb" else Encoder()
+    return Encoder(backbone=f"pretrained:{net}") if net else Encoder()
 
 
 def some_cubes(collection: Collection) -> list[Cube]:
