@@ -56,7 +56,8 @@ def at_work(dock, button, wait) -> None:
 def test_sheet_map_and_frames_change_together(viewer, dock, wait):
     sheet, frames = ours(viewer, "clusters")
     before, places = sheet.data.copy(), frames.data.copy()
-    choose(dock, 0, "UV false colour", wait)
+    assert dock.looks.boxes[0].currentText() == "UV false colour"  # as the net saw them
+    choose(dock, 0, "colours", wait)
     assert (sheet.data != before).any()
     assert dock.map.dots.pictures is dock.session.clustered.backdrop.pictures
     choose(dock, 1, "sex", wait)

@@ -40,6 +40,7 @@ from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import Drawer, Source
+from napari_phenoscape.spectra import COLOURS, FALSE_COLOUR
 from napari_phenoscape.training import (
     EXPERIMENT,
     PCA,
@@ -154,7 +155,9 @@ def group(
     else:
         backdrop = yield from located(run, backdrop_of(run, embeddings))
     seen = ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
-    asked = Appearance() if previous is None else previous.appearance
+    # in the light that the embeddings are made of, as the figures of the command line
+    first = FALSE_COLOUR if FALSE_COLOUR in backdrop.ways else COLOURS
+    asked = Appearance(first) if previous is None else previous.appearance
     offered = zip(asked, asked_of(seen), strict=True)
     asked = Appearance(*(one if one in ways else ways[0] for one, ways in offered))
     if previous is not None and backdrop is previous.backdrop:
