@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from napari_phenoscape.analysis._report import cluster_run
+from napari_phenoscape.analysis._cluster_run import cluster_run
 from napari_phenoscape.embeddings import (
     Clusters,
     Embeddings,

@@ -1,4 +1,4 @@
-"""Report of a run: its clusters, with a figure."""
+"""A run's clusters, made and shown in a figure."""
 
 from __future__ import annotations
 
