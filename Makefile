@@ -30,7 +30,7 @@ demo: $(VENV)/.with-all ## draw specimens, train, embed, cluster; opens napari w
 	$(BIN)/phenoscape demo
 
 test: $(VENV)/.with-test ## run the test suite; ARGS are pytest's, e.g. ARGS="-k envi"
-	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/ruff check

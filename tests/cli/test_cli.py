@@ -22,7 +22,6 @@ from typer.testing import CliRunner, Result
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import read_clusters
 from napari_phenoscape.events import Step, result
-from napari_phenoscape.nets import offline_net
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import (
@@ -90,8 +89,7 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert all(line in table for line in ("trained", "untrained", "colour statistics"))
     kept = pd.read_csv(run / "evaluation-morph.csv")
     names = {name.split(",")[0] for name in kept["embedding"]}
-    pretrained = {"pretrained net", "features of the pretrained net"} if offline_net() else set()
-    assert names == pretrained | {
+    assert names == {
         "trained", "untrained", "trained plain", "untrained plain", "instant", "features alone",
         "colour statistics", "colour quantiles",
     }  # fmt: skip

@@ -17,6 +17,7 @@ from napari_phenoscape.embeddings import (
     cluster,
     clusters_path,
     embed,
+    embed_all,
     export,
     load_encoder,
     restore,
@@ -24,7 +25,6 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError, OptionError
 from napari_phenoscape.events import Finished, Progress, Saved, Started, result
-from napari_phenoscape.nets import offline_net
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
@@ -198,10 +198,14 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
     assert (folder / "explanation-weights.png").is_file()
     (compared,) = result(evaluate([run], "species")).values()
     named = {one.embedding.split(",")[0] for one in compared}
-    pretrained = {"pretrained net", "features of the pretrained net"} if offline_net() else set()
-    assert named == pretrained | {
-        "instant", "features alone", "colour statistics", "colour quantiles",
-    }  # fmt: skip
+    assert named == {"instant", "features alone", "colour statistics", "colour quantiles"}
+
+
+@pytest.mark.usefixtures("pretrained_net")
+def test_where_there_is_a_pretrained_net_it_stands_beside(run: Path) -> None:
+    assert {"pretrained net, joint", "features of the pretrained net, joint"} <= set(
+        result(embed_all(run)).others
+    )
 
 
 def test_the_control_is_the_standardised_descriptor_of_the_same_views(run: Path) -> None:
@@ -291,9 +295,8 @@ def test_the_smallest_crowns_of_many_bands_are_told_apart(tmp_path: Path) -> Non
 
 
 def test_white_blood_cells_are_told_by_their_neighbours(
-    phenoscape_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phenoscape_data: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
     cells = phenoscape_data / "wbc-zheng"
     folder = {
         "kind": "folder", "path": str(cells / "Dataset 1"), "pattern": "*.bmp",
