@@ -16,6 +16,7 @@ from napari_phenoscape.events import (
     Saved,
     Started,
     Step,
+    agreement_words,
     event_from_line,
     event_line,
 )
@@ -37,3 +38,13 @@ from napari_phenoscape.events import (
 )
 def test_an_event_comes_back_from_its_line(event: Event) -> None:
     assert event_from_line(event_line(event)) == event
+
+
+def test_agreement_is_told_beside_chance_and_the_start():
+    def step(number: int, agreement: float) -> Step:
+        return Step(number, 100, 1.0, agreement, 1e-3, 10.0, 1.0, chance=1 / 127)
+
+    first, last = step(1, 0.41), [step(20, 0.5), step(21, 0.76)]
+    words = "views of one specimen find each other in 63% (chance 0.8%, at the start 41%)"
+    assert agreement_words(first, last) == words
+    assert agreement_words(last[0], last) == words.replace(", at the start 41%", "")  # gone on with

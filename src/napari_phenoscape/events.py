@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,6 +83,8 @@ class Step:
         Estimated seconds to the end.
     terms
         Each term of the loss before its weight, in nats.
+    chance
+        The agreement of projections that tell nothing: 1 / (other views in the batch). 0: unknown.
     """
 
     step: int
@@ -93,6 +95,7 @@ class Step:
     specimens_per_s: float
     remaining_s: float
     terms: dict[str, float] = dataclasses.field(default_factory=dict)
+    chance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,26 @@ class Finished:
 
 
 Event = Progress | Notice | Started | Step | Health | Saved | Failed | Finished
+
+
+def agreement_words(first: Step, last: Sequence[Step]) -> str:
+    """How often views of one specimen find each other, beside chance and the first step.
+
+    Parameters
+    ----------
+    first, last
+        Of what was heard; of the last ones the mean is told, since each is of one batch.
+    """
+    beside = [f"chance {_percent(last[-1].chance)}"] if last[-1].chance else []
+    if first.step == 1 < last[0].step:
+        beside.append(f"at the start {_percent(first.agreement)}")
+    share = sum(step.agreement for step in last) / len(last)
+    words = f"views of one specimen find each other in {_percent(share)}"
+    return words + (f" ({', '.join(beside)})" if beside else "")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
 
 
 def event_line(event: Event) -> str:

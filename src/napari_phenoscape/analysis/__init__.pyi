@@ -4,9 +4,9 @@ from ._association import (
     results_agreement as results_agreement,
 )
 from ._classification import VOTERS as VOTERS, classify as classify
+from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
-from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._retrieval import neighbours_of as neighbours_of
 from .evaluation._baseline import colour_statistics as colour_statistics
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare

@@ -7,6 +7,7 @@ import inspect
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ from napari_phenoscape.events import (
     Saved,
     Started,
     Step,
+    agreement_words,
     event_line,
 )
 
@@ -259,6 +261,8 @@ def listen(verb: Generator[Event, None, T]) -> T:
     ):
         tasks: dict[str, Any] = {}
         ended = SAVED
+        first: Step | None = None
+        last: deque[Step] = deque(maxlen=10)
         line_at = monotonic() + LINE_EVERY_S
 
         def show(what: str, done: int, total: int, detail: str = "") -> None:
@@ -281,7 +285,9 @@ def listen(verb: Generator[Event, None, T]) -> T:
                         ended = f"stopped and saved; `phenoscape train {run}` goes on"
                         told.print(f"training on {specimens} specimens, {device}")
                         show("training", step, steps)
-                    case Step(step=step, steps=steps, loss=loss, terms=terms):
+                    case Step(step=step, steps=steps, loss=loss, terms=terms) as event:
+                        first = first or event
+                        last.append(event)
                         parts = [f"{name} {term:.3f}" for name, term in terms.items()]
                         several = f" ({', '.join(parts)})" if len(parts) > 1 else ""
                         show("training", step, steps, f"  loss {loss:.3f}{several}")
@@ -289,6 +295,8 @@ def listen(verb: Generator[Event, None, T]) -> T:
                         _note(f"step {step}:", verdict)
                     case Finished(stopped=True):
                         stopping.append(signal.SIGTERM)  # elsewhere, e.g. on another rank
+                    case Finished() if first is not None:
+                        told.print(f"at the end {agreement_words(first, last)}", soft_wrap=True)
                     case Saved() | Finished() | Health():
                         pass
         except StopIteration as end:

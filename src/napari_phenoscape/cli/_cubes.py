@@ -13,6 +13,7 @@ from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._answer import Answer, Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
 from napari_phenoscape.errors import CubeError, OptionError
+from napari_phenoscape.events import agreement_words
 
 if TYPE_CHECKING:
     from napari_phenoscape.cubes import Cube, Interpretation, Modality
@@ -309,7 +310,7 @@ def _of_run(run: Path) -> Answer:
     }
     words = [f"run {run.name}: {log.steps} of {experiment.schedule.steps} steps", *log.notices]
     if log.last:
-        words.append(f"last loss {log.last.loss:.3f}, agreement {log.last.agreement:.0%}")
+        words.append(f"last loss {log.last.loss:.3f}; {agreement_words(log.last, [log.last])}")
     return Answer(facts, [*words, experiment.to_yaml()])
 
 

@@ -330,6 +330,7 @@ def _steps(
                 reading.specimens / seconds[-1],
                 (schedule.steps - reading.step) * median(seconds),
                 numbers.terms,
+                reading.chance,
             )
 
     model.train()

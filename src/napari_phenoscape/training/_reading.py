@@ -52,6 +52,7 @@ class Reading:
         joint: Tensor,
     ) -> None:
         self.step, self.rate, self.specimens = step, rate, len(specimens)
+        self.chance = 1 / max(len(joint) - 1, 1)
         self._objective, self._rows = objective, specimens
         numbers = [objective.loss, agreement(joint), *objective.terms.values()]
         self._numbers = fetched(torch.stack([one.detach().float() for one in numbers]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,17 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
-from napari_phenoscape.events import Event, Failed, Finished, Health, Progress, Saved, Started, Step
+from napari_phenoscape.events import (
+    Event,
+    Failed,
+    Finished,
+    Health,
+    Progress,
+    Saved,
+    Started,
+    Step,
+    agreement_words,
+)
 from napari_phenoscape.training import Experiment, RunSummary, runs_in
 from napari_phenoscape.widgets._before_start import BeforeStart, checked
 from napari_phenoscape.widgets._dock import Dock, plot, row, short
@@ -43,9 +54,7 @@ class TrainDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._steps: list[int] = []
-        self._losses: list[float] = []
-        self._step: Step | None = None
+        self._clear()
         self.source = note()
         self.form = Form(Experiment, hide=ELSEWHERE)
         self.form.changed.connect(self._store)
@@ -91,6 +100,13 @@ class TrainDock(Dock):
         folder = self.session.runs_folder
         if self.session.training is None and folder.is_dir():
             self.session.do(UNFINISHED, lambda: runs_in(folder), self._offer, torch=False)
+
+    def _clear(self) -> None:
+        self._steps: list[int] = []
+        self._losses: list[float] = []
+        self._first: Step | None = None
+        self._last: deque[Step] = deque(maxlen=10)
+        self._drawn = 0
 
     def _offer(self, runs: tuple[RunSummary, ...]) -> None:
         if self.session.training is None:
@@ -244,7 +260,7 @@ class TrainDock(Dock):
     def _attach(self) -> None:
         """Show the session's training, from its first event."""
         task = self.session.training
-        self._steps, self._losses, self._step = [], [], None
+        self._clear()
         self.run_words.setText("")
         for event in self.session.history:
             self._on_training_event(event)
@@ -270,7 +286,8 @@ class TrainDock(Dock):
             case Step():  # thousands may come at once; `_draw` tells of the last one
                 self._steps.append(event.step)
                 self._losses.append(event.loss)
-                self._step = event
+                self._first = self._first or event
+                self._last.append(event)
             case Progress(what=what, done=done, total=total):
                 self.progress.setRange(0, max(total, 1))
                 self.progress.setValue(done)
@@ -281,20 +298,22 @@ class TrainDock(Dock):
             case Saved(path=path):
                 self.run_words.setToolTip(f"Saved {path.name}")
             case Failed(message=message):
-                self._step = None
+                self._drawn = len(self._steps)  # or a step would be said in its place
                 self.say(message, error=True)
             case Finished(path=path):
                 self.run_words.setText(f"Run: {short(path)}")
 
     def _draw(self) -> None:
-        if (step := self._step) is not None:
-            self._step = None
+        if self._first is not None and len(self._steps) > self._drawn:
+            self._drawn, step = len(self._steps), self._last[-1]
             self.progress.setRange(0, step.steps)
             self.progress.setValue(step.step)
             self.progress.setFormat(f"step {step.step} of {step.steps}, {left(step)}")
+            terms = [f"{name.replace('_', ' ')} {term:.3f}" for name, term in step.terms.items()]
+            several = f" ({', '.join(terms)})" if len(terms) > 1 else ""
             self.say(
-                f"loss {step.loss:.3f} · agreement {step.agreement:.0%} · "
-                f"{step.specimens_per_s:.0f} specimens/s"
+                f"Loss {step.loss:.3f}{several}, {step.specimens_per_s:.0f} specimens/s; "
+                f"{agreement_words(self._first, self._last)}."
             )
         self._loss_line.setData(self._steps, self._losses)
         self.curve.setVisible(bool(self._steps))

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape.analysis._figures import shown_specimens
 from napari_phenoscape.analysis._cluster_run import cluster_run
+from napari_phenoscape.analysis._figures import shown_specimens
 from napari_phenoscape.analysis.explanation._explanation import Explanation, explained
 from napari_phenoscape.analysis.explanation._figure import explanation_figure
 from napari_phenoscape.analysis.explanation._spectra import specimen_spectra
