@@ -3,7 +3,13 @@ from ._association import (
     association as association,
     results_agreement as results_agreement,
 )
-from ._classification import VOTERS as VOTERS, classify as classify
+from ._classification import (
+    VOTERS as VOTERS,
+    Classification as Classification,
+    classified as classified,
+    classify as classify,
+    judgement as judgement,
+)
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
 from ._report import cluster_panel as cluster_panel, cluster_run as cluster_run

@@ -23,6 +23,8 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.spectra import COLOURS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from napari_phenoscape.specimens import Crops
 
 
@@ -116,6 +118,8 @@ class ClusteredRun:
         What was asked for; `coloured`, `layout` and the pictures of ``backdrop`` are its answer.
     coloured, layout
         None: by cluster.
+    labels
+        N rows of names that specimens were given, and of votes; None without.
     """
 
     run: Path
@@ -126,6 +130,16 @@ class ClusteredRun:
     appearance: Appearance = AS_MADE
     coloured: Colouring | None = None
     layout: Layout | None = None
+    labels: pd.DataFrame | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """That of the embeddings, with the labels; one that is also metadata goes before it."""
+        table, labels = self.embeddings.table, self.labels
+        if labels is None:
+            return table
+        rest = table.drop(columns=[name for name in labels if name in table])
+        return rest.reset_index(drop=True).join(labels)
 
     @property
     def ids(self) -> tuple[str, ...]:

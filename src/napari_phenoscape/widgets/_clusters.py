@@ -36,6 +36,7 @@ from napari_phenoscape.widgets._worker import Task, Verb
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.map._labelling import LABELLING, Labelling
 from napari_phenoscape.widgets.map._legend import Legend
 from napari_phenoscape.widgets.map._looks import ColourKey, Looks
 from napari_phenoscape.widgets.map._panel import MapPanel
@@ -96,6 +97,7 @@ class ClustersDock(Dock):
         ]
         self.legend.picked.connect(self._pick)
         self.working = Working(self, self.legend, lambda: self.grouping.value.method)
+        self.labelling = Labelling(self, self.colour_by)
         self.looks, self.key = Looks(), ColourKey()
         self.looks.changed.connect(self._dress)
         for part in (
@@ -106,6 +108,7 @@ class ClustersDock(Dock):
             self.legend,
             self.map_words,
             self.working,
+            self.labelling,
         ):
             self.column.addWidget(part)
         self.column.addLayout(row(self.export_button, self.back_button))
@@ -127,6 +130,8 @@ class ClustersDock(Dock):
         resumed = [
             self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING, DRESSING)
         ]
+        for title in LABELLING:
+            self.resume(title)
         self._list_spaces()
         if not any(resumed):
             self._group_what_is_new()
@@ -160,6 +165,7 @@ class ClustersDock(Dock):
         unclustered = "" if self.session.clustered else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
         self.working.refresh()
+        self.labelling.refresh()
 
     def _keep_grouping(self) -> None:
         if not self.grouping.error:
@@ -283,6 +289,7 @@ class ClustersDock(Dock):
             self.looks.show_appearance(asked_of(clustered), clustered.appearance)
             self.key.show_colouring(clustered.coloured)
             self._show_selected()
+        self.labelling.show_labels()
 
     def _pick(self, numbers: tuple[int, ...]) -> None:
         """Select the specimens of the clusters that are chosen in the legend."""
@@ -297,6 +304,11 @@ class ClustersDock(Dock):
         if clustered is not None:
             self._begin(DRESSING, lambda: dressed(clustered, asked), self.session.set_appearance)
 
+    def colour_by(self, column: str) -> None:
+        """Show specimens in the colours of a column."""
+        self.looks.boxes[1].setCurrentText(column)
+        self._dress()
+
     def _show_selected(self) -> None:
         """Mark on the map what is selected, and say what it is."""
         clustered, selected = self.session.clustered, self.session.selected
@@ -304,8 +316,10 @@ class ClustersDock(Dock):
             return
         self.map.draw(clustered, selected)
         self.working.refresh()
+        self.labelling.refresh()
+        self.labelling.mark()
         if selected:
-            table = clustered.embeddings.table
+            table = clustered.table
             first = table.iloc[clustered.rows[selected[0]]]
             words = ", ".join(f"{key} {first[key]}" for key in table.columns[METADATA:])
             more = f" and {len(selected) - 1} more" if len(selected) > 1 else ""

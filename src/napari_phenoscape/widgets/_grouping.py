@@ -167,7 +167,7 @@ def group(
 
 def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
     """What specimens can be pictured, coloured and laid out by."""
-    table, backdrop = clustered.embeddings.table, clustered.backdrop
+    table, backdrop = clustered.table, clustered.backdrop
     columns = [str(name) for name in table.columns[METADATA:]]
     orders = tuple(dict.fromkeys([CLUSTER, LIKENESS, *columns]))
     return backdrop.ways, colourings(table, backdrop.bands), orders
@@ -176,6 +176,7 @@ def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
 def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None, ClusteredRun]:
     """The same specimens in other pictures, colours, and another order."""
     embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
+    known = replace(embeddings, table=clustered.table)  # with what specimens were named
     repaint = asked.picture != clustered.appearance.picture
     if repaint or asked.colour.startswith(MEAN_OF):
         crops = backdrop.crops
@@ -191,8 +192,8 @@ def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None
     colouring = None
     if not by_cluster:
         yield Progress(f"colouring by {asked.colour}", 0, 1)
-        colouring = yield from coloured(asked.colour, embeddings, clusters, crops)
-    layout = None if asked.order == CLUSTER else laid_out(asked.order, embeddings, clusters)
+        colouring = yield from coloured(asked.colour, known, clusters, crops)
+    layout = None if asked.order == CLUSTER else laid_out(asked.order, known, clusters)
     seen = replace(
         clustered, backdrop=backdrop, appearance=asked, coloured=colouring, layout=layout
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Looked,
         Projection2D,
     )
+    from napari_phenoscape.widgets._labelled import LabelledRun
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
 
@@ -69,6 +70,8 @@ class Session(QObject):
         The clusters of ``clustered``, those before and those that were undone.
     selected
         Ids of the specimens of ``clustered`` that are selected.
+    labelled
+        What the specimens of ``clustered`` were named.
     explained
         Why the clusters are clusters; older than ``clustered`` until that is explained.
     """
@@ -94,6 +97,7 @@ class Session(QObject):
         self.clustered: ClusteredRun | None = None
         self.clusterings: History | None = None
         self.selected: tuple[str, ...] = ()
+        self.labelled: LabelledRun | None = None
         self.explained: ExplainedRun | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
@@ -162,6 +166,12 @@ class Session(QObject):
             When they were undone or redone: where in the history that is. Else they are a step
             on, or, of other embeddings, the first.
         """
+        labelled, of = self.labelled, clustered.embeddings
+        if labelled is not None and not clustered.is_of_specimens_of(labelled.embeddings):
+            self.labelled = labelled = None
+        names = None if labelled is None else labelled.columns_for(of)
+        if names is not clustered.labels:
+            clustered = replace(clustered, labels=names)
         before, self.clustered = self.clustered, clustered
         if before is None or before.embeddings is not clustered.embeddings:
             self.clusterings = History(clustered.clusters)
@@ -172,6 +182,13 @@ class Session(QObject):
         same = before is not None and before.is_of_specimens_of(clustered.embeddings)
         self.selected = tuple(s for s in self.selected if same and s in clustered.rows)
         self.clustered_changed.emit()
+
+    def set_labelled(self, labelled: LabelledRun) -> None:
+        """Keep what specimens were named, if they still are those that are shown."""
+        shown = self.clustered
+        if shown is not None and shown.is_of_specimens_of(labelled.embeddings):
+            self.labelled = labelled
+            self.set_clustered(shown)
 
     def set_map(self, mapped: tuple[Embeddings, Projection2D]) -> None:
         """Show another map of the clusters, if it still is of their embeddings."""

@@ -71,7 +71,7 @@ def _words(clustered: ClusteredRun, row: int) -> str:
     lines = [f"<b>{escape(clustered.ids[row])}</b>", f"{square} {escape(clusters.names[label])}"]
     if (near := clustered.next_cluster(row)) is not None:
         lines.append(f"next to {escape(clusters.names[near])}")
-    table = clustered.embeddings.table
+    table = clustered.table
     one = table.iloc[row]
     names = list(table.columns[METADATA:])
     lines += [f"{escape(str(name))}: {escape(str(one[name]))}" for name in names[:LINES]]
