@@ -132,3 +132,20 @@ def test_a_column_of_the_metadata_is_where_labels_begin(dock, wait):
         zip(table["specimen"], table["sex"], strict=True)
     )
     assert dock.session.labelled.labels.stamp is None  # nothing was written
+
+
+def test_twins_are_shown_side_by_side_and_chosen_together(dock, wait):
+    panel, clustered = dock.twins, dock.session.clustered
+    crops = clustered.backdrop.crops
+    for of in (crops.images, crops.masks, clustered.embeddings.x):
+        of[5] = of[2]  # as if the photograph were there twice
+    panel.fold.opened = True
+    panel.over.setCurrentText("species")
+    panel.same.setCurrentText("sex")
+    QTest.mouseClick(panel.find_button, Qt.MouseButton.LeftButton)
+    wait(lambda: not dock.session.busy)
+    assert panel.words.text().startswith("1 pair of twins among 24; 2 of all pairs reach")
+    whys = [panel.table.item(row, 2).text() for row in range(panel.table.rowCount())]
+    assert sorted(whys) == ["same sex", "same sex", "twins"]
+    panel.table.selectRow(whys.index("twins"))
+    assert set(dock.session.selected) == {clustered.ids[2], clustered.ids[5]}

@@ -183,6 +183,40 @@ def classify(
 
 
 @command
+def twins(
+    run: Run,
+    over: Annotated[
+        str, typer.Option(help="column of a split, e.g. split or folder: what is on both sides")
+    ] = "",
+    same: Annotated[
+        str, typer.Option(help="column of what must not be on both sides, e.g. individual")
+    ] = "",
+    least: Annotated[
+        float, typer.Option(help="correlation of the pictures of twins", min=0, max=1)
+    ] = 0.98,
+    space: Space = "",
+    collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
+) -> Answer:
+    """Find specimens that are there twice, and what leaks from one part of a split into another."""
+    from napari_phenoscape.analysis import twins as verb
+
+    change_run(run, change)
+    source = source_of(collection)
+    found = listen(verb(run, over=over, same=same, least=least, space=space, source=source))
+    table = Table("first", "second", "why", "correlation", *(["leak"] if over else []))
+    for name in table.columns[:2]:
+        name.overflow = "fold"
+    for one in rows_of(found.table):
+        why = "twins" if one["why"] == "twins" else f"same {same}"
+        leak = f"{one['first_part']} | {one['second_part']}" if one.get("leak") else ""
+        cells = [one["first"], one["second"], why, f"{one['correlation']:.3f}"]
+        table.add_row(*cells, *([leak] if over else []))
+    facts = {"specimens": found.specimens, "pairs": rows_of(found.table)}
+    return Answer(facts, [*([table] if len(found.table) else []), found.words()], "pairs")
+
+
+@command
 def report(
     run: Run,
     output: Annotated[

@@ -40,6 +40,7 @@ from napari_phenoscape.widgets.map._labelling import LABELLING, Labelling
 from napari_phenoscape.widgets.map._legend import Legend
 from napari_phenoscape.widgets.map._looks import ColourKey, Looks
 from napari_phenoscape.widgets.map._panel import MapPanel
+from napari_phenoscape.widgets.map._twins import FINDING, TwinsPanel
 from napari_phenoscape.widgets.map._working import Working
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class ClustersDock(Dock):
         self.legend.picked.connect(self._pick)
         self.working = Working(self, self.legend, lambda: self.grouping.value.method)
         self.labelling = Labelling(self, self.colour_by)
+        self.twins = TwinsPanel(self)
         self.looks, self.key = Looks(), ColourKey()
         self.looks.changed.connect(self._dress)
         for part in (
@@ -109,6 +111,7 @@ class ClustersDock(Dock):
             self.map_words,
             self.working,
             self.labelling,
+            self.twins,
         ):
             self.column.addWidget(part)
         self.column.addLayout(row(self.export_button, self.back_button))
@@ -130,7 +133,7 @@ class ClustersDock(Dock):
         resumed = [
             self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING, DRESSING)
         ]
-        for title in LABELLING:
+        for title in (*LABELLING, FINDING):
             self.resume(title)
         self._list_spaces()
         if not any(resumed):
@@ -166,6 +169,7 @@ class ClustersDock(Dock):
         self.allow(self.export_button, missing or unclustered)
         self.working.refresh()
         self.labelling.refresh()
+        self.twins.refresh()
 
     def _keep_grouping(self) -> None:
         if not self.grouping.error:

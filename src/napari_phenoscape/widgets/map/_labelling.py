@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QPixmap
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -39,7 +38,7 @@ from napari_phenoscape.widgets._labelled import (
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
-from napari_phenoscape.widgets.map._dots import image_of
+from napari_phenoscape.widgets.map._dots import icon_of
 
 if TYPE_CHECKING:
     from napari_phenoscape.widgets._dock import Dock
@@ -216,14 +215,7 @@ class Labelling(QWidget):
         fill_table(self.table, ["", "predicted", "votes", "specimen"], words)
         self.table.setColumnWidth(0, SIDE + 8)
         for number, place in enumerate(self._rows):
-            picture = QPixmap.fromImage(image_of(clustered.backdrop.pictures[place]))
-            picture = picture.scaled(
-                QSize(SIDE, SIDE),
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
-            icon = QIcon(picture)
-            icon.addPixmap(picture, QIcon.Mode.Selected)  # or it is tinted in a row that is chosen
+            icon = icon_of(clustered.backdrop.pictures[place], SIDE)
             self.table.setItem(number, 0, QTableWidgetItem(icon, ""))
             self.table.setRowHeight(number, SIDE + 4)
         self.table.blockSignals(False)
