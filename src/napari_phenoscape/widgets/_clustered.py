@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from napari_phenoscape.embeddings import (
     unit_length,
 )
 from napari_phenoscape.spectra import COLOURS
+from napari_phenoscape.training import PCA, AnyReduction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +39,13 @@ class Projection2D:
         Unitless.
     title
         By which method, and of which embeddings.
+    method
+        That drew it.
     """
 
     xy: NDArray[np.float32]
     title: str
+    method: AnyReduction = field(default_factory=PCA)
 
 
 class Appearance(NamedTuple):

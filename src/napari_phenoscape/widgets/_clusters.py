@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_phenoscape.analysis import MAPS, map_figure
@@ -21,7 +23,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._clustered import ClusteredRun
-from napari_phenoscape.widgets._dock import Dock, column_of, row, short_combo
+from napari_phenoscape.widgets._dock import Dock, column_of, row, short, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,
     asked_of,
@@ -30,6 +32,7 @@ from napari_phenoscape.widgets._grouping import (
     group,
     mapped,
     opened,
+    reported,
 )
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._worker import Task, Verb
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 
 OPENING, EMBEDDING = "Opening the run", "Embedding specimens"
+REPORTING = "Writing the report"
 CLUSTERING, MAPPING, DRESSING = "Clustering", "Drawing the map", "Drawing the specimens"
 
 
@@ -84,6 +88,12 @@ class ClustersDock(Dock):
             "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
             self._export,
         )
+        self.report_button = self.button(
+            "Report", "Write what was found as one page for a browser, and for paper", self._report
+        )
+        self.page_button = self.button("Open the page", "In your browser", self._open_page)
+        self.page_button.hide()
+        self.page: Path | None = None
         first, second = QWidget(), QWidget()
         column = column_of(first)
         column.addWidget(self.embedding)
@@ -114,7 +124,8 @@ class ClustersDock(Dock):
             self.twins,
         ):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.export_button, self.back_button))
+        self.column.addLayout(row(self.export_button, self.report_button, self.back_button))
+        self.column.addWidget(self.page_button)
         self.fill(self.panel)
 
         self.embedding.changed.connect(self._refresh)
@@ -133,7 +144,7 @@ class ClustersDock(Dock):
         resumed = [
             self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING, DRESSING)
         ]
-        for title in (*LABELLING, FINDING):
+        for title in (*LABELLING, FINDING, REPORTING):
             self.resume(title)
         self._list_spaces()
         if not any(resumed):
@@ -167,6 +178,9 @@ class ClustersDock(Dock):
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
         unclustered = "" if self.session.clustered else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
+        reporting = self.session.task(REPORTING)
+        writes = "The page is being written." if reporting and reporting.busy else ""
+        self.allow(self.report_button, missing or unclustered or writes)
         self.working.refresh()
         self.labelling.refresh()
         self.twins.refresh()
@@ -348,6 +362,20 @@ class ClustersDock(Dock):
             self.say(str(error), error=True)
             return
         self.session.set_clustered(replace(clustered, clusters=renamed))
+
+    def _report(self) -> None:
+        if (clustered := self.session.clustered) is not None:
+            self.page_button.hide()
+            self._begin(REPORTING, lambda: reported(clustered), self._show_page)
+
+    def _show_page(self, page: Path) -> None:
+        self.page = page
+        self.page_button.show()
+        self.say(f"The report is '{short(page)}'.")
+
+    def _open_page(self) -> None:
+        if self.page is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.page.absolute())))
 
     def _export(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(

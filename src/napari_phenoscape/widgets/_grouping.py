@@ -18,6 +18,7 @@ from napari_phenoscape.analysis import (
     colourings,
     laid_out,
     look,
+    report,
 )
 from napari_phenoscape.embeddings import (
     METADATA,
@@ -165,6 +166,15 @@ def group(
     return (yield from dressed(seen, asked))
 
 
+def reported(clustered: ClusteredRun) -> Generator[Event, None, Path]:
+    """The page of a run, of the clusters and the map that are shown; see `report`."""
+    embeddings, run = clustered.embeddings, clustered.run
+    shown = replace(clustered.clusters, xy=clustered.map.xy, map=clustered.map.method)
+    write_clusters(shown, clusters_path(run, embeddings))
+    source, untrained = embeddings.source, embeddings.untrained
+    return (yield from located(run, report(run, source=source, untrained=untrained)))
+
+
 def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
     """What specimens can be pictured, coloured and laid out by."""
     table, backdrop = clustered.table, clustered.backdrop
@@ -215,7 +225,9 @@ def project(embeddings: Embeddings, method: Reduction, seed: int) -> Projection2
     """A map of some embeddings."""
     control = ", untrained" if embeddings.untrained else ""
     return Projection2D(
-        reduce(embeddings.x, method, seed), f"{method.kind} of {embeddings.space}{control}"
+        reduce(embeddings.x, method, seed),
+        f"{method.kind} of {embeddings.space}{control}",
+        method,
     )
 
 

@@ -6,7 +6,9 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +16,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QThreadPool, Signal
 
+from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
 
@@ -49,15 +52,24 @@ def guard_torch() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
-def failure(error: Exception) -> Failed:
+@dataclass(frozen=True, slots=True)
+class Traced(Failed):
+    """A failure, and where in the program it happened."""
+
+    traceback: str
+
+
+def failure(error: Exception) -> Traced:
     """What went wrong, for the user; the traceback goes to the log unless we foresaw it."""
+    trace = "".join(traceback.format_exception(error))
     if isinstance(error, PhenoscapeError):
-        return Failed(str(error))
+        return Traced(str(error), trace)
     log.error("unforeseen %s", type(error).__name__, exc_info=error)
     words = " ".join(str(error).split()) or "no message"
-    return Failed(
+    return Traced(
         f"Unforeseen {type(error).__name__}: {words}. What was saved before is intact; "
-        "please report this with the log in the console."
+        f"please tell us, with what 'Copy report' copies: {ISSUES}",
+        trace,
     )
 
 

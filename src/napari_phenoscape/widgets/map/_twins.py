@@ -60,10 +60,13 @@ class TwinsPanel(QWidget):
         self.table.itemSelectionChanged.connect(self._pick)
         self.table.hide()
         for box in (self.over, self.same):
-            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         inner = QWidget()
         inside = column_of(inner)
-        inside.addLayout(row(QLabel("Split"), self.over, QLabel("Same"), self.same))
+        asked = row(QLabel("Split"), self.over, QLabel("Same"), self.same)
+        for at in (1, 3):
+            asked.setStretch(at, 1)
+        inside.addLayout(asked)
         for widget in (self.find_button, self.words, self.table):
             inside.addWidget(widget)
         self.fold = Fold("5  Twins", inner)
