@@ -15,8 +15,9 @@ from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import embed, read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.training import PCA, Grouping, KMeans
-from napari_phenoscape.widgets import ClustersDock
+from napari_phenoscape.widgets import ClustersDock, _grouping
 from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets._settings import Settings
 
 pytestmark = pytest.mark.gui
 
@@ -168,3 +169,11 @@ def test_the_report_is_of_the_clusters_that_are_shown_and_opens_by_a_click(dock,
     assert not opened
     QTest.mouseClick(dock.page_button, Qt.MouseButton.LeftButton)
     assert opened[0].toLocalFile() == str(page)
+
+
+def test_the_first_picture_is_that_of_the_settings(dock, open_dock, wait, monkeypatch):
+    monkeypatch.setattr(_grouping, "settings", lambda: Settings(picture="colours"))
+    dock.session.clustered = None
+    dock.open_run(dock.session.embedded.run)
+    wait(lambda: dock.session.clustered is not None and not dock.session.busy)
+    assert dock.looks.value.picture == "colours"

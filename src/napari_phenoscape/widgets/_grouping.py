@@ -59,6 +59,7 @@ from napari_phenoscape.widgets._clustered import (
     Looked,
     Projection2D,
 )
+from napari_phenoscape.widgets._settings import settings
 
 #: Side in pixels of a specimen on the contact sheet.
 THUMBNAIL = 64
@@ -157,7 +158,9 @@ def group(
         backdrop = yield from located(run, backdrop_of(run, embeddings))
     seen = ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
     # in the light that the embeddings are made of, as the figures of the command line
-    first = FALSE_COLOUR if FALSE_COLOUR in backdrop.ways else COLOURS
+    first = settings().picture
+    if first not in backdrop.ways:
+        first = FALSE_COLOUR if FALSE_COLOUR in backdrop.ways else COLOURS
     asked = Appearance(first) if previous is None else previous.appearance
     offered = zip(asked, asked_of(seen), strict=True)
     asked = Appearance(*(one if one in ways else ways[0] for one, ways in offered))

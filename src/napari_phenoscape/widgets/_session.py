@@ -18,12 +18,14 @@ from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
 from napari_phenoscape.training import (
     Experiment,
+    Runtime,
     SimCLRMethod,
     follow,
     read_experiment,
 )
 from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._place import guard_points
+from napari_phenoscape.widgets._settings import settings
 from napari_phenoscape.widgets._worker import Task, Verb
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ class Session(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: dict[str, Any] = {}
+        self.parts: dict[str, Any] = settings().parts()
         self.collection: Collection | None = None
         self.measured: tuple[Collection, Crops] | None = None
         self._crops: tuple[Any, Crops] | None = None
@@ -145,9 +147,10 @@ class Session(QObject):
     def set_looked(self, looked: Looked) -> None:
         """Show a first look, and go on from what it chose; how to train is chosen elsewhere."""
         seen = looked.seen
-        method = self.parts.get("method", SimCLRMethod())
+        own = {"method": SimCLRMethod(), "runtime": Runtime()} | self.parts
+        kept = {name: own[name] for name in ("method", "runtime")}
         self.run = seen.run
-        self.set_experiment(seen.experiment.model_copy(update={"method": method}))
+        self.set_experiment(seen.experiment.model_copy(update=kept))
         self.set_collection(seen.collection)
         self.set_clustered(looked.clustered)  # before, or they would be clustered again
         self.set_embedded(looked.embedded)

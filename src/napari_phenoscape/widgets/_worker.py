@@ -19,6 +19,7 @@ from qtpy.QtCore import QObject, QThreadPool, Signal
 from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
+from napari_phenoscape.widgets._settings import settings
 
 Verb = Callable[[], Generator[Event, None, Any]]
 
@@ -36,7 +37,7 @@ def guard_torch() -> None:
 
     torchvision and torch's optimisers import triton, whose LLVM has the same symbols as Mesa's:
     once a GL context exists, the process dies. Bound to its own symbols, triton lives beside it.
-    One core is left to the window.
+    One core is left to the window, unless the settings say another number of threads.
     """
     if "triton" not in sys.modules and hasattr(os, "RTLD_DEEPBIND"):
         flags = sys.getdlopenflags()
@@ -49,7 +50,8 @@ def guard_torch() -> None:
             sys.setdlopenflags(flags)
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(min(settings().threads or max(1, cores - 1), cores))
 
 
 @dataclass(frozen=True, slots=True)
