@@ -170,8 +170,7 @@ class ClustersDock(Dock):
 
     def _refresh(self) -> None:
         busy = self._busy()
-        training = self.session.training
-        if training is not None and training.busy:
+        if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.embed_button, busy or self.embedding.error)
         missing = "" if self.session.embedded else "Embed the specimens of a run first."

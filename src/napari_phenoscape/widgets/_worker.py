@@ -14,7 +14,7 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject, QThreadPool, Signal
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
@@ -25,6 +25,9 @@ Verb = Callable[[], Generator[Event, None, Any]]
 
 #: The window is told at most so often (in s); events that come faster arrive together.
 INTERVAL_S = 0.1
+
+#: Notices that follow each other within so many ms are shown as one.
+NOTICES_MS = 2000
 
 #: Pieces of work that may be under way at once, paused ones too.
 THREADS = 8
@@ -171,6 +174,11 @@ class Task(QObject):
         self.title = title
         self.state = "running"
         self._failed = False
+        self._notices: list[str] = []
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(NOTICES_MS)
+        self._soon.timeout.connect(self._notify)
         named = _Named(relay, verb, torch)
         named.title = title
         self._worker = create_worker(named, _worker_class=_Worker, _start_thread=False)
@@ -221,7 +229,8 @@ class Task(QObject):
                 self._failed = True
                 show_error(event.message)
             elif isinstance(event, Notice):
-                show_info(event.message)
+                self._notices.append(event.message)
+                self._soon.start()
             self.event_received.emit(event)
         self.batch_flushed.emit()
 
@@ -229,6 +238,14 @@ class Task(QObject):
         if not self._failed:
             self.succeeded.emit(outcome)
 
+    def _notify(self) -> None:
+        """Show the notices together: each by itself covers the canvas for seconds."""
+        self._soon.stop()
+        if self._notices:
+            show_info("\n".join(self._notices))
+            self._notices = []
+
     def _end(self) -> None:
+        self._notify()
         stopped = bool(self._worker.abort_requested)
         self._enter("failed" if self._failed else "stopped" if stopped else "done")
