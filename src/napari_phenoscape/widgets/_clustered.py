@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.analysis import CLUSTER, Colouring, Layout, Look, by_cluster
 from napari_phenoscape.embeddings import (
+    METADATA,
     NOISE,
     Clusters,
     ContactSheet,
@@ -144,6 +145,11 @@ class ClusteredRun:
             return table
         rest = table.drop(columns=[name for name in labels if name in table])
         return rest.reset_index(drop=True).join(labels)
+
+    def known_of(self, row: int) -> dict[str, str]:
+        """What is known of a specimen, by column of the metadata and of the labels."""
+        one = self.table.iloc[row].iloc[METADATA:]
+        return {str(name): str(value) for name, value in one[one.notna()].items()}
 
     @property
     def ids(self) -> tuple[str, ...]:

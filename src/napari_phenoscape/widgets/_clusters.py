@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_phenoscape.analysis import MAPS, map_figure
 from napari_phenoscape.embeddings import (
-    METADATA,
     TABLES,
     clusters_path,
     export_table,
@@ -336,9 +335,8 @@ class ClustersDock(Dock):
         self.labelling.refresh()
         self.labelling.mark()
         if selected:
-            table = clustered.table
-            first = table.iloc[clustered.rows[selected[0]]]
-            words = ", ".join(f"{key} {first[key]}" for key in table.columns[METADATA:])
+            known = clustered.known_of(clustered.rows[selected[0]])
+            words = ", ".join(f"{name} {value}" for name, value in known.items())
             more = f" and {len(selected) - 1} more" if len(selected) > 1 else ""
             self.map_words.setText(f"{selected[0]}{more}: {words}")
         else:
@@ -384,12 +382,13 @@ class ClustersDock(Dock):
             self.export(Path(chosen))
 
     def export(self, path: Path) -> None:
-        """Write file name, embedding, cluster and metadata of every specimen."""
+        """Write file name, embedding, cluster, metadata and labels of every specimen."""
         clustered = self.session.clustered
         if clustered is None:
             return
         try:
-            export_table(clustered.embeddings, path, clustered.clusters)
+            labelled = replace(clustered.embeddings, table=clustered.table)
+            export_table(labelled, path, clustered.clusters)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

@@ -75,6 +75,7 @@ class Dock(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
+        self._scroll = scroll
         self.foot = QVBoxLayout()
         self.foot.setContentsMargins(6, 0, 6, 6)
         self.foot.setSpacing(4)
@@ -103,6 +104,10 @@ class Dock(QWidget):
         """Give a widget of the column all the height that is left over."""
         self.column.setStretchFactor(widget, 1)
         self._whole.setStretch(0, 1_000_000)
+
+    def see(self, part: QWidget) -> None:
+        """Scroll until a part of the column is in sight."""
+        self._scroll.ensureWidgetVisible(part)
 
     def sizeHint(self) -> QSize:
         """As wide as all our docks."""
