@@ -104,6 +104,33 @@ def shoot_spectrum(viewer: napari.Viewer, specimens: Sequence[Specimen]) -> None
     shoot(viewer, "dock-spectrum")
 
 
+def shoot_labelling(viewer: napari.Viewer, dock: ClustersDock) -> None:
+    """Name four specimens of each cluster, and let the others be predicted."""
+    panel, session = dock.labelling, dock.session
+    panel.fold.opened = True
+    panel.label.setCurrentText("wing")
+    panel.label.lineEdit().editingFinished.emit()
+    wait(at_rest(dock))
+    labels = session.clustered.clusters.labels
+    for number, name in enumerate(
+        ("plain gold", "gold with UV", "brown hindwing", "brown forewing"), start=1
+    ):
+        own = np.flatnonzero(labels == number)[:4]
+        session.select([session.clustered.ids[row] for row in own])
+        panel.name.setCurrentText(name)
+        panel.name_button.click()
+        wait(at_rest(dock))
+    panel.predict_button.click()
+    wait(at_rest(dock))
+    QTest.qWait(500)
+    wait(at_rest(dock))
+    panel.table.selectRow(0)
+    QTest.qWait(200)
+    dock.see(panel)
+    shoot(viewer, "labelling")
+    session.select([])
+
+
 def sitting(viewer: napari.Viewer) -> None:
     """From a folder to named clusters and a report, as docs/tutorial.md tells it."""
     viewer.layers.clear()
@@ -123,6 +150,7 @@ def sitting(viewer: napari.Viewer) -> None:
     first = [one for one, label in zip(session.clustered.ids, labels, strict=True) if label == 1]
     session.select(first)
     shoot(viewer, "sitting-map")
+    shoot_labelling(viewer, clusters)
     explain = put(viewer, ExplainDock(viewer), "Explain")
     assert isinstance(explain, ExplainDock)
     wait(at_rest(explain))

@@ -51,7 +51,8 @@ FOLDERS = (
     "widgets",
 )
 WORDS = {
-    *("errors", "option", "events", "_atomic", "_device", "_distributed", "_extensions", "_tables")
+    *("errors", "option", "events", "_atomic", "_device", "_distributed", "_extensions"),
+    *("_problem", "_tables"),
 }
 DOORS = {"cli", "widgets"}
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +12,31 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from napari_phenoscape.analysis import classify, nearest, neighbours_of
+from napari_phenoscape.analysis import (
+    Classification,
+    classified,
+    classify,
+    nearest,
+    neighbours_of,
+)
 from napari_phenoscape.analysis._retrieval import _row_of
 from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.embeddings import embed, read_embeddings, write_embeddings
-from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.embeddings import Embeddings, embed, read_embeddings, write_embeddings
+from napari_phenoscape.errors import CollectionError, OptionError, RunError, TableError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.specimens import (
+    Crops,
+    Drawer,
+    Folder,
+    label_names,
+    labels_path,
+    read_labels,
+    write_labels,
+)
 from napari_phenoscape.training import Experiment, train
 
 
@@ -29,7 +47,7 @@ def directions(*degrees: float) -> np.ndarray:
 
 def test_those_without_a_label_are_voted_on_and_do_not_vote():
     x = directions(0, 1, 2, 3, 80, 81, 82)
-    votes, share = knn_vote(x, np.array([0, -1, 0, 1, 1, 1, -1]), k=3)
+    votes, share, _ = knn_vote(x, np.array([0, -1, 0, 1, 1, 1, -1]), k=3)
     # 1° is asked of 0°, 2° and 3°; 82° of 81°, 80° and 3°
     assert votes.tolist()[1] == 0
     assert votes.tolist()[6] == 1
@@ -38,7 +56,7 @@ def test_those_without_a_label_are_voted_on_and_do_not_vote():
 
 def test_nobody_votes_where_only_the_own_group_has_labels():
     x = directions(0, 1, 80, 81)
-    votes, share = knn_vote(x, np.array([0, 1, -1, -1]), 5, ["a", "a", "b", "a"])
+    votes, share, _ = knn_vote(x, np.array([0, 1, -1, -1]), 5, ["a", "a", "b", "a"])
     assert (votes[:2].tolist(), share[:2].tolist()) == ([-1, -1], [0, 0])
     assert votes[2] == 1
 
@@ -79,7 +97,7 @@ def phenoscape(*words: object) -> Result:
 def test_species_of_the_samples_are_classified_with_the_accuracy_beside(run: Path) -> None:
     end = phenoscape("classify", run, "--label", "known")
     assert end.exit_code == 0, end.output
-    assert "always the commonest: 0.500" in end.stdout
+    assert "always the commonest 50%" in end.stdout
     table = pd.read_csv(run / "classifications" / "rgb+uv-known.csv")
     species = read_embeddings(run).table["species"]
     assert table["vote"].tolist() == species.tolist()
@@ -88,6 +106,92 @@ def test_species_of_the_samples_are_classified_with_the_accuracy_beside(run: Pat
     given = table["known"].notna()
     assert (given.sum(), found.accuracy.value) == (8, 1)
     assert found.baseline.value < 1  # eight of them are too few for plain colour
+
+
+def test_doubtful_ones_come_first_then_those_far_from_any_that_is_named():
+    x = directions(0, 1, 2, 40, 41, 60, 21.5)
+    table = pd.DataFrame({"specimen": list("abcdefg"), "filename": list("abcdefg")})
+    found = votes_on(x, ["p", "p", "p", "q", "q", None, None], table)
+    # three of five votes are p's for both; 21.5° is 18.5° from its nearest, 60° is 19°
+    assert found.table["vote"].tolist()[5:] == ["p", "p"]
+    assert found.table["share"].tolist()[5:] == pytest.approx([0.6, 0.6])
+    assert found.table["similarity"].tolist()[5:] == pytest.approx(np.cos(np.radians([19, 18.5])))
+    assert found.doubtful.tolist() == [5, 6]
+    # each q has one other q and three p to ask
+    assert found.contradicted.tolist() == [3, 4]
+
+
+def votes_on(x: np.ndarray, names: list, table: pd.DataFrame) -> Classification:
+    embeddings = Embeddings(x.astype(np.float32), table, "rgb", Folder(path=Path("moths")))
+    grey = np.random.default_rng(0).uniform(size=(len(x), 1, 4, 4)).astype(np.float32)
+    crops = Crops(
+        grey,
+        np.ones_like(grey, np.bool_),
+        embeddings.ids,
+        Bands((Band("grey"),)),
+        {"rgb": np.array([0])},
+        {"rgb": np.ones(len(x), np.bool_)},
+        np.zeros(1, np.float32),
+        np.ones(1, np.float32),
+    )
+    return classified(embeddings, "morph", pd.Series(names, dtype=object), crops)
+
+
+def test_labels_beside_the_photographs_go_before_the_metadata_and_are_never_lost(run, tmp_path):
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    table, source = read_embeddings(run).table, read_embeddings(run).source
+    label = f"morph{tmp_path.name}"  # the samples are those of other tests too
+    ids, species = table["specimen"], table["species"]
+    end = phenoscape("classify", run, "--label", label)
+    assert "no metadata column" in end.stderr
+    labels = read_labels(source, label).given(ids[::3], "dark")
+    labels = labels.given(ids[(species == "Ficta aurea") & (table.index % 3 == 0)], "light")
+    write_labels(labels, source, table)
+    end = phenoscape("classify", run, "--label", label, "--json")
+    assert end.exit_code == 0, end.output
+    votes = [row["vote"] for row in json.loads(end.stdout)["specimens"]]
+    assert votes == species.map({"Ficta aurea": "light", "Ficta caerulea": "dark"}).tolist()
+    # a note that somebody wrote into it stays, and so does a specimen that is gone
+    written = pd.read_csv(labels.path).assign(note="mine")
+    gone = written.iloc[:1].assign(specimen="gone.tif", **{label: "pale"})
+    pd.concat([written, gone]).to_csv(labels.path, index=False)
+    end = phenoscape("classify", run, "--label", label, "--save")
+    assert end.exit_code == 2
+    assert "is there already" in end.stderr
+    assert phenoscape("classify", run, "--label", label, "--save", "--overwrite").exit_code == 0
+    after = pd.read_csv(labels.path)
+    assert after["vote"].tolist()[:24] == votes
+    assert (after["note"] == "mine").all()
+    assert after[label].tolist()[24] == "pale"
+    with pytest.raises(RunError, match="was changed by another program"):
+        write_labels(labels, source, table)
+    labels.path.unlink()
+
+
+def test_a_table_that_is_none_of_labels_is_not_written_over(tmp_path):
+    (tmp_path / "moths").mkdir()
+    source = Folder(path=tmp_path / "moths")
+    path = labels_path(source, "wing/colour")
+    assert path == tmp_path / "moths.wing_colour.labels.csv"
+    path.write_text("name,value\na,1\n")
+    with pytest.raises(TableError, match=r"'specimen' and 'wing/colour' were expected"):
+        read_labels(source, "wing/colour")
+    with pytest.raises(OptionError, match="cannot be what a label is called"):
+        labels_path(source, "vote")
+
+
+def test_the_labels_of_a_drawer_can_be_its_metadata(tmp_path):
+    source = Drawer(path=tmp_path / "drawer.bil")
+    table = pd.DataFrame({"specimen": ["drawer.bil#2", "drawer.bil#7"], "filename": "drawer.bil"})
+    labels = read_labels(source, "morph").given(["drawer.bil#7"], "dark")
+    labels = write_labels(labels, source, table)
+    written = pd.read_csv(tmp_path / "drawer.morph.labels.csv")
+    assert written["region"].tolist() == [2, 7]
+    assert written["morph"].fillna("").tolist() == ["", "dark"]
+    assert label_names(source) == ("morph",)
+    assert read_labels(source, "morph").values == {"drawer.bil#7": "dark"}
+    write_labels(labels.given(["drawer.bil#7"], ""), source, table)
+    assert read_labels(source, "morph").values == {}
 
 
 def test_labels_that_are_numbers_stay_numbers(run: Path) -> None:

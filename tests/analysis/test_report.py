@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,17 @@ from typer.testing import CliRunner
 
 from napari_phenoscape.analysis import _figures, report
 from napari_phenoscape.cli import app
-from napari_phenoscape.embeddings import clusters_path, read_clusters, read_embeddings
+from napari_phenoscape.embeddings import (
+    clusters_path,
+    read_clusters,
+    read_embeddings,
+    regrouped,
+    write_clusters,
+)
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, KMeans, train
 
 HOSTILE = "<script>alert(1)</script>&'\".tif"
 
@@ -95,6 +102,20 @@ def test_it_says_what_was_left_out_and_how_it_was_made(page: str, run: Path) -> 
     assert "Fisher 1936" in page
     assert "Chen et al. 2020, SimCLR" not in page  # nothing was trained
     assert str(Path.home()) not in page
+
+
+def test_clusters_that_were_changed_by_hand_stay(run: Path, tmp_path: Path, page: str) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    embeddings = read_embeddings(run)
+    path = clusters_path(run, embeddings)
+    clusters = read_clusters(path)
+    one = regrouped(clusters, embeddings.ids, embeddings.x, KMeans(clusters=3))
+    write_clusters(replace(one, xy=None, map=None), path)
+    result(report(run, tmp_path / "page.html"))
+    assert read_clusters(path).labels.tolist() == one.labels.tolist()
+    assert len(one.names) == 3
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert all(f"{name}</" in text for name in one.names.values())
 
 
 def test_a_page_is_made_anew_and_elsewhere(run: Path, tmp_path: Path, page: str) -> None:

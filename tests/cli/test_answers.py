@@ -129,7 +129,7 @@ def test_where_there_is_no_terminal_progress_is_lines(
 
 
 def test_a_verb_or_option_of_another_spelling_is_asked_for() -> None:
-    assert "Did you mean 'train'?" in phenoscape("trian").stderr
+    assert "Did you mean 'train'?" in phenoscape("trainn").stderr
     assert "--devices" in phenoscape("train", "--devicess", 2, "x").stderr
 
 

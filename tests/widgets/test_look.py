@@ -55,6 +55,10 @@ def test_one_click_colours_the_specimens_of_a_folder(dock, look, specimens, open
     # what was chosen is what the other docks go on from, and how to train is not touched
     assert dock.session.experiment.modalities == ("rgb+uv",)
     assert dock.session.experiment.method.kind == "simclr"
+    dock.session.select(clustered.ids[20:22])  # their rows are shown in place of the first
+    shown = [dock.table.item(row, 0).text() for row in range(dock.table.rowCount())]
+    assert shown == list(clustered.ids[20:22])
+    assert dock.table_words.text() == "Those that are selected."
     clusters = open_dock(ClustersDock)
     assert clusters.choice_words.text() == clustered.clusters.choice.words
     assert dock.session.clustered is clustered  # and not clustered again

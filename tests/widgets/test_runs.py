@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 from napari_phenoscape.events import Finished, Started, Step
 from napari_phenoscape.training import Schedule, read_events, read_experiment
 from napari_phenoscape.training._run import EXPERIMENT, LOCK, log_event, new_run
-from napari_phenoscape.widgets import RunsDock, TrainDock
+from napari_phenoscape.widgets import ClustersDock, RunsDock, TrainDock
 from napari_phenoscape.widgets._last_folder import keep_last_folder
 from napari_phenoscape.widgets._session import session_of
 
@@ -181,6 +181,7 @@ def test_a_run_that_another_program_trains_is_watched_as_if_it_were_here(
         wait(lambda: train_dock._steps == [1, 2, 3, 4, 5, 6])
         assert train_dock.stop_button.text() == "Stop watching"
         assert not train_dock.pause_button.isEnabled()
+        assert open_dock(ClustersDock).embed_button.isEnabled()  # nothing is trained here
         press(train_dock.stop_button)
         wait(lambda: not session.training.busy)
         assert train_dock.words.text() == "No longer watched; its training goes on."

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from napari_phenoscape.errors import RunError
-from napari_phenoscape.events import Failed, Finished, Saved, Step
+from napari_phenoscape.events import Failed, Finished, Notice, Saved, Step
+from napari_phenoscape.widgets import _worker
 from napari_phenoscape.widgets._worker import Task, relay
 
 
@@ -37,6 +39,21 @@ def test_every_event_is_told_in_order_and_fast_ones_come_in_packets(qtbot, wait)
     assert len(packets) < 100
     assert outcomes == [7]
     assert task.state == "done"
+
+
+def test_notices_that_follow_each_other_are_one_message(wait, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(_worker, "show_info", shown.append)
+
+    def verb():
+        yield Notice("Found masks.")
+        time.sleep(0.3)  # longer than a packet takes
+        yield Notice("Found a table.")
+
+    task = Task("Looking", verb, torch=False)
+    task.start()
+    wait(lambda: not task.busy)
+    assert shown == ["Found masks.\nFound a table."]
 
 
 @pytest.mark.parametrize(

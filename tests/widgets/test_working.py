@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
 
 from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import embed, read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.training import PCA, Grouping, KMeans
-from napari_phenoscape.widgets import ClustersDock
+from napari_phenoscape.widgets import ClustersDock, _grouping
 from napari_phenoscape.widgets._place import ours
+from napari_phenoscape.widgets._settings import Settings
 
 pytestmark = pytest.mark.gui
 
@@ -147,3 +149,31 @@ def test_the_map_is_saved_in_the_colours_that_are_shown(dock, wait, tmp_path):
     assert "Saved" in dock.words.text()
     dock.save_map(tmp_path / "map.gif")
     assert "written as" in dock.words.text()
+
+
+def test_the_report_is_of_the_clusters_that_are_shown_and_opens_by_a_click(dock, wait, monkeypatch):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    dock.legend.selectRow(0)
+    at_work(dock, dock.working.split, wait)
+    dock._rename(dock.legend.chosen[0], "pale")
+    QTest.mouseClick(dock.report_button, Qt.MouseButton.LeftButton)
+    wait(lambda: dock.page_button.isVisible())
+    page = dock.session.clustered.run / "report.html"
+    assert "The report is" in dock.words.text()
+    assert page.name in dock.words.text()
+    text = page.read_text("utf-8")
+    assert all(name in text for name in dock.session.clustered.clusters.names.values())
+    assert "pale" in text
+    assert len(read_clusters(page.parent / "clusters" / "joint.parquet").names) == 4
+    assert not opened
+    QTest.mouseClick(dock.page_button, Qt.MouseButton.LeftButton)
+    assert opened[0].toLocalFile() == str(page)
+
+
+def test_the_first_picture_is_that_of_the_settings(dock, open_dock, wait, monkeypatch):
+    monkeypatch.setattr(_grouping, "settings", lambda: Settings(picture="colours"))
+    dock.session.clustered = None
+    dock.open_run(dock.session.embedded.run)
+    wait(lambda: dock.session.clustered is not None and not dock.session.busy)
+    assert dock.looks.value.picture == "colours"

@@ -3,11 +3,18 @@ from ._association import (
     association as association,
     results_agreement as results_agreement,
 )
-from ._classification import VOTERS as VOTERS, classify as classify
+from ._classification import (
+    VOTERS as VOTERS,
+    Classification as Classification,
+    classified as classified,
+    classify as classify,
+    judgement as judgement,
+)
 from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
 from ._retrieval import neighbours_of as neighbours_of
+from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
 from .evaluation._baseline import colour_statistics as colour_statistics
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare
 from .evaluation._evaluate import (

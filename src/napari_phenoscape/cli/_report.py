@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import sys
 import tempfile
 import traceback
 
-from napari_phenoscape import __version__
-
-#: What an error may come from.
-_LIBRARIES = (
-    "numpy", "torch", "torchvision", "kornia", "tifffile", "pillow", "h5py", "zarr", "pandas",
-    "pyarrow", "scikit-learn", "umap-learn", "lightning-fabric", "pydantic", "typer", "rich",
-)  # fmt: skip
-
-ISSUES = "https://github.com/napari-phenoscape/napari-phenoscape/issues"
+from napari_phenoscape._problem import ISSUES, versions
 
 
 def refused(error: OSError) -> str:
@@ -43,17 +34,5 @@ def unforeseen(error: Exception) -> str:
 
 
 def _report(error: Exception) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    lines = [
-        f"phenoscape {__version__}",
-        f"command: {shlex.join(sys.argv)}",
-        f"Python {sys.version}".replace("\n", " "),
-        platform.platform(),
-    ]
-    for library in _LIBRARIES:
-        try:
-            lines.append(f"{library} {version(library)}")
-        except PackageNotFoundError:
-            lines.append(f"{library} is not installed")
-    return "\n".join([*lines, "", *traceback.format_exception(error)])
+    lines = [f"command: {shlex.join(sys.argv)}", *versions(), ""]
+    return "\n".join([*lines, *traceback.format_exception(error)])

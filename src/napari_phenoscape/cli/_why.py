@@ -142,42 +142,78 @@ def neighbours(
 @command
 def classify(
     run: Run,
-    label: Annotated[str, typer.Option(help="metadata column, empty for some specimens")],
+    label: Annotated[
+        str, typer.Option(help="metadata column, or label given in the window; for some specimens")
+    ],
     space: Space = "",
     collection: Others = None,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
+    save: Annotated[
+        bool, typer.Option("--save", help="labels and votes also beside the photographs")
+    ] = False,
+    overwrite: Overwrite = False,
 ) -> Answer:
     """Give specimens without a label that of their neighbours; a table into the run."""
-    from napari_phenoscape.analysis import VOTERS, classify as verb
+    from napari_phenoscape.analysis import classify as verb, judgement
 
     change_run(run, change)
     source = source_of(collection)
-    classification = listen(verb(run, label, space=space, source=source, groups=groups))
-    unknown = classification.table[classification.table[label].isna()]
+    found = listen(
+        verb(run, label, space=space, source=source, groups=groups, save=save, overwrite=overwrite)
+    )
     table = Table("specimen", label, "votes")
     table.columns[0].overflow = "fold"
+    unknown = found.table.iloc[found.doubtful]
     for name, vote, share in unknown[["specimen", "vote", "share"]].itertuples(index=False):
         table.add_row(str(name), str(vote), f"{share:.0%}")
-    accuracy, baseline = classification.accuracy, classification.baseline
-    judged = [
-        f"  {name}: {score.words()[0]} ({score.words()[1]})"
-        for name, score in (("embeddings", accuracy), ("colour statistics", baseline))
-    ]
+    contradicted = found.table["specimen"].iloc[found.contradicted].tolist()
     facts = {
         "label": label,
-        "accuracy": accuracy._asdict(),
-        "colour_statistics": baseline._asdict(),
-        "commonest": classification.commonest,
-        "specimens": rows_of(classification.table),
+        "accuracy": found.accuracy._asdict(),
+        "colour_statistics": found.baseline._asdict(),
+        "commonest": found.commonest,
+        "contradicted": contradicted,
+        "specimens": rows_of(found.table),
     }
-    words = [
-        table if len(unknown) else f"every specimen has a {label}",
-        f"right on those with a {label}, each left out ({VOTERS} voters):",
-        *judged,
-        f"  always the commonest: {classification.commonest:.3f}",
-    ]
-    return Answer(facts, words, "specimens")
+    words: list[Any] = [table if len(unknown) else f"every specimen has a {label}"]
+    if len(contradicted):
+        words.append("named otherwise than their neighbours: " + ", ".join(contradicted))
+    return Answer(facts, [*words, judgement(found, groups)], "specimens")
+
+
+@command
+def twins(
+    run: Run,
+    over: Annotated[
+        str, typer.Option(help="column of a split, e.g. split or folder: what is on both sides")
+    ] = "",
+    same: Annotated[
+        str, typer.Option(help="column of what must not be on both sides, e.g. individual")
+    ] = "",
+    least: Annotated[
+        float, typer.Option(help="correlation of the pictures of twins", min=0, max=1)
+    ] = 0.98,
+    space: Space = "",
+    collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
+) -> Answer:
+    """Find specimens that are there twice, and what leaks from one part of a split into another."""
+    from napari_phenoscape.analysis import twins as verb
+
+    change_run(run, change)
+    source = source_of(collection)
+    found = listen(verb(run, over=over, same=same, least=least, space=space, source=source))
+    table = Table("first", "second", "why", "correlation", *(["leak"] if over else []))
+    for name in table.columns[:2]:
+        name.overflow = "fold"
+    for one in rows_of(found.table):
+        why = "twins" if one["why"] == "twins" else f"same {same}"
+        leak = f"{one['first_part']} | {one['second_part']}" if one.get("leak") else ""
+        cells = [one["first"], one["second"], why, f"{one['correlation']:.3f}"]
+        table.add_row(*cells, *([leak] if over else []))
+    facts = {"specimens": found.specimens, "pairs": rows_of(found.table)}
+    return Answer(facts, [*([table] if len(found.table) else []), found.words()], "pairs")
 
 
 @command

@@ -2,6 +2,14 @@ from .collection._beside import source_at as source_at
 from .collection._collect import AnySource as AnySource, collect as collect
 from .collection._drawer import Drawer as Drawer
 from .collection._folder import Folder as Folder
+from .collection._labels import (
+    LABELS as LABELS,
+    Labels as Labels,
+    label_names as label_names,
+    labels_path as labels_path,
+    read_labels as read_labels,
+    write_labels as write_labels,
+)
 from .collection._nuisance import (
     FEWEST_OF_LEVEL as FEWEST_OF_LEVEL,
     SMALL as SMALL,

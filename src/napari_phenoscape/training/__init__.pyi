@@ -8,6 +8,7 @@ from ._checkpoint import (
 from ._experiment import (
     Experiment as Experiment,
     Grouping as Grouping,
+    Runtime as Runtime,
     Schedule as Schedule,
 )
 from ._inputs import present as present

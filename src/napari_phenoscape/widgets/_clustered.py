@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.analysis import CLUSTER, Colouring, Layout, Look, by_cluster
 from napari_phenoscape.embeddings import (
+    METADATA,
     NOISE,
     Clusters,
     ContactSheet,
@@ -21,8 +22,11 @@ from napari_phenoscape.embeddings import (
     unit_length,
 )
 from napari_phenoscape.spectra import COLOURS
+from napari_phenoscape.training import PCA, AnyReduction
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from napari_phenoscape.specimens import Crops
 
 
@@ -36,10 +40,13 @@ class Projection2D:
         Unitless.
     title
         By which method, and of which embeddings.
+    method
+        That drew it.
     """
 
     xy: NDArray[np.float32]
     title: str
+    method: AnyReduction = field(default_factory=PCA)
 
 
 class Appearance(NamedTuple):
@@ -116,6 +123,8 @@ class ClusteredRun:
         What was asked for; `coloured`, `layout` and the pictures of ``backdrop`` are its answer.
     coloured, layout
         None: by cluster.
+    labels
+        N rows of names that specimens were given, and of votes; None without.
     """
 
     run: Path
@@ -126,6 +135,21 @@ class ClusteredRun:
     appearance: Appearance = AS_MADE
     coloured: Colouring | None = None
     layout: Layout | None = None
+    labels: pd.DataFrame | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """That of the embeddings, with the labels; one that is also metadata goes before it."""
+        table, labels = self.embeddings.table, self.labels
+        if labels is None:
+            return table
+        rest = table.drop(columns=[name for name in labels if name in table])
+        return rest.reset_index(drop=True).join(labels)
+
+    def known_of(self, row: int) -> dict[str, str]:
+        """What is known of a specimen, by column of the metadata and of the labels."""
+        one = self.table.iloc[row].iloc[METADATA:]
+        return {str(name): str(value) for name, value in one[one.notna()].items()}
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_phenoscape.analysis import MAPS, map_figure
 from napari_phenoscape.embeddings import (
-    METADATA,
     TABLES,
     clusters_path,
     export_table,
@@ -21,7 +22,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._clustered import ClusteredRun
-from napari_phenoscape.widgets._dock import Dock, column_of, row, short_combo
+from napari_phenoscape.widgets._dock import Dock, column_of, row, short, short_combo
 from napari_phenoscape.widgets._grouping import (
     Embedding,
     asked_of,
@@ -30,15 +31,18 @@ from napari_phenoscape.widgets._grouping import (
     group,
     mapped,
     opened,
+    reported,
 )
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._worker import Task, Verb
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.map._labelling import LABELLING, Labelling
 from napari_phenoscape.widgets.map._legend import Legend
 from napari_phenoscape.widgets.map._looks import ColourKey, Looks
 from napari_phenoscape.widgets.map._panel import MapPanel
+from napari_phenoscape.widgets.map._twins import FINDING, TwinsPanel
 from napari_phenoscape.widgets.map._working import Working
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
 
 OPENING, EMBEDDING = "Opening the run", "Embedding specimens"
+REPORTING = "Writing the report"
 CLUSTERING, MAPPING, DRESSING = "Clustering", "Drawing the map", "Drawing the specimens"
 
 
@@ -82,6 +87,12 @@ class ClustersDock(Dock):
             "Write embeddings, clusters and metadata as CSV, Parquet or AnnData (.h5ad)",
             self._export,
         )
+        self.report_button = self.button(
+            "Report", "Write what was found as one page for a browser, and for paper", self._report
+        )
+        self.page_button = self.button("Open the page", "In your browser", self._open_page)
+        self.page_button.hide()
+        self.page: Path | None = None
         first, second = QWidget(), QWidget()
         column = column_of(first)
         column.addWidget(self.embedding)
@@ -96,6 +107,8 @@ class ClustersDock(Dock):
         ]
         self.legend.picked.connect(self._pick)
         self.working = Working(self, self.legend, lambda: self.grouping.value.method)
+        self.labelling = Labelling(self, self.colour_by)
+        self.twins = TwinsPanel(self)
         self.looks, self.key = Looks(), ColourKey()
         self.looks.changed.connect(self._dress)
         for part in (
@@ -106,9 +119,12 @@ class ClustersDock(Dock):
             self.legend,
             self.map_words,
             self.working,
+            self.labelling,
+            self.twins,
         ):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.export_button, self.back_button))
+        self.column.addLayout(row(self.export_button, self.report_button, self.back_button))
+        self.column.addWidget(self.page_button)
         self.fill(self.panel)
 
         self.embedding.changed.connect(self._refresh)
@@ -127,6 +143,8 @@ class ClustersDock(Dock):
         resumed = [
             self.resume(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING, DRESSING)
         ]
+        for title in (*LABELLING, FINDING, REPORTING):
+            self.resume(title)
         self._list_spaces()
         if not any(resumed):
             self._group_what_is_new()
@@ -151,15 +169,19 @@ class ClustersDock(Dock):
 
     def _refresh(self) -> None:
         busy = self._busy()
-        training = self.session.training
-        if training is not None and training.busy:
+        if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.embed_button, busy or self.embedding.error)
         missing = "" if self.session.embedded else "Embed the specimens of a run first."
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
         unclustered = "" if self.session.clustered else "Cluster first."
         self.allow(self.export_button, missing or unclustered)
+        reporting = self.session.task(REPORTING)
+        writes = "The page is being written." if reporting and reporting.busy else ""
+        self.allow(self.report_button, missing or unclustered or writes)
         self.working.refresh()
+        self.labelling.refresh()
+        self.twins.refresh()
 
     def _keep_grouping(self) -> None:
         if not self.grouping.error:
@@ -283,6 +305,7 @@ class ClustersDock(Dock):
             self.looks.show_appearance(asked_of(clustered), clustered.appearance)
             self.key.show_colouring(clustered.coloured)
             self._show_selected()
+        self.labelling.show_labels()
 
     def _pick(self, numbers: tuple[int, ...]) -> None:
         """Select the specimens of the clusters that are chosen in the legend."""
@@ -297,6 +320,11 @@ class ClustersDock(Dock):
         if clustered is not None:
             self._begin(DRESSING, lambda: dressed(clustered, asked), self.session.set_appearance)
 
+    def colour_by(self, column: str) -> None:
+        """Show specimens in the colours of a column."""
+        self.looks.boxes[1].setCurrentText(column)
+        self._dress()
+
     def _show_selected(self) -> None:
         """Mark on the map what is selected, and say what it is."""
         clustered, selected = self.session.clustered, self.session.selected
@@ -304,10 +332,11 @@ class ClustersDock(Dock):
             return
         self.map.draw(clustered, selected)
         self.working.refresh()
+        self.labelling.refresh()
+        self.labelling.mark()
         if selected:
-            table = clustered.embeddings.table
-            first = table.iloc[clustered.rows[selected[0]]]
-            words = ", ".join(f"{key} {first[key]}" for key in table.columns[METADATA:])
+            known = clustered.known_of(clustered.rows[selected[0]])
+            words = ", ".join(f"{name} {value}" for name, value in known.items())
             more = f" and {len(selected) - 1} more" if len(selected) > 1 else ""
             self.map_words.setText(f"{selected[0]}{more}: {words}")
         else:
@@ -331,6 +360,20 @@ class ClustersDock(Dock):
             return
         self.session.set_clustered(replace(clustered, clusters=renamed))
 
+    def _report(self) -> None:
+        if (clustered := self.session.clustered) is not None:
+            self.page_button.hide()
+            self._begin(REPORTING, lambda: reported(clustered), self._show_page)
+
+    def _show_page(self, page: Path) -> None:
+        self.page = page
+        self.page_button.show()
+        self.say(f"The report is '{short(page)}'.")
+
+    def _open_page(self) -> None:
+        if self.page is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.page.absolute())))
+
     def _export(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Export", "clusters.csv", f"Table (*{' *'.join(TABLES)})"
@@ -339,12 +382,13 @@ class ClustersDock(Dock):
             self.export(Path(chosen))
 
     def export(self, path: Path) -> None:
-        """Write file name, embedding, cluster and metadata of every specimen."""
+        """Write file name, embedding, cluster, metadata and labels of every specimen."""
         clustered = self.session.clustered
         if clustered is None:
             return
         try:
-            export_table(clustered.embeddings, path, clustered.clusters)
+            labelled = replace(clustered.embeddings, table=clustered.table)
+            export_table(labelled, path, clustered.clusters)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:

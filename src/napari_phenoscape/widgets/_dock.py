@@ -26,8 +26,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_phenoscape.events import Event, Failed, Notice, Progress
+from napari_phenoscape.widgets._problem import CopyReport
 from napari_phenoscape.widgets._session import session_of
-from napari_phenoscape.widgets._worker import Task
+from napari_phenoscape.widgets._worker import Task, Traced
 from napari_phenoscape.widgets.form._fold import without_wheel
 from napari_phenoscape.widgets.form._note import Note, note
 
@@ -74,6 +75,7 @@ class Dock(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
+        self._scroll = scroll
         self.foot = QVBoxLayout()
         self.foot.setContentsMargins(6, 0, 6, 6)
         self.foot.setSpacing(4)
@@ -93,6 +95,8 @@ class Dock(QWidget):
         layout.addLayout(self.foot)
         self.foot.addWidget(self.work)
         self.foot.addWidget(self.words)
+        self.problem = CopyReport(self.session)
+        self.foot.addWidget(self.problem)
         self.setMinimumWidth(300)
         self._shown_before = False
 
@@ -100,6 +104,10 @@ class Dock(QWidget):
         """Give a widget of the column all the height that is left over."""
         self.column.setStretchFactor(widget, 1)
         self._whole.setStretch(0, 1_000_000)
+
+    def see(self, part: QWidget) -> None:
+        """Scroll until a part of the column is in sight."""
+        self._scroll.ensureWidgetVisible(part)
 
     def sizeHint(self) -> QSize:
         """As wide as all our docks."""
@@ -160,6 +168,7 @@ class Dock(QWidget):
     def say(self, words: str, error: bool = False) -> None:
         """Put a sentence at the foot of the dock."""
         self.words.say(words, "error" if error else "plain")
+        self.problem.offer(words if error else "")
 
     def button(self, text: str, tip: str, act: Callable[[], object]) -> QPushButton:
         """A button that explains itself."""
@@ -201,6 +210,7 @@ class Dock(QWidget):
     def _on_event(self, event: Event) -> None:
         if self.sender() is not self._followed:
             return
+        self.problem.remember(event)
         if isinstance(event, Progress):
             self.progress.setRange(0, max(event.total, 1))
             self.progress.setValue(event.done)
@@ -209,6 +219,7 @@ class Dock(QWidget):
             self.say(event.message)
         elif isinstance(event, Failed):
             self._error_words.say(event.message, "error")
+            self.problem.offer(event.message, event.traceback if isinstance(event, Traced) else "")
 
     def _on_state(self, state: str) -> None:
         task = self._followed

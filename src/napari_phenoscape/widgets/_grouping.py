@@ -18,6 +18,7 @@ from napari_phenoscape.analysis import (
     colourings,
     laid_out,
     look,
+    report,
 )
 from napari_phenoscape.embeddings import (
     METADATA,
@@ -58,6 +59,7 @@ from napari_phenoscape.widgets._clustered import (
     Looked,
     Projection2D,
 )
+from napari_phenoscape.widgets._settings import settings
 
 #: Side in pixels of a specimen on the contact sheet.
 THUMBNAIL = 64
@@ -156,7 +158,9 @@ def group(
         backdrop = yield from located(run, backdrop_of(run, embeddings))
     seen = ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
     # in the light that the embeddings are made of, as the figures of the command line
-    first = FALSE_COLOUR if FALSE_COLOUR in backdrop.ways else COLOURS
+    first = settings().picture
+    if first not in backdrop.ways:
+        first = FALSE_COLOUR if FALSE_COLOUR in backdrop.ways else COLOURS
     asked = Appearance(first) if previous is None else previous.appearance
     offered = zip(asked, asked_of(seen), strict=True)
     asked = Appearance(*(one if one in ways else ways[0] for one, ways in offered))
@@ -165,9 +169,18 @@ def group(
     return (yield from dressed(seen, asked))
 
 
+def reported(clustered: ClusteredRun) -> Generator[Event, None, Path]:
+    """The page of a run, of the clusters and the map that are shown; see `report`."""
+    embeddings, run = clustered.embeddings, clustered.run
+    shown = replace(clustered.clusters, xy=clustered.map.xy, map=clustered.map.method)
+    write_clusters(shown, clusters_path(run, embeddings))
+    source, untrained = embeddings.source, embeddings.untrained
+    return (yield from located(run, report(run, source=source, untrained=untrained)))
+
+
 def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
     """What specimens can be pictured, coloured and laid out by."""
-    table, backdrop = clustered.embeddings.table, clustered.backdrop
+    table, backdrop = clustered.table, clustered.backdrop
     columns = [str(name) for name in table.columns[METADATA:]]
     orders = tuple(dict.fromkeys([CLUSTER, LIKENESS, *columns]))
     return backdrop.ways, colourings(table, backdrop.bands), orders
@@ -176,6 +189,7 @@ def asked_of(clustered: ClusteredRun) -> tuple[tuple[str, ...], ...]:
 def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None, ClusteredRun]:
     """The same specimens in other pictures, colours, and another order."""
     embeddings, clusters, backdrop = clustered.embeddings, clustered.clusters, clustered.backdrop
+    known = replace(embeddings, table=clustered.table)  # with what specimens were named
     repaint = asked.picture != clustered.appearance.picture
     if repaint or asked.colour.startswith(MEAN_OF):
         crops = backdrop.crops
@@ -191,8 +205,8 @@ def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None
     colouring = None
     if not by_cluster:
         yield Progress(f"colouring by {asked.colour}", 0, 1)
-        colouring = yield from coloured(asked.colour, embeddings, clusters, crops)
-    layout = None if asked.order == CLUSTER else laid_out(asked.order, embeddings, clusters)
+        colouring = yield from coloured(asked.colour, known, clusters, crops)
+    layout = None if asked.order == CLUSTER else laid_out(asked.order, known, clusters)
     seen = replace(
         clustered, backdrop=backdrop, appearance=asked, coloured=colouring, layout=layout
     )
@@ -214,7 +228,9 @@ def project(embeddings: Embeddings, method: Reduction, seed: int) -> Projection2
     """A map of some embeddings."""
     control = ", untrained" if embeddings.untrained else ""
     return Projection2D(
-        reduce(embeddings.x, method, seed), f"{method.kind} of {embeddings.space}{control}"
+        reduce(embeddings.x, method, seed),
+        f"{method.kind} of {embeddings.space}{control}",
+        method,
     )
 
 

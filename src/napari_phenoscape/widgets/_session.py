@@ -18,12 +18,14 @@ from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
 from napari_phenoscape.training import (
     Experiment,
+    Runtime,
     SimCLRMethod,
     follow,
     read_experiment,
 )
 from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._place import guard_points
+from napari_phenoscape.widgets._settings import settings
 from napari_phenoscape.widgets._worker import Task, Verb
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Looked,
         Projection2D,
     )
+    from napari_phenoscape.widgets._labelled import LabelledRun
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
 
@@ -69,6 +72,8 @@ class Session(QObject):
         The clusters of ``clustered``, those before and those that were undone.
     selected
         Ids of the specimens of ``clustered`` that are selected.
+    labelled
+        What the specimens of ``clustered`` were named.
     explained
         Why the clusters are clusters; older than ``clustered`` until that is explained.
     """
@@ -83,7 +88,7 @@ class Session(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: dict[str, Any] = {}
+        self.parts: dict[str, Any] = settings().parts()
         self.collection: Collection | None = None
         self.measured: tuple[Collection, Crops] | None = None
         self._crops: tuple[Any, Crops] | None = None
@@ -94,6 +99,7 @@ class Session(QObject):
         self.clustered: ClusteredRun | None = None
         self.clusterings: History | None = None
         self.selected: tuple[str, ...] = ()
+        self.labelled: LabelledRun | None = None
         self.explained: ExplainedRun | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
@@ -141,9 +147,10 @@ class Session(QObject):
     def set_looked(self, looked: Looked) -> None:
         """Show a first look, and go on from what it chose; how to train is chosen elsewhere."""
         seen = looked.seen
-        method = self.parts.get("method", SimCLRMethod())
+        own = {"method": SimCLRMethod(), "runtime": Runtime()} | self.parts
+        kept = {name: own[name] for name in ("method", "runtime")}
         self.run = seen.run
-        self.set_experiment(seen.experiment.model_copy(update={"method": method}))
+        self.set_experiment(seen.experiment.model_copy(update=kept))
         self.set_collection(seen.collection)
         self.set_clustered(looked.clustered)  # before, or they would be clustered again
         self.set_embedded(looked.embedded)
@@ -162,6 +169,12 @@ class Session(QObject):
             When they were undone or redone: where in the history that is. Else they are a step
             on, or, of other embeddings, the first.
         """
+        labelled, of = self.labelled, clustered.embeddings
+        if labelled is not None and not clustered.is_of_specimens_of(labelled.embeddings):
+            self.labelled = labelled = None
+        names = None if labelled is None else labelled.columns_for(of)
+        if names is not clustered.labels:
+            clustered = replace(clustered, labels=names)
         before, self.clustered = self.clustered, clustered
         if before is None or before.embeddings is not clustered.embeddings:
             self.clusterings = History(clustered.clusters)
@@ -172,6 +185,13 @@ class Session(QObject):
         same = before is not None and before.is_of_specimens_of(clustered.embeddings)
         self.selected = tuple(s for s in self.selected if same and s in clustered.rows)
         self.clustered_changed.emit()
+
+    def set_labelled(self, labelled: LabelledRun) -> None:
+        """Keep what specimens were named, if they still are those that are shown."""
+        shown = self.clustered
+        if shown is not None and shown.is_of_specimens_of(labelled.embeddings):
+            self.labelled = labelled
+            self.set_clustered(shown)
 
     def set_map(self, mapped: tuple[Embeddings, Projection2D]) -> None:
         """Show another map of the clusters, if it still is of their embeddings."""

@@ -112,6 +112,7 @@ class SpecimensDock(Dock):
         self.listen(self.session.collection_changed, self._show)
         self.listen(self.session.experiment_changed, self._take)
         self.listen(self.session.clustered_changed, self._show_seen)
+        self.listen(self.session.selected_changed, self._show_table)
         if (looking := self.session.task(LOOKING)) is not None and looking.busy:
             self.follow(looking, beside=self.seen_words)
         self._list_layers()
@@ -251,17 +252,7 @@ class SpecimensDock(Dock):
             f"metadata: {', '.join(columns) or 'none'}; "
             f"{count_of(len(collection.skipped), 'file')} skipped."
         )
-        head = collection.metadata.head(ROWS)
-        fill_table(
-            self.table,
-            ["specimen", *columns],
-            [
-                [str(index), *map(str, values)]
-                for index, values in zip(head.index, head.to_numpy(), strict=True)
-            ],
-        )
-        rows = len(collection.metadata)
-        self.table_words.setText(f"The first {ROWS} of {rows}." if rows > ROWS else "")
+        self._show_table()
         self.table_fold.opened = True
         fill_table(
             self.skipped,
@@ -274,6 +265,34 @@ class SpecimensDock(Dock):
         self.skipped_fold.opened = bool(collection.skipped)
         self._measure(collection)
         self._refresh()
+
+    def _show_table(self) -> None:
+        """The metadata of the specimens that are selected, or of the first ones."""
+        collection, clustered = self.session.collection, self.session.clustered
+        if collection is None:
+            return
+        metadata = collection.metadata
+        chosen: list[str] = []
+        if clustered is not None and clustered.embeddings.source == collection.source:
+            chosen = [one for one in self.session.selected if one in metadata.index]
+        of = metadata.loc[chosen] if chosen else metadata
+        head = of.head(ROWS)
+        fill_table(
+            self.table,
+            ["specimen", *map(str, metadata.columns)],
+            [
+                [str(index), *map(str, values)]
+                for index, values in zip(head.index, head.to_numpy(), strict=True)
+            ],
+        )
+        which = f" {len(of)} that are selected" if chosen else f" {len(of)}"
+        self.table_words.setText(
+            f"The first {ROWS} of{which}."
+            if len(of) > ROWS
+            else "Those that are selected."
+            if chosen
+            else ""
+        )
 
     def _measure(self, collection: Collection) -> None:
         self.bands_fold.setVisible(False)

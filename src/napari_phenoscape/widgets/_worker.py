@@ -6,21 +6,28 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject, QThreadPool, Signal
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
+from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
+from napari_phenoscape.widgets._settings import settings
 
 Verb = Callable[[], Generator[Event, None, Any]]
 
 #: The window is told at most so often (in s); events that come faster arrive together.
 INTERVAL_S = 0.1
+
+#: Notices that follow each other within so many ms are shown as one.
+NOTICES_MS = 2000
 
 #: Pieces of work that may be under way at once, paused ones too.
 THREADS = 8
@@ -33,7 +40,7 @@ def guard_torch() -> None:
 
     torchvision and torch's optimisers import triton, whose LLVM has the same symbols as Mesa's:
     once a GL context exists, the process dies. Bound to its own symbols, triton lives beside it.
-    One core is left to the window.
+    One core is left to the window, unless the settings say another number of threads.
     """
     if "triton" not in sys.modules and hasattr(os, "RTLD_DEEPBIND"):
         flags = sys.getdlopenflags()
@@ -46,18 +53,28 @@ def guard_torch() -> None:
             sys.setdlopenflags(flags)
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(min(settings().threads or max(1, cores - 1), cores))
 
 
-def failure(error: Exception) -> Failed:
+@dataclass(frozen=True, slots=True)
+class Traced(Failed):
+    """A failure, and where in the program it happened."""
+
+    traceback: str
+
+
+def failure(error: Exception) -> Traced:
     """What went wrong, for the user; the traceback goes to the log unless we foresaw it."""
+    trace = "".join(traceback.format_exception(error))
     if isinstance(error, PhenoscapeError):
-        return Failed(str(error))
+        return Traced(str(error), trace)
     log.error("unforeseen %s", type(error).__name__, exc_info=error)
     words = " ".join(str(error).split()) or "no message"
-    return Failed(
+    return Traced(
         f"Unforeseen {type(error).__name__}: {words}. What was saved before is intact; "
-        "please report this with the log in the console."
+        f"please tell us, with what 'Copy report' copies: {ISSUES}",
+        trace,
     )
 
 
@@ -157,6 +174,11 @@ class Task(QObject):
         self.title = title
         self.state = "running"
         self._failed = False
+        self._notices: list[str] = []
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(NOTICES_MS)
+        self._soon.timeout.connect(self._notify)
         named = _Named(relay, verb, torch)
         named.title = title
         self._worker = create_worker(named, _worker_class=_Worker, _start_thread=False)
@@ -207,7 +229,8 @@ class Task(QObject):
                 self._failed = True
                 show_error(event.message)
             elif isinstance(event, Notice):
-                show_info(event.message)
+                self._notices.append(event.message)
+                self._soon.start()
             self.event_received.emit(event)
         self.batch_flushed.emit()
 
@@ -215,6 +238,14 @@ class Task(QObject):
         if not self._failed:
             self.succeeded.emit(outcome)
 
+    def _notify(self) -> None:
+        """Show the notices together: each by itself covers the canvas for seconds."""
+        self._soon.stop()
+        if self._notices:
+            show_info("\n".join(self._notices))
+            self._notices = []
+
     def _end(self) -> None:
+        self._notify()
         stopped = bool(self._worker.abort_requested)
         self._enter("failed" if self._failed else "stopped" if stopped else "done")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,8 +49,26 @@ def knn_correct(
         All specimens are of one group, so nobody may vote.
     """
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups)[0] == codes
+    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups).codes == codes
     return correct
+
+
+class Votes(NamedTuple):
+    """What the nearest labelled others say of N specimens.
+
+    Parameters
+    ----------
+    codes : (N,)
+        The label with the most votes, -1 where nobody may vote.
+    share : (N,)
+        Its share of the votes, 0-1.
+    similarity : (N,)
+        Cosine to the nearest who voted; NaN where nobody may.
+    """
+
+    codes: NDArray[np.int64]
+    share: NDArray[np.float64]
+    similarity: NDArray[np.float64]
 
 
 def knn_vote(
@@ -58,7 +76,7 @@ def knn_vote(
     codes: NDArray[np.integer[Any]],
     k: int = 5,
     groups: ArrayLike | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> Votes:
     """What the nearest others that have a label say of a specimen, which has none in it itself.
 
     Parameters
@@ -67,25 +85,23 @@ def knn_vote(
         As in `knn_correct`.
     codes : (N,)
         Labels from 0; -1 where none is known.
-
-    Returns
-    -------
-    (N,) the label with the most votes, -1 where nobody may vote; and (N,) its share of them, 0-1.
     """
-    votes_for = np.empty(len(codes), dtype=np.int64)
-    share = np.zeros(len(codes))
-    for rows, similarity in _similar_others(x, groups):
-        similarity[:, codes < 0] = -np.inf
+    found = np.empty(len(codes), dtype=np.int64)
+    share, closest = np.zeros(len(codes)), np.full(len(codes), np.nan)
+    known = np.flatnonzero(codes >= 0)
+    for rows, similarity in _similar_others(x, groups, known):
         nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        may_vote = np.isfinite(np.take_along_axis(similarity, nearest, axis=1))
-        voters = np.where(may_vote, codes[nearest], -1)
+        cosine = np.take_along_axis(similarity, nearest, axis=1)
+        may_vote = np.isfinite(cosine)
+        voters = np.where(may_vote, codes[known][nearest], -1)
         votes = (voters[:, :, None] == voters[:, None, :]).sum(axis=2) * may_vote
         # argmax takes the first of equals: the nearest
         winner = votes.argmax(axis=1)[:, None]
-        votes_for[rows] = np.take_along_axis(voters, winner, axis=1)[:, 0]
+        found[rows] = np.take_along_axis(voters, winner, axis=1)[:, 0]
         most = np.take_along_axis(votes, winner, axis=1)[:, 0]
         share[rows] = most / np.maximum(may_vote.sum(axis=1), 1)
-    return votes_for, share
+        closest[rows] = np.where(may_vote[:, 0], cosine[:, 0], np.nan)
+    return Votes(found, share, closest)
 
 
 def nearest(
@@ -164,9 +180,11 @@ def matched(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArr
 
 
 def _similar_others(
-    x: NDArray[np.floating[Any]], groups: ArrayLike | None
+    x: NDArray[np.floating[Any]],
+    groups: ArrayLike | None,
+    among: NDArray[np.intp] | slice = slice(None),
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Rows, and their similarity to all N; -inf to those of the same group."""
+    """Rows, and their similarity to all N, or to some; -inf to those of the same group."""
     number = len(x)
     group = group_codes(groups, number)
     if len(np.unique(group)) < 2:
@@ -175,8 +193,9 @@ def _similar_others(
             "groups; at least 2 groups were expected. Choose another column for the groups."
         )
     unit = unit_length(np.asarray(x, np.float64))
+    others, other_group = unit[among], group[among]
     for start in range(0, number, ROWS):
         rows = slice(start, start + ROWS)
-        similarity = unit[rows] @ unit.T
-        similarity[group[rows, None] == group] = -np.inf
+        similarity = unit[rows] @ others.T
+        similarity[group[rows, None] == other_group] = -np.inf
         yield rows, similarity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Generator, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from napari_phenoscape.embeddings import (
     legend,
     read_clusters,
     read_embeddings,
+    reduce,
     thumbnails,
 )
 from napari_phenoscape.errors import CollectionError
@@ -96,8 +98,12 @@ def report(
     embeddings = read_embeddings(run, space, source, untrained=untrained)
     path = clusters_path(run, embeddings)
     clusters = read_clusters(path) if path.is_file() else None
-    if clusters is None or clusters.xy is None or set(clusters.specimens) != set(embeddings.ids):
+    if clusters is None or set(clusters.specimens) != set(embeddings.ids):
         clusters = yield from cluster_run(run, source=source, untrained=untrained)
+    elif clusters.xy is None:  # they may have been changed by hand, so only the map is drawn
+        of, grouping = dict(zip(embeddings.ids, embeddings.x, strict=True)), experiment.grouping
+        xy = reduce(np.stack([of[one] for one in clusters.specimens]), grouping.map, grouping.seed)
+        clusters = replace(clusters, xy=xy, map=grouping.map)
     embeddings, _ = yield from labelled_today(embeddings)
     crops = yield from embedded_specimens(run, embeddings)
     spectra = yield from specimen_spectra(crops)

@@ -15,6 +15,7 @@ from napari_phenoscape.errors import CollectionError, MissingFileError, Phenosca
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawer
 from napari_phenoscape.specimens.collection._folder import Folder
+from napari_phenoscape.specimens.collection._labels import LABELS
 from napari_phenoscape.specimens.collection._metadata import join_by_file
 from napari_phenoscape.specimens.collection._specimens import Source
 from napari_phenoscape.specimens.finding._finding import AUTO
@@ -217,6 +218,8 @@ def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:
     yield from sorted(inside, key=lambda file: len(file.parts))
     called = re.compile(rf"(?<!\w){re.escape(root.name)}(?!\w)", re.IGNORECASE)
     for beside in sorted(root.parent.glob("*.[ct]sv")):
+        if beside.name.endswith(LABELS):  # what somebody named here is no metadata yet
+            continue
         if called.search(beside.stem.replace("_", " ")) or called.search(beside.stem):
             yield beside
 

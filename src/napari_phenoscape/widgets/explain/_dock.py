@@ -135,8 +135,7 @@ class ExplainDock(Dock):
     def _refresh(self) -> None:
         tasks = [self.session.task(title) for title in (COMPARING, HIDING, WRITING)]
         busy = next((f"{t.title}: wait for its end." for t in tasks if t and t.busy), "")
-        training = self.session.training
-        if training is not None and training.busy:
+        if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.hide_button, busy or self.hiding.error)
         self.allow(self.export_button, busy)

@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPen
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPen, QPixmap
 
 from napari_phenoscape.analysis import density
 
@@ -178,3 +178,16 @@ def image_of(picture: NDArray[np.uint8]) -> QImage:
     height, width, channels = picture.shape
     kind = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_RGBA8888
     return QImage(picture.tobytes(), width, height, channels * width, kind).copy()
+
+
+def icon_of(picture: NDArray[np.uint8], side: int) -> QIcon:
+    """(h, w, 3) picture to stand in a table; its colours stay in a row that is chosen."""
+    small = QPixmap.fromImage(image_of(picture)).scaled(
+        side,
+        side,
+        Qt.AspectRatioMode.KeepAspectRatio,
+        Qt.TransformationMode.SmoothTransformation,
+    )
+    icon = QIcon(small)
+    icon.addPixmap(small, QIcon.Mode.Selected)
+    return icon

@@ -8,7 +8,6 @@ from qtpy.QtCore import QPoint, QSize, Qt
 from qtpy.QtGui import QGuiApplication, QPixmap
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel
 
-from napari_phenoscape.embeddings import METADATA
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets.map._dots import image_of
 
@@ -71,10 +70,8 @@ def _words(clustered: ClusteredRun, row: int) -> str:
     lines = [f"<b>{escape(clustered.ids[row])}</b>", f"{square} {escape(clusters.names[label])}"]
     if (near := clustered.next_cluster(row)) is not None:
         lines.append(f"next to {escape(clusters.names[near])}")
-    table = clustered.embeddings.table
-    one = table.iloc[row]
-    names = list(table.columns[METADATA:])
-    lines += [f"{escape(str(name))}: {escape(str(one[name]))}" for name in names[:LINES]]
-    if len(names) > LINES:
-        lines.append(f"and {len(names) - LINES} more columns")
+    known = clustered.known_of(row)
+    lines += [f"{escape(name)}: {escape(value)}" for name, value in [*known.items()][:LINES]]
+    if len(known) > LINES:
+        lines.append(f"and {len(known) - LINES} more columns")
     return "<br>".join(lines)

@@ -1,0 +1,95 @@
+"""Labelled run: what specimens were named, and what the others are by their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from napari_phenoscape.analysis import Classification, classified
+from napari_phenoscape.embeddings import METADATA, embedded_specimens
+from napari_phenoscape.events import Event, Progress
+from napari_phenoscape.specimens import Labels, label_names, read_labels, write_labels
+
+if TYPE_CHECKING:
+    from napari_phenoscape.embeddings import Embeddings
+    from napari_phenoscape.widgets._clustered import ClusteredRun
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledRun:
+    """Labels of specimens, and what their neighbours make of the others.
+
+    Parameters
+    ----------
+    embeddings
+        Whose specimens they are.
+    votes
+        By those embeddings; None before they were asked for.
+    groups
+        Column of what was left out of its own vote together.
+    """
+
+    labels: Labels
+    embeddings: Embeddings
+    votes: Classification | None = None
+    groups: str = ""
+
+    def columns_for(self, embeddings: Embeddings) -> pd.DataFrame:
+        """(N, 1 or 3) the labels; of the same embeddings also label or vote, and its share."""
+        name = self.labels.name
+        given = self.labels.column(embeddings.ids)
+        columns = pd.DataFrame({name: given})
+        if self.votes is not None and embeddings is self.embeddings:
+            of = predicted_columns(name)
+            columns[of[0]] = given.where(given.notna(), self.votes.table["vote"])
+            columns[of[1]] = self.votes.table["share"]
+        return columns
+
+
+def predicted_columns(label: str) -> tuple[str, str]:
+    """What label or vote of a specimen, and its share of the votes, are called."""
+    return f"predicted {label}", f"votes for {label}"
+
+
+def found_labels(
+    clustered: ClusteredRun, name: str = ""
+) -> Generator[Event, None, tuple[tuple[str, ...], LabelledRun | None]]:
+    """The labels that specimens can have, and those by one name, or that were given last."""
+    yield Progress("reading labels", 0, 1)
+    embeddings = clustered.embeddings
+    there = label_names(embeddings.source)
+    table = embeddings.table
+    columns = [str(column) for column in table.columns[METADATA:]]
+    name = name or next(iter(there), "")
+    if not name:
+        return tuple(columns), None
+    known = table[name].set_axis(table["specimen"]) if name in columns else None
+    labels = read_labels(embeddings.source, name, known)
+    return tuple(dict.fromkeys([*there, *columns])), LabelledRun(labels, embeddings)
+
+
+def named(labelled: LabelledRun, *, overwrite: bool = False) -> Generator[Event, None, LabelledRun]:
+    """Labels written into their table beside the photographs."""
+    yield Progress("writing labels", 0, 1)
+    of = labelled.embeddings
+    written = write_labels(labelled.labels, of.source, of.table, overwrite=overwrite)
+    return LabelledRun(written, of)
+
+
+def predicted(
+    labelled: LabelledRun, clustered: ClusteredRun, groups: str, *, overwrite: bool = False
+) -> Generator[Event, None, LabelledRun]:
+    """What the neighbours make of all specimens, written into that table too."""
+    embeddings, labels = clustered.embeddings, labelled.labels
+    crops = clustered.backdrop.crops
+    if crops is None:
+        crops = yield from embedded_specimens(clustered.run, embeddings)
+    yield Progress("asking the neighbours", 0, 1)
+    votes = classified(embeddings, labels.name, labels.column(embeddings.ids), crops, groups)
+    written = write_labels(
+        labels, embeddings.source, embeddings.table, votes.table, overwrite=overwrite
+    )
+    return LabelledRun(written, embeddings, votes, groups)

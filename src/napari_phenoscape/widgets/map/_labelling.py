@@ -1,0 +1,328 @@
+"""Labelling: names for the selected, and what the others are by their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QLabel,
+    QMessageBox,
+    QSizePolicy,
+    QTableWidgetItem,
+    QTableWidgetSelectionRange,
+    QWidget,
+)
+
+from napari_phenoscape.analysis import judgement
+from napari_phenoscape.embeddings import METADATA
+from napari_phenoscape.widgets._dock import (
+    column_of,
+    count_of,
+    fill_table,
+    row,
+    short,
+    short_combo,
+    small_table,
+)
+from napari_phenoscape.widgets._labelled import (
+    LabelledRun,
+    found_labels,
+    named,
+    predicted,
+    predicted_columns,
+)
+from napari_phenoscape.widgets._overlay import overlay_of
+from napari_phenoscape.widgets.form._fold import Fold
+from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.map._dots import icon_of
+
+if TYPE_CHECKING:
+    from napari_phenoscape.widgets._dock import Dock
+
+LABELLING = READING, NAMING, PREDICTING = "Reading labels", "Writing labels", "Predicting labels"
+
+EACH = "each specimen"
+
+#: Doubtful specimens that are listed, and the side of their pictures in pixels.
+LISTED, SIDE = 100, 36
+
+
+class Labelling(QWidget):
+    """Name the specimens that are selected; the nearest named ones vote on the rest.
+
+    Parameters
+    ----------
+    dock
+        The dock that it is a part of.
+    colour_by
+        Shows specimens in the colours of a column.
+    """
+
+    def __init__(self, dock: Dock, colour_by: Callable[[str], object]) -> None:
+        super().__init__()
+        self.dock, self.colour_by = dock, colour_by
+        self._rows: list[int] = []
+        self.label, self.name, self.groups = (
+            _typed("e.g. morph"),
+            _typed("e.g. dark"),
+            short_combo(),
+        )
+        self.label.setToolTip("What is told apart: a word of yours, or a column of the metadata")
+        self.name.setToolTip("What the selected specimens are; empty takes their name away")
+        self.groups.setToolTip(
+            "Specimens that are alike for another reason, e.g. photographs of one individual, do "
+            "not vote for each other"
+        )
+        self.name_button = dock.button(
+            "Name selected",
+            "Give this name to the specimens that are selected; the table beside the photographs "
+            "is written at once",
+            self._name,
+        )
+        self.predict_button = dock.button(
+            "Predict the rest",
+            "The five nearest specimens that have a name vote on each that has none",
+            self._predict,
+        )
+        self.words, self.trust, self.doubt = note(), note(), note()
+        self.table = small_table(250)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setIconSize(QSize(SIDE, SIDE))
+        self.table.setAccessibleName("Doubtful specimens")
+        self.table.itemSelectionChanged.connect(self._pick)
+        inner = QWidget()
+        inside = column_of(inner)
+        inside.addLayout(row(QLabel("Label"), self.label))
+        inside.addLayout(row(self.name, self.name_button))
+        inside.addLayout(row(QLabel("Leave out"), self.groups, self.predict_button))
+        for widget in (self.words, self.trust, self.doubt, self.table):
+            inside.addWidget(widget)
+        self.fold = Fold("4  Label and predict", inner)
+        column_of(self).addWidget(self.fold)
+        self.table.hide()
+        for box in (self.label, self.name, self.groups):
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        line = self.label.lineEdit()
+        assert line is not None  # it is editable
+        line.editingFinished.connect(self._choose)
+        self.label.activated.connect(lambda _: self._choose())
+        line = self.name.lineEdit()
+        assert line is not None
+        line.returnPressed.connect(self.name_button.click)
+        self.groups.activated.connect(lambda _: self.refresh())
+
+    def refresh(self) -> None:
+        """What is possible with what is selected."""
+        session, allow = self.dock.session, self.dock.allow
+        tasks = [session.task(title) for title in LABELLING]
+        busy = next((f"{t.title}: wait for its end." for t in tasks if t and t.busy), "")
+        if session.clustered is None:
+            busy = busy or "Cluster first."
+        label = "" if session.labelled is not None else "Say what is told apart, e.g. morph."
+        selected = "" if session.selected else "Select specimens on the map or on the picture."
+        kinds = {} if session.labelled is None else session.labelled.labels.values
+        few = "" if len(set(kinds.values())) > 1 else "Name some specimens of each kind first."
+        allow(self.name_button, busy or label or selected)
+        allow(self.predict_button, busy or label or few)
+        count = len(session.selected)
+        self.name_button.setText(f"Name selected ({count})" if count else "Name selected")
+
+    def show_labels(self) -> None:
+        """Show the session's labels, or look for those that the specimens have."""
+        session = self.dock.session
+        clustered, labelled = session.clustered, session.labelled
+        self.setVisible(clustered is not None)
+        if clustered is None:
+            return
+        source = clustered.embeddings.source
+        if self.property("source") != source.model_dump_json():
+            self.setProperty("source", source.model_dump_json())
+            _offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
+            self._read("" if labelled is None else labelled.labels.name)
+        if labelled is None:
+            self.words.setText(
+                "Type what is told apart, select specimens, and name them; the names are kept in a "
+                "table beside the photographs."
+            )
+            self._list([])
+            self.refresh()
+            return
+        given = labelled.labels.values
+        values = [given[one] for one in clustered.ids if one in given]
+        kinds = sorted(set(values), key=lambda kind: (-values.count(kind), kind))
+        _offer(self.name, kinds)
+        if self.label.currentText() != labelled.labels.name:
+            self.label.setCurrentText(labelled.labels.name)
+        counts = ", ".join(f"{kind} {values.count(kind)}" for kind in kinds)
+        self.words.setText(
+            f"{len(values)} of {count_of(len(clustered.ids), 'specimen')} have a "
+            f"{labelled.labels.name}{f': {counts}' if counts else ''}. "
+            + (f"Kept in '{short(labelled.labels.path)}'." if labelled.labels.stamp else "")
+        )
+        self._show_votes(labelled if labelled.embeddings is clustered.embeddings else None)
+        self.refresh()
+
+    def mark(self) -> None:
+        """Choose in the table whom the session has selected."""
+        clustered = self.dock.session.clustered
+        if clustered is None:
+            return
+        chosen = set(self.dock.session.selected)
+        self.table.blockSignals(True)
+        self.table.clearSelection()
+        for number, place in enumerate(self._rows):
+            if clustered.ids[place] in chosen:
+                self.table.setRangeSelected(QTableWidgetSelectionRange(number, 0, number, 3), True)
+        self.table.blockSignals(False)
+
+    def _show_votes(self, labelled: LabelledRun | None) -> None:
+        votes = None if labelled is None else labelled.votes
+        if labelled is None or votes is None:
+            self.trust.setText("")
+            self.doubt.setText("")
+            self._list([])
+            return
+        self.trust.setText(judgement(votes, labelled.groups))
+        odd, doubtful = votes.contradicted.tolist(), votes.doubtful.tolist()
+        parts = [
+            f"{len(odd)} named otherwise than their neighbours" if odd else "",
+            f"{len(doubtful)} without a name, the most doubtful first" if doubtful else "",
+        ]
+        said = ", then ".join(part for part in parts if part)
+        more = f" (the first {LISTED})" if len(odd) + len(doubtful) > LISTED else ""
+        self.doubt.setText(f"{said}{more}. Click one to see it." if said else "")
+        self._list([*odd, *doubtful])
+
+    def _list(self, rows: list[int]) -> None:
+        session = self.dock.session
+        clustered, labelled = session.clustered, session.labelled
+        self._rows = rows[:LISTED]
+        self.table.setVisible(bool(rows))
+        if clustered is None or labelled is None or labelled.votes is None:
+            return
+        table, given = labelled.votes.table, labelled.labels.values
+        words = []
+        for one, vote, share in table.iloc[self._rows][["specimen", "vote", "share"]].itertuples(
+            index=False
+        ):
+            named_so = f" (named {given[one]})" if one in given else ""
+            words.append(["", f"{vote}{named_so}", f"{share:.0%}", str(one)])
+        self.table.blockSignals(True)
+        fill_table(self.table, ["", "predicted", "votes", "specimen"], words)
+        self.table.setColumnWidth(0, SIDE + 8)
+        for number, place in enumerate(self._rows):
+            icon = icon_of(clustered.backdrop.pictures[place], SIDE)
+            self.table.setItem(number, 0, QTableWidgetItem(icon, ""))
+            self.table.setRowHeight(number, SIDE + 4)
+        self.table.blockSignals(False)
+        self.mark()
+
+    def _pick(self) -> None:
+        clustered = self.dock.session.clustered
+        chosen = sorted({index.row() for index in self.table.selectedIndexes()})
+        if clustered is None or not chosen:
+            return
+        ids = [clustered.ids[self._rows[number]] for number in chosen]
+        self.dock.session.select(ids)
+        overlay_of(self.dock.viewer).bring_into_view(ids[0])
+
+    def _choose(self) -> None:
+        """Another label was chosen or typed."""
+        name, labelled = self.label.currentText().strip(), self.dock.session.labelled
+        if name and (labelled is None or labelled.labels.name != name):
+            self._read(name)
+
+    def _read(self, name: str) -> None:
+        clustered = self.dock.session.clustered
+        assert clustered is not None  # or nothing can be labelled
+
+        def done(found: tuple[tuple[str, ...], LabelledRun | None]) -> None:
+            names, labelled = found
+            _offer(self.label, names)
+            if labelled is not None:
+                self._take(labelled)
+
+        session = self.dock.session
+        self.dock.follow(
+            session.do(READING, lambda: found_labels(clustered, name), done, torch=False)
+        )
+
+    def _name(self) -> None:
+        session = self.dock.session
+        labelled = session.labelled
+        assert labelled is not None  # the button is grey
+        given = labelled.labels.given(session.selected, self.name.currentText())
+        after = LabelledRun(given, labelled.embeddings)
+        self._write(after, lambda over: named(after, overwrite=over), NAMING, self._take)
+
+    def _predict(self) -> None:
+        labelled, clustered = self.dock.session.labelled, self.dock.session.clustered
+        assert labelled is not None
+        assert clustered is not None
+        groups = "" if self.groups.currentIndex() == 0 else self.groups.currentText()
+
+        def done(after: LabelledRun) -> None:
+            self._take(after)
+            self.colour_by(predicted_columns(after.labels.name)[0])
+
+        self._write(
+            labelled,
+            lambda over: predicted(labelled, clustered, groups, overwrite=over),
+            PREDICTING,
+            done,
+        )
+
+    def _write(
+        self, labelled: LabelledRun, verb: Callable[[bool], Any], title: str, done: Any
+    ) -> None:
+        """Do what writes the table; of one that another program changed it is asked first."""
+        over = not labelled.labels.is_current
+        if over and not self._may_replace(labelled):
+            return
+        session = self.dock.session
+        session.set_labelled(labelled)  # what was named is not lost, should the disk refuse
+        self.dock.follow(session.do(title, lambda: verb(over), done, torch=False))
+
+    def _may_replace(self, labelled: LabelledRun) -> bool:
+        button = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Labels",
+            f"Another program has changed '{labelled.labels.path}' since it was read here. Replace "
+            "the names in it by those that are shown?",
+            button.Yes | button.Cancel,
+            button.Cancel,
+        )
+        return answer == button.Yes
+
+    def _take(self, labelled: LabelledRun) -> None:
+        self.dock.session.set_labelled(labelled)
+        shown, name = self.dock.session.clustered, labelled.labels.name
+        if shown is not None and shown.appearance.colour in (name, *predicted_columns(name)):
+            self.colour_by(name)  # as they are named now
+
+
+def _typed(hint: str) -> QComboBox:
+    """A combo box into which something else can be typed."""
+    combo = short_combo()
+    combo.setEditable(True)
+    combo.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+    line = combo.lineEdit()
+    assert line is not None  # it is editable
+    line.setPlaceholderText(hint)
+    return combo
+
+
+def _offer(combo: QComboBox, names: Any) -> None:
+    """Offer these; what stands in the box stays."""
+    typed = combo.currentText()
+    combo.blockSignals(True)
+    combo.clear()
+    combo.addItems(list(names))
+    if combo.isEditable() or typed in names:
+        combo.setCurrentText(typed)
+    combo.blockSignals(False)
