@@ -20,7 +20,8 @@ from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock, ExplainDock
 from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
-from napari_phenoscape.widgets.explain._dock import HIDING
+from napari_phenoscape.widgets.explain._asking import Cutting
+from napari_phenoscape.widgets.explain._dock import HIDING, PLACES
 
 pytestmark = pytest.mark.gui
 
@@ -166,6 +167,54 @@ def test_hiding_can_be_stopped(dock, wait):
     assert dock.session.task(HIDING).state == "stopped"
     assert dock.explanation.occlusion is None
     assert dock.hide_button.isEnabled()
+
+
+def test_places_are_laid_over_the_specimens_that_were_asked_for(viewer, dock, clusters, wait):
+    dock.cluster.setCurrentIndex(1)
+    asked = dock.explanation.membership.typical(dock.cluster.currentData())[:6]
+    dock.where_button.click()
+    wait(lambda: explained(dock))
+    found = dock.explanation.where
+    assert found.rows.tolist() == asked.tolist()
+    (layer,) = ours(viewer, "maps")
+    frames = points(viewer)
+    for lost, row in zip(found.lost, found.rows, strict=True):
+        # the middle of the thumbnail, and what lies half a side beyond it
+        at = layer.world_to_data(frames.data_to_world(frames.data[row]))
+        top = np.rint(at).astype(int) - dock.overlay._sheet.tile // 2
+        tile = layer.data[top[0] : top[0] + 64, top[1] : top[1] + 64]
+        assert np.nanmax(tile) == np.nanmax(lost)
+        assert np.isfinite(tile).mean() == pytest.approx(np.isfinite(lost).mean(), abs=0.02)
+    assert "Over 6 specimens" in dock.words.text()
+    layers = list(viewer.layers)
+    assert layers.index(layer) < layers.index(frames)
+    clusters.grouping.set(Grouping(method=KMeans(clusters=4), map=PCA()))
+    clusters.cluster_button.click()
+    wait(lambda: explained(dock) and len(dock.explanation.numbers) == 4)
+    assert not ours(viewer, "maps")
+    dock.session.select([dock.session.clustered.ids[3]])
+    dock.where_button.click()
+    dock.stop_button.click()
+    wait(lambda: not dock.session.busy)
+    assert dock.session.task(PLACES).state in ("stopped", "done")
+
+
+def test_elements_are_laid_over_all_specimens_and_exported(viewer, dock, wait, tmp_path):
+    assert dock.apart.isHidden()  # photographs have no wavelengths
+    dock.cutting.set(Cutting(elements=5))
+    dock.elements_button.click()
+    wait(lambda: explained(dock))
+    found = dock.explanation.elements
+    (layer,) = ours(viewer, "maps")
+    assert layer._type_string == "labels"
+    assert set(np.unique(layer.data)) == set(range(6))
+    at = layer.world_to_data(points(viewer).data_to_world(points(viewer).data[7]))
+    middle = found.labels.shape[1] // 2
+    around = found.labels[7, middle - 1 : middle + 2, middle - 1 : middle + 2]
+    assert layer.data[tuple(np.rint(at).astype(int))] in around
+    dock.export(tmp_path)
+    wait(lambda: not dock.session.busy)
+    assert len(pd.read_csv(tmp_path / "explanation-elements.csv")) == 5 * 6
 
 
 def test_the_control_is_asked_with_the_weights_that_made_its_embeddings(dock, clusters, wait):

@@ -23,8 +23,15 @@ from .evaluation._evaluate import (
     evaluate as evaluate,
 )
 from .evaluation._neighbours import likest as likest, nearest as nearest
+from .explanation._colours import colour_distances as colour_distances, eyes_of as eyes_of
+from .explanation._elements import Elements as Elements, elements as elements
 from .explanation._explain import explain as explain, write_explanation as write_explanation
-from .explanation._explanation import Explanation as Explanation, explained as explained
+from .explanation._explanation import (
+    Explanation as Explanation,
+    explained as explained,
+    told_from as told_from,
+    typical_rows as typical_rows,
+)
 from .explanation._figure import FEW as FEW
 from .explanation._membership import BORDERLINE as BORDERLINE
 from .explanation._occlusion import SINGLE as SINGLE, WINDOW_NM as WINDOW_NM, occlude as occlude
@@ -34,6 +41,7 @@ from .explanation._spectra import (
     specimen_spectra as specimen_spectra,
 )
 from .explanation._weights import looked_at as looked_at, weights_of as weights_of
+from .explanation._where import Where as Where, speaking as speaking, where as where
 from .explanation._words import (
     NAMED as NAMED,
     borderline as borderline,

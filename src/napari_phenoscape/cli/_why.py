@@ -14,6 +14,7 @@ from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import SetCollection, change_run
 from napari_phenoscape.cli._console import Others, Overwrite, Run, command, listen, source_of
+from napari_phenoscape.errors import OptionError
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
@@ -33,6 +34,26 @@ def explain(
     untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
     occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
     window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
+    where: Annotated[
+        int, typer.Option(help="hide places, too, of so many typical specimens each", min=0)
+    ] = 0,
+    against: Annotated[
+        str, typer.Option(help="cluster that --where tells from; the nearest when not given")
+    ] = "",
+    eye: Annotated[
+        list[str] | None,
+        typer.Option(help="bird-uv, human, or a CSV: how far clusters are apart for it"),
+    ] = None,
+    densities: Annotated[
+        str, typer.Option(help="relative numbers of its receptors, short waves first: 1:2:2:4")
+    ] = "",
+    weber: Annotated[
+        float | None,
+        typer.Option(help="noise over signal of its receptor of the longest waves", min=1e-4),
+    ] = None,
+    elements: Annotated[
+        int, typer.Option(help="cut patterns into so many kinds of places, too", min=0, max=255)
+    ] = 0,
 ) -> Answer:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.analysis import explain as verb, looked_at
@@ -46,6 +67,12 @@ def explain(
             untrained=untrained,
             occlusion=occlusion,
             width_nm=window,
+            where=where,
+            against=against,
+            eyes=eye or (),
+            densities=_numbers(densities),
+            weber=weber,
+            elements=elements,
         )
     )
     folder = run / "explanations"
@@ -53,8 +80,18 @@ def explain(
     words: list[RenderableType] = [table]
     if explanation.weights is not None:
         words.append(f"made of: {looked_at(explanation.weights)}")
+    facts: dict[str, Any] = {"clusters": rows, "folder": folder}
+    if explanation.colours is not None:
+        facts["colours"] = rows_of(explanation.colours)
+        words.append(_colours_table(facts["colours"]))
+    if explanation.elements is not None:
+        areas = explanation.elements.shares.mean(axis=0)
+        words.append(
+            "elements, of the area: "
+            + ", ".join(f"{k + 1} {area:.0%}" for k, area in enumerate(areas)).replace("%", " %")
+        )
     words.append(f"tables and figure in {folder}")
-    return Answer({"clusters": rows, "folder": folder}, words, "clusters")
+    return Answer(facts, words, "clusters")
 
 
 @command
@@ -236,6 +273,25 @@ def report(
     source = source_of(collection)
     page = listen(verb(run, output, source=source, untrained=untrained))
     return wrote([page], "page")
+
+
+def _numbers(words: str) -> list[float] | None:
+    """``1:2:2:4`` as numbers; None of nothing."""
+    try:
+        return [float(word) for word in words.split(":")] if words else None
+    except ValueError:
+        raise OptionError(
+            f"The densities '{words}' are no numbers with colons between them. Write e.g. 1:2:2:4."
+        ) from None
+
+
+def _colours_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("eye", "cluster", "and", "JND", "95 %", "for this eye")
+    for row in rows:
+        interval = f"{row['low']:.2f}-{row['high']:.2f}"
+        names = [Text(row[key]) for key in ("eye", "name", "other_name")]
+        table.add_row(*names, f"{row['jnd']:.2f}", interval, row["words"])
+    return table
 
 
 def _clusters_table(explanation: Explanation) -> tuple[list[dict[str, Any]], Table]:

@@ -9,8 +9,10 @@ from ._cubes import (
 from ._maps import (
     FRAMES as FRAMES,
     chosen_layer as chosen_layer,
+    elements_layer as elements_layer,
     points_layer as points_layer,
     sheet_layer as sheet_layer,
+    where_layer as where_layer,
 )
 from ._samples import drawer_layers as drawer_layers, specimen_layers as specimen_layers
 from ._save import write_layer as write_layer

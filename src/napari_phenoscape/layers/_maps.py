@@ -63,6 +63,69 @@ def chosen_layer(centres: NDArray[np.float64], size: Sequence[float]) -> LayerDa
     return np.concatenate([centres, centres]).reshape(-1, 2), kwargs, "points"
 
 
+def where_layer(
+    maps: NDArray[np.floating[Any]], centres: NDArray[np.float64], sides: NDArray[np.float64]
+) -> LayerData:
+    """Maps of specimens, each over its own, as one image layer; nothing between them.
+
+    Parameters
+    ----------
+    maps : (n, S, S)
+        NaN outside the specimens; above 0 is shown.
+    centres, sides : (n, 2), (n,)
+        Row and column of their middles, and the longest sides of their boxes, in pixels.
+    """
+    canvas, corner = _pasted(maps.astype(np.float32), centres, sides, np.float32(np.nan))
+    kwargs = {
+        "name": "where (margin lost)",
+        "colormap": "magma",
+        "contrast_limits": (0.0, max(float(np.nanmax(maps)), 1e-6)),
+        "opacity": 0.85,
+        "translate": corner,
+        "metadata": {"phenoscape": {"role": "where"}},
+    }
+    return canvas, kwargs, "image"
+
+
+def elements_layer(
+    maps: NDArray[np.unsignedinteger[Any]],
+    centres: NDArray[np.float64],
+    sides: NDArray[np.float64],
+) -> LayerData:
+    """Elements of specimens, each over its own, as a labels layer; see `where_layer`.
+
+    Parameters
+    ----------
+    maps : (n, S, S)
+        Element of each pixel; 0 outside.
+    """
+    canvas, corner = _pasted(maps, centres, sides, 0)
+    kwargs = {
+        "name": "pattern elements",
+        "opacity": 0.75,
+        "translate": corner,
+        "metadata": {"phenoscape": {"role": "elements"}},
+    }
+    return canvas, kwargs, "labels"
+
+
+def _pasted(
+    maps: NDArray[Any], centres: NDArray[np.float64], sides: NDArray[np.float64], empty: Any
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Square maps over their places on one canvas as large as they need, and its corner."""
+    whole = np.maximum(np.rint(sides).astype(int), 1)
+    corners = np.rint(centres - (whole[:, None] - 1) / 2).astype(int)
+    first = corners.min(axis=0)
+    height, width = (corners + whole[:, None]).max(axis=0) - first
+    canvas = np.full((height, width), empty, maps.dtype)
+    for one, side, (row, column) in zip(maps, whole, corners - first, strict=True):
+        at = ((np.arange(side) + 0.5) * len(one) / side).astype(int)
+        scaled, there = one[np.ix_(at, at)], canvas[row : row + side, column : column + side]
+        own = np.isfinite(scaled) if np.isnan(empty) else scaled != empty
+        there[own] = scaled[own]
+    return canvas, first.astype(np.float64)
+
+
 def points_layer(
     centres: NDArray[np.float64],
     embeddings: Embeddings,

@@ -65,6 +65,13 @@ from .vision._catch import (
 )
 from .vision._colours import colours_table as colours_table
 from .vision._curves import standard_table as standard_table
+from .vision._discrimination import (
+    densities_of as densities_of,
+    discrimination as discrimination,
+    told as told,
+    weber_fractions as weber_fractions,
+    weber_of as weber_of,
+)
 from .vision._illuminant import (
     ILLUMINANTS as ILLUMINANTS,
     Illuminant as Illuminant,

@@ -14,6 +14,7 @@ from napari_phenoscape.embeddings import ContactSheet
 from napari_phenoscape.layers import FRAMES, chosen_layer, points_layer, sheet_layer
 from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._place import (
+    LayerData,
     bring_into_view,
     keep_active,
     look_at,
@@ -26,6 +27,8 @@ from napari_phenoscape.widgets._regions import cube_layers_of
 from napari_phenoscape.widgets._session import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari
 
     from napari_phenoscape.widgets._clustered import ClusteredRun
@@ -85,6 +88,39 @@ class Overlay(QObject):
             self.gone_changed.emit()
         self._draw()
 
+    def lay(
+        self,
+        shown: ClusteredRun,
+        rows: NDArray[np.intp],
+        maps: NDArray[Any],
+        layer_of: Callable[..., LayerData],
+    ) -> None:
+        """Lay (n, S, S) maps over some specimens, in place of those before.
+
+        ``layer_of`` makes a layer of the maps, and the centres and sides of the specimens.
+        """
+        viewer, ground = self._viewer(), self._ground
+        same = self._shown is not None and self._shown.clusters.labels is shown.clusters.labels
+        if viewer is None or ground is None or not same:
+            return
+        self._lift()
+        sides = shown.backdrop.sides
+        if self._sheet is not None:
+            sides = np.full(len(self._centres), float(self._sheet.tile))
+        layer = layer_of(maps, self._centres[rows], sides[rows])
+        with keep_active(viewer):
+            laid = place(viewer, [layer], "maps", at=np.asarray(ground.translate)[-2:])
+            for frame in ours(viewer, "clusters") + ours(viewer, "chosen"):
+                if frame is not self._layer("contact sheet"):
+                    raise_above(viewer, frame, laid)
+
+    def _lift(self) -> None:
+        """Take the maps away: they are of other specimens, or these lie elsewhere now."""
+        viewer = self._viewer()
+        if viewer is not None:
+            for layer in ours(viewer, "maps"):
+                viewer.layers.remove(layer)
+
     def row_at(self, position: Any) -> int | None:
         """The row of the session's specimen at a place of the world, None elsewhere."""
         layer = self._ground
@@ -125,6 +161,7 @@ class Overlay(QObject):
         self._shown = clustered
         if before is not None and before.looks_like(clustered):
             return  # the map is another one
+        self._lift()
         same = before is not None and before.is_of_specimens_of(clustered.embeddings)
         if not same:
             self._asked, self.gone = True, frozenset()

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape.analysis.explanation._elements import Elements
 from napari_phenoscape.analysis.explanation._membership import Membership, centroids, membership
 from napari_phenoscape.analysis.explanation._occlusion import Occlusion
 from napari_phenoscape.analysis.explanation._spectra import Moments, SpecimenSpectra, hedges_g
+from napari_phenoscape.analysis.explanation._where import Where
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import (
     NOISE,
@@ -52,6 +54,13 @@ class Explanation:
         None until it was asked for.
     weights
         Of an instant run: what its embedding is made of, see `weights_of`.
+    where
+        Places of some specimens; None until it was asked for.
+    colours
+        How far clusters are apart for some eyes, see `colour_distances`; None until it was asked
+        for.
+    elements
+        Of all N specimens; None until they were asked for.
     """
 
     clusters: Clusters
@@ -64,6 +73,9 @@ class Explanation:
     membership: Membership
     occlusion: Occlusion | None = None
     weights: pd.DataFrame | None = None
+    where: Where | None = None
+    colours: pd.DataFrame | None = None
+    elements: Elements | None = None
 
     def others(self, number: int, against: int | None = None) -> Moments:
         """What a cluster is compared with: another one, or all others (None), noise among them."""
@@ -130,3 +142,30 @@ def explained(embeddings: Embeddings, clusters: Clusters, spectra: SpecimenSpect
         {number: kinds[near] for number, near in zip(kinds, alike.argmax(axis=1), strict=True)},
         membership(embeddings.x, labels),
     )
+
+
+def typical_rows(explanation: Explanation, number: int) -> NDArray[np.intp]:
+    """Rows of so many specimens of each cluster but noise, those nearest to its centroid first."""
+    return np.concatenate(
+        [explanation.membership.typical(kind)[:number] for kind in explanation.nearest]
+    )
+
+
+def told_from(explanation: Explanation, against: str | int = "") -> dict[int, int]:
+    """From which other cluster each is told: one by name or number, or its nearest ("").
+
+    Raises
+    ------
+    CollectionError
+        There is no such cluster.
+    """
+    if against == "":
+        return explanation.nearest
+    names = explanation.clusters.names
+    other = next((n for n in explanation.nearest if against in (n, names[n])), None)
+    if other is None:
+        raise CollectionError(
+            f"There is no cluster '{against}'; these are "
+            f"{', '.join(names[n] for n in explanation.nearest)}. Name one of them."
+        )
+    return {n: near if n == other else other for n, near in explanation.nearest.items()}

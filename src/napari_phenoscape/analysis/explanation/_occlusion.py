@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +149,7 @@ def occlude(
                 done += len(batch)
                 yield Progress("occluding bands", done, total)
         h, *without = sums / len(looks)
-        _check_same(h, embeddings.x[batch])
+        check_same(h, embeddings.x[batch])
         margin[batch] = _margin(h, centres, own)
         for w, each in enumerate(without):
             lost[batch, w] = margin[batch] - _margin(each, centres, own)
@@ -186,7 +186,8 @@ def _margin(
     return margin
 
 
-def _check_same(h: NDArray[np.float64], kept: NDArray[np.float32]) -> None:
+def check_same(h: NDArray[np.floating[Any]], kept: NDArray[np.float32]) -> None:
+    """Raise unless (n, D) embeddings are those that were kept."""
     alike = (unit_length(h) * unit_length(kept)).sum(axis=1)
     if alike.min() < SAME:
         raise CheckpointError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -14,9 +15,14 @@ from napari_phenoscape.analysis import (
     WINDOW_NM,
     Explanation,
     SpecimenSpectra,
+    colour_distances,
+    elements,
     explained,
+    eyes_of,
     occlude,
     specimen_spectra,
+    told_from,
+    where,
     write_explanation,
 )
 from napari_phenoscape.embeddings import (
@@ -28,6 +34,7 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.option import Option
+from napari_phenoscape.spectra import read_eye
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._grouping import THUMBNAIL
 
@@ -52,11 +59,14 @@ class Facts:
         Thumbnails.
     false_colour
         Whether these are in UV false colour.
+    eyes
+        Names of those that see what these bands show.
     """
 
     spectra: SpecimenSpectra
     pictures: NDArray[np.uint8]
     false_colour: bool
+    eyes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +92,9 @@ def compare(
         facts = yield from _facts(clustered)
     yield Progress("comparing clusters", 0, 1)
     explanation = explained(clustered.embeddings, clustered.clusters, facts.spectra)
+    apart = [colour_distances(explanation, read_eye(eye)) for eye in facts.eyes]
+    if apart:
+        explanation = replace(explanation, colours=pd.concat(apart, ignore_index=True))
     return ExplainedRun(clustered, facts, explanation)
 
 
@@ -89,7 +102,8 @@ def _facts(clustered: ClusteredRun) -> Generator[Event, None, Facts]:
     crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
     spectra = yield from specimen_spectra(crops)
     shown = false_colour(crops)
-    return Facts(spectra, thumbnails(crops, THUMBNAIL, shown), shown is not None)
+    small = thumbnails(crops, THUMBNAIL, shown)
+    return Facts(spectra, small, shown is not None, eyes_of(spectra))
 
 
 def hide(before: ExplainedRun, hiding: Hiding) -> Generator[Event, None, ExplainedRun]:
@@ -100,6 +114,34 @@ def hide(before: ExplainedRun, hiding: Hiding) -> Generator[Event, None, Explain
     labels = explanation.membership.labels
     occlusion = yield from occlude(net, embeddings, labels, hiding.window_nm)
     return replace(before, explanation=replace(explanation, occlusion=occlusion))
+
+
+def hide_places(
+    before: ExplainedRun, rows: NDArray[np.intp], against: int | str
+) -> Generator[Event, None, ExplainedRun]:
+    """Occlude places of some specimens, and see what tells them from a cluster ("": nearest)."""
+    embeddings, explanation = before.clustered.embeddings, before.explanation
+    collection = yield from embedded_collection(embeddings)
+    net = yield from restore(before.clustered.run, collection, untrained=embeddings.untrained)
+    others = told_from(explanation, against)
+    found = yield from where(net, embeddings, explanation.membership.labels, rows, others)
+    return replace(before, explanation=replace(explanation, where=found))
+
+
+class Cutting(Option):
+    """Into how many kinds of places the patterns of all specimens are cut."""
+
+    elements: int = Field(8, ge=2, le=255, description="kinds of places, over all specimens")
+
+
+def cut(before: ExplainedRun, cutting: Cutting) -> Generator[Event, None, ExplainedRun]:
+    """Find the pattern elements of all specimens."""
+    clustered = before.clustered
+    crops = clustered.backdrop.crops
+    if crops is None:
+        crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
+    found = yield from elements(crops, cutting.elements)
+    return replace(before, explanation=replace(before.explanation, elements=found))
 
 
 def save(explanation: Explanation, folder: Path) -> Generator[Event, None, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,23 @@ from napari_phenoscape.analysis import (
     differences,
     likest,
     missed,
+    typical_rows,
 )
 from napari_phenoscape.embeddings import METADATA, NOISE
+from napari_phenoscape.layers import elements_layer, where_layer
 from napari_phenoscape.widgets._dock import Dock, column_of, count_of, row, short_combo, swatch
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._worker import Verb
-from napari_phenoscape.widgets.explain._asking import Hiding, compare, hide, save
+from napari_phenoscape.widgets.explain._apart import Apart
+from napari_phenoscape.widgets.explain._asking import (
+    Cutting,
+    Hiding,
+    compare,
+    cut,
+    hide,
+    hide_places,
+    save,
+)
 from napari_phenoscape.widgets.explain._curves import Curves
 from napari_phenoscape.widgets.explain._strip import ACROSS, Strip, Tile
 from napari_phenoscape.widgets.form._fold import heading
@@ -34,7 +46,16 @@ from napari_phenoscape.widgets.form._note import note
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_phenoscape.widgets._overlay import Overlay
+    from napari_phenoscape.widgets._session import Session
+    from napari_phenoscape.widgets.explain._asking import ExplainedRun
+
 COMPARING, HIDING, WRITING = "Comparing clusters", "Hiding bands", "Writing the explanation"
+PLACES, CUTTING = "Hiding places", "Finding pattern elements"
+WORK = (COMPARING, HIDING, PLACES, CUTTING, WRITING)
+
+#: Typical specimens of each of all clusters whose places are hidden; of one cluster, `ACROSS`.
+OF_EACH = 3
 
 ALL, OTHERS = "all clusters", "all others"
 
@@ -60,6 +81,20 @@ class ExplainDock(Dock):
             "Embed the specimens again without some of their bands, in turn: what the net looks at",
             self._hide,
         )
+        self.where_button = self.button(
+            "Where on the specimens",
+            "Hide places of the selected specimens, or else of typical ones, from the net, and lay "
+            "over them how much each place tells them from the other cluster",
+            self._where,
+        )
+        self.cutting = Form(Cutting)
+        self.elements_button = self.button(
+            "Pattern elements",
+            "Cut all specimens into cells, cluster these, and lay over the specimens of which kind "
+            "each place is",
+            self._cut,
+        )
+        self.apart = Apart()
         self.typical, self.borderline, self.like = Strip(), Strip(), Strip()
         self.export_button = self.button(
             "Export…", "Write spectra, bands and specimens as CSV, and a figure", self._export
@@ -71,6 +106,10 @@ class ExplainDock(Dock):
         column.addWidget(self.answer)
         column.addWidget(self.hiding)
         column.addWidget(self.hide_button)
+        column.addWidget(self.where_button)
+        column.addWidget(self.cutting)
+        column.addWidget(self.elements_button)
+        column.addWidget(self.apart)
         for title, strip in (
             ("Typical", self.typical), ("Borderline", self.borderline), ("Neighbours", self.like),
         ):  # fmt: skip
@@ -83,10 +122,11 @@ class ExplainDock(Dock):
         self.cluster.currentIndexChanged.connect(self._show_cluster)
         self.against.currentIndexChanged.connect(self._show_curves)
         self.hiding.changed.connect(self._refresh)
+        self.cutting.changed.connect(self._refresh)
         self.listen(self.session.clustered_changed, self._follow_clusters)
         self.listen(self.session.explained_changed, self._show)
         self.listen(self.session.selected_changed, self._show_neighbours)
-        for title in (HIDING, WRITING):
+        for title in WORK[1:]:
             self.resume(title)
         self._follow_clusters()
 
@@ -121,6 +161,44 @@ class ExplainDock(Dock):
         if explained is not None and self.explanation is not None:
             self._begin(HIDING, lambda: hide(explained, hiding), self.session.set_explained)
 
+    def _where(self) -> None:
+        explained, explanation, clustered = (
+            self.session.explained,
+            self.explanation,
+            self.session.clustered,
+        )
+        if explained is None or explanation is None or clustered is None:
+            return
+        number, other = self.cluster.currentData(), self.against.currentData()
+        rows = np.array([clustered.rows[one] for one in self.session.selected], np.intp)
+        rows = rows[explanation.membership.labels[rows] != NOISE]
+        if not len(rows) and number in explanation.nearest:
+            rows = explanation.membership.typical(number)[:ACROSS]
+        elif not len(rows):
+            rows = typical_rows(explanation, OF_EACH)
+        against = "" if other is None else other
+        words = (
+            f"Over {count_of(len(rows), 'specimen')}: bright where hiding it costs most of what "
+            "tells its cluster from "
+            f"{'the nearest other' if other is None else explanation.clusters.names[other]}."
+        )
+        self._begin(
+            PLACES,
+            lambda: hide_places(explained, rows, against),
+            partial(_lay_where, self.session, self.overlay),
+            words,
+        )
+
+    def _cut(self) -> None:
+        explained, cutting = self.session.explained, self.cutting.value
+        if explained is not None and self.explanation is not None:
+            words = (
+                f"{cutting.elements} elements over all specimens, the largest is 1; their spectra "
+                "are in the export."
+            )
+            done = partial(_lay_elements, self.session, self.overlay)
+            self._begin(CUTTING, lambda: cut(explained, cutting), done, words)
+
     def _export(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Export into a folder")
         if folder:
@@ -133,11 +211,15 @@ class ExplainDock(Dock):
             self._begin(WRITING, lambda: save(explanation, folder), words=words)
 
     def _refresh(self) -> None:
-        tasks = [self.session.task(title) for title in (COMPARING, HIDING, WRITING)]
+        tasks = [
+            self.session.task(title) for title in (COMPARING, HIDING, PLACES, CUTTING, WRITING)
+        ]
         busy = next((f"{t.title}: wait for its end." for t in tasks if t and t.busy), "")
         if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.hide_button, busy or self.hiding.error)
+        self.allow(self.where_button, busy)
+        self.allow(self.elements_button, busy or self.cutting.error)
         self.allow(self.export_button, busy)
 
     def _show(self) -> None:
@@ -175,6 +257,7 @@ class ExplainDock(Dock):
         self._list(self.against, OTHERS, others)
         self.against.setEnabled(bool(others))
         self._show_curves()
+        self.apart.show_clusters(explanation, number)
         like, numbers = (
             explanation.membership,
             [*explanation.nearest] if number is None else [number],
@@ -266,3 +349,19 @@ class ExplainDock(Dock):
         colour = explanation.clusters.colours[label]
         picture = explained.facts.pictures[row]
         return Tile(specimen["specimen"], picture, words, "\n".join(tip), colour)
+
+
+def _lay_where(session: Session, overlay: Overlay, explained: ExplainedRun) -> None:
+    """Keep what was found, and lay it over the specimens; the dock may be closed meanwhile."""
+    session.set_explained(explained)
+    found = explained.explanation.where
+    if session.explained is explained and found is not None:
+        overlay.lay(explained.clustered, found.rows, found.lost, where_layer)
+
+
+def _lay_elements(session: Session, overlay: Overlay, explained: ExplainedRun) -> None:
+    session.set_explained(explained)
+    found = explained.explanation.elements
+    if session.explained is explained and found is not None:
+        rows = np.arange(len(found.labels))
+        overlay.lay(explained.clustered, rows, found.labels, elements_layer)
