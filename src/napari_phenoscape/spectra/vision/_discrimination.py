@@ -12,12 +12,11 @@ from napari_phenoscape.errors import OptionError
 from napari_phenoscape.spectra.vision._catch import Eye
 
 #: Relative numbers of the receptors that see colour, from short waves to long, as others who use
-#: the model quote them: blue tit, Hart et al. 2000; peafowl, Hart 2002; honeybee, Vorobyev & Osorio
-#: 1998; human, Olsson et al. 2018 (https://doi.org/10.1093/beheco/arx133).
+#: the model quote them: blue tit, Hart et al. 2000; peafowl, Hart 2002; human, Olsson et al. 2018
+#: (https://doi.org/10.1093/beheco/arx133).
 DENSITIES: dict[str, tuple[float, ...]] = {
     "bird-uv": (1, 1.92, 2.68, 2.7),
     "bird-v": (1, 1.9, 2.2, 2.1),
-    "honeybee": (1, 0.471, 4.412),
     "human": (1, 10, 30),
 }
 
