@@ -108,7 +108,7 @@ def test_noise_falls_with_the_root_of_the_number_of_receptors():
 def test_words_and_numbers_of_receptors():
     words = [told(jnd) for jnd in (0.9, 1, 3, 3.1, np.nan)]
     assert words == ["hard to tell", "can be told", "can be told", "easy to tell", ""]
-    for name in ("bird-uv", "bird-v", "honeybee", "human"):
+    for name in ("bird-uv", "bird-v", "human"):
         eye = read_eye(name)
         assert len(densities_of(eye)) == len(eye.colour_receptors)
 
