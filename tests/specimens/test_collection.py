@@ -179,8 +179,20 @@ def test_collecting_tells_how_far_it_is(tmp_path):
         ("filename", ["01.png", "2.png", "003.png"]),
         ("name", ["01", "2", "003"]),
         ("image ID", [1, 2, 3]),
+        ("file", ["./a/01.png", "./a/2.png", "./b/003.png"]),
+        ("file", ["C:\\moths\\01.NEF", "C:\\moths\\2.NEF", "C:\\moths\\003.NEF"]),
+        ("file", ["file:///d/a/01.PNG", "file:///d/a/2.PNG", "file:///d/b/003.PNG"]),
     ],
-    ids=["relative path", "relative path of Windows", "file name", "stem", "number"],
+    ids=[
+        "relative path",
+        "relative path of Windows",
+        "file name",
+        "stem",
+        "number",
+        "from here",
+        "raw files elsewhere",
+        "capitals",
+    ],
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_metadata_is_joined_by_whatever_names_the_files(tmp_path, column, values, separator):
@@ -193,6 +205,14 @@ def test_metadata_is_joined_by_whatever_names_the_files(tmp_path, column, values
     assert collection.metadata["sex"].tolist() == ["M", "F", "F"]
     assert column not in collection.metadata
     assert collection.skipped == ()
+
+
+def test_a_name_whose_accents_a_mac_took_apart_is_the_same_name(tmp_path):
+    picture(tmp_path / "Caf\u00e9.png")
+    picture(tmp_path / "moth.png")
+    (tmp_path / "metadata.csv").write_text("file,sex\nCafe\u0301.png,F\nmoth.png,M\n", "utf-8")
+    collection = result(collect(Folder(path=tmp_path)))
+    assert sorted(collection.metadata["sex"]) == ["F", "M"]
 
 
 def test_a_column_of_labels_that_look_like_file_numbers_is_not_taken_for_file_names(tmp_path):
