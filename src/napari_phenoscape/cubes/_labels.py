@@ -21,7 +21,7 @@ _INFRARED = re.compile(r"(?P<region>nir|swir)[ _-]?\d*")
 _WIDTH = r"(?:fwhm|h?bw|(?:band|half)?[ _-]?width)"
 _LENGTH = re.compile(
     rf"(?P<width>{_WIDTH}[ :=_-]*)?(?:(?<![\d.])(?P<low>[1-9]\d{{2,3}}) ?[-–] ?)?"
-    r"(?<![\d.])(?P<centre>\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
+    r"(?<![\d.])(?P<centre>\d{3,4},\d{1,3}|\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
     rf"[ _-]?(?P<unit>nm|[uµμ]m)(?![a-z])(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -51,7 +51,7 @@ def wavelength_of(label: str) -> float | None:
     light, widths, others = [], [], 0
     for match in _LENGTH.finditer(label.lower()):
         factor = 1 if match["unit"] == "nm" else 1000
-        nm = round(factor * float(match["centre"]), 6)
+        nm = round(factor * float(match["centre"].replace(",", ".")), 6)
         if not _LIGHT_NM[0] <= nm <= _LIGHT_NM[1]:
             others += 1
         elif match["width"] or match["wide"]:

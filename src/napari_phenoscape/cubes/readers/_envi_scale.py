@@ -12,7 +12,11 @@ from napari_phenoscape.cubes.readers._envi_header import Header
 from napari_phenoscape.errors import CubeError
 
 _RADIANCE = re.compile(r"radian|watt|steradian|\b[numμµ]?w\b|\bsr\b|sr-1", re.IGNORECASE)
+_TIMES = re.compile(r"reflect\w*\W*[*x×]\W*(?P<factor>10+)\b", re.IGNORECASE)
 _PER_CENT = re.compile(r"%|per\s?cent", re.IGNORECASE)
+
+#: A smaller scale makes no reflectance of any count.
+_LEAST = 1e-7
 
 #: The keys that say what the numbers are.
 SCALES = (
@@ -50,7 +54,7 @@ def scale_of(
             offset = offset if offsets is None else offsets
             found = kind
             break
-    factor = _factor(header, bands, notes)
+    factor = _factor(header, bands, dtype, notes)
     if factor is not None:
         if is_radiance:
             notes.append(
@@ -66,6 +70,9 @@ def scale_of(
             f"The numbers are radiance ('{where} = {quantity[:40]}'), not reflectance: 1 is no "
             "white. Calibrate them with a white reference."
         )
+    elif (times := _TIMES.search(quantity)) and not found:
+        gain = gain / float(times["factor"])
+        notes.append(f"The numbers are multiples of reflectance ('{where} = {quantity[:40]}').")
     elif _PER_CENT.search(quantity):
         gain, offset = gain / 100, offset / 100
         notes.append(f"The numbers are per cent of reflectance ('{where} = {quantity[:40]}').")
@@ -101,15 +108,25 @@ def _each(header: Header, key: str, bands: int) -> NDArray[np.float64] | None:
     return None if not given else np.array(given[0] if len(given) == 1 else given)
 
 
-def _factor(header: Header, bands: int, notes: list[str]) -> NDArray[np.float64] | None:
+def _factor(
+    header: Header, bands: int, dtype: np.dtype[np.generic], notes: list[str]
+) -> NDArray[np.float64] | None:
+    """What divides the numbers to reflectance."""
     key = "reflectance scale factor"
     text, given = header.text(key), header.numbers(key)
     if not text:
         return None
     if not given or len(given) not in (1, bands) or min(given) <= 0:
-        notes.append(f"'{key} = {text[:40]}' is not used; it is not above 0.")
+        notes.append(f"'{key} = {text[:40]}' is not used; it is no number above 0.")
         return None
-    return np.array(given[0] if len(given) == 1 else given)
+    factor = np.array(given[0] if len(given) == 1 else given)
+    if dtype.kind in "iu" and np.all((factor > _LEAST) & (factor < 1)):
+        notes.append(
+            f"'{key} = {text[:40]}' would make a count of 1 more than a perfect white; it is taken "
+            "as what multiplies the numbers."
+        )
+        return 1 / factor
+    return factor
 
 
 def _largest(header: Header, dtype: np.dtype[np.generic], notes: list[str]) -> tuple[float, str]:
