@@ -58,6 +58,8 @@ def test_the_centre_of_a_name_is_not_its_width(label, nm):
         (("moth_365_v2", "moth_1050_v2"), [365, 1050]), (("365", "450"), [365, 450]),
         (("5_WL365", "4_WL450"), [365, 450]), (("img_0300", "img_0400"), [300, 400]),
         (("DSC_1234", "DSC_1240"), None), (("2016", "2020"), None), (("1", "2"), None),
+        (("1000 cm-1", "2000 cm-1"), None), (("a450ms", "a550ms"), None),
+        (("450 Index", "550 Index"), None), (("led365mW_450", "led365mW_550"), [450, 550]),
         (tuple(f"IMG_{i:04d}" for i in range(300, 340)), None), (("450", "450"), None),
     ],
 )  # fmt: skip

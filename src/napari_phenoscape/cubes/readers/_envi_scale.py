@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32
 from napari_phenoscape.cubes.readers._envi_header import Header
+from napari_phenoscape.cubes.readers._quantity import (
+    PER_CENT,
+    RADIANCE,
+    per_cent_note,
+    radiance_note,
+)
 from napari_phenoscape.errors import CubeError
 
-_RADIANCE = re.compile(r"radian|watt|steradian|\b[numμµ]?w\b|\bsr\b|sr-1", re.IGNORECASE)
 _TIMES = re.compile(r"reflect\w*\W*[*x×]\W*(?P<factor>10+)\b", re.IGNORECASE)
-_PER_CENT = re.compile(r"%|per\s?cent", re.IGNORECASE)
 
 #: A smaller scale makes no reflectance of any count.
 _LEAST = 1e-7
@@ -42,7 +46,7 @@ def scale_of(
         A list has another length, or holds what is no number.
     """
     quantity, where = _quantity(header)
-    is_radiance = _RADIANCE.search(quantity) is not None
+    is_radiance = RADIANCE.search(quantity) is not None
     gain, offset = np.ones(()), np.zeros(())
     found = ""
     for kind in ("data reflectance", "data"):
@@ -66,16 +70,13 @@ def scale_of(
     if found == "data reflectance":
         return (*scale_in_float32(header.name, gain, offset), "")
     if is_radiance:
-        notes.append(
-            f"The numbers are radiance ('{where} = {quantity[:40]}'), not reflectance: 1 is no "
-            "white. Calibrate them with a white reference."
-        )
+        notes.append(radiance_note(where, quantity))
     elif (times := _TIMES.search(quantity)) and not found:
         gain = gain / float(times["factor"])
         notes.append(f"The numbers are multiples of reflectance ('{where} = {quantity[:40]}').")
-    elif _PER_CENT.search(quantity):
+    elif PER_CENT.search(quantity):
         gain, offset = gain / 100, offset / 100
-        notes.append(f"The numbers are per cent of reflectance ('{where} = {quantity[:40]}').")
+        notes.append(per_cent_note(where, quantity))
     elif found == "data" and "reflect" not in quantity.lower():
         notes.append(
             "'data gain values' are used, and no scale is given to reflectance: where they give "

@@ -60,6 +60,10 @@ class Said:
         The number that stands for "not measured".
     scale
         n gains and n offsets, when the file says them.
+    units
+        Of what gain and offset give, where the file says it.
+    integration_time
+        In the unit of the file, where it says one above 0.
     capture
         The shot of which the file is a part, of a camera that writes one file for each band.
     notes
@@ -71,6 +75,8 @@ class Said:
     bad: tuple[int, ...] = ()
     nodata: float | None = None
     scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    units: str = ""
+    integration_time: float | None = None
     capture: str = ""
     notes: tuple[str, ...] = ()
 
@@ -113,7 +119,15 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
         names |= {i.plane: i.text for i in items if i.role == "description" and i.plane is not None}
         if found := _wavelengths(items, count):
             numbers, unit = found
-        said = replace(said, bad=_bad(items, count), scale=_scale(items, count, notes))
+        units = dict.fromkeys(item.text for item in items if item.role == "unittype" and item.text)
+        times = [_number(item.text) for item in items if item.key == "integrationtime"]
+        said = replace(
+            said,
+            bad=_bad(items, count),
+            scale=_scale(items, count, notes),
+            units="".join(units) if len(units) == 1 else "",
+            integration_time=next((time for time in times if time and 0 < time < math.inf), None),
+        )
     return _with_centres(said, names, numbers, unit, count, notes)
 
 
@@ -131,7 +145,7 @@ def _with_centres(
             if unit == "nm":
                 nm[plane] = centre
             names.setdefault(plane, f"{centre:.7g} {unit}".strip())
-    else:
+    elif not numbers:
         labels = {p: n for p, n in names.items() if p < count and band_of_label(n) != MASK}
         for plane, centre in zip(labels, wavelengths_of(list(labels.values())) or (), strict=False):
             nm[plane] = centre
