@@ -53,6 +53,9 @@ VERBS = {
     "info": "info rgb-uv.yaml -o made/specimens.csv --overwrite",
     "preview": "preview rgb-uv.yaml -o made/views.png --overwrite --set image_size=32",
     "prepare": f"prepare rgb-uv.yaml {TINY} --set preparation.folder=made/prepared",
+    "find": "find drawer.bil -o made/regions.tif --overwrite",
+    "join": "join CUBE CUBE --parts one,two -o made/joined.tif --overwrite",
+    "look": "look multispectral --runs made/looks",
     "samples": "samples made/samples",
     "slurm": f"slurm rgb-uv.yaml {TINY}",
     "train": f"train rgb-uv.yaml {TINY} --set schedule.checkpoint_every=1",
@@ -64,6 +67,7 @@ VERBS = {
     "classify": "classify RUN --label morph -o made/classes.csv --overwrite",
     "evaluate": "evaluate RUN --label morph -o made/scores.csv --overwrite",
     "explain": "explain RUN --no-occlusion -o made/why.csv --overwrite",
+    "report": "report RUN -o made/report.html --overwrite",
 }
 
 #: What shows that a file is whole, by its ending.
@@ -75,6 +79,7 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     ".yaml": lambda path: yaml.safe_load(path.read_text("utf-8")),
     ".safetensors": load_file,
     ".tif": tifffile.imread,
+    ".html": lambda path: path.read_text("utf-8").rindex("</html>"),
     ".npy": lambda path: np.load(path).sum(),
     ".hdr": lambda path: open_cube(path).array[:],
     ".zarr": lambda path: zarr.open(path, mode="r"),
@@ -95,7 +100,7 @@ def main(kills: int = 100, *names: str) -> None:
         folder = Path(name).resolve()
         (folder / "tmp").mkdir()
         tempfile.tempdir = str(folder / "tmp")
-        result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
+        result(write_samples(folder / "samples", specimens=24, size=32))
         os.chdir(folder / "samples")
         Path("made").mkdir()
         _run(f"train rgb-uv.yaml {TINY}")
