@@ -430,5 +430,5 @@ def test_a_picture_is_written_as_it_is_shown(tmp_path, scan):
         np.testing.assert_array_equal(np.asarray(Image.open(out)), picture(cube, show))
     ended = run("picture", scan, "-o", tmp_path / "q.png", "--show", "heat")
     assert ended.exit_code == 2
-    assert "choose from colours, " in ended.stderr
+    assert "Choose from colours, " in ended.stderr
     assert not (tmp_path / "q.png").exists()

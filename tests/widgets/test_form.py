@@ -119,7 +119,7 @@ def test_an_unknown_modality_is_answered_with_the_known_ones(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
     made.editors["modalities"].line.value = "rgb; infrared"
-    assert "unknown modality 'infrared'; choose from rgb, grey, uv" in made.error
+    assert "unknown modality 'infrared'. Choose from rgb, grey, uv" in made.error
 
 
 def test_the_built_in_modalities_are_ticked_where_they_are_written(form):

@@ -16,7 +16,7 @@ from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._centres import Centres, bad_bands, wavelengths_of
 from napari_phenoscape.cubes.readers._planes import families
 from napari_phenoscape.cubes.readers._variable import Variable
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError, MissingFileError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,10 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
     if inside:
         named = [variable for variable in arrays if variable.name == inside]
         if not named:
+            meant = did_you_mean(inside, [array.name for array in arrays])
             raise MissingFileError(
-                f"'{path.name}' holds no '{inside}'; it holds {_listed(arrays)}. Name one of these."
+                f"'{path.name}' holds no '{inside}'. {meant}It holds {_listed(arrays)}. Name one "
+                "of these."
             )
         if not named[0].is_cube:
             raise CubeError(

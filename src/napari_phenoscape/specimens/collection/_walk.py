@@ -31,8 +31,8 @@ _RUN = {"experiment.yaml", "events.jsonl"}
 def walk(root: Path) -> Iterator[Path | Skipped]:
     """Every file and Zarr store in a folder that may be a specimen's, and what cannot be reached.
 
-    Hidden files, litter of systems, experiments and runs are passed over. A folder is looked through once,
-    under its own name where it has one here, so that links in a circle end.
+    Hidden files, litter of systems, experiments and runs are passed over. A folder is looked
+    through once, under its own name where it has one here, so that links in a circle end.
 
     Raises
     ------
