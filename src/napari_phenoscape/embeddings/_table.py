@@ -134,7 +134,7 @@ def read_embeddings(
     if not path.is_file():
         stems = sorted(other.stem for other in path.parent.glob("*.parquet"))
         way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
-        others = " --collection …" if source else ""
+        others = (" --collection …" if source else "") + (" --untrained" if untrained else "")
         raise MissingFileError(
             f"The run '{run}' has no embeddings '{path.stem}'. "
             f"{did_you_mean(path.stem, stems)}{way} the specimens first: "
