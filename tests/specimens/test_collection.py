@@ -443,7 +443,7 @@ def test_real_cut_out_beetles_have_their_outline(phenoscape_data):
     assert first.box == (5, 210, 11, 78)
 
 
-def scan(path: Path, number: int, tint: float) -> Path:
+def scan(path: Path, number: int, tint: float | str) -> Path:
     """A line scan of one number, in two bands, with its integration time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.full((6, 2, 5), number, "<u2").tofile(path)
@@ -462,15 +462,21 @@ def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(
         scan(folder / f"WHITEREF_{name}.raw", white, 10)
         scan(folder / f"DARKREF_{name}.raw", 100, 20)
     scan(tmp_path / "leaf 3.raw", 6000, 20)
+    # another camera says the same in microseconds
+    scan(tmp_path / "leaf 4.raw", 600, "20 ms")
+    scan(tmp_path / "whiteref_leaf 4.raw", 1100, "10000 us")
+    scan(tmp_path / "Darkref_leaf 4.raw", 100, 20)
     collection = result(collect(Folder(path=tmp_path)))
     assert ids(collection) == [
         "leaf 1/capture/leaf 1.raw", "leaf 2/capture/leaf 2.raw", "leaf 3.raw",
+        "leaf 4.raw",
     ]  # fmt: skip
     cubes = [collection.opened(group)[0].reflectance() for group in collection.groups()]
     # (600 - 100) / (1100 - 100) of a white that was exposed half as long, and over (600 - 100)
     np.testing.assert_allclose(cubes[0], 0.25)
     np.testing.assert_allclose(cubes[1], 0.5)
     np.testing.assert_allclose(cubes[2], 6000 / 65535)
+    np.testing.assert_allclose(cubes[3], 0.25)
     said = " ".join(collection.assumed)
     assert "Calibrated with its own references (WHITEREF_, DARKREF_)" in said
     assert "corrected by their ratio, 0.5" in said
