@@ -180,7 +180,8 @@ def words_of(verb: str, steps: int) -> str:
 
 
 def _run_directory() -> Path:
-    return min(Path("runs").glob("[!.]*"), key=lambda path: path.stat().st_ctime)
+    # the first of them; the others have a number at the end
+    return min(Path("runs").glob("[!.]*"), key=lambda path: (len(path.name), path.name))
 
 
 def run(words: str, kill_after: float | None = None, largest: int | None = None) -> str:
