@@ -205,7 +205,8 @@ def run(words: str, kill_after: float | None = None, largest: int | None = None)
                 app(words.split(), standalone_mode=True)
             except SystemExit as end:
                 os._exit(int(end.code or 0))
-            os._exit(99)
+            finally:  # the folder is not the child's to remove
+                os._exit(99)
         if kill_after is not None:
             end = time.monotonic() + kill_after
             while time.monotonic() < end:
