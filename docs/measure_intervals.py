@@ -6,7 +6,8 @@ and kinds: chance, and of how many trials the interval holds it, and holds its o
 
     python docs/measure_intervals.py [TRIALS] [PROCESSES] [MEASURE ...]
 
-Named measures of single specimens are measured alone, which is faster.
+Named measures of single specimens are measured alone, which is faster; "right more often" is that
+of two embeddings, both of them noise.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from numpy.typing import NDArray
 from napari_phenoscape.analysis import compare
 from napari_phenoscape.analysis.evaluation._comparison import OF_SPECIMENS, SIGNED
 from napari_phenoscape.analysis.evaluation._score import Score, mean_of, scored
+from napari_phenoscape.analysis.evaluation._verdict import paired
 
 #: Specimens and kinds.
 SIZES = ((24, 8), (60, 20), (120, 30), (300, 50))
+
+#: How much more often one of two embeddings is right.
+PAIRED = "right more often"
 
 #: Numbers of an embedding.
 DIMENSIONS = 16
@@ -38,6 +43,9 @@ def scores_on_noise(
     draws = np.random.default_rng((specimens, trial))
     x = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
     labels = draws.integers(0, kinds, specimens)
+    if measures == (PAIRED,):
+        other = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
+        return {PAIRED: paired(x, other, pd.Series(labels, name="kind"))}
     if measures:
         return {name: _alone(name, x, labels) for name in measures}
     scores = compare(x, pd.Series(labels, name="kind"))
@@ -63,7 +71,7 @@ def main(trials: int = 100, processes: int = 2, *measures: str) -> None:
             for measure in tried[0]:
                 scores = [scores[measure] for scores in tried]
                 mean = float(np.mean([one.value for one in scores]))
-                chance = 0.0 if measure.startswith("adjusted") else mean
+                chance = 0.0 if measure.startswith(("adjusted", PAIRED)) else mean
                 held = sum(one.low <= chance <= one.high for one in scores)
                 own = sum(one.low <= one.value <= one.high for one in scores)
                 specimens, kinds = size

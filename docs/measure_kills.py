@@ -16,13 +16,14 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,9 @@ VERBS = {
     "info": "info rgb-uv.yaml -o made/specimens.csv --overwrite",
     "preview": "preview rgb-uv.yaml -o made/views.png --overwrite --set image_size=32",
     "prepare": f"prepare rgb-uv.yaml {TINY} --set preparation.folder=made/prepared",
+    "find": "find drawer.bil -o made/regions.tif --overwrite",
+    "join": "join pair/vis.png pair/uv.png --parts vis,uv -o made/joined.tif --overwrite",
+    "look": "look multispectral --runs made/looks",
     "samples": "samples made/samples",
     "slurm": f"slurm rgb-uv.yaml {TINY}",
     "train": f"train rgb-uv.yaml {TINY} --set schedule.checkpoint_every=1",
@@ -64,6 +68,7 @@ VERBS = {
     "classify": "classify RUN --label morph -o made/classes.csv --overwrite",
     "evaluate": "evaluate RUN --label morph -o made/scores.csv --overwrite",
     "explain": "explain RUN --no-occlusion -o made/why.csv --overwrite",
+    "report": "report RUN -o made/report.html --overwrite",
 }
 
 #: What shows that a file is whole, by its ending.
@@ -75,6 +80,7 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     ".yaml": lambda path: yaml.safe_load(path.read_text("utf-8")),
     ".safetensors": load_file,
     ".tif": tifffile.imread,
+    ".html": lambda path: path.read_text("utf-8").rindex("</html>"),
     ".npy": lambda path: np.load(path).sum(),
     ".hdr": lambda path: open_cube(path).array[:],
     ".zarr": lambda path: zarr.open(path, mode="r"),
@@ -83,24 +89,8 @@ WHOLE: dict[str, Callable[[Path], object]] = {
 
 def main(kills: int = 100, *names: str) -> None:
     """Print a line for each verb; exit 1 with findings."""
-    warnings.simplefilter("ignore")
-    for stage in ("analysis", "embeddings", "samples", "specimens", "spectra", "training"):
-        module = importlib.import_module(f"napari_phenoscape.{stage}")
-        for name in module.__all__:
-            getattr(module, name)
-    for heavy in ("umap", "torchvision", "kornia", "matplotlib.pyplot", "sklearn.cluster"):
-        importlib.import_module(heavy)
     found = 0
-    with tempfile.TemporaryDirectory(prefix="kills-") as name, contextlib.chdir(name):
-        folder = Path(name).resolve()
-        (folder / "tmp").mkdir()
-        tempfile.tempdir = str(folder / "tmp")
-        result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-        os.chdir(folder / "samples")
-        Path("made").mkdir()
-        _run(f"train rgb-uv.yaml {TINY}")
-        _run(f"embed {_run_directory()}")
-        _run(f"cluster {_run_directory()} --clusters 3 --set grouping.map=pca")
+    with ready() as folder:
         print("| verb | kills | in its work | findings |\n|---|---|---|---|")
         for verb in names or VERBS:
             findings, inside = _kill(verb, kills, folder)
@@ -111,6 +101,39 @@ def main(kills: int = 100, *names: str) -> None:
     sys.exit(bool(found))
 
 
+@contextlib.contextmanager
+def ready() -> Iterator[Path]:
+    """A folder of samples, with a run, in which the verbs find what they are given."""
+    warnings.simplefilter("ignore")
+    for stage in ("analysis", "embeddings", "samples", "specimens", "spectra", "training"):
+        module = importlib.import_module(f"napari_phenoscape.{stage}")
+        for name in module.__all__:
+            getattr(module, name)
+    for heavy in ("umap", "torchvision", "kornia", "matplotlib.pyplot", "sklearn.cluster"):
+        importlib.import_module(heavy)
+    with tempfile.TemporaryDirectory(prefix="kills-") as name, contextlib.chdir(name):
+        folder = Path(name).resolve()
+        (folder / "tmp").mkdir()
+        tempfile.tempdir = str(folder / "tmp")
+        result(write_samples(folder / "samples", specimens=24, size=32))
+        os.chdir(folder / "samples")
+        Path("made").mkdir()
+        _pair(Path("pair"))
+        run(f"train rgb-uv.yaml {TINY}")
+        run(f"embed {_run_directory()}")
+        run(f"cluster {_run_directory()} --clusters 3 --set grouping.map=pca")
+        yield folder
+
+
+def _pair(folder: Path) -> None:
+    """Two photographs of one drawn thing, the second 3 px beside the first."""
+    draws = np.random.default_rng(0)
+    folder.mkdir()
+    blocks = draws.integers(0, 255, (40, 40, 3)).astype(np.uint8).repeat(6, 0).repeat(6, 1)
+    Image.fromarray(blocks[:-8, :-8]).save(folder / "vis.png")
+    Image.fromarray(blocks[3:-5, 3:-5]).save(folder / "uv.png")
+
+
 def _kill(verb: str, kills: int, folder: Path) -> tuple[set[str], int]:
     draws, findings, inside, longest = np.random.default_rng(0), set[str](), 0, 0.0
     steps = 2
@@ -118,15 +141,15 @@ def _kill(verb: str, kills: int, folder: Path) -> tuple[set[str], int]:
         if number % KILLS_A_RUN == 0:
             steps += 1
             start = time.monotonic()
-            said = _run(_words(verb, steps))
+            said = run(words_of(verb, steps))
             longest = max(longest, time.monotonic() - start)
             findings |= {f"whole run: {said}"} if said else set()
-            findings |= {f"left: {path.relative_to(folder)}" for path in _leftovers(folder)}
+            findings |= {f"left: {path.relative_to(folder)}" for path in leftovers(folder)}
         if not number % 2:
             shutil.rmtree("made")
             Path("made").mkdir()
         before = set(_files(folder))
-        was_killed = _run(_words(verb, steps + 1), draws.uniform(0, longest)) == "killed"
+        was_killed = run(words_of(verb, steps + 1), draws.uniform(0, longest)) == "killed"
         inside += was_killed
         gone = before - set(_files(folder))
         findings |= {
@@ -134,17 +157,18 @@ def _kill(verb: str, kills: int, folder: Path) -> tuple[set[str], int]:
             for path in gone
             if path.suffix in WHOLE and "checkpoints" not in path.parts
         }
-        findings |= {f"half: {path.relative_to(folder)}" for path in _half(folder)}
+        findings |= {f"half: {path.relative_to(folder)}" for path in half(folder)}
         if not was_killed:  # what is whole is not made again by every verb
             shutil.rmtree("made")
             Path("made").mkdir()
-    said = _run(_words(verb, steps + 1))
+    said = run(words_of(verb, steps + 1))
     findings |= {f"whole run: {said}"} if said else set()
-    findings |= {f"left: {path.relative_to(folder)}" for path in _leftovers(folder)}
+    findings |= {f"left: {path.relative_to(folder)}" for path in leftovers(folder)}
     return findings, inside
 
 
-def _words(verb: str, steps: int) -> str:
+def words_of(verb: str, steps: int) -> str:
+    """What is typed; ``steps`` of a training that goes on."""
     cube = next(Path("multispectral").rglob("*.tif"))
     return (
         VERBS[verb]
@@ -156,21 +180,33 @@ def _words(verb: str, steps: int) -> str:
 
 
 def _run_directory() -> Path:
-    return min(Path("runs").glob("[!.]*"), key=lambda path: path.stat().st_ctime)
+    # the first of them; the others have a number at the end
+    return min(Path("runs").glob("[!.]*"), key=lambda path: (len(path.name), path.name))
 
 
-def _run(words: str, kill_after: float | None = None) -> str:
-    """Run a verb in a fork; what it said when it failed, or ``"killed"``."""
+def run(words: str, kill_after: float | None = None, largest: int | None = None) -> str:
+    """Run a verb in a fork; what it said when it failed, or ``"killed"``.
+
+    Parameters
+    ----------
+    kill_after
+        Seconds after which it is killed.
+    largest
+        Bytes that a file may have.
+    """
     with tempfile.TemporaryFile("w+") as said:
         child = os.fork()
         if not child:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
+            if largest is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             try:
                 app(words.split(), standalone_mode=True)
             except SystemExit as end:
                 os._exit(int(end.code or 0))
-            os._exit(99)
+            finally:  # the folder is not the child's to remove
+                os._exit(99)
         if kill_after is not None:
             end = time.monotonic() + kill_after
             while time.monotonic() < end:
@@ -197,13 +233,14 @@ def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _leftovers(folder: Path) -> list[Path]:
+def leftovers(folder: Path) -> list[Path]:
     """What no verb makes for good: hidden parts, and what lies in the folder for temporaries."""
     hidden = [path for path in folder.rglob(".*") if path.name.endswith((".part", ".old"))]
     return [*hidden, *(folder / "tmp").iterdir()]
 
 
-def _half(folder: Path) -> list[Path]:
+def half(folder: Path) -> list[Path]:
+    """Files under a final name that are not whole."""
     broken = []
     for path in _files(folder):
         if path.suffix in WHOLE and path.parent.suffix != ".zarr":

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from napari_phenoscape.errors import MissingFileError, OptionError
+from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean
 from napari_phenoscape.option import Option, Variants, variants_of
 from napari_phenoscape.training import Experiment
 
@@ -22,6 +22,14 @@ class Inner(Option):
 class Outer(Option):
     inner: Inner = Inner()
     folders: tuple[Path, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("given", "question"),
+    [("mroph", "Did you mean 'morph'? "), ("SEX", "Did you mean 'Sex'? "), ("habitat", "")],
+)
+def test_a_word_that_is_nearly_known_is_asked_for(given, question):
+    assert did_you_mean(given, ["Sex", "morph", "locality"]) == question
 
 
 def test_yaml_is_the_printed_form() -> None:

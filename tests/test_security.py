@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_phenoscape import Experiment, embed, open_cube, result, train, write_samples
-from napari_phenoscape.errors import CheckpointError, PhenoscapeError
+from napari_phenoscape.errors import CheckpointError, PhenoscapeError, RunError
 from napari_phenoscape.nets import Encoder
 from napari_phenoscape.training import read_experiment
 
@@ -77,6 +77,23 @@ def test_a_checkpoint_that_is_a_pickle_of_code_runs_none(run: Path, tmp_path: Pa
     with pytest.raises(PhenoscapeError):
         result(embed(copy))
     assert not target.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+@pytest.mark.parametrize("part", ["events.jsonl", "embeddings", "checkpoints/step-00000001"])
+def test_a_run_whose_parts_are_links_out_of_it_is_refused(tmp_path: Path, part: str) -> None:
+    run, theirs = tmp_path / "run", tmp_path / "theirs"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "experiment.yaml").write_text("{collection: {kind: folder, path: photographs}}")
+    read_experiment(run)
+    theirs.write_text("of somebody else")
+    (run / part).symlink_to(theirs)
+    with pytest.raises(RunError, match=f"{Path(part).name}' is a link to '{theirs}', out of"):
+        read_experiment(run)
+    assert theirs.read_text() == "of somebody else"
+    (run / part).unlink()
+    (run / "same.yaml").symlink_to(run / "experiment.yaml")  # within it
+    read_experiment(run)
 
 
 def test_nothing_is_asked_of_the_network(

@@ -38,13 +38,43 @@ def test_a_column_with_one_cell_that_is_no_plain_number_stays_as_typed(tmp_path,
     assert list(found["individual"]) == [name, "7"]
 
 
+def test_two_spellings_of_one_number_are_two_names(tmp_path):
+    found = read_table(table(tmp_path, "file,plate\n1.png,1.1\n2.png,1.10\n3.png,1.2\n"))
+    assert list(found["plate"]) == ["1.1", "1.10", "1.2"]
+
+
+def test_a_comma_is_a_decimal_mark_where_semicolons_separate(tmp_path):
+    found = read_table(table(tmp_path, "file;mass\n1.png;1,5\n2.png;-0,25\n3.png;3\n"))
+    assert found["mass"].tolist() == [1.5, -0.25, 3.0]
+
+
+def test_the_separator_that_excel_says_is_no_header(tmp_path):
+    found = read_table(table(tmp_path, "sep=;\r\nfile;a,b\r\n1.png;x\r\n"))
+    assert found.to_dict("list") == {"file": ["1.png"], "a,b": ["x"]}
+
+
+def test_what_is_not_seen_makes_no_other_label(tmp_path):
+    text = "file,note\n1.png,caf\u00e9\n2.png,cafe\u0301\u200b\n3.png,\xa0caf\u00e9\n"
+    assert set(read_table(table(tmp_path, text))["note"]) == {"caf\u00e9"}
+
+
+def test_only_line_ends_end_lines(tmp_path):
+    found = read_table(table(tmp_path, "file,note\n1.png,a\u2028b\x0bc\n\n2.png,d\n,\n"))
+    assert list(found["note"]) == ["a\u2028b\x0bc", "d"]
+
+
+def test_a_title_above_the_header_is_not_taken_for_it(tmp_path):
+    with pytest.raises(TableError, match="column 2 has no name in its first line"):
+        read_table(table(tmp_path, "My moths,,\nfile,species,sex\n1.png,a,F\n"))
+
+
 def test_columns_of_numbers_are_numbers(tmp_path):
     found = read_table(table(tmp_path, "file,year,mass\n1.png,1999,-0.50\n2.png,2001,12\n"))
     assert found["year"].dtype == np.int64
     assert found["mass"].tolist() == [-0.5, 12.0]
 
 
-@pytest.mark.parametrize("missing", ["", "NA", "N/A", "nan", "NULL"])
+@pytest.mark.parametrize("missing", ["", "NA", "N/A", "nan", "NULL", "#N/A", "<NA>"])
 def test_what_is_not_known_is_missing_in_text_and_in_numbers(tmp_path, missing):
     text = f"file,sex,mass\n1.png,{missing},{missing}\n2.png,F,3\n"
     found = read_table(table(tmp_path, text))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +20,31 @@ if TYPE_CHECKING:
 #: Spreadsheets of half of Europe write semicolons.
 _SEPARATORS = ",;\t|"
 
-#: How tables say that nothing is known; the words are R's, pandas's and databases'.
-MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null"})
+#: What Excel writes above the header where another mark than its own separates.
+_SEPARATOR_SAID = re.compile(r"sep=(.)[\r\n]+", re.IGNORECASE)
+
+#: How tables say that nothing is known; the words are R's, pandas's, Excel's and databases'.
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "#NULL!", "<NA>"}
+)
 
 #: A number as a person types it. "007" is a name, and so is "1e5" or a code of twenty digits.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
+
+#: The same where semicolons separate because commas are decimal marks.
+_NUMBER_WITH_COMMA = re.compile(_NUMBER.pattern.replace(r"\.", "[.,]"))
+
+#: What is not seen at the ends of a cell, beside blanks.
+_UNSEEN = "\u200b\u2060\ufeff"
 
 
 def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[str]]]:
     """Names of the columns, and the lines below them, as typed but for blanks around each cell.
 
-    The mark that splits the first line into most cells (comma, semicolon, tab, bar) separates. A
-    column without a name (the row names of R and pandas, the comma at the end of each line of an
-    export) is left out; a line that ends early goes on with empty cells.
+    The mark that splits the first line into most cells (comma, semicolon, tab, bar) separates, or
+    the one that Excel's line ``sep=;`` says. A column without a name (the row names of R and
+    pandas, the comma at the end of each line of an export) is left out; a line that ends early
+    goes on with empty cells. Letters are composed (NFC), so that one spelling is one name.
 
     Parameters
     ----------
@@ -44,10 +58,18 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
     MissingFileError
         No such file.
     TableError
-        It is no such text, two columns have one name, or a line has more cells than the first.
+        It is no such text, two columns have one name, a column with cells has none, or a line has
+        more cells than the first.
     """
+    names, rows, _ = _cells(path, comments=comments)
+    return names, rows
+
+
+def _cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[str]], str]:
+    """As `read_cells`, and the mark between the cells."""
     try:
-        text = path.read_text("utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:  # line ends as csv wants them
+            text = unicodedata.normalize("NFC", file.read())
     except (FileNotFoundError, IsADirectoryError):
         raise MissingFileError(f"There is no table at '{path}'. Correct its path.") from None
     except UnicodeDecodeError:
@@ -58,19 +80,26 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
         raise TableError(
             f"'{path}' cannot be read ({error.strerror or error}); check its permissions."
         ) from None
+    if said := _SEPARATOR_SAID.match(text):
+        text = text[said.end() :]
     lines = [
         line
-        for line in text.splitlines(keepends=True)
-        if line.strip() and not (comments and line.startswith("#"))
+        for line in io.StringIO(text.lstrip(), newline="")
+        if not (comments and line.startswith("#"))
     ]
     try:
-        separator = max(
-            _SEPARATORS, key=lambda mark: len(next(csv.reader(lines[:1], delimiter=mark), []))
+        separator = (
+            said[1]
+            if said
+            else max(
+                _SEPARATORS, key=lambda mark: len(next(csv.reader(lines[:1], delimiter=mark), []))
+            )
         )
         rows = [
-            [cell.strip() for cell in row]
+            [cell.strip().strip(_UNSEEN).strip() for cell in row]
             for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)
         ]
+        rows = rows[:1] + [row for row in rows[1:] if any(row)]
     except csv.Error as error:
         raise TableError(
             f"'{path.name}' is not a table ({error}); a CSV with a header line was expected."
@@ -86,6 +115,13 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
             + "; a header with a name of its own for each column was expected, and lines below it."
         )
     for number, row in enumerate(rows[1:], start=1):
+        nameless = [column for column, name in enumerate(header) if column and not name]
+        if filled := next((column for column in nameless if any(row[column : column + 1])), 0):
+            raise TableError(
+                f"'{path.name}' is not a table: column {filled + 1} has no name in its first line "
+                f"({', '.join(names[:6])}), and holds '{row[filled][:40]}'. Give it a name, or "
+                "delete what stands above the header."
+            )
         if any(row[len(header) :]):
             raise TableError(
                 f"'{path.name}' is not a table: line {number} below the header has {len(row)} "
@@ -93,14 +129,14 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
                 "line; a cell that holds the separator stands in quotation marks."
             )
         row += [""] * (len(header) - len(row))
-    return names, [[row[column] for column in named] for row in rows[1:]]
+    return names, [[row[column] for column in named] for row in rows[1:]], separator
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """A table of metadata: text as it was typed, and numbers where a column holds nothing else.
 
     Cells that are empty or say so (``NA``, ``NaN``, ``null``) are None in a column of text, NaN in
-    one of numbers. "007" and "7" are two names: a column with one such cell is text.
+    one of numbers. "007" and "7", "1.1" and "1.10" are two names: a column with such cells is text.
 
     Raises
     ------
@@ -109,23 +145,25 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    names, rows = read_cells(path)
+    names, rows, separator = _cells(path)
+    number = _NUMBER_WITH_COMMA if separator == ";" else _NUMBER
     columns = zip(*rows, strict=True)
     return pd.DataFrame(
-        {name: _typed(cells) for name, cells in zip(names, columns, strict=True)},
+        {name: _typed(cells, number) for name, cells in zip(names, columns, strict=True)},
         columns=pd.Index(names, dtype=object),
     )
 
 
-def _typed(cells: tuple[str, ...]) -> pd.Series:
+def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
     import pandas as pd
 
-    known = [cell for cell in cells if cell not in MISSING]
-    if not known or not all(map(_NUMBER.fullmatch, known)):
+    known = {cell for cell in cells if cell not in MISSING}
+    numbers = {cell: float(cell.replace(",", ".")) for cell in known if number.fullmatch(cell)}
+    if not known or len(numbers) < len(known) or len(set(numbers.values())) < len(known):
         return pd.Series([None if cell in MISSING else cell for cell in cells], dtype=object)
-    if len(known) == len(cells) and not any("." in cell for cell in cells):
+    if known.issuperset(cells) and not any("." in cell or "," in cell for cell in known):
         return pd.Series([int(cell) for cell in cells], dtype=np.int64)
-    return pd.Series([np.nan if cell in MISSING else float(cell) for cell in cells])
+    return pd.Series([numbers.get(cell, np.nan) for cell in cells])
 
 
 def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:

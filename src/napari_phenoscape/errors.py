@@ -4,6 +4,16 @@ Every message has three parts: the fact with its values, what was expected, the 
 The command line prints it as one sentence and exits with 2; napari shows it as a notification.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(given: object, known: Iterable[object]) -> str:
+    """The question, before a sentence, whether a word is a known one that it nearly is; else ""."""
+    words = {word.lower(): word for word in map(str, known)}
+    near = get_close_matches(str(given).lower(), words, n=1)
+    return f"Did you mean '{words[near[0]]}'? " if near else ""
+
 
 class PhenoscapeError(Exception):
     """Something outside the program is wrong, and the message says what to do about it."""

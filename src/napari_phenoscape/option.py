@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, Self, get_args
 
@@ -20,7 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from napari_phenoscape._extensions import Group, extensions
-from napari_phenoscape.errors import MissingFileError, OptionError
+from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean
 
 #: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
 EXPECTED = {
@@ -67,7 +66,8 @@ class Option(BaseModel):
             for key in given:
                 if key not in cls.model_fields:
                     raise ValueError(
-                        f"unknown key '{key}' in {cls.__name__}.{_meant(key, cls.model_fields)} "
+                        f"unknown key '{key}' in {cls.__name__}. "
+                        f"{did_you_mean(key, cls.model_fields)}"
                         f"Legal keys: {', '.join(cls.model_fields)}."
                     )
         return given
@@ -232,8 +232,8 @@ class Variants:
                 else "its 'kind' is missing, which says what it is"
             )
             kinds = ", ".join(f"'{each}'" for each in self.offered())
-            meant = _meant(kind, self.offered())
-            words = f"{fact}; one of {kinds} was expected.{meant}"
+            meant = did_you_mean(kind, self.offered())
+            words = f"{fact}; one of {kinds} was expected. {meant}".rstrip()
             raise PydanticCustomError("kind", "{words}", {"words": words})
         return option.model_validate(keys)
 
@@ -264,11 +264,6 @@ def variants_of(annotation: Any) -> tuple[type[Option], ...]:
 
 def _kind(option: type[Option]) -> str:
     return str(option.model_fields["kind"].default)
-
-
-def _meant(given: object, legal: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(given), list(legal), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def _way(detail: str) -> str:

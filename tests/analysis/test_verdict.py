@@ -31,7 +31,11 @@ def test_of_specimens_that_differ_the_sign_test_counts_who_won():
     assert score.value == pytest.approx(5 / 25)
     assert score.p == pytest.approx(2 / 2**5)
     assert paired(mixed, apart, labels)[0] == -score.value
-    assert paired(apart, apart, labels) == (0, 0, 0, 1)
+    same = paired(apart, apart, labels)
+    assert (same.value, same.p) == (0, 1)
+    assert same.high == -same.low == pytest.approx(1 - 0.025 ** (1 / 25))  # none of 25
+    # five of five that differ: at least 0.478 of them, by Clopper and Pearson
+    assert score.low == pytest.approx((2 * 0.025 ** (1 / 5) - 1) * 5 / 25, abs=1e-3)
     # the a of the first two places are one individual: four differ
     groups = pd.Series([0, *range(1, 5), 0, *range(6, 25)])
     assert paired(apart, mixed, labels, groups).p == pytest.approx(2 / 2**4)

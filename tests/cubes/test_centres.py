@@ -56,6 +56,28 @@ def test_flags_widths_counts_and_placeholders_are_no_wavelengths(tmp_path, name,
     assert recognise(path) is None
 
 
+@pytest.mark.parametrize(
+    "written",
+    [", ".join(map(str, NM)), str(NM.tolist()), [f"{nm} nm" for nm in NM], [str(nm) for nm in NM]],
+    ids=["a text", "as JSON", "texts with a unit", "texts"],
+)
+@pytest.mark.parametrize("is_attribute", [True, False])
+def test_a_list_may_be_written_as_text(tmp_path, written, is_attribute):
+    path = hdf5(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        (file["scene"].attrs if is_attribute else file)["wavelengths"] = written
+    assert nm_of(path) == (None if isinstance(written, str) and not is_attribute else NM.tolist())
+
+
+@pytest.mark.parametrize("key", ["units", "UNITS", "Unit"])
+def test_the_unit_of_a_list_may_be_spelt_in_capitals(tmp_path, key):
+    path = hdf5(tmp_path / "a.h5", wavelength=NM / 1000)
+    with h5py.File(path, "a") as file:
+        file["wavelength"].attrs[key] = np.bytes_("um")
+    assert nm_of(path) == NM.tolist()
+    assert not any("units" in note for note in open_cube(path).provenance)
+
+
 def test_the_surest_name_is_taken_and_then_the_nearest_list(tmp_path):
     names = {"bands": NM + 1, "target_wavelengths": NM + 2, "wavelengths": NM}
     assert nm_of(hdf5(tmp_path / "a.h5", **names)) == NM.tolist()

@@ -166,6 +166,10 @@ def test_header_offset_is_skipped(tmp_path):
                 "Wavelength (nm)",
                 "nanomètres",
                 "wavelength_nm",
+                "Nanometers (nm)",
+                "Nano-Meters",
+                "Wavelength/nm",
+                "nanometros",
             )
         ),
         *(
@@ -176,6 +180,7 @@ def test_header_offset_is_skipped(tmp_path):
                 "micron",
                 "um",
                 "Mikrometer",
+                "microns (um)",
             )
         ),
         ("Ångström", "4000, 5000, 6000, 7000", [400, 500, 600, 700], ""),
@@ -194,6 +199,8 @@ def test_header_offset_is_skipped(tmp_path):
         ("Index", "1, 2, 3, 4", None, "in 'Index' only name the bands"),
         ("GHz", "0, 1, 2, 3", None, "only name the bands"),
         ("Micrometers", "400, 500, 600, 700", None, "not those of light"),
+        ("nm", "0.4, 0.5, 0.6, 0.7", None, "not those of light"),
+        ("nm", "400,5; 500,5; 600,5; 700", [400.5, 500.5, 600.5, 700], ""),
         ("nm", "400, 500, 600", None, "3 for 4 bands"),
         ("nm", "400, 500, x, 600", None, "not all numbers"),
         ("nm", "400, 500, nan, 600", None, "not all numbers"),
@@ -257,6 +264,10 @@ def test_gains_are_in_the_order_of_the_bands_in_the_file(tmp_path):
         ("wavelength_unts = nm", "The key 'wavelength unts' is read as 'wavelength units'"),
         ("band = 4", ""),
         ("file_type = ENVI Standard", ""),
+        ("scale factor = 10000", "'scale factor = 10000' is none of ENVI's and is not used"),
+        ("bad bands = {3}", "'bad bands = 3' is none of ENVI's"),
+        ("nodata = 0", "'nodata = 0' is none of ENVI's"),
+        ("fwhm = {5, 5, 5, 5}", ""),
     ],
 )
 def test_a_key_that_is_read_for_another_is_noted(tmp_path, key, note):
@@ -277,6 +288,8 @@ def test_a_key_that_is_read_for_another_is_noted(tmp_path, key, note):
         ("z plot titles = {Wavelength, Radiance}", 213, "radiance ('z plot titles = Radiance')"),
         ("z plot titles = {Wavelength, Reflectance %}", 2.13, "per cent of reflectance"),
         ("reflectance scale factor = 1000\ndata units = Radiance", 0.213, "though 'data units"),
+        ("reflectance scale factor = 0.001", 0.213, "it is taken as what multiplies"),
+        ("z plot titles = {Wavelength, Reflectance x 1000}", 0.213, "multiples of reflectance"),
         ("ceiling = 426", 0.5, "426, by 'ceiling', is taken as reflectance 1"),
         ("bit depth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
         ("bitdepth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
@@ -290,6 +303,27 @@ def test_what_the_numbers_are_is_read_or_said(tmp_path, lines, reflectance, note
     assert note in notes_of(path)
     if not note and "_" not in lines:
         assert notes_of(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "ms"),
+    [
+        ("tint = 12.5", 12.5),
+        ("tint = 12,5 ms", 12.5),
+        ("exposure time = 12500 us", 12.5),
+        ("integration time (s) = 0.0125", 12.5),
+        ("IntegrationTime = 12.5", 12.5),
+    ],
+)
+def test_an_integration_time_is_read_with_its_unit(tmp_path, line, ms):
+    assert open_cube(write(tmp_path, line + "\n")).integration_time == pytest.approx(ms)
+
+
+@pytest.mark.parametrize("line", ["tint = 1/60", "tint = {10, 20}", "tint = 0", "exposure = auto"])
+def test_an_integration_time_that_is_none_is_noted(tmp_path, line):
+    path = write(tmp_path, line + "\n")
+    assert open_cube(path).integration_time is None
+    assert "is not one time above 0" in notes_of(path)
 
 
 @pytest.mark.parametrize("given", ["-9999", "{0, 65535}", "half"])

@@ -150,7 +150,8 @@ def test_names_are_patterns_in_lower_case(reader):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("a.tif", "cannot be decoded"), ("a.h5", "cannot be read as HDF5"), ("a.mat", "as MATLAB 5"),
+    [("a.tif", "cannot be decoded"), ("a.h5", "cannot be read as HDF5"),
+     ("a.mat", "no MATLAB file"),
      ("a.hdr", "not an ENVI header"), ("a.zarr.zip", "cannot be read as a zip file"),
      ("a.RAW", "has no ENVI header"), ("a.png", "cannot be decoded"), ("a.txt", "is no cube")],
 )  # fmt: skip

@@ -45,6 +45,7 @@ def test_other_labels_are_not(label):
         ("550/10 nm", 550), ("550 ± 5 nm", 550), ("500-550 nm", None), ("IMG-01-550nm", 550),
         ("led365mW10_450nm_", 450), ("col_0365_nm", 365), ("moth_365NM_raw", 365),
         ("365.5nm_refl", 365.5), ("0.94 µm", 940), ("moth_550nm_v2", 550),
+        ("548,351 nm", 548.351), ("moth_550,5nm", 550.5), ("moth7,550nm", 550),
     ],
 )  # fmt: skip
 def test_the_centre_of_a_name_is_not_its_width(label, nm):
@@ -57,6 +58,8 @@ def test_the_centre_of_a_name_is_not_its_width(label, nm):
         (("moth_365_v2", "moth_1050_v2"), [365, 1050]), (("365", "450"), [365, 450]),
         (("5_WL365", "4_WL450"), [365, 450]), (("img_0300", "img_0400"), [300, 400]),
         (("DSC_1234", "DSC_1240"), None), (("2016", "2020"), None), (("1", "2"), None),
+        (("1000 cm-1", "2000 cm-1"), None), (("a450ms", "a550ms"), None),
+        (("450 Index", "550 Index"), None), (("led365mW_450", "led365mW_550"), [450, 550]),
         (tuple(f"IMG_{i:04d}" for i in range(300, 340)), None), (("450", "450"), None),
     ],
 )  # fmt: skip
@@ -142,6 +145,22 @@ DOMAINS = {
         f'<Item name="Wavelength_unit" sample="{i}" domain="FORCE">micrometers</Item>'
         for i, nm in enumerate(CENTRES)
     ),
+    "GDAL's copy of ENVI": "".join(
+        f'<Item name="Band_{i + 1}">{nm}.0 Nanometers</Item>' for i, nm in enumerate(CENTRES)
+    ),
+    "counted": "".join(
+        f'<Item name="wavelength_{i + 1}">{nm}</Item>' for i, nm in enumerate(CENTRES)
+    ),
+    "counted from 1": "".join(
+        f'<Item name="wavelength" sample="{i + 1}">{nm}</Item>' for i, nm in enumerate(CENTRES)
+    ),
+    "semicolons": f'<Item name="wavelengths">{";".join(map(str, CENTRES))}</Item>',
+    "decimal commas": "".join(
+        f'<Item name="wavelength" sample="{i}">{nm},0 nm</Item>' for i, nm in enumerate(CENTRES)
+    ),
+    "long names": "".join(
+        f'<Item name="long_name" sample="{i}">at {nm} nm</Item>' for i, nm in enumerate(CENTRES)
+    ),
     "with the unit": "".join(
         f'<Item name="wavelength" sample="{i}">{nm} nm</Item>' for i, nm in enumerate(CENTRES)
     ),
@@ -153,6 +172,31 @@ def test_wavelengths_are_found_in_every_domain(tmp_path, domain):
     path = of_gdal(tmp_path / "a.tif", DOMAINS[domain])
     assert open_cube(path).bands.wavelengths_nm.tolist() == CENTRES
     assert recognise(path) == "tiff"
+
+
+NM, UM = ", ".join(map(str, CENTRES)), " ".join(str(nm / 1000) for nm in CENTRES)
+SAID = {
+    "tifffile": {"metadata": {"wavelengths": CENTRES}},
+    "tifffile, um": {"metadata": {"wl": [n / 1000 for n in CENTRES], "wavelength units": "um"}},
+    "a description": {"metadata": None, "description": f"Camera 3\nwavelengths [nm]: {NM} nm"},
+    "ImageJ's Info": {"imagej": True, "metadata": {"axes": "ZYX", "Info": f"Wavelength={UM}"}},
+    "OME": {"ome": True, "metadata": {
+        "axes": "CYX",
+        "Channel": {"EmissionWavelength": CENTRES, "EmissionWavelengthUnit": 8 * ["nm"]},
+    }},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SAID)
+def test_wavelengths_that_a_program_or_person_wrote_beside_the_planes_are_read(tmp_path, how):
+    path = written(tmp_path / "a.tif", planes(8, "u2"), photometric="minisblack", **SAID[how])
+    assert open_cube(path).bands.wavelengths_nm.tolist() == CENTRES
+
+
+def test_names_that_gdal_counts_are_names_of_bands(tmp_path):
+    items = "".join(f'<Item name="Band_{i + 1}">{name}</Item>' for i, name in enumerate("pqrstu"))
+    cube = open_cube(of_gdal(tmp_path / "a.tif", items, 6))
+    assert cube.bands.names == tuple("pqrstu")
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,20 @@ def test_collecting_tells_how_far_it_is(tmp_path):
         ("filename", ["01.png", "2.png", "003.png"]),
         ("name", ["01", "2", "003"]),
         ("image ID", [1, 2, 3]),
+        ("file", ["./a/01.png", "./a/2.png", "./b/003.png"]),
+        ("file", ["C:\\moths\\01.NEF", "C:\\moths\\2.NEF", "C:\\moths\\003.NEF"]),
+        ("file", ["file:///d/a/01.PNG", "file:///d/a/2.PNG", "file:///d/b/003.PNG"]),
     ],
-    ids=["relative path", "relative path of Windows", "file name", "stem", "number"],
+    ids=[
+        "relative path",
+        "relative path of Windows",
+        "file name",
+        "stem",
+        "number",
+        "from here",
+        "raw files elsewhere",
+        "capitals",
+    ],
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_metadata_is_joined_by_whatever_names_the_files(tmp_path, column, values, separator):
@@ -193,6 +205,14 @@ def test_metadata_is_joined_by_whatever_names_the_files(tmp_path, column, values
     assert collection.metadata["sex"].tolist() == ["M", "F", "F"]
     assert column not in collection.metadata
     assert collection.skipped == ()
+
+
+def test_a_name_whose_accents_a_mac_took_apart_is_the_same_name(tmp_path):
+    picture(tmp_path / "Caf\u00e9.png")
+    picture(tmp_path / "moth.png")
+    (tmp_path / "metadata.csv").write_text("file,sex\nCafe\u0301.png,F\nmoth.png,M\n", "utf-8")
+    collection = result(collect(Folder(path=tmp_path)))
+    assert sorted(collection.metadata["sex"]) == ["F", "M"]
 
 
 def test_a_column_of_labels_that_look_like_file_numbers_is_not_taken_for_file_names(tmp_path):
@@ -423,7 +443,7 @@ def test_real_cut_out_beetles_have_their_outline(phenoscape_data):
     assert first.box == (5, 210, 11, 78)
 
 
-def scan(path: Path, number: int, tint: float) -> Path:
+def scan(path: Path, number: int, tint: float | str) -> Path:
     """A line scan of one number, in two bands, with its integration time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.full((6, 2, 5), number, "<u2").tofile(path)
@@ -442,15 +462,21 @@ def test_a_scan_with_references_beside_it_is_one_specimen_calibrated_by_its_own(
         scan(folder / f"WHITEREF_{name}.raw", white, 10)
         scan(folder / f"DARKREF_{name}.raw", 100, 20)
     scan(tmp_path / "leaf 3.raw", 6000, 20)
+    # another camera says the same in microseconds
+    scan(tmp_path / "leaf 4.raw", 600, "20 ms")
+    scan(tmp_path / "whiteref_leaf 4.raw", 1100, "10000 us")
+    scan(tmp_path / "Darkref_leaf 4.raw", 100, 20)
     collection = result(collect(Folder(path=tmp_path)))
     assert ids(collection) == [
         "leaf 1/capture/leaf 1.raw", "leaf 2/capture/leaf 2.raw", "leaf 3.raw",
+        "leaf 4.raw",
     ]  # fmt: skip
     cubes = [collection.opened(group)[0].reflectance() for group in collection.groups()]
     # (600 - 100) / (1100 - 100) of a white that was exposed half as long, and over (600 - 100)
     np.testing.assert_allclose(cubes[0], 0.25)
     np.testing.assert_allclose(cubes[1], 0.5)
     np.testing.assert_allclose(cubes[2], 6000 / 65535)
+    np.testing.assert_allclose(cubes[3], 0.25)
     said = " ".join(collection.assumed)
     assert "Calibrated with its own references (WHITEREF_, DARKREF_)" in said
     assert "corrected by their ratio, 0.5" in said

@@ -28,7 +28,7 @@ from napari_phenoscape.cubes import (
     write_cube,
 )
 from napari_phenoscape.errors import CubeError, OptionError, RunError
-from napari_phenoscape.events import Notice, result
+from napari_phenoscape.events import result
 from napari_phenoscape.spectra import Index, Part, References, convert, picture
 
 SPECTRAL = Bands(Band(f"{nm} nm", nm) for nm in (366.551, 401.25, 550.125, 700.0))
@@ -91,16 +91,28 @@ def test_other_programs_find_the_scale_to_reflectance_in_the_header(tmp_path, ga
         np.testing.assert_allclose(reflectance, before.reflectance(), rtol=1e-5)
 
 
-def test_radiance_and_integration_times_stay_what_they_are(tmp_path):
-    before = cube("f4", gain=np.float32(0.01), units="W/m^2/sr/nm", integration_time=12.5)
-    result(write_cube(before, tmp_path / "b.bil"))
-    after = open_cube(tmp_path / "b.bil")
-    assert "reflectance" not in (tmp_path / "b.bil.hdr").read_text()
+@pytest.mark.parametrize("ending", [".bil", ".tif", ".zarr"])
+@pytest.mark.parametrize("gain", [np.float32(0.01), np.array([1, 2, 3, 4], np.float32)])
+def test_radiance_and_integration_times_stay_what_they_are(tmp_path, ending, gain):
+    before = cube("f4", gain=gain, units="W/m^2/sr/nm", integration_time=12.5)
+    path = tmp_path / f"b{ending}"
+    result(write_cube(before, path))
+    after = open_cube(path)
+    if ending == ".bil":
+        assert "reflectance" not in (tmp_path / "b.bil.hdr").read_text()
     assert (after.units, after.integration_time) == ("W/m^2/sr/nm", 12.5)
     assert "are radiance" in " ".join(after.provenance)
     same(after, before)
-    said = [e.message for e in convert(tmp_path / "b.bil", tmp_path / "b.tif") if type(e) is Notice]
-    assert said[0].startswith("'b.tif' does not say that its numbers are 'W/m^2/sr/nm'")
+
+
+@pytest.mark.parametrize("ending", [".bil", ".tif", ".zarr"])
+@pytest.mark.parametrize("unit", ["cm-1", "GHz", "Index", ""])
+def test_numbers_that_only_name_the_bands_come_back_as_names(tmp_path, ending, unit):
+    bands = Bands(Band(f"{number} {unit}".strip()) for number in (450, 1000, 1500.5, 2000))
+    result(write_cube(cube(bands=bands), tmp_path / f"b{ending}"))
+    after = open_cube(tmp_path / f"b{ending}")
+    assert after.bands.names == bands.names
+    assert after.bands.wavelengths_nm is None
 
 
 @pytest.mark.parametrize("ending", [".bil", ".tif"])
@@ -418,5 +430,5 @@ def test_a_picture_is_written_as_it_is_shown(tmp_path, scan):
         np.testing.assert_array_equal(np.asarray(Image.open(out)), picture(cube, show))
     ended = run("picture", scan, "-o", tmp_path / "q.png", "--show", "heat")
     assert ended.exit_code == 2
-    assert "choose from colours, " in ended.stderr
+    assert "Choose from colours, " in ended.stderr
     assert not (tmp_path / "q.png").exists()

@@ -214,7 +214,7 @@ def test_bands_are_shown_by_name_or_wavelength(show, bands):
 
 @pytest.mark.parametrize("show", ["", "700", "460,550", "UV false colour"])
 def test_a_picture_that_the_cube_lacks_is_refused_with_those_it_has(show):
-    with pytest.raises(OptionError, match="choose from colours, principal components"):
+    with pytest.raises(OptionError, match="Choose from colours, principal components"):
         picture(cube_of(np.zeros((3, 1, 1)), spectral(460, 550, 640)), show)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QTextDocument
 from qtpy.QtWidgets import QLabel, QLineEdit, QScrollArea
 
 from napari_phenoscape.cubes import Modality
@@ -15,6 +16,7 @@ from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.training import Experiment, Schedule
 from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
 from napari_phenoscape.widgets import Fold, Form, note
+from napari_phenoscape.widgets.form._note import as_it_is
 from napari_phenoscape.widgets.form._variants import OWN
 
 
@@ -119,7 +121,7 @@ def test_an_unknown_modality_is_answered_with_the_known_ones(form):
     made = form(Experiment, hide=("collection",))
     made.keep(collection=Folder(path=Path("x")))
     made.editors["modalities"].line.value = "rgb; infrared"
-    assert "unknown modality 'infrared'; choose from rgb, grey, uv" in made.error
+    assert "unknown modality 'infrared'. Choose from rgb, grey, uv" in made.error
 
 
 def test_the_built_in_modalities_are_ticked_where_they_are_written(form):
@@ -313,3 +315,11 @@ def test_what_grows_in_an_open_fold_is_not_cut(form, qtbot):
     words = made._errors["pattern"]
     qtbot.waitUntil(lambda: words.height() >= words.heightForWidth(words.width()) > 0)
     assert made.height() >= made.layout().minimumHeightForWidth(made.width())
+
+
+@pytest.mark.parametrize("name", ["S<b>1</b> & [red].png", "<img src=x>", "a < b\nc > d"])
+def test_a_name_in_a_tooltip_is_shown_as_it_is(qapp, name):
+    shown = QTextDocument()
+    shown.setHtml(as_it_is(name))
+    assert shown.toPlainText() == name
+    assert as_it_is("A & B") == "A & B"  # which Qt takes for plain words

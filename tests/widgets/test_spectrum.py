@@ -411,6 +411,22 @@ def test_closing_the_cube_and_the_dock_leaves_nothing_behind(viewer, dock, drawe
     assert dock.cube is not None
 
 
+def test_kept_spectra_are_there_again_in_a_dock_that_is_opened_again(viewer, open_dock, dock):
+    for row in (2, 5, 7):
+        dock.kept.keep(pixel_spectrum(dock.cube, row, 3), (row, 3))
+    dock.kept.pins.item(0).setText("the <b>wing</b> & its edge")
+    dock.kept.pins.item(1).setSelected(True)
+    dock.kept.remove_button.click()
+    before = [(kept.spectrum.name, kept.colour, kept.pixel) for kept in dock.kept.chosen]
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock(SpectrumDock)
+    assert [(kept.spectrum.name, kept.colour, kept.pixel) for kept in again.kept.chosen] == before
+    assert again.kept.pins.count() == 2
+    assert len(ours(viewer, "kept spectra")[0].data) == 2
+    again.kept.keep(pixel_spectrum(again.cube, 1, 1), (1, 1))
+    assert again.kept.pins.count() == 3
+
+
 def test_shift_and_a_click_of_the_mouse_keep_a_spectrum(viewer, dock, qtbot):
     canvas = next(
         widget for widget in QApplication.allWidgets() if type(widget).__name__.startswith("Canvas")

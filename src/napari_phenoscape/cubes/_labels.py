@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from math import nan
 
 from napari_phenoscape.cubes._bands import COLOURS, Band, Region
 
@@ -21,10 +22,16 @@ _INFRARED = re.compile(r"(?P<region>nir|swir)[ _-]?\d*")
 _WIDTH = r"(?:fwhm|h?bw|(?:band|half)?[ _-]?width)"
 _LENGTH = re.compile(
     rf"(?P<width>{_WIDTH}[ :=_-]*)?(?:(?<![\d.])(?P<low>[1-9]\d{{2,3}}) ?[-–] ?)?"
-    r"(?<![\d.])(?P<centre>\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
+    r"(?<![\d.])(?P<centre>\d{3,4},\d{1,3}|\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
     rf"[ _-]?(?P<unit>nm|[uµμ]m)(?![a-z])(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+#: What a number is of that is no wavelength in nm, by the word after it.
+_OTHER_UNIT = re.compile(
+    r"\s?(?:cm-?1|cm\^|/ ?cm|[kmgt]?hz|m?ev|[mk]?ms?|[µu]s|s|sec|[mk]?v|m?a|k|°|deg|index|idx|px|"
+    r"frames?|iso)(?![a-z])"
+)
 
 #: Receptors of eyes. A ``vs`` is most sensitive above 400 nm.
 _CONES: dict[str, Region] = {
@@ -51,7 +58,7 @@ def wavelength_of(label: str) -> float | None:
     light, widths, others = [], [], 0
     for match in _LENGTH.finditer(label.lower()):
         factor = 1 if match["unit"] == "nm" else 1000
-        nm = round(factor * float(match["centre"]), 6)
+        nm = round(factor * float(match["centre"].replace(",", ".")), 6)
         if not _LIGHT_NM[0] <= nm <= _LIGHT_NM[1]:
             others += 1
         elif match["width"] or match["wide"]:
@@ -70,7 +77,11 @@ def wavelengths_of(names: Sequence[str]) -> list[float] | None:
     said = [nm for name in names if (nm := wavelength_of(name)) is not None]
     if len(said) == len(names) == len(set(said)):
         return said
-    rows = [[float(number) for number in _NUMBER.findall(name)] for name in names]
+    rows = [
+        [nan if _OTHER_UNIT.match(name.lower(), number.end()) else float(number[0])
+         for number in _NUMBER.finditer(name)]
+        for name in names
+    ]  # fmt: skip
     if said or len(rows) < 2 or len({len(row) for row in rows}) != 1:
         return None
     found = [list(column) for column in zip(*rows, strict=True) if _are_light(list(column))]

@@ -13,7 +13,7 @@ from napari_phenoscape._extensions import extensions
 from napari_phenoscape.cubes._bands import REGION_ENDS_NM, Bands
 from napari_phenoscape.cubes._cube import Cube, describe
 from napari_phenoscape.cubes._labels import GREY
-from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.errors import BandMismatchError, OptionError, did_you_mean
 from napari_phenoscape.option import Option
 
 
@@ -155,9 +155,11 @@ def as_modality(given: Modality | str) -> Modality:
     known = BUILT_IN_MODALITIES
     unknown = [part for part in given.split("+") if not (part in known or _is_eye(part))]
     if unknown:
+        names = known_modalities()
         raise OptionError(
-            f"unknown modality '{unknown[0]}'; choose from {', '.join(known_modalities())} "
-            "(or a sum such as rgb+uv), or define your own with a name and bands, range_nm or eye."
+            f"unknown modality '{unknown[0]}'. {did_you_mean(unknown[0], names)}Choose from "
+            f"{', '.join(names)} (or a sum such as rgb+uv), or define your own with a name and "
+            "bands, range_nm or eye."
         )
     return Modality(name=given)
 

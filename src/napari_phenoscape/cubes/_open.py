@@ -93,6 +93,8 @@ def _opened(reader: Reader, path: Path, inside: str, said: Interpretation) -> Cu
 def _reader(path: Path) -> Reader:
     """The reader that claims a file, else the first whose names it bears, to say what is wrong."""
     head = _head(path)
+    if not head and path.is_file():
+        raise CubeError(f"'{path.name}' is empty, of 0 bytes. Copy it again from its source.")
     if (found := reader_of(path, head)) is not None:
         return found
     if path.is_dir():

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 #: Metres and hertz, abbreviated or whole, and their prefixes.
-_METRES = re.compile(r"(nano|micro|mikro|milli|centi|[nuμmc]?)(?:m|met(?:er|re)s?)")
+_METRES = re.compile(
+    r"(pico|nano|micro|mikro|mu|milli|centi|[pnuμmc]?)(?:m|met(?:er|re|ro)s?|metri)"
+)
 _HERTZ = re.compile(r"(kilo|mega|giga|tera|[kmgt]?)(?:hz|hertz)")
-_NM_PER_METRE = {"n": 1.0, "u": 1e3, "μ": 1e3, "mi": 1e3, "m": 1e6, "c": 1e7, "": 1e9}
+_NM_PER_METRE = {"p": 1e-3, "n": 1.0, "u": 1e3, "μ": 1e3, "mi": 1e3, "m": 1e6, "c": 1e7, "": 1e9}
 _HERTZ_PER_UNIT = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _ANGSTROMS = ("a", "angstrom", "angstroms")
 _MICRONS = ("micron", "microns")
@@ -60,7 +62,7 @@ def centres_in_nm(
             f"The wavelengths {min(given):g} to {max(given):g} '{said or 'nm'}' are not those "
             "of light; they only name the bands."
         )
-        return given, said
+        return given, "" if said == "nm" else said
     if len(set(in_nm)) < len(in_nm):
         notes.append(
             f"Wavelengths repeat: {len(set(in_nm))} different ones for {len(in_nm)} bands."
@@ -71,10 +73,20 @@ def centres_in_nm(
 
 
 def _plain(unit: str) -> str:
-    """Without case, accents, quotes, brackets, and what stands before them: ``Wavelength (nm)``."""
+    """Without case, accents, quotes, brackets, hyphens, and what it is of: ``Wavelength/nm``.
+
+    Of two spellings, ``Nanometers (nm)``, the one that is known.
+    """
     letters = unicodedata.normalize("NFKD", unit.replace("_", " ")).lower()
     letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return re.sub(r"^wave\s?lengths?\b(\s+(in|units?)\b)?", "", letters).strip("\"'[](){}<>., \t")
+    whole = re.sub(r"^wave\s?lengths?\b(\s*/|\s+(in|units?)\b)?", "", letters)
+    spellings = [whole, *re.split(r"[()\[\]]", whole)]
+    words = [
+        re.sub(r"(?<=[a-z])[-\s](?=[a-z])", "", word.strip("\"'[](){}<>., \t"))
+        for word in spellings
+    ]
+    known = (word for word in words if word in _WAVENUMBERS or _in_nm((1.0,), word))
+    return next(known, words[0])
 
 
 def _in_nm(centres: tuple[float, ...], unit: str) -> tuple[float, ...] | None:
@@ -82,7 +94,7 @@ def _in_nm(centres: tuple[float, ...], unit: str) -> tuple[float, ...] | None:
     factor = 0.1 if unit in _ANGSTROMS else 1e3 if unit in _MICRONS else None
     if (metres := _METRES.fullmatch(unit)) is not None:
         prefix = metres[1]
-        factor = _NM_PER_METRE["mi" if prefix in ("micro", "mikro") else prefix[:1]]
+        factor = _NM_PER_METRE["mi" if prefix in ("micro", "mikro", "mu") else prefix[:1]]
     if factor is not None:
         # 0.366551 µm is 366.551 nm, not 366.55100000000004
         return tuple(round(factor * centre, 6) for centre in centres)

@@ -20,7 +20,7 @@ from PIL import Image
 from napari_phenoscape._atomic import atomic, atomic_together, check_outputs
 from napari_phenoscape.cubes._blocks import BLOCK, row_blocks
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes._labels import MASK
+from napari_phenoscape.cubes._labels import MASK, wavelengths_of
 from napari_phenoscape.cubes._open import files_of
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES, INTERLEAVES
 from napari_phenoscape.cubes.readers._zarr import GAIN, OFFSET, is_store
@@ -319,6 +319,10 @@ def _zarr_attributes(cube: Cube) -> dict[str, Any]:
         "regions": [band.region for band in cube.bands],
         "bad_bands": np.flatnonzero(~cube.bands.good).tolist(),
     }
+    if cube.units:
+        said["units"] = cube.units
+    if cube.integration_time is not None:
+        said["integration_time"] = cube.integration_time
     if cube.ignore_value is not None:
         said["missing_value"] = cube.array.dtype.type(cube.ignore_value).item()
     if (shown := cube.bands.proposed) is not None:
@@ -336,11 +340,17 @@ def _gdal_metadata(cube: Cube) -> str:
         items.append(f'<Item name="{name}" sample="{plane}"{extra}>{text}</Item>')
 
     gain, offset = (np.broadcast_to(part, cube.shape[0]) for part in (cube.gain, cube.offset))
-    spectral = any(band.wavelength_nm is not None for band in cube.bands)
+    has_nm = any(band.wavelength_nm is not None for band in cube.bands)
+    # numbers in names that are no wavelengths must not be read as such
+    spectral = has_nm or wavelengths_of(cube.bands.names) is not None
+    if cube.integration_time is not None:
+        items.append(f'<Item name="integration_time">{cube.integration_time!r}</Item>')
     for plane, band in enumerate(cube.bands):
         item("DESCRIPTION", plane, band.name, "description")
         item("SCALE", plane, _exact(gain[plane]), "scale")
         item("OFFSET", plane, _exact(offset[plane]), "offset")
+        if cube.units:
+            item("UNITTYPE", plane, cube.units, "unittype")
         if spectral:
             item("WAVELENGTH", plane, "nan" if band.wavelength_nm is None else band.wavelength_nm)
             item("WAVELENGTH_UNITS", plane, "Nanometers")

@@ -69,7 +69,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         The run has no checkpoint.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from napari_phenoscape.training import ReadNet
 
@@ -109,9 +109,10 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         temporary.mkdir()
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (temporary / DESCRIPTION).write_text(text, "utf-8")
-        save_file(
-            {name: tensor.contiguous().clone() for name, tensor in encoder.state_dict().items()},
-            temporary / WEIGHTS,
+        state = encoder.state_dict()
+        # its own writer names a full disk by no error of the system's
+        (temporary / WEIGHTS).write_bytes(
+            save({name: tensor.contiguous().clone() for name, tensor in state.items()})
         )
         torch.export.save(program, temporary / PROGRAM)
         if isinstance(net, ReadNet):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import as_modality
-from napari_phenoscape.errors import MissingFileError, RunError
+from napari_phenoscape.errors import MissingFileError, RunError, did_you_mean
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import Collection, Source, collect
 from napari_phenoscape.training import Experiment, read_experiment
@@ -134,9 +134,10 @@ def read_embeddings(
     if not path.is_file():
         stems = sorted(other.stem for other in path.parent.glob("*.parquet"))
         way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
-        others = " --collection …" if source else ""
+        others = (" --collection …" if source else "") + (" --untrained" if untrained else "")
         raise MissingFileError(
-            f"The run '{run}' has no embeddings '{path.stem}'. {way} the specimens first: "
+            f"The run '{run}' has no embeddings '{path.stem}'. "
+            f"{did_you_mean(path.stem, stems)}{way} the specimens first: "
             f"`phenoscape embed {run}{others}`."
         )
     x, table = _read(path)

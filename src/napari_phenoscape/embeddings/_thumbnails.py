@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, visual_systems
-from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.errors import BandMismatchError, OptionError, did_you_mean
 from napari_phenoscape.spectra import (
     FALSE_COLOUR,
     cone_catch,
@@ -113,7 +113,8 @@ def pictured(crops: Crops, size: int, show: str) -> NDArray[np.uint8]:
     """
     if show not in pictures(crops):
         raise OptionError(
-            f"The specimens have no picture '{show}'; choose from {', '.join(pictures(crops))}."
+            f"The specimens have no picture '{show}'. {did_you_mean(show, pictures(crops))}Choose "
+            f"from {', '.join(pictures(crops))}."
         )
     named = named_bands(crops.bands)
     if show in named:

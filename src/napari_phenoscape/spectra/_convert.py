@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cubes import (
-    ENVI_ENDINGS,
     Cube,
     Interpretation,
     Modality,
@@ -200,11 +199,6 @@ def convert(
             for sentence in seen.provenance[len(written.provenance) :]:
                 yield Notice(sentence)
             written = seen
-    if written.units and output.suffix.lower() not in ENVI_ENDINGS:
-        yield Notice(
-            f"'{output.name}' does not say that its numbers are '{written.units}' and no "
-            "reflectance; ENVI (.bil) does."
-        )
     return (yield from write_cube(written, output, overwrite=overwrite))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Bands, Cube
-from napari_phenoscape.errors import BandMismatchError, OptionError
+from napari_phenoscape.errors import BandMismatchError, OptionError, did_you_mean
 from napari_phenoscape.spectra._components import components_picture, principal_components
 from napari_phenoscape.spectra._composites import (
     composite,
@@ -78,8 +78,8 @@ def shown_bands(cube: Cube, show: str) -> tuple[int, int, int] | None:
         case [int(red), int(green), int(blue)]:
             return red, green, blue
     raise OptionError(
-        f"'{cube.path.name}' has no picture '{show}'; choose from {', '.join(ways(cube))}, or name "
-        "a band, or three of them such as 640,550,460 (nm)."
+        f"'{cube.path.name}' has no picture '{show}'. {did_you_mean(show, ways(cube))}Choose from "
+        f"{', '.join(ways(cube))}, or name a band, or three of them such as 640,550,460 (nm)."
     )
 
 

@@ -8,22 +8,27 @@ from pathlib import Path
 from napari_phenoscape.cubes import Cube, Interpretation, files_of, open_cube
 from napari_phenoscape.spectra._calibration import calibrated
 
-#: How Specim's cameras name what belongs to the scan of the rest of the name.
+#: How Specim's cameras name what belongs to the scan of the rest of the name; copies of them may be
+#: in small letters.
 WHITE, DARK, WHITE_DARK = "WHITEREF_", "DARKREF_", "WHITEDARKREF_"
 
 
 def is_reference(path: Path) -> bool:
     """Whether a file is a reference of a scan that lies beside it."""
     return any(
-        path.name.startswith(prefix) and path.with_name(path.name.removeprefix(prefix)).is_file()
+        path.name.upper().startswith(prefix) and path.with_name(path.name[len(prefix) :]).is_file()
         for prefix in (WHITE, DARK, WHITE_DARK)
     )
 
 
 def own_references(path: Path) -> dict[str, Path]:
     """The references that lie beside a scan, by `WHITE`, `DARK` and `WHITE_DARK`."""
-    beside = {prefix: path.with_name(prefix + path.name) for prefix in (WHITE, DARK, WHITE_DARK)}
-    return {prefix: file for prefix, file in beside.items() if file.is_file()}
+    beside = (
+        (prefix, path.with_name(spelt + path.name))
+        for prefix in (WHITE, DARK, WHITE_DARK)
+        for spelt in (prefix.lower(), prefix.capitalize(), prefix)
+    )
+    return {prefix: file for prefix, file in beside if file.is_file()}
 
 
 def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:

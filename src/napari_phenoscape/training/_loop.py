@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import OptionError, RunError
+from napari_phenoscape.errors import OptionError, RunError, did_you_mean
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._batching import batches_of, in_steps, small_levels
@@ -247,8 +247,9 @@ def _known(experiment: Experiment, collection: Collection) -> dict[str, NDArray[
         if column not in metadata or metadata[column].isna().all():
             raise OptionError(
                 f"A loss names the metadata column '{column}', which the specimens do not have "
-                f"(they have {', '.join(metadata.columns) or 'none'}). Name one of these, or leave "
-                "'positives' and 'ignore' empty."
+                f"(they have {', '.join(metadata.columns) or 'none'}). "
+                f"{did_you_mean(column, metadata)}Name one of these, or leave 'positives' "
+                "and 'ignore' empty."
             )
         codes = metadata[column].astype("category").cat.codes
         known[column] = np.asarray(codes, dtype=np.int64)

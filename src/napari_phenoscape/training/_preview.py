@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_phenoscape.cubes import save_drawn
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.spectra import COLOURS
@@ -117,7 +117,10 @@ def preview(
     number = len(crops.ids)
     ways = pictures(crops.bands)
     if show not in ways:
-        raise OptionError(f"There is no picture '{show}'; choose from {', '.join(ways)}.")
+        raise OptionError(
+            f"There is no picture '{show}'. {did_you_mean(show, ways)}Choose from "
+            f"{', '.join(ways)}."
+        )
     if not 0 <= specimen < number:
         raise OptionError(
             f"There is no specimen {specimen}; the collection has {number}. Choose 0 to "

@@ -85,6 +85,8 @@ def read_experiment(run: Path) -> Experiment:
     ------
     MissingFileError
         It is no run directory.
+    RunError
+        A part of it is a link out of it.
     """
     near = run_near(run)
     if near != run:
@@ -97,6 +99,7 @@ def read_experiment(run: Path) -> Experiment:
                 else "Name a folder that `phenoscape train` or `phenoscape look` made of specimens."
             )
         )
+    _refuse_links_out(run)
     experiment = Experiment.read(run / EXPERIMENT)
     before, now = str(experiment.runs), run.absolute().parent
     # the run may come from the other kind of system
@@ -230,6 +233,18 @@ def _lines(run: Path) -> Iterator[str]:
         raise RunError(
             f"'{run / EVENTS}' cannot be read ({error.strerror}). Check its permissions."
         ) from None
+
+
+def _refuse_links_out(run: Path) -> None:
+    """What is written into a stranger's run must not land in files of others."""
+    own = run.resolve()
+    for folder, names, files in os.walk(run):
+        for part in (Path(folder, name) for name in (*names, *files)):
+            if part.is_symlink() and not (there := part.resolve()).is_relative_to(own):
+                raise RunError(
+                    f"'{part}' is a link to '{there}', out of the run, where nothing is to be "
+                    "written. Put what it links to in its place, or remove the link."
+                )
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

@@ -30,7 +30,7 @@ from napari_phenoscape.widgets._problem import CopyReport
 from napari_phenoscape.widgets._session import session_of
 from napari_phenoscape.widgets._worker import Task, Traced
 from napari_phenoscape.widgets.form._fold import without_wheel
-from napari_phenoscape.widgets.form._note import Note, note
+from napari_phenoscape.widgets.form._note import Note, as_it_is, note
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -181,7 +181,7 @@ class Dock(QWidget):
     def allow(self, button: QPushButton, unless: str = "") -> None:
         """Enable a button, or grey it and say why."""
         button.setEnabled(not unless)
-        button.setToolTip(unless or self._tips[button])
+        button.setToolTip(as_it_is(unless) or self._tips[button])
 
     def follow(self, task: Task, done: str = "", beside: Note | None = None) -> None:
         """Show the progress of a task, and how it ended; the task before it is forgotten.
@@ -364,7 +364,7 @@ def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) ->
     for i, words in enumerate(rows):
         for j, word in enumerate(words):
             item = QTableWidgetItem(word)
-            item.setToolTip(word)
+            item.setToolTip(as_it_is(word))
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
     for j in range(len(header) - 1):  # the last may go on beyond the edge

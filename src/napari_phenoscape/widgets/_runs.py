@@ -44,7 +44,7 @@ from napari_phenoscape.widgets._dock import (
 )
 from napari_phenoscape.widgets._grouping import opened
 from napari_phenoscape.widgets._unfinished import Unfinished
-from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.form._note import as_it_is, note
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -176,7 +176,7 @@ class RunsDock(Dock):
         """Read the folder again."""
         folder = self.folder
         self.folder_words.setText(f"Runs in '{short(folder.absolute())}'")
-        self.folder_words.setToolTip(str(folder.absolute()))
+        self.folder_words.setToolTip(as_it_is(str(folder.absolute())))
         if not folder.is_dir():
             self._show(())
             return
@@ -280,7 +280,7 @@ class RunsDock(Dock):
             header = self.different.horizontalHeaderItem(column)
             if header is not None:
                 header.setIcon(swatch(COLOURS[at % len(COLOURS)]))
-                header.setToolTip(run.path.name)
+                header.setToolTip(as_it_is(run.path.name))
         self.different.setVisible(bool(rows))
         several = "Choose several runs (Ctrl or Shift + click) to see what differs between them."
         alike = "Their settings are the same." if len(known) > 1 and not rows else ""
@@ -371,7 +371,7 @@ class RunsDock(Dock):
         asked = QMessageBox(
             QMessageBox.Icon.Question,
             "Move to trash",
-            f"Move '{run.path.name}' into the folder .trash beside it?",
+            as_it_is(f"Move '{run.path.name}' into the folder .trash beside it?"),
             button.Yes | button.Cancel,
             self,
         )

@@ -74,6 +74,8 @@ class Session(QObject):
         Ids of the specimens of ``clustered`` that are selected.
     labelled
         What the specimens of ``clustered`` were named.
+    kept_spectra
+        What the list of the dock *Spectrum* shows.
     explained
         Why the clusters are clusters; older than ``clustered`` until that is explained.
     """
@@ -100,6 +102,7 @@ class Session(QObject):
         self.clusterings: History | None = None
         self.selected: tuple[str, ...] = ()
         self.labelled: LabelledRun | None = None
+        self.kept_spectra: tuple[Any, ...] = ()
         self.explained: ExplainedRun | None = None
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None

@@ -14,7 +14,7 @@ from napari_phenoscape.analysis.explanation._membership import membership
 from napari_phenoscape.analysis.places._colouring import Colouring, by_cluster, by_values
 from napari_phenoscape.analysis.places._seriation import seriation
 from napari_phenoscape.embeddings import METADATA, Clusters, Embeddings, band_mean, unit_length
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens import Crops
 
@@ -88,9 +88,10 @@ def coloured(
     if crops is not None and by.startswith(MEAN_OF) and band in crops.bands.names:
         return by_values(by, band_mean(crops, crops.bands.names.index(band)))
     names = () if crops is None else crops.bands.names
+    known = colourings(embeddings.table, names)
     raise OptionError(
-        f"Specimens cannot be coloured by '{by}'; choose from "
-        f"{', '.join(colourings(embeddings.table, names))}."
+        f"Specimens cannot be coloured by '{by}'. {did_you_mean(by, known)}Choose from "
+        f"{', '.join(known)}."
     )
 
 
@@ -110,9 +111,10 @@ def laid_out(by: str, embeddings: Embeddings, clusters: Clusters) -> Layout:
     if by == LIKENESS:
         return Layout(seriation(embeddings.x), None)
     if by not in embeddings.table.columns[METADATA:]:
-        columns = ", ".join(map(str, embeddings.table.columns[METADATA:]))
+        known = [CLUSTER, LIKENESS, *map(str, embeddings.table.columns[METADATA:])]
         raise OptionError(
-            f"The metadata has no column '{by}'; choose {CLUSTER}, {LIKENESS}, or one of {columns}."
+            f"The metadata has no column '{by}'. "
+            f"{did_you_mean(by, known)}Choose from {', '.join(known)}."
         )
     column = embeddings.table[by].reset_index(drop=True)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):

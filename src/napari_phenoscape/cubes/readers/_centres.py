@@ -51,6 +51,9 @@ _GOOD = re.compile(r"good((wave?len(gth)?|band)s?)?|bbl|badbandlist|(use?able|va
 _WINDOW = re.compile(r"(bad)?bandwindow\d*")
 
 
+#: Words of a text that are looked at.
+_MOST = 100_000
+
 #: From here on a number is none that was written (NetCDF's default fill value is 9.97e36).
 _FILLED = 1e30
 
@@ -196,7 +199,21 @@ def stated_lists(place: str, said: Any) -> dict[str, NDArray[Any]]:
     found = {}
     for key in said:
         if says_of_bands(key):
-            numbers = np.asarray(said[key])
-            if numbers.ndim == 1 and numbers.size > 1 and numbers.dtype.kind in "iuf":
+            numbers = numbers_in(said[key])
+            if numbers is not None and numbers.ndim == 1 and numbers.size > 1:
                 found[f"{place}/{key}".lstrip("/")] = numbers
     return found
+
+
+def numbers_in(value: Any) -> NDArray[Any] | None:
+    """The numbers of a list: as such, as a text, or as a text each; None of anything else."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "SUO":
+        return given if given.dtype.kind in "iuf" else None
+    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+             for text in given.ravel().tolist()]  # fmt: skip
+    words = re.split(r"[\s,;]+", texts[0].strip("[](){} \n")) if len(texts) == 1 else texts
+    try:
+        return np.array([float(re.sub(r"\s*nm$", "", word)) for word in words[:_MOST]])
+    except ValueError:
+        return None

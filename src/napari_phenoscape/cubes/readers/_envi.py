@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,13 @@ NO_CUBES = {
     "spectral library": "a spectral library",
     "hypercloud": "a point cloud",
 }
+
+#: An integration time, and what its units are in ms.
+_TIME = re.compile(r"(?P<number>\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*(?P<unit>[a-zµμ]*)\.?")
+_MS_PER = {
+    "": 1.0, "ms": 1.0, "msec": 1.0, "milliseconds": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3,
+    "usec": 1e-3, "microseconds": 1e-3, "s": 1e3, "sec": 1e3, "seconds": 1e3,
+}  # fmt: skip
 
 
 def header_of(path: Path) -> Path | None:
@@ -100,7 +108,7 @@ def open_envi(path: Path) -> Cube:
         offset=gain_offset,
         ignore_value=_ignore_value(header, layout.dtype, notes),
         units=units,
-        integration_time=_integration_time(header),
+        integration_time=_integration_time(header, notes),
         provenance=tuple(notes),
     )
 
@@ -208,9 +216,17 @@ def _ignore_value(header: Header, dtype: np.dtype[np.generic], notes: list[str])
     return found
 
 
-def _integration_time(header: Header) -> float | None:
-    given = header.numbers("tint")
-    return given[0] if given and len(given) == 1 and given[0] > 0 else None
+def _integration_time(header: Header, notes: list[str]) -> float | None:
+    """In ms where a unit is said, else as the camera has it."""
+    if not (text := header.text("tint")):
+        return None
+    given = _TIME.fullmatch(text.lower())
+    per_unit = _MS_PER.get(given["unit"]) if given else None
+    time = float(given["number"].replace(",", ".")) * per_unit if given and per_unit else 0.0
+    if not 0 < time < np.inf:
+        notes.append(f"'tint = {text[:40]}' is not one time above 0 and is not used.")
+        return None
+    return time
 
 
 def _default_bands(header: Header, bands: Bands, notes: list[str]) -> tuple[int, int, int] | None:

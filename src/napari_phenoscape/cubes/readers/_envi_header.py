@@ -21,6 +21,7 @@ OTHER_FORMATS = (
     (rb"\s*number_lines", "a CPG header"),
     (rb"IMAGINE_RAW_FILE", "an ERDAS Imagine raw header"),
     (rb"Format version: ", "a SNODAS header"),
+    (rb"(\xff\xfe|\xfe\xff)", "text in UTF-16 (save it as UTF-8 or ASCII)"),
     (rb"#\?(RADIANCE|RGBE)", "a Radiance high-dynamic-range picture"),
     (rb"(\x5c\x01\x00\x00|\x00\x00\x01\x5c)", "an ANALYZE or NIfTI-1 header of a volume"),
     (rb"(\x1c\x02\x00\x00|\x00\x00\x02\x1c)", "a NIfTI-2 header of a volume"),
@@ -29,6 +30,8 @@ OTHER_FORMATS = (
 _IS_ENVI = re.compile(rb"(?:\xef\xbb\xbf)?\s*ENVI\s", re.IGNORECASE)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BRACKETS = {"{": re.compile(r"[{}]"), "[": re.compile(r"[\[\]]")}
+_BRACKETED = re.compile(r"[(\[](.*?)[)\]]")
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+(,\d+)?\s*")
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 
 #: The keys that are read.
@@ -51,6 +54,12 @@ SPELT_OTHERWISE = {
     "tint": ("integration time", "exposure time", "exposure", "shutter"),
     "bit depth": ("bits", "data bits", "significant bits"),
 }  # fmt: skip
+
+#: Other keys that say something of the numbers or the bands are not left out in silence.
+_TELLING = re.compile(
+    r"\bscal(e|ing)\b|wave|lambda|\b(bad|good)\b|no ?data|ignore|background|\bbits?\b|saturat"
+    r"|reflectance|integration|exposure|shutter"
+)
 
 #: From which likeness on (`difflib`) one key is another that is misspelt: ``wavelength_unts`` is,
 #: ``data type`` is no ``file type``.
@@ -136,10 +145,20 @@ class Header:
             if key in self.fields:
                 continue
             others = [other for other in islice(self.fields, MOST_KEYS) if other not in KEYS]
-            spelt = [other for other in SPELT_OTHERWISE.get(key, ()) if other in others]
+            named = {_bare(other): other for other in reversed(others)}
+            spelt = [named[_bare(word)] for word in SPELT_OTHERWISE.get(key, ())
+                     if _bare(word) in named]  # fmt: skip
             for other in (spelt or get_close_matches(key, others, 1, ALIKE))[:1]:
                 self.fields[key] = self.fields.pop(other)
                 self.notes.append(f"The key '{other}' is read as '{key}'.")
+                if (unit := _BRACKETED.search(other)) and key == "tint":
+                    self.fields[key] += f" {unit[1]}"
+        unread = (key for key in islice(self.fields, MOST_KEYS) if key not in KEYS)
+        for key in filter(_TELLING.search, unread):
+            if "tint" not in self.fields or not any(map(key.startswith, SPELT_OTHERWISE["tint"])):
+                self.notes.append(
+                    f"The key '{key} = {self.fields[key][:40]}' is none of ENVI's and is not used."
+                )
 
     def text(self, key: str, default: str = "") -> str:
         """The value of a key; an error when it is given twice, differently."""
@@ -170,14 +189,22 @@ class Header:
     def numbers(self, key: str) -> tuple[float, ...] | None:
         """A list of finite numbers, empty when it is not given, None when it holds others.
 
-        Between them are commas, semicolons or blanks.
+        Between them are commas, semicolons or blanks; where semicolons are, commas are decimal
+        marks.
         """
         text = self.text(key).strip(" ,;\n\t")
+        if ";" in text and all(map(_DECIMAL_COMMA.fullmatch, text.split(";"))):
+            text = text.replace(",", ".")
         try:
             found = tuple(float(word) for word in _BETWEEN.split(text)) if text else ()
         except ValueError:
             return None
         return found if all(math.isfinite(number) for number in found) else None
+
+
+def _bare(key: str) -> str:
+    """A key without blanks, and without what stands in brackets: ``integration time (ms)``."""
+    return _BRACKETED.sub("", key).replace(" ", "")
 
 
 def _bracketed(value: str, lines: list[str], at: int) -> tuple[str, int] | None:

@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32
 from napari_phenoscape.cubes.readers._envi_header import Header
+from napari_phenoscape.cubes.readers._quantity import (
+    PER_CENT,
+    RADIANCE,
+    per_cent_note,
+    radiance_note,
+)
 from napari_phenoscape.errors import CubeError
 
-_RADIANCE = re.compile(r"radian|watt|steradian|\b[numμµ]?w\b|\bsr\b|sr-1", re.IGNORECASE)
-_PER_CENT = re.compile(r"%|per\s?cent", re.IGNORECASE)
+_TIMES = re.compile(r"reflect\w*\W*[*x×]\W*(?P<factor>10+)\b", re.IGNORECASE)
+
+#: A smaller scale makes no reflectance of any count.
+_LEAST = 1e-7
 
 #: The keys that say what the numbers are.
 SCALES = (
@@ -38,7 +46,7 @@ def scale_of(
         A list has another length, or holds what is no number.
     """
     quantity, where = _quantity(header)
-    is_radiance = _RADIANCE.search(quantity) is not None
+    is_radiance = RADIANCE.search(quantity) is not None
     gain, offset = np.ones(()), np.zeros(())
     found = ""
     for kind in ("data reflectance", "data"):
@@ -50,7 +58,7 @@ def scale_of(
             offset = offset if offsets is None else offsets
             found = kind
             break
-    factor = _factor(header, bands, notes)
+    factor = _factor(header, bands, dtype, notes)
     if factor is not None:
         if is_radiance:
             notes.append(
@@ -62,13 +70,13 @@ def scale_of(
     if found == "data reflectance":
         return (*scale_in_float32(header.name, gain, offset), "")
     if is_radiance:
-        notes.append(
-            f"The numbers are radiance ('{where} = {quantity[:40]}'), not reflectance: 1 is no "
-            "white. Calibrate them with a white reference."
-        )
-    elif _PER_CENT.search(quantity):
+        notes.append(radiance_note(where, quantity))
+    elif (times := _TIMES.search(quantity)) and not found:
+        gain = gain / float(times["factor"])
+        notes.append(f"The numbers are multiples of reflectance ('{where} = {quantity[:40]}').")
+    elif PER_CENT.search(quantity):
         gain, offset = gain / 100, offset / 100
-        notes.append(f"The numbers are per cent of reflectance ('{where} = {quantity[:40]}').")
+        notes.append(per_cent_note(where, quantity))
     elif found == "data" and "reflect" not in quantity.lower():
         notes.append(
             "'data gain values' are used, and no scale is given to reflectance: where they give "
@@ -101,15 +109,25 @@ def _each(header: Header, key: str, bands: int) -> NDArray[np.float64] | None:
     return None if not given else np.array(given[0] if len(given) == 1 else given)
 
 
-def _factor(header: Header, bands: int, notes: list[str]) -> NDArray[np.float64] | None:
+def _factor(
+    header: Header, bands: int, dtype: np.dtype[np.generic], notes: list[str]
+) -> NDArray[np.float64] | None:
+    """What divides the numbers to reflectance."""
     key = "reflectance scale factor"
     text, given = header.text(key), header.numbers(key)
     if not text:
         return None
     if not given or len(given) not in (1, bands) or min(given) <= 0:
-        notes.append(f"'{key} = {text[:40]}' is not used; it is not above 0.")
+        notes.append(f"'{key} = {text[:40]}' is not used; it is no number above 0.")
         return None
-    return np.array(given[0] if len(given) == 1 else given)
+    factor = np.array(given[0] if len(given) == 1 else given)
+    if dtype.kind in "iu" and np.all((factor > _LEAST) & (factor < 1)):
+        notes.append(
+            f"'{key} = {text[:40]}' would make a count of 1 more than a perfect white; it is taken "
+            "as what multiplies the numbers."
+        )
+        return 1 / factor
+    return factor
 
 
 def _largest(header: Header, dtype: np.dtype[np.generic], notes: list[str]) -> tuple[float, str]:

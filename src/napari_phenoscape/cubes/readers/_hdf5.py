@@ -19,27 +19,38 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import ignorable
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes.readers._centres import stated_lists, wavelengths_of
+from napari_phenoscape.cubes.readers._centres import (
+    numbers_in,
+    says_of_bands,
+    stated_lists,
+    wavelengths_of,
+)
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
+from napari_phenoscape.cubes.readers._hdf5_axes import (
+    axes_of,
+    axis_of_hyperspy,
+    uneven_axis_of_hyperspy,
+)
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._planes import Stacked, families
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._variable import Variable
-from napari_phenoscape.cubes.readers._variables import (
-    find_cube,
+from napari_phenoscape.cubes.readers._stated import (
     number_of,
+    stated_ignored,
     stated_scale,
+    stated_time,
     text_of,
+    unit_of,
 )
+from napari_phenoscape.cubes.readers._variable import Variable
+from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")
 
-#: Attributes that name the axes; how NetCDF marks a data set that is only the name of one.
-DIMENSION_LABELS, DIMENSION_LIST = "DIMENSION_LABELS", "DIMENSION_LIST"
+#: How NetCDF marks a data set that is only the name of an axis.
 PLACEHOLDER = "This is a netCDF dimension but not a netCDF variable"
 
 #: Objects of a file that are looked at.
@@ -106,19 +117,41 @@ def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
     _refuse_what_is_not_there(path, data, notes)
     # MATLAB counts the axes from the other end
     c, h, w = (len(cube.shape) - 1 - i if is_matlab else i for i in found.order)
-    said = ChainMap(_scale_of_prisma(file, cube.name), data.attrs)
-    gain, offset = stated_scale(path.name, said, cube.dtype, count, notes)
-    ignored = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
+    said = ChainMap(_scale_of_prisma(file, cube.name), dict(data.attrs), _scale_of_root(file))
+    array = ChunkedArray(_opener(data), path, cube.name, (c, h, w))
+    gain, offset, units = stated_scale(path.name, said, array.dtype, count, notes)
     return Cube(
-        array=ChunkedArray(open_dataset, path, cube.name, (c, h, w)),
+        array=array,
         bands=found.bands,
         path=path / inside,
         gain=gain,
         offset=offset,
         mask=found.mask,
-        ignore_value=None if ignored is None else ignorable(ignored, cube.dtype),
+        ignore_value=stated_ignored(said, array.dtype, notes),
+        units=units,
+        integration_time=stated_time(said),
         provenance=tuple(notes),
     )
+
+
+def open_unsigned(path: Path, inside: str) -> Any:
+    """A data set of whole numbers with sign, whose bits are numbers without."""
+    return _Unsigned(open_dataset(path, inside))
+
+
+class _Unsigned:
+    def __init__(self, data: Any) -> None:
+        self._data, self.shape = data, data.shape
+        self.dtype = np.dtype(data.dtype.str.replace("i", "u"))
+
+    def __getitem__(self, index: tuple[Any, ...]) -> NDArray[Any]:
+        return np.asarray(self._data[index]).view(self.dtype)
+
+
+def _opener(data: Any) -> Any:
+    """How a data set is opened: NetCDF's ``_Unsigned`` says that its sign is none."""
+    says = text_of(data.attrs, "_Unsigned").lower() == "true"
+    return open_unsigned if says and data.dtype.kind == "i" else open_dataset
 
 
 def open_plane(path: Path, inside: str) -> Any:
@@ -150,8 +183,7 @@ def _cube_of_planes(
         "nm." + (f" There are also {', '.join(others)}." if others else "")
     )
     said, dtype = members[0].attrs, np.dtype(members[0].dtype).newbyteorder("=")
-    gain, offset = stated_scale(path.name, said, dtype, 1, notes)
-    ignored = number_of(said, "_FillValue", "missing_value")
+    gain, offset, units = stated_scale(path.name, said, dtype, 1, notes)
     planes = [ChunkedArray(open_plane, path, one.name, (0, 1, 2)) for one in centres.values()]
     return Cube(
         array=Stacked(planes),
@@ -160,7 +192,8 @@ def _cube_of_planes(
         gain=gain,
         offset=offset,
         mask=None,
-        ignore_value=None if ignored is None else ignorable(ignored, dtype),
+        ignore_value=stated_ignored(said, dtype, notes),
+        units=units,
         provenance=tuple(dict.fromkeys(notes)),
     )
 
@@ -180,6 +213,11 @@ def _scale_of_prisma(file: Any, name: str) -> dict[str, Any]:
     if ends[0] is None or ends[1] is None:
         return {}
     return {"scale_factor": (ends[1] - ends[0]) / 65535, "add_offset": ends[0]}
+
+
+def _scale_of_root(file: Any) -> dict[str, Any]:
+    """A scale to reflectance that a file says of itself as a whole."""
+    return {key: file.attrs[key] for key in file.attrs if re.match("(?i)reflectance.?scale", key)}
 
 
 def _opened(path: Path) -> Any:
@@ -225,21 +263,26 @@ def _variables(path: Path, file: Any) -> Iterator[Variable]:
     is_matlab = _is_matlab(path)
     for item in _objects(path, file):
         place = item.name.strip("/")
+        unit = text_of(item.attrs, "wavelength_units", "wavelength_unit")
         for name, numbers in stated_lists(place, item.attrs).items():
-            yield Variable(name, numbers.shape, numbers.dtype, (), "", partial(np.asarray, numbers),
-                           is_attribute=True)  # fmt: skip
+            yield Variable(name, numbers.shape, numbers.dtype, (), unit,
+                           partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
         if isinstance(item, h5py.Group):
             if re.search(r"(^|/)axis-\d$", place):
-                yield from _axis_of_hyperspy(place, item.attrs)
+                yield from axis_of_hyperspy(place, item.attrs)
         elif re.search(r"(^|/)axis-\d/axis$", place):
             listed = _variable(path, item, is_matlab=is_matlab)
-            yield _uneven_axis_of_hyperspy(listed, place, item.parent.attrs)
+            yield uneven_axis_of_hyperspy(listed, place, item.parent.attrs)
+        elif item.dtype.kind in "SO" and len(item.shape or ()) == 1 and says_of_bands(item.name):
+            if (listed_words := numbers_in(item[()])) is not None:
+                yield replace(_variable(path, item, is_matlab=is_matlab), dtype=listed_words.dtype,
+                              numbers=partial(np.asarray, listed_words))  # fmt: skip
         elif not text_of(item.attrs, "NAME").startswith(PLACEHOLDER):
             yield _variable(path, item, is_matlab=is_matlab)
 
 
 def _variable(path: Path, data: Any, *, is_matlab: bool) -> Variable:
-    shape, axes = tuple(data.shape or ()), _axes(data)
+    shape, axes = tuple(data.shape or ()), axes_of(data)
     dtype = np.dtype(data.dtype).newbyteorder("=")
     if is_matlab:
         shape, axes = shape[::-1], axes[::-1]
@@ -247,55 +290,13 @@ def _variable(path: Path, data: Any, *, is_matlab: bool) -> Variable:
             dtype = np.dtype("?")
         elif data.attrs.get("MATLAB_class") in (b"char", "char"):
             dtype = np.dtype("O")
-    unit = text_of(data.attrs, "units", "Units", "unit")
+    unit = unit_of(data.attrs)
+    if not unit and says_of_bands(data.name):
+        unit = text_of(data.parent.attrs, "wavelength_units", "wavelength_unit")
     return Variable(
         data.name.lstrip("/"), shape, dtype, axes if any(axes) else (), unit,
         cache(partial(_whole, path, data, is_matlab)),
     )  # fmt: skip
-
-
-def _axes(data: Any) -> tuple[str, ...]:
-    """Names of the axes, "" of one that has none.
-
-    Read by hand: libhdf5 ends the process (h5py's ``dim.label``) where these attributes are of
-    another kind or shape than its own.
-    """
-    import h5py
-
-    count, labels = len(data.shape or ()), [""]
-    if DIMENSION_LABELS in data.attrs:
-        labels = [text_of({"": label}, "") for label in np.ravel(data.attrs[DIMENSION_LABELS])]
-    if len(labels) != count:
-        labels = [""] * count
-    if DIMENSION_LIST in data.attrs:
-        kind = data.attrs.get_id(DIMENSION_LIST)
-        entry = h5py.check_vlen_dtype(kind.dtype)
-        if kind.shape == (count,) and entry and h5py.check_ref_dtype(entry) is h5py.Reference:
-            for axis, scales in enumerate(data.attrs[DIMENSION_LIST]):
-                if not labels[axis] and len(scales) and scales[0]:
-                    labels[axis] = (data.file[scales[0]].name or "").rpartition("/")[2]
-    stated = re.split(r"\s*,\s*", text_of(data.attrs, "Dimensions"))  # NEON's
-    return tuple(stated) if len(stated) == count and not any(labels) else tuple(labels)
-
-
-def _axis_of_hyperspy(place: str, said: Any) -> Iterator[Variable]:
-    """The centres along an axis of HyperSpy's, a group beside the data: offset, scale and size."""
-    offset, scale, size = (number_of(said, word) for word in ("offset", "scale", "size"))
-    if offset is not None and scale and size and 0 < size <= MOST_OBJECTS:
-        numbers = (offset + scale * np.arange(int(size))).round(9)
-        name = text_of(said, "name")
-        yield Variable(
-            f"{place.rpartition('/')[0]}/{name}".lstrip("/"), numbers.shape, numbers.dtype, (name,),
-            text_of(said, "units"), partial(np.asarray, numbers), is_attribute=True,
-        )  # fmt: skip
-
-
-def _uneven_axis_of_hyperspy(listed: Variable, place: str, said: Any) -> Variable:
-    """The list ``axis`` in the group of an axis that is not even."""
-    name = text_of(said, "name")
-    stem = place.rpartition("/")[0].rpartition("/")[0]
-    return replace(listed, name=f"{stem}/{name}".lstrip("/"), axes=(name,),
-                   unit=text_of(said, "units"), is_attribute=True)  # fmt: skip
 
 
 def _whole(path: Path, data: Any, is_matlab: bool) -> NDArray[Any]:

@@ -20,6 +20,8 @@ from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
 
+_SIGNATURE = b"MATLAB 5.0"
+
 #: What a file that is damaged or made to harm ends in.
 _DAMAGED = (ValueError, StopIteration, KeyError, EOFError, MemoryError, struct.error, zlib.error)
 
@@ -65,6 +67,12 @@ def open_matlab(path: Path, inside: str = "", axis: int | None = None) -> Cube:
 
 
 def _variables(path: Path) -> list[Variable]:
+    with path.open("rb") as file:
+        if not file.read(len(_SIGNATURE)).startswith(_SIGNATURE):
+            raise CubeError(
+                f"'{path.name}' is no MATLAB file of version 5 to 7.3; one of version 4 does not "
+                "hold cubes. Save it with 'save -v7', or copy it again from its source."
+            )
     try:
         return [
             Variable(one.name, one.shape, one.dtype, numbers=cache(partial(_read, path, one.name)))
@@ -95,7 +103,7 @@ def _damaged(path: Path, error: Exception) -> CubeError:
 READER = Reader(
     name="matlab",
     patterns=("*.mat",),
-    claims=lambda _, head: head.startswith(b"MATLAB 5.0"),
+    claims=lambda _, head: head.startswith(_SIGNATURE),
     open=open_matlab,
     recognise=recognise,
     open_array=open_matlab,

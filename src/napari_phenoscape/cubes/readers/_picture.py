@@ -121,8 +121,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except CubeError:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        # Pillow's own words name an object of Python
+        why = "no picture" if isinstance(error, UnidentifiedImageError) else error
         raise CubeError(
-            f"'{path.name}' cannot be decoded ({error}); it is damaged or cut short. Copy it again "
+            f"'{path.name}' cannot be decoded ({why}); it is damaged or cut short. Copy it again "
             "from its source."
         ) from None
 

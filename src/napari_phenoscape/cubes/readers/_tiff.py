@@ -20,6 +20,12 @@ from napari_phenoscape.cubes._labels import (
     bands_of_labels,
 )
 from napari_phenoscape.cubes._lazy import Window
+from napari_phenoscape.cubes.readers._quantity import (
+    PER_CENT,
+    RADIANCE,
+    per_cent_note,
+    radiance_note,
+)
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
 from napari_phenoscape.errors import CubeError
@@ -87,7 +93,7 @@ def _cube(stack: Stack, roles: list[Band | str], notes: list[str]) -> Cube:
         if stack.alpha and mask.all():
             mask = None
     dtype = stack.array.dtype
-    gain, offset = scale_of(stack, chosen, notes)
+    gain, offset, units = scale_of(stack, chosen, notes)
     return Cube(
         array=stack.array
         if len(chosen) == stack.array.shape[0]
@@ -98,6 +104,8 @@ def _cube(stack: Stack, roles: list[Band | str], notes: list[str]) -> Cube:
         offset=offset,
         mask=mask,
         ignore_value=None if stack.nodata is None else ignorable(stack.nodata, dtype),
+        units=units,
+        integration_time=stack.integration_time,
         provenance=tuple(notes),
     )
 
@@ -228,18 +236,30 @@ def _probe(stack: Stack, index: int) -> NDArray[Any]:
 
 def scale_of(
     stack: Stack, chosen: list[int], notes: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Gain and offset of some planes, () or (n,); an assumption is added to ``notes``."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
+    """Gain and offset of some planes, () or (n,), and their units, empty of reflectance.
+
+    What is assumed is added to ``notes``.
+    """
     zero = np.zeros((), np.float32)
-    if stack.scale is not None:
-        gains, offsets = (np.array(part)[chosen] for part in stack.scale)
-        return scale_in_float32(stack.path.name, gains, offsets)
+    one, quantity = np.ones(()), stack.units
+    if RADIANCE.search(quantity):
+        notes.append(radiance_note("unit type", quantity))
+    elif PER_CENT.search(quantity):
+        notes.append(per_cent_note("unit type", quantity))
+        one, quantity = one / 100, ""
+    else:
+        quantity = ""
+    if stack.scale is not None or quantity or one < 1:
+        known = stack.scale or (np.ones(stack.array.shape[0]), np.zeros(stack.array.shape[0]))
+        gains, offsets = (np.array(part)[chosen] * one for part in known)
+        return (*scale_in_float32(stack.path.name, gains, offsets), quantity)
     if any("normalised" in name.lower() for name in stack.names):
         notes.append("micaToolbox's normalised numbers are per cent of reflectance.")
-        return np.array(0.01, np.float32), zero
+        return np.array(0.01, np.float32), zero, ""
     gain, note = full_scale(stack.array.dtype, stack.bits)
     notes.append(note)
-    return np.array(gain, np.float32), zero
+    return np.array(gain, np.float32), zero, ""
 
 
 READER = Reader(

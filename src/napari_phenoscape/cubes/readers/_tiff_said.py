@@ -23,15 +23,24 @@ _SHORT, _LONG = 80, 1 << 18
 _DOMAINS = ("", "ENVI", "IMAGERY")
 
 # keys are in lower case, without blanks and underscores
-_WAVELENGTH = re.compile(r"(?:cent(?:er|re|ral))?wavelengths?(?P<unit>nm|um)?")
+_WAVELENGTH = re.compile(r"(?:cent(?:er|re|ral))?(?:wavelengths?|wvls?|wls?)(?P<unit>nm|um)?")
 _UNITS = re.compile(r"wavelengthunits?")
-_NAMES = re.compile(r"bandnames?")
-_SCALE = re.compile(r"scale(?:factor)?|reflectancescalefactor")
-_WITH_UNIT = re.compile(r"(?P<number>nan|[-+]?[\d.]+(?:e[-+]?\d+)?)\s*(?P<unit>[^\d\s].*)?", re.I)
+_NAMES = re.compile(r"bandnames?|longname")
+_SCALE = re.compile(r"scale(?:factor)?|reflectancescalefactor|gains?")
+_WITH_UNIT = re.compile(
+    r"(?P<number>nan|[-+]?[\d.]+(?:,\d+)?(?:e[-+]?\d+)?)\s*(?P<unit>[^\d\s].*)?", re.I
+)
+#: Keys that are counted: GDAL's ``Band_1 = 450.0 Nanometers``, others' ``wavelength_1 = 450``.
+_CENTRE = re.compile(r"\d+(?:\.\d+)?\s*(?:[nuµμ]m|\w*met(?:er|re)s?|\w*microns?)", re.I)
+_COUNTED = re.compile(r"(?P<what>band|(?:band)?wavelength)(?P<plane>[1-9]\d{0,5})")
 _IN_A_DESCRIPTION = re.compile(
     r"^\s*(?:cent\w+[ _]?)?wavelength[ _]?\(?(?P<key>nm|[uµμ]m)?\)?\s*[=:]\s*"
     r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>nm|[uµμ]m)?",
     re.IGNORECASE | re.MULTILINE,
+)
+_IN_A_TEXT = (
+    r"wave\s?lengths?[^=:\n\d]{0,20}[=:]\s*[\[({]?\s*"
+    r"(?P<numbers>[\d.]+(?:[\s,;]+[\d.]+){%d})(?![\s,;]*[\d.])[\])}\s]*(?P<unit>nm|[uµμ]m)?"
 )
 
 
@@ -51,6 +60,10 @@ class Said:
         The number that stands for "not measured".
     scale
         n gains and n offsets, when the file says them.
+    units
+        Of what gain and offset give, where the file says it.
+    integration_time
+        In the unit of the file, where it says one above 0.
     capture
         The shot of which the file is a part, of a camera that writes one file for each band.
     notes
@@ -62,6 +75,8 @@ class Said:
     bad: tuple[int, ...] = ()
     nodata: float | None = None
     scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    units: str = ""
+    integration_time: float | None = None
     capture: str = ""
     notes: tuple[str, ...] = ()
 
@@ -96,13 +111,23 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
     said = Said(capture="".join(_in_xmp(text, "Capture(?:Id|UUID)")[:1]))
     if nodata := tags.get(_GDAL_NODATA):
         said = replace(said, nodata=_number(str(nodata.value).strip(" \0")))
+    items = list(_of_python(tif))
     if metadata := tags.get(_GDAL_METADATA):
-        items = list(_items(str(metadata.value)))
+        items += _counted_from_0(list(_items(str(metadata.value))), count)
+    if items:
         names |= _listed(items, _NAMES, count)
         names |= {i.plane: i.text for i in items if i.role == "description" and i.plane is not None}
         if found := _wavelengths(items, count):
             numbers, unit = found
-        said = replace(said, bad=_bad(items, count), scale=_scale(items, count, notes))
+        units = dict.fromkeys(item.text for item in items if item.role == "unittype" and item.text)
+        times = [_number(item.text) for item in items if item.key == "integrationtime"]
+        said = replace(
+            said,
+            bad=_bad(items, count),
+            scale=_scale(items, count, notes),
+            units="".join(units) if len(units) == 1 else "",
+            integration_time=next((time for time in times if time and 0 < time < math.inf), None),
+        )
     return _with_centres(said, names, numbers, unit, count, notes)
 
 
@@ -120,7 +145,7 @@ def _with_centres(
             if unit == "nm":
                 nm[plane] = centre
             names.setdefault(plane, f"{centre:.7g} {unit}".strip())
-    else:
+    elif not numbers:
         labels = {p: n for p, n in names.items() if p < count and band_of_label(n) != MASK}
         for plane, centre in zip(labels, wavelengths_of(list(labels.values())) or (), strict=False):
             nm[plane] = centre
@@ -144,8 +169,16 @@ def _of_pages(
         labels = [labels] if isinstance(labels, str) else labels
         names = [label.strip().partition("\n")[0] for label in labels]
     elif tif.is_ome:
-        found = re.findall(r'<Channel\b[^>]*?\bName="([^"]*)"', tif.ome_metadata or "")
+        said = tif.ome_metadata or ""
+        found, centres, units = (
+            re.findall(rf'<Channel\b[^>]*?\b{word}="([^"]*)"', said)
+            for word in ("Name", "EmissionWavelength", "EmissionWavelengthUnit")
+        )
         names = [html.unescape(name) for name in found]
+        if len(centres) == count == len(set(centres)):
+            unit = html.unescape(units[0]) if len(set(units)) == 1 else "nm"
+            named = dict(enumerate(names)) if len(names) == count else {}
+            return named, dict(enumerate(centres)), unit
     elif len(series.pages) == count > 1:
         for tag in (tag for tag in (_PAGE_NAME, _DESCRIPTION) if tag in series.keyframe.tags):
             # of pages that are like the first, tifffile reads no tags before it is asked to
@@ -158,9 +191,21 @@ def _of_pages(
             if len(set(texts)) == count and all(0 < len(text) <= _SHORT for text in texts):
                 names = texts
                 break
-    if len(names) != count or not any(names):
-        return {}, {}, ""
-    return dict(enumerate(names)), {}, ""
+    named = dict(enumerate(names)) if len(names) == count and any(names) else {}
+    texts = [tif.pages.first.description, str((tif.imagej_metadata or {}).get("Info", ""))]
+    listed = re.compile(_IN_A_TEXT % (count - 1), re.IGNORECASE)
+    if count > 1 and (match := listed.search("\n".join(texts)[:_LONG])):
+        return named, dict(enumerate(re.split(r"[\s,;]+", match["numbers"]))), match["unit"] or ""
+    return named, {}, ""
+
+
+def _of_python(tif: tifffile.TiffFile) -> Iterator[_Item]:
+    """Lists and words of the metadata that are given to tifffile."""
+    for said in tif.shaped_metadata or () if tif.is_shaped else ():
+        for key, value in said.items():
+            if isinstance(value, str | list):
+                text = value if isinstance(value, str) else ", ".join(map(str, value))
+                yield _Item(re.sub(r"[\s_]", "", key.lower()), text, "", "", None)
 
 
 def _in_xmp(xmp: str, name: str) -> list[str]:
@@ -173,15 +218,34 @@ def _in_xmp(xmp: str, name: str) -> list[str]:
 
 def _items(xml: str) -> Iterator[_Item]:
     for attributes, text in re.findall(r"<Item\b([^>]*)>([^<]*)</Item>", xml):
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', attributes))
-        plane = fields.get("sample", "")
+        pairs = re.findall(r"""(\w+)=(?:"([^"]*)"|'([^']*)')""", attributes)
+        fields = {name: double or single for name, double, single in pairs}
+        plane, key = (
+            fields.get("sample", ""),
+            re.sub(r"[\s_]", "", html.unescape(fields.get("name", "")).lower()),
+        )
+        counted = None if plane else _COUNTED.fullmatch(key)
+        if counted:
+            has_centre = counted["what"] != "band" or _CENTRE.fullmatch(html.unescape(text).strip())
+            key = "wavelength" if has_centre else "bandname"
+            plane = str(int(counted["plane"]) - 1)
         yield _Item(
-            key=re.sub(r"[\s_]", "", html.unescape(fields.get("name", "")).lower()),
+            key=key,
             text=html.unescape(text).strip(),
             domain=fields.get("domain", ""),
             role=fields.get("role", ""),
             plane=int(plane) if re.fullmatch(r"[0-9]{1,6}", plane) else None,
         )
+
+
+def _counted_from_0(items: list[_Item], count: int) -> list[_Item]:
+    """Items of programs that count planes from 1, and so name one that is not there."""
+    counts = {key: [i.plane for i in items if i.key == key] for key in {i.key for i in items}}
+    ones = {key for key, planes in counts.items() if set(planes) == {*range(1, count + 1)}}
+    return [
+        replace(item, plane=item.plane - 1) if item.key in ones and item.plane else item
+        for item in items
+    ]
 
 
 def _listed(items: list[_Item], key: re.Pattern[str], count: int) -> dict[int, str]:
@@ -194,7 +258,8 @@ def _listed(items: list[_Item], key: re.Pattern[str], count: int) -> dict[int, s
             found[item.plane] = item.text
             continue
         listed = item.text.strip("{}[]() \n")
-        words = [word.strip() for word in (listed.split(",") if "," in listed else listed.split())]
+        mark = next((mark for mark in ";," if mark in listed), None)
+        words = [word.strip() for word in listed.split(mark)]
         # the last plane may be transparency, of which nothing is said
         if len(words) in (count, count - 1):
             found |= dict(enumerate(words))
@@ -216,7 +281,9 @@ def _wavelengths(items: list[_Item], count: int) -> tuple[dict[int, str], str] |
             units += [key["unit"] for key in keys if key["unit"]]
             units += [item.text for item in own if _UNITS.fullmatch(item.key)]
             unit = " and ".join(dict.fromkeys(units))
-            return {plane: match["number"] for plane, match in texts.items()}, unit
+            return {
+                plane: match["number"].replace(",", ".") for plane, match in texts.items()
+            }, unit
     return None
 
 

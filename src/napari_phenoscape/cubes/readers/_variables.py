@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import full_scale, scale_in_float32, unique
+from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._centres import Centres, bad_bands, wavelengths_of
 from napari_phenoscape.cubes.readers._planes import families
 from napari_phenoscape.cubes.readers._variable import Variable
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError, MissingFileError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,10 @@ def choose(path: Path, inside: str, variables: Sequence[Variable]) -> Variable:
     if inside:
         named = [variable for variable in arrays if variable.name == inside]
         if not named:
+            meant = did_you_mean(inside, [array.name for array in arrays])
             raise MissingFileError(
-                f"'{path.name}' holds no '{inside}'; it holds {_listed(arrays)}. Name one of these."
+                f"'{path.name}' holds no '{inside}'. {meant}It holds {_listed(arrays)}. Name one "
+                "of these."
             )
         if not named[0].is_cube:
             raise CubeError(
@@ -209,59 +211,6 @@ def _mask_among(
     notes.append(f"The logical array '{found[0].name}' is taken as the mask.")
     mask: NDArray[np.bool_] = found[0].numbers() > 0
     return mask
-
-
-def stated_scale(
-    name: str, said: Mapping[str, Any], dtype: np.dtype[Any], count: int, notes: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Gain and offset: NetCDF's ``scale_factor`` multiplies, NEON's ``Scale_Factor`` divides.
-
-    Returns
-    -------
-    () or, where the attributes hold a number for each band, (C,).
-
-    Raises
-    ------
-    CubeError
-        One of them is not finite.
-    """
-    gain, offset = (numbers_of(said, word, count) for word in ("scale_factor", "add_offset"))
-    if gain is None and (divisor := number_of(said, "Scale_Factor")):
-        gain = np.array(1 / divisor)
-    if gain is None:
-        white, note = full_scale(dtype)
-        gain = np.array(white)
-        notes.append(note)
-    return scale_in_float32(name, gain, np.zeros(()) if offset is None else offset)
-
-
-def numbers_of(said: Mapping[str, Any], name: str, count: int) -> NDArray[np.float64] | None:
-    """() or (count,) of an attribute that holds one number, or so many."""
-    value = np.asarray(said.get(name, []))
-    if value.dtype.kind not in "iuf" or value.size not in (1, count):
-        return None
-    return value.astype(np.float64).reshape(() if value.size == 1 else count)
-
-
-def number_of(said: Mapping[str, Any], *names: str) -> float | None:
-    """The first of these attributes that holds one number."""
-    for name in names:
-        value = np.asarray(said[name]).ravel() if name in said else np.zeros(0)
-        if value.size == 1 and value.dtype.kind in "iuf":
-            return float(value[0])
-    return None
-
-
-def text_of(said: Mapping[str, Any], *names: str) -> str:
-    """The first of these attributes that holds a text."""
-    for name in names:
-        value = said.get(name, "")
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.item()
-        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        if isinstance(value, str) and value:
-            return value
-    return ""
 
 
 def _described(variable: Variable) -> str:

@@ -22,20 +22,22 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import ignorable, unique
+from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._centres import Centres, stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._variable import Variable
-from napari_phenoscape.cubes.readers._variables import (
-    find_cube,
-    number_of,
+from napari_phenoscape.cubes.readers._stated import (
+    stated_ignored,
     stated_scale,
+    stated_time,
     text_of,
+    unit_of,
 )
+from napari_phenoscape.cubes.readers._variable import Variable
+from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 _ZIP = b"PK\x03\x04"
@@ -144,7 +146,8 @@ def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     notes += array.stored.gaps
     count = len(found.bands)
     with _sound(path, cube.name):
-        gain, offset = stated_scale(path.name, _scaled(nodes, node), cube.dtype, count, notes)
+        said = _scaled(nodes, node)
+        gain, offset, units = stated_scale(path.name, said, cube.dtype, count, notes)
         return Cube(
             array=array,
             bands=_bands(node, found.centres, found.bands).proposing(
@@ -154,7 +157,9 @@ def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
             gain=gain,
             offset=offset,
             mask=found.mask,
-            ignore_value=_ignored(node),
+            ignore_value=stated_ignored(said, cube.dtype, notes),
+            units=units,
+            integration_time=stated_time(said),
             provenance=tuple(notes),
         )
 
@@ -175,6 +180,12 @@ def _whole(path: Path, name: str) -> NDArray[Any]:
 def _scaled(nodes: dict[str, Node], node: Node) -> dict[str, Any]:
     """What an array says of itself, with its coordinates that scale each band alone."""
     said = dict(node.attributes)
+    fill = said.get("_FillValue")
+    if isinstance(fill, str):
+        with suppress(ValueError, struct.error):  # as Zarr 2, and as xarray, writes a float
+            infinite = fill.endswith("Infinity")
+            coded = b"" if infinite else base64.standard_b64decode(fill)
+            said["_FillValue"] = float(fill) if infinite else struct.unpack("<d", coded)[0]
     beside = node.variable.name.rpartition("/")[0]
     for name, word in ((GAIN, "scale_factor"), (OFFSET, "add_offset")):
         coordinate = nodes.get(f"{beside}/{name}".lstrip("/"))
@@ -207,19 +218,6 @@ def _bands(node: Node, centres: Centres | None, bands: Bands) -> Bands:
     bands = Bands(band if isinstance(band, Band) else Band(name) for name, band in labelled)
     own = unique(list(bands.names))
     return Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
-
-
-def _ignored(node: Node) -> float | None:
-    fill = node.attributes.get("_FillValue")
-    if isinstance(fill, str):
-        with suppress(ValueError, struct.error):  # as Zarr 2, and as xarray, writes a float
-            if fill.endswith("Infinity"):
-                fill = float(fill)
-            else:
-                fill = struct.unpack("<d", base64.standard_b64decode(fill))[0]
-    said = node.attributes | {"_FillValue": fill}
-    number = number_of(said, "_FillValue", "Data_Ignore_Value", "missing_value")
-    return None if number is None else ignorable(number, node.variable.dtype)
 
 
 def _shown(said: dict[str, Any], count: int) -> tuple[int, int, int] | None:
@@ -377,8 +375,9 @@ def _named(
         dtype = np.dtype(str(said.get("data_type") or said["dtype"]))
     except (TypeError, ValueError):
         dtype = np.dtype("O")  # a text, or of many parts: no cube
-    unit = text_of(attributes, "units", "Units", "unit")
-    variable = Variable(name, shape, dtype, axes, unit, cache(partial(_whole, path, name)))
+    variable = Variable(
+        name, shape, dtype, axes, unit_of(attributes), cache(partial(_whole, path, name))
+    )
     return {name: Node(variable, attributes, channels)}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,14 +15,18 @@ import pandas as pd
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._specimens import Skipped
 
+#: What the cells of a column name.
+_Named = Callable[["pd.Series[Any]"], list[str]]
+
 
 def join_by_file(
     table: pd.DataFrame, path: Path, ids: Sequence[str]
 ) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Rows of a table for files.
+    r"""Rows of a table for files.
 
     The column that names the files is the one in which most of them are found: by relative
-    path, else by file name, else by stem, else by the number that the stem is (7 = ``007``).
+    path, else by file name, else by stem, else by the number that the stem is (7 = ``007``), else
+    by the stem alone of what another program or system wrote (``C:\photos\MOTH.NEF`` = ``moth``).
 
     Parameters
     ----------
@@ -34,43 +39,58 @@ def join_by_file(
     -------
     N rows without the column that named the files; and notes on rows and files left over.
     """
-    files = [PurePosixPath(name) for name in ids]
-    ways = (
-        list(ids),
-        [file.name for file in files],
-        [file.stem for file in files],
-        [str(int(file.stem)) if re.fullmatch("[0-9]+", file.stem) else "" for file in files],
+    files = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in ids]
+    ways: tuple[tuple[_Named, list[str]], ...] = (
+        (_keys, [str(file) for file in files]),
+        (_keys, [file.name for file in files]),
+        (_keys, [file.stem for file in files]),
+        (_keys, [str(int(f.stem)) if re.fullmatch("[0-9]+", f.stem) else "" for f in files]),
+        (_stems, [file.stem.casefold() for file in files]),
     )
-    choices = [(column, keys) for keys in ways for column in table]
-    found = [len(set(_keys(table[column])).intersection(keys) - {""}) for column, keys in choices]
+    choices = [(column, *way) for way in ways for column in table]
+    found = [
+        len(set(named(table[column])).intersection(keys) - {""}) for column, named, keys in choices
+    ]
     if not any(found):
         raise CollectionError(
             f"'{path.name}' names none of the {len(ids)} files (e.g. '{ids[0]}'); its columns are "
             f"{', '.join(map(str, table.columns)) or 'none'}. Give it a column of relative paths, "
             "file names or stems, or name another table."
         )
-    column, keys = choices[found.index(max(found))]
-    for (other, same_way), count in zip(choices, found, strict=True):
-        if count == max(found) and same_way is keys and _keys(table[other]) != _keys(table[column]):
+    column, named, keys = choices[found.index(max(found))]
+    listed = named(table[column])
+    for (other, _, same_way), count in zip(choices, found, strict=True):
+        if count == max(found) and same_way is keys and named(table[other]) != listed:
             raise CollectionError(
                 f"The columns '{column}' and '{other}' of '{path.name}' could both name the files; "
                 "give it one column of file names."
             )
-    named = set(_keys(table[column]))
+    known = set(listed) - {""}
     for key, count in Counter(keys).items():
-        if count > 1 and key in named - {""}:
+        if count > 1 and key in known:
             raise CollectionError(
                 f"'{key}' in column '{column}' of '{path.name}' names {count} files, e.g. "
                 f"'{ids[keys.index(key)]}'; name each by its relative path."
             )
-    return join(table, path, str(column), keys)
+    return join(table, path, str(column), keys, listed)
 
 
 def join(
-    table: pd.DataFrame, path: Path, column: str, keys: Sequence[str]
+    table: pd.DataFrame,
+    path: Path,
+    column: str,
+    keys: Sequence[str],
+    listed: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Rows whose ``column`` holds the N keys, in their order; and notes on what is left over."""
-    rows = table.drop(columns=column).set_axis(_keys(table[column]), axis="index")
+    """Rows whose ``column`` holds the N keys, in their order; and notes on what is left over.
+
+    Parameters
+    ----------
+    listed
+        What the rows name, where it is not what the column holds as it is.
+    """
+    named = _keys(table[column]) if listed is None else listed
+    rows = table.drop(columns=column).set_axis(pd.Index(named), axis="index")
     wanted = set(keys)
     for key, count in rows.index.value_counts().items():
         if count > 1 and key in wanted:
@@ -119,12 +139,18 @@ def name_regex(pattern: str) -> re.Pattern[str]:
 
 
 def _keys(values: pd.Series[Any]) -> list[str]:
-    """As text: whole numbers without ``.0``, ``/`` between folders, nothing where missing."""
+    """As text: whole numbers without ``.0``, ``/`` between folders, "" where missing."""
     return [
         ""
         if pd.isna(value)
         else str(int(value))
         if isinstance(value, float) and value.is_integer()
-        else str(value).replace("\\", "/")
+        else str(value).replace("\\", "/").removeprefix("./")
         for value in values
     ]
+
+
+def _stems(values: pd.Series[Any]) -> list[str]:
+    """As text, without folders, endings and capitals."""
+    names = (PurePosixPath(key).name.casefold() for key in _keys(values))
+    return [re.sub(r"\.[a-z0-9]{1,8}$", "", name) for name in names]

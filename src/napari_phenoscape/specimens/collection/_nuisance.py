@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.events import Notice
 from napari_phenoscape.option import Option
 
@@ -86,8 +86,8 @@ class Nuisance(Option):
             if column not in metadata:
                 raise OptionError(
                     f"'nuisance' names the metadata column '{column}', which the specimens do not "
-                    f"have (they have {', '.join(map(str, metadata.columns)) or 'none'}). Name one "
-                    "of these, or leave it out."
+                    f"have (they have {', '.join(map(str, metadata.columns)) or 'none'}). "
+                    f"{did_you_mean(column, metadata)}Name one of these, or leave it out."
                 )
         levels = levels_of_columns(metadata, self.columns)
         if not levels.names:

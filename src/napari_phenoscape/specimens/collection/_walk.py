@@ -21,6 +21,9 @@ LITTER = frozenset(
     }
 )  # fmt: skip
 
+#: Endings of experiments, which stand beside the specimens that they are about.
+_EXPERIMENTS = (".yaml", ".yml")
+
 #: Files that together make a folder a run of ours.
 _RUN = {"experiment.yaml", "events.jsonl"}
 
@@ -28,8 +31,8 @@ _RUN = {"experiment.yaml", "events.jsonl"}
 def walk(root: Path) -> Iterator[Path | Skipped]:
     """Every file and Zarr store in a folder that may be a specimen's, and what cannot be reached.
 
-    Hidden files, litter of systems, and runs are passed over. A folder is looked through once,
-    under its own name where it has one here, so that links in a circle end.
+    Hidden files, litter of systems, experiments and runs are passed over. A folder is looked
+    through once, under its own name where it has one here, so that links in a circle end.
 
     Raises
     ------
@@ -62,6 +65,8 @@ def walk(root: Path) -> Iterator[Path | Skipped]:
         for name in sorted(names, key=natural):
             path = folder / name
             if name.startswith((".", "~$")) or name.lower() in LITTER:
+                continue
+            if name.lower().endswith(_EXPERIMENTS):
                 continue
             try:
                 is_folder, is_file = names[name].is_dir(), names[name].is_file()

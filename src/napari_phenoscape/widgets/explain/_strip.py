@@ -13,7 +13,7 @@ from qtpy.QtGui import QIcon, QImage, QPalette, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from napari_phenoscape.widgets._dock import column_of
-from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.form._note import as_it_is, note
 
 #: Thumbnails that fit side by side, and their sides in pixels.
 ACROSS, SIDE = 6, 44
@@ -88,8 +88,8 @@ class Strip(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         button.setIcon(QIcon(QPixmap.fromImage(image)))
         button.setIconSize(QSize(SIDE, SIDE))
-        button.setText(tile.words)
-        button.setToolTip(tile.tip)
+        button.setText(tile.words.replace("&", "&&"))  # one alone underlines
+        button.setToolTip(as_it_is(tile.tip))
         button.setProperty("specimen", tile.specimen)
         button.setProperty("colour", tile.colour)
         button.clicked.connect(partial(self._click, tile.specimen))

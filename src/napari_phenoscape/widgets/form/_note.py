@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Literal
 
 from qtpy.QtCore import QEvent, Qt
@@ -97,3 +98,8 @@ def note(words: str = "", tone: Tone = "plain") -> Note:
 def light(widget: QWidget) -> bool:
     """Whether the ground of a widget is light, as in napari's theme of that name."""
     return widget.palette().color(QPalette.ColorRole.Window).lightness() > 127
+
+
+def as_it_is(words: str) -> str:
+    """Words for a tooltip or a box that asks, where Qt would take ``<b>`` in a name for bold."""
+    return f"<span>{escape(words)}</span>".replace("\n", "<br>") if "<" in words else words

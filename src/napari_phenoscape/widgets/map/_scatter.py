@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,7 @@ class Scatter(Plot):
         return at.x(), at.y()
 
     def _say_title(self, ink: QColor) -> None:
-        self.setTitle("" if self._map is None else self._map.title, size="9pt", color=ink)
+        self.setTitle("" if self._map is None else escape(self._map.title), size="9pt", color=ink)
 
 
 def how_chosen(modifiers: Qt.KeyboardModifier) -> str:

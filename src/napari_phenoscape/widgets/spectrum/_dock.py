@@ -88,6 +88,7 @@ class SpectrumDock(CubeDock):
             self.at_close(partial(callbacks.remove, own))
         self._list()
         self._choose()
+        self.kept.restore()
 
     def refresh(self) -> None:
         """Let every part show what is possible now."""

@@ -152,17 +152,30 @@ class KeptSection(QWidget):
     ) -> None:
         """Put a spectrum of a cube (the chosen one) on the list; ``pixel`` is marked on it."""
         cube = cube or self.dock.cube
-        if cube is None:
-            return
-        colour = CURVES[self._number % len(CURVES)]
-        entry = QListWidgetItem(spectrum.name)
+        if cube is not None:
+            self._put(Kept(spectrum, (), pixel, CURVES[self._number % len(CURVES)], cube))
+
+    def restore(self) -> None:
+        """Put those on the list that a dock had which was closed."""
+        for kept in self.dock.session.kept_spectra:
+            self._put(kept)
+
+    def _put(self, kept: Kept) -> None:
+        entry = QListWidgetItem(kept.spectrum.name)
         entry.setData(Qt.ItemDataRole.UserRole, self._number)
         entry.setFlags(entry.flags() | Qt.ItemFlag.ItemIsEditable)
-        items = self.chart.curve(spectrum, cube, colour)
-        self._kept[self._number] = Kept(spectrum, items, pixel, colour, cube)
+        items = self.chart.curve(kept.spectrum, kept.cube, kept.colour)
+        self._kept[self._number] = replace(kept, items=items)
         self.pins.addItem(entry)
         self.pins.scrollToItem(entry)
         self._number += 1
+        self._say_changed()
+
+    def _say_changed(self) -> None:
+        # the curves are this dock's own
+        self.dock.session.kept_spectra = tuple(
+            replace(kept, items=()) for kept in self._kept.values()
+        )
         self.mark()
         self.changed.emit()
 
@@ -209,16 +222,16 @@ class KeptSection(QWidget):
 
     def _rename(self, entry: QListWidgetItem) -> None:
         kept = self._kept.get(_number_of(entry))
-        if kept is not None:
+        if kept is not None and kept.spectrum.name != entry.text():
             renamed = replace(kept.spectrum, name=entry.text())
             self._kept[_number_of(entry)] = replace(kept, spectrum=renamed)
+            self._say_changed()
 
     def _remove(self) -> None:
         for entry in self._entries():
             self.chart.drop(self._kept.pop(_number_of(entry)).items)
             self.pins.takeItem(self.pins.row(entry))
-        self.mark()
-        self.changed.emit()
+        self._say_changed()
 
     def _average(self) -> None:
         chosen = self.chosen
