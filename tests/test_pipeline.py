@@ -60,7 +60,7 @@ def test_uv_only_morphs_are_found_with_uv_and_not_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # fewer specimens, and without what a pretrained net makes of them, so that it is minutes less
-    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+    monkeypatch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: None)
     few = partial(write_samples, specimens=96, drawer=False)
     monkeypatch.setattr("napari_phenoscape.samples._demo.write_samples", few)
     found = result(demo(tmp_path, steps=12))

@@ -12,7 +12,12 @@ import pytest
 from PIL import Image
 
 from napari_phenoscape.analysis import evaluate
-from napari_phenoscape.embeddings import Embeddings, embed, read_embeddings
+from napari_phenoscape.embeddings import (
+    Embeddings,
+    embed,
+    read_embeddings,
+    some_specimens,
+)
 from napari_phenoscape.errors import CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Notice, Progress, result
 from napari_phenoscape.training import Experiment, _specimens, train
@@ -158,6 +163,24 @@ def test_specimens_that_cannot_be_read_are_told_once_wherever_they_are(run: Path
         notices += [event.message] if isinstance(event, Notice) else []
     assert len(spaces["rgb"].ids) == SPECIMENS - 9
     assert [notice for notice in notices if "9 of 30 left out" in notice] == notices[-1:]
+
+
+def test_of_specimens_that_are_shown_the_others_are_not_read(
+    run: Path,
+) -> None:
+    result(embed(run))
+    work = some_specimens(run, read_embeddings(run), np.array([20, 3]))
+    read = set()
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            crops = end.value
+            break
+        if isinstance(event, Progress) and event.what == "reading specimens":
+            read.add(event.total)
+    assert crops.ids == ("20_a.png", "3_b.png")
+    assert read == {2}
 
 
 def test_two_programs_do_not_embed_the_same_at_once(run: Path) -> None:

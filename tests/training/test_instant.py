@@ -293,7 +293,7 @@ def test_the_smallest_crowns_of_many_bands_are_told_apart(tmp_path: Path) -> Non
 def test_white_blood_cells_are_told_by_their_neighbours(
     phenoscape_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+    monkeypatch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: None)
     cells = phenoscape_data / "wbc-zheng"
     folder = {
         "kind": "folder", "path": str(cells / "Dataset 1"), "pattern": "*.bmp",

@@ -10,13 +10,15 @@ from ._clustering import (
     read_clusters as read_clusters,
     write_clusters as write_clusters,
 )
-from ._embedding import (
+from ._embed_all import (
     EmbeddedRun as EmbeddedRun,
     NetOutput as NetOutput,
     Projections as Projections,
+    embed_all as embed_all,
+)
+from ._embedding import (
     check_specimens as check_specimens,
     embed as embed,
-    embed_all as embed_all,
     embedded_specimens as embedded_specimens,
     some_specimens as some_specimens,
 )
