@@ -91,9 +91,7 @@ def embed(
     folder = home.with_name(f".{home.stem}.parts")
     key = net_key(run, untrained)
     with held(folder):
-        parts = yield from in_parts(
-            folder, [f"{key}{crops.key(part)}" for part in range(len(crops))], work.part
-        )
+        parts = yield from in_parts(folder, [f"{key}{own}" for own in work.keys], work.part)
         if parts is None:
             return {}
         gone = [one for part in parts for one in part.left_out]
@@ -135,9 +133,10 @@ class _Embedding:
     def __init__(self, run: Path, crops: CropsInParts, *, untrained: bool) -> None:
         self._run, self._crops, self._untrained = run, crops, untrained
         self._net: Restored | None = None
+        #: Of each part, what changes when its specimens do.
+        self.keys = [crops.key(number) for number in range(len(crops))]
 
     def part(self, number: int) -> Generator[Event, None, Part]:
-        before = self._crops.key(number)
         try:
             crops = yield from self._crops.crops(number)
         except TooFewError as error:
@@ -149,7 +148,7 @@ class _Embedding:
         rows = yield from embedded(net, start, total)
         for name, there in crops.present.items():
             rows[PRESENT + name] = there.astype(np.uint8)
-        if self._crops.key(number) != before:
+        if self._crops.key(number) != self.keys[number]:
             raise CollectionError(
                 f"Files of the specimens {crops.ids[0]} to {crops.ids[-1]} changed while they were "
                 "read, so it is not known what was embedded. Run the same again: what did not "
