@@ -46,10 +46,13 @@ def anonymous() -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
-def experiment_of(folder: Path, method: str, memory_share: float = 0) -> Experiment:
+#: A net by itself; a readout would look at each specimen a dozen times.
+PLAIN = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+
+
+def experiment_of(folder: Path, method: object, memory_share: float = 0) -> Experiment:
     """Of the specimens in a folder, by a small net; from crops on disk, as of very many."""
     given = {
-        "name": method,
         "collection": {"kind": "folder", "path": "pictures"},
         "image_size": 64,
         "preparation": {"memory_share": memory_share},
@@ -66,7 +69,7 @@ def experiment_of(folder: Path, method: str, memory_share: float = 0) -> Experim
 def stages(folder: Path, count: int) -> Iterator[Stage]:
     """Draw specimens, then scan, prepare, train, embed, cluster and explain them."""
     draw_specimens(folder / "pictures", count)
-    experiment = experiment_of(folder, "simclr")
+    experiment = experiment_of(folder, PLAIN)
     runs: list[Path] = []
     steps: dict[str, Callable[[], Iterator[Event]]] = {
         "scan": lambda: collect(experiment.collection),
