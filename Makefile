@@ -15,8 +15,11 @@ WORKERS ?= 2
 # Of each reader.
 FUZZ_SECONDS ?= 60
 
+# Through every step of a soak.
+SPECIMENS ?= 20000
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz screenshots docs clean
+.PHONY: help demo test lint bench fuzz soak screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +45,9 @@ bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one
 
 fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_SECONDS=600 ONLY=tiff
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS) $(ONLY)
+
+soak: $(VENV)/.with-test ## very many specimens through every step, killed and disturbed; SPECIMENS=100000
+	$(BIN)/python -m tests.soak $(SPECIMENS)
 
 screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py

@@ -156,10 +156,11 @@ def embedded(
         | {"schedule": {"steps": STEPS, "batch_size": data.batch}}
     )
     run = result(train(experiment))
-    made = [result(embed_all(run))]
+    made = [result(embed_all(run, run / ".parts"))]
     if data.others:
         other = {**experiment.model_dump(mode="json"), "collection": data.others}
-        made.append(result(embed_all(run, result(collect(Experiment.parse(other).collection)))))
+        others = result(collect(Experiment.parse(other).collection))
+        made.append(result(embed_all(run, run / ".parts", others)))
     found = {
         f"{name}{more}": [list(output(each).spaces.values())[-1].x for each in made]
         for name, output in zip(

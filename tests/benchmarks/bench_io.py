@@ -23,8 +23,11 @@ import spectral
 from rasterio.windows import Window
 
 from napari_phenoscape.cubes import open_cube
+from napari_phenoscape.events import result
+from napari_phenoscape.specimens import Folder, collect
 from napari_phenoscape.spectra import composite, rgb_bands
 from tests.benchmarks import Comparison, Figure
+from tests.soak.specimens import draw_specimens
 
 C, H, W = 408, 1000, 1300
 SIDE = 224
@@ -42,6 +45,7 @@ def comparisons() -> Iterator[Comparison | Figure]:
         yield Figure("io-cold-band-share-of-file", lambda: 100 * _cold_share(header), "%", 2)
         yield Figure("io-open-cube-memory", lambda: _memory_of_open(header) / 1e6, "MB", 50)
         yield from _warm(header)
+        yield Figure("io-collecting-20000-as-2000", lambda: _collecting(Path(name)), "x", 12)
 
 
 def write_cube(folder: Path) -> Path:
@@ -85,6 +89,17 @@ def _memory_of_open(header: Path) -> float:
 def _anonymous() -> int:
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+def _collecting(folder: Path) -> float:
+    """Processor seconds of collecting 20 000 small PNGs with a table, over those of 2000."""
+    sources = [Folder(path=draw_specimens(folder / str(count), count)) for count in (2000, 20_000)]
+    seconds = []
+    for source in (sources[0], *sources):  # the first warms up
+        start = time.process_time()
+        result(collect(source))
+        seconds.append(time.process_time() - start)
+    return seconds[2] / seconds[1]
 
 
 def _warm(header: Path) -> Iterator[Comparison]:

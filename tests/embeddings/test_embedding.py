@@ -166,7 +166,8 @@ def test_embedding_all_gives_what_embedding_each_gives_and_writes_nothing(
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     shutil.rmtree(copy / "embeddings", ignore_errors=True)
-    made = result(embed_all(copy))
+    made = result(embed_all(copy, tmp_path / "parts"))
+    assert made is not None
     assert not (copy / "embeddings").exists()
     for untrained, output in ((False, made.trained), (True, made.untrained)):
         for space, each in result(embed(copy, untrained=untrained)).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples._specimens import individual, photograph
 from napari_phenoscape.specimens import Collection, Folder, collect, prepare
+from napari_phenoscape.specimens.collection._together import set_of
 
 TOGETHER = "{id}_{vis|uv}"
 
@@ -121,3 +124,18 @@ def test_no_first_photograph_at_all_is_said(tmp_path):
         photographs(tmp_path, number, f"moth{number}")
     with pytest.raises(CollectionError, match=r"does not have the form '{id}_{rgb\|uv}'"):
         result(collect(Folder(path=tmp_path, together="{id}_{rgb|uv}")))
+
+
+def test_a_folder_that_has_changed_is_looked_through_anew(tmp_path):
+    (tmp_path / "moth_vis.png").touch()
+    (tmp_path / "moth_uv.png").touch()
+    long_ago = time.time() - 3600
+    os.utime(tmp_path, (long_ago, long_ago))
+    first = tmp_path / "moth_vis.png"
+    for _ in range(2):
+        assert set_of(first, tmp_path, TOGETHER) == [first, tmp_path / "moth_uv.png"]
+    (tmp_path / "moth_uv.png").rename(tmp_path / "moth_uv.tif")
+    assert set_of(first, tmp_path, TOGETHER) == [first, tmp_path / "moth_uv.tif"]
+    (tmp_path / "moth_uv.tif").unlink()
+    with pytest.raises(CollectionError, match="there is none"):
+        set_of(first, tmp_path, TOGETHER)

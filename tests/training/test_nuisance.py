@@ -240,7 +240,8 @@ def test_a_training_with_levels_goes_on_exactly(trees: Path, tmp_path: Path) -> 
 
 def test_beside_a_training_stands_what_an_instant_run_gives(trees: Path, tmp_path: Path) -> None:
     trained = simclr(trees, tmp_path, steps=2)
-    made = result(embed_all(result(train(trained))))
+    made = result(embed_all(result(train(trained)), tmp_path / "parts"))
+    assert made is not None
     instant = result(train(trained.model_copy(update={"method": InstantMethod()})))
     wanted = next(iter(result(embed(instant)).values())).x
     np.testing.assert_allclose(made.others["instant, full"], wanted, atol=1e-4)

@@ -6,17 +6,17 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
-from napari_phenoscape.analysis._figures import Panel, cluster_figure
+from napari_phenoscape.analysis._figures import Panel, cluster_figure, shown_specimens
 from napari_phenoscape.embeddings import (
     Clusters,
     Embeddings,
     cluster,
     clusters_path,
-    embedded_specimens,
     false_colour,
     read_clusters,
     read_embeddings,
     reduce,
+    some_specimens,
     thumbnails,
     write_clusters,
 )
@@ -74,7 +74,7 @@ def cluster_panel(
 
     The specimens are shown in UV false colour where the net saw visible light and UV.
     """
-    crops = yield from embedded_specimens(run, embeddings)
+    crops = yield from some_specimens(run, embeddings, shown_specimens(clusters.labels))
     assert clusters.xy is not None  # or there is no map to show
     shown = false_colour(crops)
     if clusters.choice:

@@ -52,12 +52,12 @@ class Panel:
     ----------
     title, note
         Printed above, the note smaller.
-    thumbnails : (N, h, h, 3) uint8
-        Specimens, in the order of ``clusters``.
+    thumbnails : (n, h, h, 3) uint8
+        Those of the `shown_specimens`, in their order.
     xy : (N, 2)
         The map.
     clusters
-        Of the same N specimens.
+        Of the N specimens of the map.
     """
 
     title: str
@@ -94,7 +94,7 @@ def _drawn(panels: Sequence[Panel]) -> Figure:
 
     shown = [shown_specimens(panel.clusters.labels) for panel in panels]
     sheets = [
-        contact_sheet(panel.thumbnails[rows], labels=panel.clusters.labels[rows])
+        contact_sheet(panel.thumbnails, labels=panel.clusters.labels[rows])
         for panel, rows in zip(panels, shown, strict=True)
     ]
     notes = [_note(panel, len(rows)) for panel, rows in zip(panels, shown, strict=True)]

@@ -33,6 +33,12 @@ YAML = (".yaml", ".yml")
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
 ]
+Shared = Annotated[
+    int, typer.Option("--devices", min=1, help="processes of this machine that share the work")
+]
+Events = Annotated[
+    bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
+]
 Nodes = Annotated[int | None, typer.Option(min=1, help="in place of runtime.nodes")]
 
 
@@ -92,9 +98,7 @@ def train(
     change: Set = [],  # noqa: B006
     devices: Devices = None,
     nodes: Nodes = None,
-    events: Annotated[
-        bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
-    ] = False,
+    events: Events = False,
     check: Annotated[
         bool,
         typer.Option("--check", help="train nothing; say what would go wrong, and what mends it"),
@@ -167,8 +171,10 @@ def embed(
     export: Annotated[
         Path | None, typer.Option(help="also the joint or only space as .csv, .parquet or .h5ad")
     ] = None,
+    devices: Shared = 1,
+    events: Events = False,
     overwrite: Overwrite = False,
-) -> Answer:
+) -> Answer | None:
     """Embed the specimens with a trained run; Parquet and CSV into the run."""
     from napari_phenoscape.embeddings import check_table, embed as verb, export_table
 
@@ -176,13 +182,17 @@ def embed(
         check_table(export)
         _check_export(export, run, collection, overwrite)
     change_run(run, change)
-    spaces = listen(verb(run, source_of(collection), untrained=untrained))
+    working = verb(run, source_of(collection), untrained=untrained, devices=devices)
+    if events:
+        print_events(working)
+        return None
+    spaces = listen(working)
     rows = [
         dict(zip(("space", "specimens", "dimensions"), (space, *embeddings.x.shape), strict=True))
         for space, embeddings in spaces.items()
     ]
     words = ["{space}: {specimens} specimens, {dimensions} numbers each".format(**r) for r in rows]
-    if export:
+    if export and spaces:
         export_table(list(spaces.values())[-1], export)
         words.append(f"table {export}")
     return Answer({"spaces": rows}, words, "spaces")
@@ -277,7 +287,9 @@ def evaluate(
         typer.Option(help="column that differs for technical reasons, instead of the run's own"),
     ] = "",
     change: SetCollection = [],  # noqa: B006
-) -> Answer:
+    devices: Shared = 1,
+    events: Events = False,
+) -> Answer | None:
     """Compare embeddings with labels, beside the controls; tables and figures into the run."""
     from rich.table import Table
     from rich.text import Text
@@ -286,7 +298,12 @@ def evaluate(
 
     for run in runs:
         change_run(run, change)
-    comparisons = listen(verb(runs, *label, within=within, groups=groups, nuisance=nuisance))
+    asked = {"within": within, "groups": groups, "nuisance": nuisance}
+    working = verb(runs, *label, **asked, devices=devices)
+    if events:
+        print_events(working)
+        return None
+    comparisons = listen(working)
     rows: list[dict[str, Any]] = []
     words: list[RenderableType] = []
     for of, embeddings in comparisons.items():

@@ -10,16 +10,20 @@ from ._clustering import (
     read_clusters as read_clusters,
     write_clusters as write_clusters,
 )
-from ._embedding import (
+from ._embed_all import (
     EmbeddedRun as EmbeddedRun,
     NetOutput as NetOutput,
     Projections as Projections,
+    embed_all as embed_all,
+)
+from ._embedding import (
     check_specimens as check_specimens,
     embed as embed,
-    embed_all as embed_all,
     embedded_specimens as embedded_specimens,
+    some_specimens as some_specimens,
 )
 from ._export import export as export, load_encoder as load_encoder
+from ._parts import held as held
 from ._reduction import reduce as reduce, unit_length as unit_length
 from ._restore import (
     Restored as Restored,

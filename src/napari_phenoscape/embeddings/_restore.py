@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from napari_phenoscape.training import InstantNet, ReadNet, Representations
     from napari_phenoscape.views import Views
 
+
+#: Seconds between two looks whether another process has fitted the readout.
+WAIT_S = 0.2
 
 #: The features of a trained net as they are.
 PLAIN = SimCLRMethod(readout=Plain(), beside="nothing")
@@ -169,7 +173,7 @@ def with_net(
         _check_bands(crops, learnt, run, method.trains and any_bands)
     yield from read_out_once(run, experiment, untrained=untrained, own=(collection, crops))
     runtime, note = runtime_here(experiment.runtime)
-    fabric = fabric_of(runtime)
+    fabric = fabric_of(runtime, alone=True)
     net = net_of(run, experiment, crops.statistics, untrained=untrained)
     model = fabric.setup(net)
     net.eval()
@@ -235,9 +239,15 @@ def read_out_once(
     They are fitted to the specimens that it was trained on, whatever is embedded; ``own`` need not
     be read again if they are these.
     """
-    from napari_phenoscape.training import fabric_of, keeps_readout, read_out, runtime_here
+    from napari_phenoscape.training import fabric_of, keeps_readout, rank, read_out, runtime_here
 
-    if not experiment.method.trains or keeps_readout(run, experiment, untrained=untrained):
+    def is_there() -> bool:
+        return not experiment.method.trains or keeps_readout(run, experiment, untrained=untrained)
+
+    while rank() and not is_there():  # the first of several processes fits it
+        yield Progress("waiting for the readout", 0, 1)
+        time.sleep(WAIT_S)
+    if is_there():
         return
     ids = tuple(read_state(last_checkpoint(run)).specimens)
     if own is None or own[0].source != experiment.collection or own[1].ids != ids:
@@ -245,7 +255,7 @@ def read_out_once(
         crops = yield from crops_for(run, collection.take(ids))
     else:
         crops = own[1]
-    fabric = fabric_of(runtime_here(experiment.runtime)[0])
+    fabric = fabric_of(runtime_here(experiment.runtime)[0], alone=True)
     yield from read_out(run, experiment, crops, fabric, untrained=untrained)
 
 

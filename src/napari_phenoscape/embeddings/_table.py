@@ -58,6 +58,10 @@ class Embeddings:
         """N specimen ids."""
         return tuple(self.table["specimen"])
 
+    def take(self, rows: NDArray[np.intp]) -> Embeddings:
+        """Those of (n,) of the specimens."""
+        return replace(self, x=self.x[rows], table=self.table.iloc[rows].reset_index(drop=True))
+
 
 def embeddings_path(
     run: Path, space: str = "", source: Source | None = None, *, untrained: bool = False

@@ -23,17 +23,19 @@ from .collection._specimens import (
     Skipped as Skipped,
     Source as Source,
     Specimen as Specimen,
+    left_out as left_out,
 )
 from .crops._colour import (
     colour_quantiles as colour_quantiles,
     colour_statistics as colour_statistics,
     standardised as standardised,
 )
-from .crops._crops import Crops as Crops
-from .crops._disk import MANIFEST as MANIFEST, store_words as store_words
+from .crops._crops import Crops as Crops, without as without
+from .crops._disk import MANIFEST as MANIFEST, key_of as key_of, store_words as store_words
 from .crops._layout import together as together
 from .crops._preparation import Preparation as Preparation
-from .crops._prepare import prepare as prepare
+from .crops._prepare import kept as kept, prepare as prepare
+from .crops._reading import TooFewError as TooFewError, check_measured as check_measured
 from .crops._statistics import BandStatistics as BandStatistics
 from .finding._find import (
     Distances as Distances,

@@ -11,6 +11,7 @@ from ._experiment import (
     Runtime as Runtime,
     Schedule as Schedule,
 )
+from ._fit import features_of as features_of
 from ._inputs import present as present
 from ._instant import InstantNet as InstantNet, MaskedBandEncoder as MaskedBandEncoder
 from ._levels import (
@@ -34,6 +35,7 @@ from ._proposal import experiment_for as experiment_for
 from ._read_net import BandEncoder as BandEncoder, ReadNet as ReadNet, Readouts as Readouts
 from ._readouts import (
     instant_embeddings as instant_embeddings,
+    instant_net as instant_net,
     keeps_readout as keeps_readout,
     read_net as read_net,
     read_out as read_out,
@@ -58,7 +60,9 @@ from ._runs import (
     runs_in as runs_in,
 )
 from ._specimens import (
+    CropsInParts as CropsInParts,
     crops_for as crops_for,
+    crops_in_parts as crops_in_parts,
     crops_of as crops_of,
     specimens_of as specimens_of,
 )
@@ -78,9 +82,12 @@ from .grouping._maps import (
     AnyReduction as AnyReduction,
     Reduction as Reduction,
 )
+from .parallel._launch import launch_shares as launch_shares
 from .parallel._runtime import (
     fabric_of as fabric_of,
+    joins as joins,
     rank as rank,
+    ranks as ranks,
     runtime_here as runtime_here,
 )
 from .parallel._slurm import write_batch_script as write_batch_script

@@ -101,14 +101,21 @@ def fit_readouts(
     (N, V, D) by space: what they were fitted to.
     """
     net.to(device).eval()
-    yield from _lead(experiment, crops, net, device)
-    features = yield from _features(experiment, crops, net, device)
+    yield from lead(experiment, crops, net, device)
+    features = yield from features_of(experiment, crops, net, device)
+    fit_to(experiment, crops, net, features)
+    return features
+
+
+def fit_to(
+    experiment: Experiment, crops: Crops, net: InstantNet, features: dict[str, NDArray[np.float32]]
+) -> None:
+    """Fit the readouts of a net to (N, V, D) features by space."""
     levels = crops.levels if experiment.nuisance.centre else None
     for space, having in _having(crops, net).items():
         own = levels and levels.take(np.flatnonzero(having))
         rows = centred(features[space][having], own)
         net.fit(space, rows, experiment.method.readout)
-    return features
 
 
 def _having(crops: Crops, net: InstantNet | SimCLR) -> dict[str, NDArray[np.bool_]]:
@@ -119,7 +126,7 @@ def _having(crops: Crops, net: InstantNet | SimCLR) -> dict[str, NDArray[np.bool
     return having
 
 
-def _lead(
+def lead(
     experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
 ) -> Generator[Progress, None, None]:
     """Find the leading planes of modalities of many bands, from whole specimens."""
@@ -145,7 +152,7 @@ def _lead(
         descriptor.lead(scatter[name] / crops.present[name].sum())
 
 
-def _features(
+def features_of(
     experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
     """(N, V, D) by space, of the views of which an embedding is the mean."""

@@ -25,7 +25,7 @@ from napari_phenoscape.training._checkpoint import (
     read_state,
 )
 from napari_phenoscape.training._experiment import Experiment
-from napari_phenoscape.training._fit import fit_readouts
+from napari_phenoscape.training._fit import fit_readouts, fit_to, lead
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
 from napari_phenoscape.training._levels import level_means, without_means
@@ -139,19 +139,38 @@ def read_out_both(
     yield from worse(trained, start, run)
 
 
-def instant_embeddings(
-    experiment: Experiment, crops: Crops, method: InstantMethod, names: tuple[str, str]
-) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
-    """(N, K) of an instant run in place of another, in its main space, and its features.
-
-    By these names; nothing is written.
-    """
+def instant_net(
+    experiment: Experiment, crops: Crops, method: InstantMethod
+) -> Generator[Progress, None, tuple[Experiment, InstantNet]]:
+    """The experiment and the net of an instant run of the same specimens, not fitted yet."""
     instant = experiment.model_copy(update={"method": method})
     net = build_model(instant, crops.statistics)
     assert isinstance(net, InstantNet)
-    features = yield from fit_readouts(instant, crops, net, torch.device("cpu"))
+    device = torch.device("cpu")
+    net.to(device).eval()
+    yield from lead(instant, crops, net, device)
+    return instant, net
+
+
+def instant_embeddings(
+    instant: Experiment,
+    crops: Crops,
+    net: InstantNet,
+    features: dict[str, NDArray[np.float32]],
+    names: tuple[str, str],
+) -> dict[str, NDArray[np.float32]]:
+    """(N, K) of an instant run in its main space, and without its readout, by these names.
+
+    Parameters
+    ----------
+    instant, net
+        Of `instant_net`.
+    features : (N, V, D)
+        By space, of views of N specimens.
+    """
+    fit_to(instant, crops, net, features)
     rows, readout = torch.from_numpy(features[net.space]), net.readouts[net.space]
-    levels = crops.levels if experiment.nuisance.centre else None
+    levels = crops.levels if instant.nuisance.centre else None
     found = {}
     for name in names:
         with torch.inference_mode():

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import cast
 
-from napari_phenoscape.cubes import as_modality
+import numpy as np
+
+from napari_phenoscape.cubes import Modality, as_modality
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import (
     Collection,
     Crops,
     collect,
+    kept,
+    key_of,
     prepare,
 )
 from napari_phenoscape.training._checkpoint import State, last_checkpoint, read_state
 from napari_phenoscape.training._experiment import Experiment
+from napari_phenoscape.training._looks import BATCH
 from napari_phenoscape.training._run import read_experiment
 
 #: Side of the prepared crops over the side of a view, so that a zoomed-in view is still sharp.
@@ -23,6 +32,9 @@ CANVAS = 1.25
 
 #: Folder of prepared crops among the runs.
 PREPARED = ".prepared"
+
+#: Specimens of a part at most, and bytes that they may take; whole batches in any case.
+PART, PART_BYTES = 1024, 1 << 28
 
 
 def canvas_size(experiment: Experiment) -> int:
@@ -63,11 +75,12 @@ def crops_of(
     *,
     keep: bool = False,
     known: State | None = None,
+    part: bool = False,
 ) -> Generator[Event, None, Crops]:
     """Specimens as an experiment prepares them.
 
     ``keep`` writes them to disk in any case; ``known`` is what a run knows of its modalities and
-    of the levels of the nuisance.
+    of the levels of the nuisance. ``part``: of a collection; in memory, however few they are.
     """
     from napari_phenoscape.training.parallel._runtime import world
 
@@ -77,20 +90,19 @@ def crops_of(
         levels = yield from nuisance.judged(collection.metadata)
     elif known.alike:
         levels = nuisance.of(collection.metadata)
-    modalities = [as_modality(given) for given in experiment.modalities]
-    folder = experiment.preparation.folder or experiment.runs / PREPARED
     here = world()
     crops = yield from prepare(
         collection,
-        modalities,
+        _modalities(experiment),
         canvas_size(experiment),
         experiment.preparation,
-        folder,
+        None if part else _folder(experiment),
         keep=keep,
         processes=here[0] if here else 1,
         known=known.statistics if known else {},
         levels=levels if nuisance.bands else None,
         known_levels=known.levels if known else {},
+        fewest=1 if part else 2,
     )
     if levels is None:
         return crops
@@ -99,3 +111,131 @@ def crops_of(
     if words := own.words(known.known_levels if known else ()):
         yield Notice(f"'{nuisance.name}' stays as it is here: {words}.")
     return replace(crops, levels=own)
+
+
+@dataclass(frozen=True, eq=False)
+class CropsInParts:
+    """The crops of a collection as the newest checkpoint of a run takes them, a part at a time.
+
+    Parameters
+    ----------
+    experiment, known
+        Of the run.
+    collection
+        N specimens.
+    whole
+        The crops of all, where these are few, prepared on disk, or of levels that are made alike;
+        None: a part is read when it is asked for.
+    """
+
+    experiment: Experiment
+    known: State
+    collection: Collection
+    whole: Crops | None
+
+    def __len__(self) -> int:
+        """Parts."""
+        return -(-len(self.collection.specimens) // self.size)
+
+    @cached_property
+    def size(self) -> int:
+        """Specimens of a part, but for the last: whole batches, which the same memory holds."""
+        return _part_size(self.experiment, self.known)
+
+    def numbers(self, part: int) -> slice:
+        """The specimens of a part."""
+        return slice(part * self.size, min((part + 1) * self.size, len(self.collection.specimens)))
+
+    def of(self, part: int) -> Collection:
+        """The collection of a part."""
+        return self.collection.rows(self.numbers(part))
+
+    def key(self, part: int) -> str:
+        """Hexadecimal digits that change when the crops of a part would."""
+        if self.whole is not None:
+            return f"{self._whole_key}{part:08x}"
+        return key_of(
+            self.of(part),
+            _modalities(self.experiment),
+            canvas_size(self.experiment),
+            self.experiment.preparation,
+            self.known.statistics,
+        )
+
+    @cached_property
+    def _whole_key(self) -> str:
+        assert self.whole is not None
+        told = json.dumps([self.whole.ids, self.whole.stamps, str(self.whole.statistics)])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def crops(self, part: int) -> Generator[Event, None, Crops]:
+        """Those of a part; what is left out of it is told by nobody yet, if `whole` is None.
+
+        Raises
+        ------
+        TooFewError
+            None of them can be used.
+        """
+        return (yield from self.some(self.of(part)))
+
+    def some(self, collection: Collection) -> Generator[Event, None, Crops]:
+        """The crops of other specimens of the collection than a part."""
+        if self.whole is not None:
+            rows = [self._rows[one.id] for one in collection.specimens if one.id in self._rows]
+            return self.whole.rows(np.array(rows, np.intp))
+        reading = crops_of(self.experiment, collection, known=self.known, part=True)
+        while True:
+            try:
+                event = next(reading)
+            except StopIteration as end:
+                return cast(Crops, end.value)
+            if not isinstance(event, Notice):
+                yield event
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        assert self.whole is not None
+        return {specimen: row for row, specimen in enumerate(self.whole.ids)}
+
+
+def crops_in_parts(run: Path, collection: Collection) -> Generator[Event, None, CropsInParts]:
+    """The crops of a collection for a run, read a part at a time where that can be.
+
+    Raises
+    ------
+    PhenoscapeError
+        As `crops_for`, of which all are read.
+    """
+    experiment, known = read_experiment(run), read_state(last_checkpoint(run))
+    many = len(collection.specimens) > _part_size(experiment, known) and not known.alike
+    whole = None
+    if many:
+        there, _, _ = kept(
+            collection,
+            _modalities(experiment),
+            canvas_size(experiment),
+            experiment.preparation,
+            _folder(experiment),
+            known.statistics,
+            None,
+            {},
+        )
+        many = there is None
+    if not many:
+        whole = yield from crops_of(experiment, collection, known=known)
+    return CropsInParts(experiment, known, collection, whole)
+
+
+def _part_size(experiment: Experiment, known: State) -> int:
+    bands = sum(len(of.bands) for of in known.statistics.values())
+    each = canvas_size(experiment) ** 2 * (4 * bands + 1)
+    return max(1, min(PART, PART_BYTES // each) // BATCH) * BATCH
+
+
+def _modalities(experiment: Experiment) -> list[Modality]:
+    return [as_modality(given) for given in experiment.modalities]
+
+
+def _folder(experiment: Experiment) -> Path:
+    """Where prepared crops are kept."""
+    return experiment.preparation.folder or experiment.runs / PREPARED

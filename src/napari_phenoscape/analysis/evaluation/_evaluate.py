@@ -31,11 +31,20 @@ from napari_phenoscape.analysis.evaluation._verdict import (
     paired,
     verdict,
 )
-from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, table_of
+from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import Collection, Nuisance, collect
-from napari_phenoscape.training import InstantMethod, read_experiment
+from napari_phenoscape.training import (
+    InstantMethod,
+    joins,
+    launch_shares,
+    ranks,
+    read_experiment,
+)
+
+#: Folder of a run with what an evaluation has computed, until it ends.
+PARTS = ".evaluation.parts"
 
 RANK = "effective dimensions (RankMe)"
 
@@ -63,7 +72,12 @@ class Comparison:
 
 
 def evaluate(
-    runs: Sequence[Path], *labels: str, within: str = "", groups: str = "", nuisance: str = ""
+    runs: Sequence[Path],
+    *labels: str,
+    within: str = "",
+    groups: str = "",
+    nuisance: str = "",
+    devices: int = 1,
 ) -> Generator[Event, None, dict[str, list[Comparison]]]:
     """Compare embeddings with metadata columns, beside the untrained net, texture and colour.
 
@@ -88,10 +102,14 @@ def evaluate(
     nuisance
         A column that differs for technical reasons; the first run's when it is not given. How far
         it tells specimens apart is measured, and labels by the neighbours of other levels too.
+    devices
+        Processes of this machine that share what is computed by specimen; of torchrun and Slurm
+        all do.
 
     Returns
     -------
-    By label, ``""`` without one: each embedding.
+    By label, ``""`` without one: each embedding. Empty in a process of torchrun or Slurm but the
+    first.
 
     Raises
     ------
@@ -109,25 +127,40 @@ def evaluate(
     for label, level in levels.items():
         levels_of(table[label], level)  # or no pixel need be read
     technical = named.of(table)
+    if devices > 1 and ranks() == 1:
+        named_options = {"--within": within, "--groups": groups, "--nuisance": nuisance}
+        words = [word for label in labels for word in ("--label", label)]
+        words += [word for name, value in named_options.items() if value for word in (name, value)]
+        runtime = read_experiment(runs[0]).runtime
+        runtime = runtime.model_copy(update={"devices": devices, "nodes": 1})
+        yield from launch_shares(["evaluate", *map(str, runs), *words], runtime)
     rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
     judged: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for run, collection in zip(runs, collections, strict=True):
-        name = f"{run.name}: " if len(runs) > 1 else ""
-        made = yield from embed_all(run, collection)
-        outcomes = read_experiment(run).method.outcomes
-        for net, output in zip(outcomes, (made.trained, made.untrained), strict=True):
-            views = scores_of_views(output.projections)
-            rows += [
-                (f"{name}{net}, {space}", e.x, views[space]) for space, e in output.spaces.items()
-            ]
-        space = list(made.trained.spaces)[-1]
-        rows += [(f"{name}{other}", x, {}) for other, x in made.others.items()]
-        colours = {
-            "colour statistics": standardised(colour_statistics(made.crops)),
-            "colour quantiles": standardised(colour_quantiles(made.crops)),
-        }
-        rows += [(f"{name}{colour}", x, {}) for colour, x in colours.items()]
-        judged[f"{name}{outcomes[0]}, {space}"] = _references(made, space, colours)
+    folder = runs[0] / PARTS
+    with held(folder):
+        for run, collection in zip(runs, collections, strict=True):
+            name = f"{run.name}: " if len(runs) > 1 else ""
+            # of several processes, one goes on
+            made = yield from embed_all(run, folder / run.name, collection)
+            if made is None:
+                continue
+            outcomes = read_experiment(run).method.outcomes
+            for net, output in zip(outcomes, (made.trained, made.untrained), strict=True):
+                views = scores_of_views(output.projections)
+                rows += [
+                    (f"{name}{net}, {space}", e.x, views[space])
+                    for space, e in output.spaces.items()
+                ]
+            space = list(made.trained.spaces)[-1]
+            rows += [(f"{name}{other}", x, {}) for other, x in made.others.items()]
+            colours = {
+                "colour statistics": standardised(colour_statistics(made.crops)),
+                "colour quantiles": standardised(colour_quantiles(made.crops)),
+            }
+            rows += [(f"{name}{colour}", x, {}) for colour, x in colours.items()]
+            judged[f"{name}{outcomes[0]}, {space}"] = _references(made, space, colours)
+    if not joins():
+        return {}
     comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
     for done, (name, x, of_views) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))

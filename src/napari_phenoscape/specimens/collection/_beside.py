@@ -152,18 +152,26 @@ def _masks(files: Sequence[Path]) -> tuple[str | None, set[Path], int]:
 
 def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
     """Of folders that show the same specimens, that with most bands; and a sentence about it."""
+    inside: dict[Path, list[Path]] = {}
     names: dict[Path, set[str]] = {}
+    of_name: dict[str, set[Path]] = {}
     for file in files:
         first, *rest = file.relative_to(root).parts
+        if rest:
+            inside.setdefault(root / first, []).append(file)
         if rest and file.suffix.lower() not in TABLES:
             names.setdefault(root / first, set()).add(file.stem)
-    ranked = sorted(names, key=lambda folder: (-_bands(files, folder), folder))
-    for place, folder in enumerate(ranked):
+            of_name.setdefault(file.stem, set()).add(root / first)
+    bands = {folder: _bands(inside[folder]) for folder in names}
+    ranked = sorted(names, key=lambda folder: (-bands[folder], folder))
+    for folder in ranked:
+        # those that share a name, and how many
+        shared = Counter(other for name in names[folder] for other in of_name[name])
         same = [
             other
-            for other in ranked[place + 1 :]
-            if len(names[other] & names[folder]) > _SHARED * len(names[other])
-            and 0 < _bands(files, other) < _bands(files, folder)
+            for other in sorted(shared, key=lambda other: (-bands[other], other))
+            if shared[other] > _SHARED * len(names[other])
+            and 0 < bands[other] < bands[folder]
             and other.name.lower() not in ("mask", "masks")
         ]
         if same:
@@ -176,9 +184,9 @@ def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
     return root, ""
 
 
-def _bands(files: Sequence[Path], folder: Path) -> int:
-    """How many the first cube of a folder has, 0 if none opens."""
-    for file in [file for file in files if file.is_relative_to(folder)][:_FEW]:
+def _bands(files: Sequence[Path]) -> int:
+    """How many the first cube among the files has, 0 if none of the first opens."""
+    for file in files[:_FEW]:
         try:
             return len(open_cube(file).bands)
         except PhenoscapeError:

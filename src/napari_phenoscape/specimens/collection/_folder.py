@@ -45,6 +45,9 @@ from napari_phenoscape.spectra import (
 #: Pixels of a specimen that is found, at least.
 SPECIMEN = 64
 
+#: Files between two words about how many there are.
+_EVERY = 1000
+
 
 class Folder(Source):
     """A folder of pictures or cubes, one specimen in each."""
@@ -155,7 +158,7 @@ class Folder(Source):
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `collect`."""
         root = self.path.absolute()
-        files, table_path, skipped = self._files(root)
+        files, table_path, skipped = yield from self._files(root)
         table = None if table_path is None else read_table(table_path)
         found: dict[str, Specimen] = {}
         fields: dict[str, dict[str, str]] = {}
@@ -256,16 +259,22 @@ class Folder(Source):
         MissingFileError, CollectionError
             As `collect` does.
         """
-        files, table, _ = self._files(self.path.absolute())
+        files, table, _ = result(self._files(self.path.absolute()))
         return files if table is None else [*files, table]
 
-    def _files(self, root: Path) -> tuple[list[Path], Path | None, list[Skipped]]:
+    def _files(
+        self, root: Path
+    ) -> Generator[Progress, None, tuple[list[Path], Path | None, list[Skipped]]]:
         """Files that may be specimens, in natural order: no masks, not the table; see `walk`.
 
         And the table, and what could not be reached.
         """
+        reached: list[Path | Skipped] = []
         try:
-            reached = list(walk(root))
+            for one in walk(root):
+                reached.append(one)
+                if len(reached) % _EVERY == 0:
+                    yield Progress("looking through the folder", len(reached), len(reached))
         except NotADirectoryError:
             raise CollectionError(
                 f"'{self.path}' is a file and a folder was expected; many specimens in one cube "

@@ -163,6 +163,12 @@ class Collection:
         chosen = tuple(specimens[name] for name in ids)
         return replace(self, specimens=chosen, metadata=self.metadata.loc[list(ids)])
 
+    def rows(self, numbers: slice | Sequence[int]) -> Collection:
+        """The specimens of these numbers, in this order."""
+        chosen = np.arange(len(self.specimens))[numbers]
+        specimens = tuple(self.specimens[number] for number in chosen)
+        return replace(self, specimens=specimens, metadata=self.metadata.iloc[chosen])
+
     def groups(self) -> Iterator[tuple[int, ...]]:
         """The numbers of the specimens of each cube."""
         numbers = range(len(self.specimens))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
-from glob import escape
+from functools import lru_cache
 from pathlib import Path
 
 from napari_phenoscape.errors import CollectionError
@@ -12,6 +13,9 @@ from napari_phenoscape.specimens.collection._specimens import Skipped
 
 #: What stands in braces of a pattern.
 _FIELD = re.compile(r"\{([^{}]*)\}")
+
+#: Nanoseconds after which a folder's time of change tells of every change, whatever the disk.
+_SETTLED_NS = 3_000_000_000
 
 
 def parts_of(pattern: str) -> tuple[str, ...]:
@@ -78,9 +82,7 @@ def set_of(path: Path, root: Path, pattern: str) -> list[Path]:
     for part in parts_of(pattern)[1:]:
         wanted = root / _named(pattern, match["id"], part)
         files = [
-            file
-            for file in wanted.parent.glob(escape(wanted.name) + ".*")
-            if file.stem == wanted.name and file.suffix.lower() != ".hdr"
+            file for file in _of_stem(wanted.parent, wanted.name) if file.suffix.lower() != ".hdr"
         ]
         if len(files) != 1:
             names = ", ".join(f"'{file.name}'" for file in sorted(files, key=lambda f: f.name))
@@ -90,6 +92,29 @@ def set_of(path: Path, root: Path, pattern: str) -> list[Path]:
             )
         found += files
     return found
+
+
+def _of_stem(folder: Path, stem: str) -> list[Path]:
+    """The files of a folder with an ending after this name.
+
+    A folder is listed once for all of its specimens, and anew when it has changed.
+    """
+    try:
+        changed_ns = folder.stat().st_mtime_ns
+        settled = time.time_ns() - changed_ns > _SETTLED_NS
+        files = (_by_stem if settled else _by_stem.__wrapped__)(folder, changed_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return files.get(stem, [])
+
+
+@lru_cache(maxsize=8)
+def _by_stem(folder: Path, _changed_ns: int) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for file in folder.iterdir():
+        if file.suffix:
+            files.setdefault(file.stem, []).append(file)
+    return files
 
 
 def _spelt(path: Path, root: Path, pattern: str) -> re.Match[str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from napari_phenoscape.cubes import is_store, natural
+from napari_phenoscape.cubes import is_store
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import Skipped
 
@@ -62,7 +62,7 @@ def walk(root: Path) -> Iterator[Path | Skipped]:
             continue
         if folder != root and names.keys() >= _RUN:
             continue
-        for name in sorted(names, key=natural):
+        for name in sorted(names):
             path = folder / name
             if name.startswith((".", "~$")) or name.lower() in LITTER:
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +51,8 @@ class Crops:
         are not made alike.
     levels
         Which level each specimen is of; None where no nuisance is named.
+    unmeasured
+        Bands that specimens have, and that were measured on none of them.
     """
 
     images: NDArray[np.float32] | OnDisk
@@ -65,6 +67,7 @@ class Crops:
     left_out: tuple[Skipped, ...] = ()
     level_means: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     levels: Levels | None = None
+    unmeasured: tuple[str, ...] = ()
 
     def row(self, specimen: str) -> int:
         """The number of a specimen among these.
@@ -80,6 +83,19 @@ class Crops:
                 "they were read. Choose another, or mend it."
             )
         return self.ids.index(specimen)
+
+    def rows(self, numbers: NDArray[np.intp]) -> Crops:
+        """Some of the specimens, by their numbers, in memory."""
+        return replace(
+            self,
+            images=self.images[numbers],
+            masks=self.masks[numbers],
+            ids=tuple(self.ids[number] for number in numbers),
+            present={name: there[numbers] for name, there in self.present.items()},
+            stamps=tuple(self.stamps[number] for number in numbers),
+            levels=self.levels and self.levels.take(numbers),
+            left_out=(),
+        )
 
     def prefetch(self, numbers: NDArray[np.int64]) -> None:
         """Have specimens that are needed soon fetched from the disk, if they lie there."""
@@ -155,13 +171,18 @@ class Crops:
     @property
     def lacking(self) -> str:
         """How many specimens lack which modality, in sentences; empty when none does."""
-        absent = {name: np.flatnonzero(~there) for name, there in self.present.items()}
-        return " ".join(
-            f"Without the modality '{name}': {len(numbers)} of {len(self.ids)} specimens, e.g. "
-            f"'{self.ids[numbers[0]]}'."
-            for name, numbers in absent.items()
-            if len(numbers)
-        )
+        return without(self.present, self.ids)
+
+
+def without(present: Mapping[str, NDArray[np.bool_]], ids: Sequence[str]) -> str:
+    """How many of N specimens lack which modality, of (N,) who has it."""
+    absent = {name: np.flatnonzero(~there) for name, there in present.items()}
+    return " ".join(
+        f"Without the modality '{name}': {len(numbers)} of {len(ids)} specimens, e.g. "
+        f"'{ids[numbers[0]]}'."
+        for name, numbers in absent.items()
+        if len(numbers)
+    )
 
 
 def factors_to(mean: NDArray[np.float32], own: NDArray[np.float32]) -> NDArray[np.float32]:

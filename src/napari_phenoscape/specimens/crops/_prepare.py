@@ -47,6 +47,7 @@ def prepare(
     known: Mapping[str, BandStatistics] = MappingProxyType({}),
     levels: Levels | None = None,
     known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
+    fewest: int = 2,
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
 
@@ -88,6 +89,8 @@ def prepare(
     known_levels
         What the run knows of levels, as `Crops.level_statistics` tells; others are known from this
         collection.
+    fewest
+        Specimens that must be left; 1 for a part of a collection, in memory.
 
     Raises
     ------
@@ -100,23 +103,17 @@ def prepare(
         The folder cannot be written.
     """
     if folder is None:
-        reading = Reading(collection, modalities, size, preparation, known, levels, known_levels)
+        reading = Reading(
+            collection, modalities, size, preparation, known, levels, known_levels, fewest
+        )
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
-        # the crops that a run was trained on were prepared before it knew anything
-        for then, of in [({}, {}), (known, known_levels)] if known else [({}, {})]:
-            key = key_of(collection, modalities, size, preparation, then, levels, of)
-            home = folder.absolute() / key
-            found, damage = _found(home)
-            if damage:
-                yield Notice(damage)
-            if (
-                found is not None
-                and found.statistics == known
-                and (levels is None or found.level_statistics == known_levels)
-            ):
-                break
+        found, home, damage = kept(
+            collection, modalities, size, preparation, folder, known, levels, known_levels
+        )
+        for words in damage:
+            yield Notice(words)
         if found is None:
             reading = Reading(
                 collection, modalities, size, preparation, known, levels, known_levels
@@ -132,6 +129,34 @@ def prepare(
     if crops.lacking:
         yield Notice(crops.lacking)
     return crops
+
+
+def kept(
+    collection: Collection,
+    modalities: Sequence[Modality],
+    size: int,
+    preparation: Preparation,
+    folder: Path,
+    known: Mapping[str, BandStatistics],
+    levels: Levels | None,
+    known_levels: Mapping[str, Mapping[str, BandStatistics]],
+) -> tuple[Crops | None, Path, list[str]]:
+    """The crops that `prepare` has kept on disk, if it has; and where, and what is damaged."""
+    damaged = []
+    # the crops that a run was trained on were prepared before it knew anything
+    for then, of in [({}, {}), (known, known_levels)] if known else [({}, {})]:
+        key = key_of(collection, modalities, size, preparation, then, levels, of)
+        home = folder.absolute() / key
+        found, damage = _found(home)
+        if damage:
+            damaged.append(damage)
+        if (
+            found is not None
+            and found.statistics == known
+            and (levels is None or found.level_statistics == known_levels)
+        ):
+            break
+    return found, home, damaged
 
 
 def _in_memory(reading: Reading) -> Generator[Progress, None, Crops]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
@@ -30,6 +30,14 @@ from napari_phenoscape.specimens.crops._preparation import DTYPES, Preparation
 from napari_phenoscape.specimens.crops._statistics import BandStatistics, BandSums
 from napari_phenoscape.spectra import widened
 
+
+class TooFewError(CollectionError):
+    """Hardly any specimen can be used."""
+
+    #: Those that cannot.
+    left_out: tuple[Skipped, ...] = ()
+
+
 _Opened = tuple[Cube, NDArray[Any] | None, tuple[int, ...]]
 
 
@@ -45,7 +53,9 @@ class Reading:
         known: Mapping[str, BandStatistics],
         levels: Levels | None = None,
         known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
+        fewest: int = 2,
     ) -> None:
+        self._fewest = fewest
         self.known, self.levels, self.known_levels = known, levels, known_levels
         self.collection, self.modalities = collection, modalities
         self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
@@ -112,7 +122,7 @@ class Reading:
                 for modality in self.modalities:
                     having[modality.name].append(modality in seen)
                 yield Progress("reading specimens", i + 1, number)
-        if self._left_out and len(ids) < 2:
+        if self._left_out and len(ids) < self._fewest:
             raise self._too_few()
         present = {name: np.array(there, np.bool_) for name, there in having.items()}
         _check_present(present, ids, self.known)
@@ -130,7 +140,11 @@ class Reading:
             tuple(stamps),
             tuple(self._left_out[i] for i in sorted(self._left_out)),
         )
-        _check_measured(crops, sums)
+        # bands that specimens have, and that were measured on none of them (all NaN)
+        unmeasured = np.flatnonzero(crops.measured & (sums.count == 0)).tolist()
+        crops = replace(crops, unmeasured=tuple(crops.bands.names[band] for band in unmeasured))
+        if self._fewest > 1:
+            check_measured(crops.unmeasured)
         if self.levels is not None:
             crops = _alike(crops, self.levels.take(rows), of_level)
         return crops.standardised_as(self.known, self.known_levels)
@@ -158,13 +172,15 @@ class Reading:
             where = "" if specimen.region is None else f"Region {specimen.region}: "
             self._left_out[i] = Skipped(specimen.path, f"{where}{error}")
 
-    def _too_few(self) -> CollectionError:
+    def _too_few(self) -> TooFewError:
         number = len(self.collection.specimens)
         first = self._left_out[min(self._left_out)]
-        return CollectionError(
+        error = TooFewError(
             f"{len(self._left_out)} of {number} specimens cannot be used, and at least 2 that can "
             f"were expected: '{first.path.name}' was left out, since: {first.reason}"
         )
+        error.left_out = tuple(self._left_out.values())
+        return error
 
     def _rounded(self, image: NDArray[np.float32], specimen: str) -> NDArray[np.float32]:
         if self.dtype.itemsize == 4:
@@ -316,11 +332,15 @@ def _alike(crops: Crops, levels: Levels, sums: Sequence[BandSums]) -> Crops:
     return replace(crops, levels=levels, level_means=means, std=std)
 
 
-def _check_measured(crops: Crops, sums: BandSums) -> None:
-    """Every band that specimens have was measured somewhere."""
-    unmeasured = np.flatnonzero(crops.measured & (sums.count == 0))
-    if len(unmeasured):
-        name = crops.bands[int(unmeasured[0])].name
+def check_measured(unmeasured: Iterable[str]) -> None:
+    """Every band that specimens have was measured somewhere.
+
+    Raises
+    ------
+    CollectionError
+        Not so, and these are the bands.
+    """
+    for name in unmeasured:
         raise CollectionError(
             f"The band '{name}' was not measured on any specimen (all NaN); leave it out of "
             "the modality by 'bands' or 'range_nm'."

@@ -10,16 +10,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Started, event_from_line
-from napari_phenoscape.training._experiment import Experiment
-from napari_phenoscape.training.parallel._runtime import check_processes
+from napari_phenoscape.training._experiment import Experiment, Runtime
+from napari_phenoscape.training.parallel._runtime import LAUNCHED, check_processes
 
 #: Seconds that the others have to end by themselves when one process has failed.
 GRACE_S = 10.0
+
+#: What becomes of the work of processes that were killed.
+TRAINING = "The run keeps its newest checkpoint and can be resumed"
+SHARES = "What was computed is kept, and the same command goes on with it"
+_REPORT = "; if this is no lack of memory, please report it."
 
 
 def launch(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
@@ -58,46 +63,89 @@ def launch(experiment: Experiment, run: Path | None = None) -> Generator[Event, 
             "cluster with `phenoscape slurm experiment.yaml`, or run `torchrun --nnodes "
             f"{nodes} --nproc-per-node {devices} -m napari_phenoscape.cli train ...` on each."
         )
-    check_processes(experiment.runtime)
-    said = queue.Queue[str | tuple[int, int]]()
     with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
         words = _words(experiment, run, Path(folder))
-        port = _free_port()
-        processes = []
-        try:
-            for rank in range(devices):
-                process = _start(rank, devices, port, words, Path(folder), said)
-                processes.append(process)  # one by one: if the second fails, the first is ended
-            failed = ""
-            stopped = False
-            running = devices
-            while running:
-                match said.get():
-                    case str(line):
-                        event = event_from_line(line)
-                        if isinstance(event, Started | Finished):
-                            run = event.run if isinstance(event, Started) else event.path
-                        if isinstance(event, Failed):
-                            failed = failed or event.message
-                        else:
-                            yield event
-                    case rank, code:
-                        running -= 1
-                        stopped |= code == STOPPED
-                        if code not in (0, STOPPED):
-                            failed = failed or _last_words(Path(folder), rank, code)
-                            _end(processes)
-        except GeneratorExit:
-            _stop(processes)
-            raise
-        finally:
-            _end(processes)
-    if failed:
-        raise PhenoscapeError(failed)
+        running = _processes(words, experiment.runtime, Path(folder), TRAINING)
+        while True:
+            try:
+                event = next(running)
+            except StopIteration as end:
+                stopped = bool(end.value)
+                break
+            if isinstance(event, Started | Finished):
+                run = event.run if isinstance(event, Started) else event.path
+            yield event
     assert run is not None  # no process ends well without one
     if stopped:
         yield Finished(run, stopped=True)
     return run
+
+
+def launch_shares(words: Sequence[str], runtime: Runtime) -> Generator[Event, None, None]:
+    """Let a process for each device compute its share of what a verb computes by specimen.
+
+    Who started them puts the shares together.
+
+    Parameters
+    ----------
+    words
+        The verb and its arguments.
+    runtime
+        Says how many devices.
+
+    Raises
+    ------
+    OptionError
+        More devices than this machine has.
+    PhenoscapeError
+        What went wrong in one of the processes. What others have computed is found again.
+    """
+    with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
+        command = [sys.executable, "-m", "napari_phenoscape.cli", words[0], "--events", *words[1:]]
+        if (yield from _processes(command, runtime, Path(folder), SHARES)):
+            raise PhenoscapeError(f"One of the {runtime.devices} processes was stopped. {SHARES}.")
+
+
+def _processes(
+    words: list[str], runtime: Runtime, folder: Path, kept: str
+) -> Generator[Event, None, bool]:
+    """Run a command in a process for each device; the events of rank 0.
+
+    Closing the generator stops them; it returns whether one was stopped otherwise. ``kept`` is said
+    when one was killed.
+    """
+    check_processes(runtime)
+    said = queue.Queue[str | tuple[int, int]]()
+    port = _free_port()
+    processes = []
+    failed, stopped = "", False
+    try:
+        for rank in range(runtime.devices):
+            process = _start(rank, runtime.devices, port, words, folder, said)
+            processes.append(process)  # one by one: if the second fails, the first is ended
+        running = runtime.devices
+        while running:
+            match said.get():
+                case str(line):
+                    event = event_from_line(line)
+                    if isinstance(event, Failed):
+                        failed = failed or event.message
+                    else:
+                        yield event
+                case rank, code:
+                    running -= 1
+                    stopped |= code == STOPPED
+                    if code not in (0, STOPPED):
+                        failed = failed or f"{_last_words(folder, rank, code)} {kept}{_REPORT}"
+                        _end(processes)
+    except GeneratorExit:
+        _stop(processes)
+        raise
+    finally:
+        _end(processes)
+    if failed:
+        raise PhenoscapeError(failed)
+    return stopped
 
 
 #: What `phenoscape train` returns to the system when it was stopped and has saved.
@@ -130,7 +178,7 @@ def _start(
     if ranks > 1:
         # what torchrun would say
         environment |= {
-            "TORCHELASTIC_RUN_ID": "phenoscape",
+            "TORCHELASTIC_RUN_ID": LAUNCHED,
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
             "GROUP_RANK": "0",
@@ -187,11 +235,7 @@ def _end(processes: list[subprocess.Popen[str]]) -> None:
 def _last_words(folder: Path, rank: int, code: int) -> str:
     lines = (folder / f"{rank}.log").read_text("utf-8", "replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-    return (
-        f"Process {rank} of the training ended with exit code {code} ({last.strip()[:300]}). "
-        "The run keeps its newest checkpoint and can be resumed; if this is no lack of memory, "
-        "please report it."
-    )
+    return f"Process {rank} ended with exit code {code} ({last.strip()[:300]})."
 
 
 def _free_port() -> int:

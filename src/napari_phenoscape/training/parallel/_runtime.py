@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: torchrun gives it to the processes that it starts, and so does `launch`.
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
 
+#: What `launch` calls the processes that it starts.
+LAUNCHED = "phenoscape"
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     # of a run without training: a trained one has decided
@@ -30,7 +32,7 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 }
 
 
-def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
+def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabric:
     """Fabric on the device and in the precision that are asked for, joined with the other ranks.
 
     Parameters
@@ -39,6 +41,8 @@ def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
         The device and the precision; how many devices is known from torchrun or Slurm.
     heads
         Projection heads of the net.
+    alone
+        Of several ranks each works for itself, on a device of its own.
 
     Raises
     ------
@@ -47,6 +51,7 @@ def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
     """
     import torch
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -66,6 +71,13 @@ def fabric_of(runtime: Runtime, heads: int = 1) -> Fabric:
     if here is None:
         return Fabric(accelerator=device, devices=1, precision=precision)
     _check_devices(device, here[0], torch.cuda.device_count())
+    if alone:
+        return Fabric(
+            accelerator=device,
+            devices=[_local_rank()] if device == "cuda" else 1,
+            precision=precision,
+            plugins=[LightningEnvironment()],
+        )
     fabric = Fabric(
         accelerator=device,
         devices=here[0],
@@ -215,6 +227,24 @@ def rank() -> int:
     if world() is None:
         return 0
     return int(os.environ["RANK" if _TORCHRUN in os.environ else "SLURM_PROCID"])
+
+
+def ranks() -> int:
+    """How many processes work together."""
+    devices, nodes = world() or (1, 1)
+    return devices * nodes
+
+
+def joins() -> bool:
+    """Whether this process puts together what all ranks have made: the first, or who started them.
+
+    `launch` started them where they are called so.
+    """
+    return world() is None or (rank() == 0 and os.environ.get(_TORCHRUN) != LAUNCHED)
+
+
+def _local_rank() -> int:
+    return int(os.environ["LOCAL_RANK" if _TORCHRUN in os.environ else "SLURM_LOCALID"])
 
 
 def _check_devices(device: str, wanted: int, gpus: int) -> None:
