@@ -202,9 +202,9 @@ def test_it_is_clustered_explained_and_evaluated_like_any_other(run: Path) -> No
 
 
 @pytest.mark.usefixtures("pretrained_net")
-def test_where_there_is_a_pretrained_net_it_stands_beside(run: Path) -> None:
+def test_where_there_is_a_pretrained_net_it_stands_beside(run: Path, tmp_path: Path) -> None:
     assert {"pretrained net, joint", "features of the pretrained net, joint"} <= set(
-        result(embed_all(run)).others
+        result(embed_all(run, tmp_path)).others
     )
 
 
