@@ -110,11 +110,15 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
         table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
-    if mask is None and (yield from _are_plain(root, pictures)):
-        mask = AUTO
+    if mask is None and (plain := (yield from _are_plain(root, pictures))) is not None:
+        mask = AUTO if plain else None
         yield Notice(
             "The pictures have a plain background, so the largest thing on each is its specimen "
             "(mask: auto)."
+            if plain
+            else "The background of the pictures is not plain and no mask outlines their "
+            "specimens, so their ground is compared, too. `phenoscape find` of the folder tells "
+            "specimens from any ground by a pretrained net, and writes their masks to look at."
         )
     return Folder(path=root, mask=mask, metadata=table)
 
@@ -195,21 +199,21 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool]:
-    """Whether on the background of most pictures, none of which has a mask, a specimen is clear."""
+def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool | None]:
+    """Whether on the background of most pictures a specimen is clear; None: some have a mask."""
     found, doubtful = Folder(path=root, mask=AUTO), 0
     for done, file in enumerate(files, 1):
         try:
             cube = open_cube(file)
             if cube.mask is not None:
-                return False
+                return None
             found.labels(cube)
         except PhenoscapeError:
             doubtful += 1
         if doubtful > (1 - _PLAIN) * len(files):
             return False
         yield Progress("telling specimens from the background", done, len(files))
-    return bool(files)
+    return True if files else None
 
 
 def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:
