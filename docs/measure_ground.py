@@ -166,7 +166,7 @@ def put(
 ) -> tuple[Picture, Mask]:
     """A specimen on a ground: turned, foreshortened, of any size and place, in other light."""
     seen, mask = cut
-    box = ndimage.find_objects(mask)[0]
+    box = ndimage.find_objects(mask.astype(int))[0]
     rgba = Image.fromarray((255 * np.dstack([seen[box], mask[box]])).astype(np.uint8))
     rgba = rgba.resize((int(rgba.width * rng.uniform(0.55, 1)), rgba.height))
     rgba = rgba.rotate(rng.uniform(0, 360), expand=True, resample=Image.Resampling.BILINEAR)

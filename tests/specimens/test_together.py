@@ -10,9 +10,9 @@ from PIL import Image
 
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError
-from napari_phenoscape.events import result
+from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples._specimens import individual, photograph
-from napari_phenoscape.specimens import Collection, Folder, collect, prepare
+from napari_phenoscape.specimens import Collection, Folder, collect, prepare, source_at
 
 TOGETHER = "{id}_{vis|uv}"
 
@@ -121,3 +121,35 @@ def test_no_first_photograph_at_all_is_said(tmp_path):
         photographs(tmp_path, number, f"moth{number}")
     with pytest.raises(CollectionError, match=r"does not have the form '{id}_{rgb\|uv}'"):
         result(collect(Folder(path=tmp_path, together="{id}_{rgb|uv}")))
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("moth{}", "{id}_{vis|uv}"), ("/moth{}", "{vis|uv}/{id}")],
+    ids=["by name", "by folder"],
+)
+def test_a_first_look_knows_pairs_by_their_names_and_says_so(tmp_path, name, pattern):
+    for number in range(3):
+        photographs(tmp_path / "moths", number, name.format(number))
+    events = source_at(tmp_path / "moths")
+    said = []
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            source = end.value
+            break
+        said += [event.message] if isinstance(event, Notice) else []
+    assert source == Folder(path=tmp_path / "moths", mask="auto", together=pattern)
+    assert any("3 pairs of photographs belong together" in words for words in said)
+    assert ids(result(collect(source))) == [
+        f"vis/moth{n}.png" if pattern.startswith("{vis") else f"moth{n}_vis.png" for n in range(3)
+    ]
+
+
+def test_photographs_of_which_few_have_a_second_are_no_pairs(tmp_path):
+    for number in range(2):
+        photographs(tmp_path / "moths", number, f"moth{number}")
+    for number in range(12):
+        Image.new("RGB", (40, 40), (number, 90, 9)).save(tmp_path / "moths" / f"other{number}.png")
+    assert result(source_at(tmp_path / "moths")).together is None

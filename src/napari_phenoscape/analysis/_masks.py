@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -16,7 +15,6 @@ from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape.cubes import Cube, binned, save_drawn
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
-from napari_phenoscape.nets import PLACES_PX, PlacesNet
 from napari_phenoscape.specimens import AUTO, MASK_PX, Folder, collect, largest_piece, told
 from napari_phenoscape.spectra import COLOURS, picture
 
@@ -84,6 +82,11 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
     OptionError
         The pretrained net is not installed.
     """
+    # the windows take these names in, and know when torch may be loaded
+    import torch
+
+    from napari_phenoscape.nets import PLACES_PX, PlacesNet
+
     net = PlacesNet()
     # where masks are, files of them are no pictures
     named = MASKS if source.mask in (None, AUTO) else source.mask
