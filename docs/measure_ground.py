@@ -299,7 +299,7 @@ def measure_embeddings(number: int) -> None:
                     embeddings = list(result(embed(result(train(one)))).values())[-1]
                     species = kinds[[int(Path(i).stem) % len(kinds) for i in embeddings.ids]]
                     near = KNeighborsClassifier(5, metric="cosine")
-                    share = cross_val_score(near, embeddings.vectors, species, cv=LeaveOneOut())
+                    share = cross_val_score(near, embeddings.x, species, cv=LeaveOneOut())
                     print(f"{name}, {words}, {features.kind}: {share.mean():.2f}", flush=True)
 
 

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_phenoscape.analysis import MASKS, Things, sheet_of, tell_things, tile, write_masks
 from napari_phenoscape.events import Event
+from napari_phenoscape.layers import OUTLINES
 from napari_phenoscape.specimens import AUTO, Folder
 from napari_phenoscape.widgets._dock import Dock, count_of
 from napari_phenoscape.widgets.form._fields import column
@@ -96,7 +97,7 @@ class PhotographsPanel(QWidget):
         name = self._things.source.path.name
         layers = self.dock.viewer.layers
         self.dock.viewer.add_image(sheet, rgb=True, name=f"{name}: photographs")
-        self.layer = self.dock.viewer.add_labels(self._wanted(), name=f"{name}: masks")
+        self.layer = self.dock.viewer.add_labels(self._wanted(), name=f"{name}: masks", **OUTLINES)
         self.layer.contour = 2
         self.layer.mode = "pan_zoom"
         self.layer.mouse_drag_callbacks.append(self._clicked)

@@ -162,6 +162,8 @@ class SpecimensDock(Dock):
         )
         self.finding.refresh()
         self.photographs.refresh()
+        # of a folder and no open cube, only the other way is of use
+        self.finding.setVisible(self._chosen_cube() is not None or self._chosen_folder() is None)
 
     def _list_layers(self) -> None:
         for combo, names in (
