@@ -105,7 +105,7 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
         small.append(np.asarray(seen.resize((MASK_PX, MASK_PX), Image.Resampling.BOX)))
         yield Progress("looking at pictures", done, len(specimens))
     found, agreement = yield from told(
-        [np.asarray(one, np.float32) / 255 for one in small], np.stack(grids)
+        [(one / 255).astype(np.float32) for one in small], np.stack(grids)
     )
     shares = np.stack([_one_piece(share) for share in found])
     words = [_word(one > 0.5, alike) for one, alike in zip(shares, agreement.tolist(), strict=True)]

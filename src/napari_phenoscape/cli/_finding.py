@@ -127,7 +127,9 @@ def _in_photographs(
     table = Table("photograph", "of its pixels", "", "used")
     for row in rows:
         used_words = "yes" if row["used"] else "no"
-        table.add_row(row["photograph"], f"{row['share']:.0%}", row["word"], used_words)
+        table.add_row(
+            *map(str, (row["photograph"], f"{row['share']:.0%}", row["word"])), used_words
+        )
     words: list[RenderableType] = [
         table,
         f"{len(used)} masks of {len(rows)} photographs; look at them in {sheet}",

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_phenoscape.nets._pretrained import PRETRAINED
+from napari_phenoscape.nets._pretrained import PRETRAINED, NetName
 from napari_phenoscape.nets._pretrained_net import pretrained_net
 
 #: Side of the pictures in pixels, of which a place of the grid is 16 apart from the next.
@@ -28,7 +28,7 @@ class PlacesNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        name = "efficientnet_lite0"
+        name: NetName = "efficientnet_lite0"
         net: Any = pretrained_net(name, PLACES_PX, None, download=False)
         known = PRETRAINED[name]
         self.centre, self.scale = (
