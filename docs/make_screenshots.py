@@ -1,6 +1,7 @@
 """Screenshots of the docks: a real window, driven as a user would, on generated samples.
 
-``make screenshots`` writes ``docs/images/dock-*.png`` and, of the first sitting, ``sitting-*.png``.
+``make screenshots`` writes ``docs/images/dock-*.png``, ``field-photographs.png`` and, of the first
+sitting, ``sitting-*.png``.
 Needs a display of 1600 x 1000 pixels, and Chromium for the picture of the report.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from measure_ground import planted, written
 from PIL import Image
 from qtpy.QtTest import QTest
 
@@ -167,6 +169,21 @@ def sitting(viewer: napari.Viewer) -> None:
         Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
+def field(viewer: napari.Viewer) -> None:
+    """Masks of photographs whose ground is not plain, as docs/field-photographs.md tells it."""
+    viewer.layers.clear()
+    os.environ.pop("PHENOSCAPE_DATA", None)  # nothing is shown that is another's
+    folder = Path("butterflies")
+    folder.mkdir()
+    written(folder, planted("butterflies", 24))
+    specimens = put(viewer, SpecimensDock(viewer), "Specimens")
+    assert isinstance(specimens, SpecimensDock)
+    specimens.form.set(Folder(path=folder))
+    specimens.photographs.find_button.click()
+    wait(lambda: specimens.photographs.layer is not None, 600)
+    shoot(viewer, "field-photographs")
+
+
 def main(size: tuple[int, int] = (1600, 1000)) -> None:
     """Drive every dock."""
     guard_torch()
@@ -257,6 +274,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         explain.choose(explain.session.clustered.ids[3])
         shoot(viewer, "dock-explain")
         sitting(viewer)
+        field(viewer)
         viewer.close()
 
 

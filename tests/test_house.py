@@ -294,9 +294,10 @@ def test_every_option_and_key_says_what_it_is(options):
 
 
 #: Operations that the one warp, the one crop and the mixed bands must find among all, whatever
-#: else acts; and the one source whose specimens lie in one picture.
+#: else acts; and the sources whose specimens lie in one picture, and one in each.
 FOUND_BY_CLASS = {
     "Drawer",
+    "Folder",
     "RandomErasing",
     "RandomGaussianNoise",
     "RandomPerspective",

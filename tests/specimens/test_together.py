@@ -12,9 +12,9 @@ from PIL import Image
 
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import CollectionError, OptionError
-from napari_phenoscape.events import result
+from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples._specimens import individual, photograph
-from napari_phenoscape.specimens import Collection, Folder, collect, prepare
+from napari_phenoscape.specimens import Collection, Folder, collect, prepare, source_at
 from napari_phenoscape.specimens.collection._together import set_of
 
 TOGETHER = "{id}_{vis|uv}"
@@ -139,3 +139,35 @@ def test_a_folder_that_has_changed_is_looked_through_anew(tmp_path):
     (tmp_path / "moth_uv.tif").unlink()
     with pytest.raises(CollectionError, match="there is none"):
         set_of(first, tmp_path, TOGETHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("moth{}", "{id}_{vis|uv}"), ("/moth{}", "{vis|uv}/{id}")],
+    ids=["by name", "by folder"],
+)
+def test_a_first_look_knows_pairs_by_their_names_and_says_so(tmp_path, name, pattern):
+    for number in range(3):
+        photographs(tmp_path / "moths", number, name.format(number))
+    events = source_at(tmp_path / "moths")
+    said = []
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            source = end.value
+            break
+        said += [event.message] if isinstance(event, Notice) else []
+    assert source == Folder(path=tmp_path / "moths", mask="auto", together=pattern)
+    assert any("3 pairs of photographs belong together" in words for words in said)
+    assert ids(result(collect(source))) == [
+        f"vis/moth{n}.png" if pattern.startswith("{vis") else f"moth{n}_vis.png" for n in range(3)
+    ]
+
+
+def test_photographs_of_which_few_have_a_second_are_no_pairs(tmp_path):
+    for number in range(2):
+        photographs(tmp_path / "moths", number, f"moth{number}")
+    for number in range(12):
+        Image.new("RGB", (40, 40), (number, 90, 9)).save(tmp_path / "moths" / f"other{number}.png")
+    assert result(source_at(tmp_path / "moths")).together is None

@@ -10,9 +10,11 @@ from napari.utils.events import Event
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from scipy.ndimage import gaussian_filter
 
 from napari_phenoscape.cubes import read_mask
-from napari_phenoscape.specimens import Drawer
+from napari_phenoscape.nets import offline_net
+from napari_phenoscape.specimens import Drawer, Folder
 from napari_phenoscape.widgets import SpecimensDock
 from napari_phenoscape.widgets._commands import add_cube
 
@@ -161,3 +163,45 @@ def test_samples_are_drawn_beside_the_window_which_lives_meanwhile(viewer, tmp_p
     viewer.open_sample("napari-phenoscape", "drawer")
     regions = viewer.layers["drawer specimens"]
     assert set(np.unique(regions.data)) == set(range(25))
+
+
+@pytest.mark.skipif(offline_net() is None, reason="the extra 'pretrained' is missing")
+def test_specimens_of_photographs_are_found_corrected_by_a_click_and_collected(
+    open_dock, wait, tmp_path
+):
+    folder, rng = tmp_path / "moths", np.random.default_rng(0)
+    folder.mkdir()
+    rows, columns = np.indices((64, 64))
+    for number in range(4):
+        ground = 0.4 + 0.5 * gaussian_filter(rng.normal(size=(64, 64, 3)), (2, 2, 0))
+        ground[np.hypot(rows - 32, columns - 28 - 2 * number) < 15] = (0.9, 0.2, 0.1)
+        numbers = np.rint(255 * np.clip(ground, 0, 1)).astype(np.uint8)
+        Image.fromarray(numbers).save(folder / f"moth{number}.png")
+    dock = open_dock(SpecimensDock)
+    dock.form.set(Folder(path=folder))
+    panel = dock.photographs
+    wait(panel.find_button.isEnabled)
+    QTest.mouseClick(panel.find_button, Qt.MouseButton.LeftButton)
+    wait(lambda: panel.layer is not None and not dock.session.busy)
+    layer = panel.layer
+    assert set(np.unique(layer.data)) == {0, 1, 2, 3, 4}
+    assert not (folder / "masks").exists()  # shown first
+
+    place = np.argwhere(layer.data == 2)[len(np.argwhere(layer.data == 2)) // 2]
+    event = Event("mouse_press")
+    event.position = tuple(place)
+    running = panel._clicked(layer, event)
+    next(running)
+    event._type = "mouse_release"
+    next(running, None)
+    assert set(np.unique(layer.data)) == {0, 1, 3, 4}
+
+    QTest.mouseClick(panel.collect_button, Qt.MouseButton.LeftButton)
+    wait(lambda: dock.session.collection is not None)
+    assert [one.id for one in dock.session.collection.specimens] == [
+        "moth0.png", "moth2.png", "moth3.png"
+    ]  # fmt: skip
+    assert dock.form.get().mask == "masks/{stem}.png"
+    mask = read_mask(folder / "masks" / "moth0.png") > 0
+    disc = np.hypot(rows - 32, columns - 28) < 15
+    assert (mask & disc).sum() / (mask | disc).sum() > 0.85

@@ -228,3 +228,19 @@ def test_a_layer_whose_points_were_selected_can_be_removed(tmp_path):
     """In a process of its own: napari 0.9.2 dies of it where Mesa draws in software."""
     ended = subprocess.run([sys.executable, "-c", SELECT_REMOVE_ADD], cwd=tmp_path)
     assert ended.returncode == 0
+
+
+def test_a_dock_opens_in_a_window_that_was_there_before_torch():
+    """In a process of its own, for a fault there would end this one."""
+    code = (
+        "import os, napari\n"
+        "viewer = napari.Viewer(show=True)\n"
+        "viewer.window.add_plugin_dock_widget('napari-phenoscape', 'Specimens')\n"
+        "print('opened', flush=True)\n"
+        "os._exit(0)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert "opened" in process.stdout

@@ -13,6 +13,15 @@ from ._classification import (
 from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
+from ._masks import (
+    MASKS as MASKS,
+    Things as Things,
+    find_masks as find_masks,
+    sheet_of as sheet_of,
+    tell_things as tell_things,
+    tile as tile,
+    write_masks as write_masks,
+)
 from ._retrieval import neighbours_of as neighbours_of
 from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
 from .evaluation._baseline import colour_statistics as colour_statistics

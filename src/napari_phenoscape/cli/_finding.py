@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -14,12 +14,30 @@ from rich.text import Text
 from napari_phenoscape.cli._answer import Made
 from napari_phenoscape.cli._console import Overwrite, command, listen
 from napari_phenoscape.cli._cubes import Axis, FullScale, Names, Wavelengths, read_as_of
+from napari_phenoscape.errors import OptionError
+
+if TYPE_CHECKING:
+    from napari_phenoscape.cubes import Interpretation
 
 
 @command
 def find(
-    cube: Annotated[Path, typer.Argument(help="a drawer: many specimens on a plain background")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="TIFF that numbers them")],
+    specimens: Annotated[
+        Path,
+        typer.Argument(
+            help="a drawer: many specimens on a plain background; or a folder of photographs, one "
+            "specimen in each on any ground, told by a pretrained net"
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="TIFF that numbers them; of a folder a PNG of all masks, to look at: the masks "
+            "are masks/NAME.png beside the photographs",
+        ),
+    ],
     threshold: Annotated[
         float | None,
         typer.Option(help="deviations of the background from which a pixel is specimen", min=0.1),
@@ -27,7 +45,10 @@ def find(
     min_area: Annotated[int, typer.Option(help="pixels; what is smaller is dust", min=1)] = 64,
     doubtful: Annotated[
         bool,
-        typer.Option("--doubtful", help="also what touches the edge, or lies on no plain ground"),
+        typer.Option(
+            "--doubtful",
+            help="also what touches the edge, is uncertain, or lies on no plain ground",
+        ),
     ] = False,
     cards: Annotated[
         bool, typer.Option("--cards", help="also rectangles: labels, rulers, colour charts")
@@ -38,12 +59,20 @@ def find(
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Find the specimens of a drawer that has no mask, and write their regions."""
+    """Find the specimens of a drawer, or of photographs, without masks, and write these."""
+    from napari_phenoscape.cubes import recognise
     from napari_phenoscape.specimens import Finding, find_regions
 
-    finding = Finding.parse({"threshold": threshold, "doubtful": doubtful, "cards": cards})
     read_as = read_as_of(names, wavelengths, axis, full_scale)
-    verb = find_regions(cube, output, finding, min_area, read_as, overwrite=overwrite)
+    if specimens.is_dir() and recognise(specimens) is None:
+        if threshold is not None or cards:
+            raise OptionError(
+                f"'{specimens}' is a folder of photographs, whose specimens are told by a net: "
+                "--threshold and --cards are for a drawer on a plain background. Leave them out."
+            )
+        return _in_photographs(specimens, output, read_as, doubtful=doubtful, overwrite=overwrite)
+    finding = Finding.parse({"threshold": threshold, "doubtful": doubtful, "cards": cards})
+    verb = find_regions(specimens, output, finding, min_area, read_as, overwrite=overwrite)
     found = listen(verb)
     used = set(found.used(finding))
     rows = [{**asdict(piece), "used": piece in used} for piece in found.pieces]
@@ -73,3 +102,36 @@ def find(
         "pieces": rows,
     }
     return Made(facts, words)
+
+
+def _in_photographs(
+    folder: Path, sheet: Path, read_as: Interpretation, *, doubtful: bool, overwrite: bool
+) -> Made:
+    """The masks of a folder of photographs."""
+    from napari_phenoscape.analysis import find_masks
+    from napari_phenoscape.specimens import Folder
+
+    source = Folder(path=folder, read_as=read_as)
+    things = listen(find_masks(source, sheet, doubtful=doubtful, overwrite=overwrite))
+    used = set(things.used(doubtful=doubtful))
+    share = (things.shares > 0.5).mean(axis=(1, 2)).tolist()
+    rows = [
+        {
+            "photograph": name,
+            "share": float(share[at]),
+            "word": things.words[at],
+            "used": at in used,
+        }
+        for at, name in enumerate(things.ids)
+    ]
+    table = Table("photograph", "of its pixels", "", "used")
+    for row in rows:
+        used_words = "yes" if row["used"] else "no"
+        table.add_row(
+            *map(str, (row["photograph"], f"{row['share']:.0%}", row["word"])), used_words
+        )
+    words: list[RenderableType] = [
+        table,
+        f"{len(used)} masks of {len(rows)} photographs; look at them in {sheet}",
+    ]
+    return Made({"sheet": sheet, "photographs": rows}, words)

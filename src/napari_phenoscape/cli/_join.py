@@ -17,7 +17,10 @@ from napari_phenoscape.errors import OptionError
 def join(
     photographs: Annotated[
         list[Path],
-        typer.Argument(help="of one specimen, two or more; the others are laid on the first"),
+        typer.Argument(
+            help="of one specimen, two or more; the others are laid on the first; or a list of "
+            "micaToolbox (.mspec) that names them"
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")

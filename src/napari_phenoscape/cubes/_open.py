@@ -30,8 +30,9 @@ _ONE_STEP_AWAY = {
         (b"SIMPLE  =", b"NITF", b"\0\0\0\x0cjP  "),
         "FITS, NITF or JPEG 2000; make it ENVI (gdal_translate -of ENVI OLD NEW)",
     ),
-    b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; generate the "
-    "multispectral image in ImageJ, save it as a TIFF",
+    b"mspec": "micaToolbox's recipe for raw photographs, without their numbers; lay these on each "
+    "other (phenoscape join NAME.mspec -o NAME.tif), or generate the multispectral image in "
+    "ImageJ, save it as a TIFF",
 }
 
 #: Other formats of spectral cameras, by the endings of their names.

@@ -1,4 +1,5 @@
 from ._cubes import (
+    OUTLINES as OUTLINES,
     cube_layers as cube_layers,
     derived_layer as derived_layer,
     get_reader as get_reader,

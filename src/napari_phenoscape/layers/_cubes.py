@@ -28,6 +28,9 @@ ReadLayers = Callable[[str | Sequence[str]], list[LayerData] | list[tuple[None]]
 #: Of regions; that of no cluster.
 REGIONS_COLOUR = "#00e5ff"
 
+#: How regions that are to be edited look.
+OUTLINES: dict[str, Any] = {"opacity": 0.9, "colormap": {None: REGIONS_COLOUR, 0: "transparent"}}
+
 #: Bands, rows and columns that the contrast limits are measured on.
 LIMITS_SAMPLE = (16, 64, 256)
 
@@ -104,8 +107,7 @@ def plane_layer(cube: Cube, plane: NDArray[np.float32], words: str) -> LayerData
 
 def regions_layer(cube: Cube, numbers: NDArray[np.int32]) -> LayerData:
     """Regions (H, W) of a cube's specimens as labels to be edited, all of one colour."""
-    look = {"opacity": 0.9, "colormap": {None: REGIONS_COLOUR, 0: "transparent"}}
-    return numbers, _settings(cube, "regions", "specimens", ("y", "x")) | look, "labels"
+    return numbers, _settings(cube, "regions", "specimens", ("y", "x")) | OUTLINES, "labels"
 
 
 def _bands_layer(cube: Cube, words: str, role: str) -> LayerData:

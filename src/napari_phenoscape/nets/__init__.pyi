@@ -18,6 +18,7 @@ from ._options import (
     Encoder as Encoder,
     ProjectionHead as ProjectionHead,
 )
+from ._places import PLACES_PX as PLACES_PX, PlacesNet as PlacesNet
 from ._pretrained import (
     PRETRAINED as PRETRAINED,
     NetName as NetName,

@@ -11,7 +11,7 @@ import numpy as np
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import CollectionError, PhenoscapeError
 from napari_phenoscape.events import Event
-from napari_phenoscape.specimens import Collection, Crops, Drawer, collect, prepare
+from napari_phenoscape.specimens import Collection, Crops, Drawer, Folder, collect, prepare
 from napari_phenoscape.training import Experiment
 from napari_phenoscape.widgets._dock import (
     Dock,
@@ -25,6 +25,7 @@ from napari_phenoscape.widgets._dock import (
     stacked,
 )
 from napari_phenoscape.widgets._finding import FindPanel
+from napari_phenoscape.widgets._finding_photographs import PhotographsPanel
 from napari_phenoscape.widgets._grouping import looked
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
@@ -69,6 +70,7 @@ class SpecimensDock(Dock):
         self.finding = FindPanel(
             self, self._chosen_cube, self.regions.setCurrentText, self._collect_layers
         )
+        self.photographs = PhotographsPanel(self, self._chosen_folder, self._collect_folder)
         self.collect_button = self.button(
             "Collect", "Find the specimens and read their metadata", self._collect
         )
@@ -102,6 +104,7 @@ class SpecimensDock(Dock):
         self.column.addWidget(self.form)
         self.column.addWidget(self.from_layers)
         self.column.addWidget(self.finding)
+        self.column.addWidget(self.photographs)
         self.column.addLayout(row(self.look_button, self.collect_button))
         self.column.addWidget(self.seen_words)
         for fold in self.folds:
@@ -158,6 +161,9 @@ class SpecimensDock(Dock):
             self.use_button, "" if self.cubes.count() else "No cube is open; open one first."
         )
         self.finding.refresh()
+        self.photographs.refresh()
+        # of a folder and no open cube, only the other way is of use
+        self.finding.setVisible(self._chosen_cube() is not None or self._chosen_folder() is None)
 
     def _list_layers(self) -> None:
         for combo, names in (
@@ -173,6 +179,14 @@ class SpecimensDock(Dock):
     def _chosen_cube(self) -> Any:
         named = (one for one in cube_layers_of(self.viewer) if one.name == self.cubes.currentText())
         return next(named, None)
+
+    def _chosen_folder(self) -> Folder | None:
+        source = self._source()
+        return source if isinstance(source, Folder) else None
+
+    def _collect_folder(self, folder: Folder) -> None:
+        self.form.set(folder)
+        self._collect()
 
     def _collect_layers(self) -> None:
         if self._use_layers():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Generator
@@ -20,6 +19,7 @@ from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
 from napari_phenoscape.widgets._settings import settings
+from napari_phenoscape.widgets._triton import bind_triton
 
 Verb = Callable[[], Generator[Event, None, Any]]
 
@@ -38,19 +38,10 @@ log = logging.getLogger(__name__)
 def guard_torch() -> None:
     """Make torch safe in a process that draws with OpenGL; call before torch is first used.
 
-    torchvision and torch's optimisers import triton, whose LLVM has the same symbols as Mesa's:
-    once a GL context exists, the process dies. Bound to its own symbols, triton lives beside it.
-    One core is left to the window, unless the settings say another number of threads.
+    One core is left to the window, unless the settings say another number of threads; see
+    `bind_triton`.
     """
-    if "triton" not in sys.modules and hasattr(os, "RTLD_DEEPBIND"):
-        flags = sys.getdlopenflags()
-        sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
-        try:
-            import triton  # noqa: F401
-        except ImportError:
-            pass  # nothing to guard: torch was built without it
-        finally:
-            sys.setdlopenflags(flags)
+    bind_triton()
     import torch
 
     cores = os.cpu_count() or 1

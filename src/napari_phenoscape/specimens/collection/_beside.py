@@ -18,6 +18,7 @@ from napari_phenoscape.specimens.collection._folder import Folder
 from napari_phenoscape.specimens.collection._labels import LABELS
 from napari_phenoscape.specimens.collection._metadata import join_by_file
 from napari_phenoscape.specimens.collection._specimens import Source
+from napari_phenoscape.specimens.collection._together import complete_sets
 from napari_phenoscape.specimens.finding._finding import AUTO
 
 #: Where masks lie, seen from their pictures, the surest first.
@@ -29,8 +30,23 @@ REGIONS = ("{stem}_regions", "{stem}_labels", "{stem}_mask", "{stem}_masks")
 ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 TABLES = (".csv", ".tsv")
 
+#: How photographs in visible light and in UV are called that belong together.
+LIGHTS = (
+    "vis|uv", "VIS|UV", "Vis|UV", "Vis|Uv", "visible|uv", "Visible|UV", "rgb|uv", "RGB|UV",
+)  # fmt: skip
+TOGETHER = (
+    *(f"{{id}}{between}{{{light}}}" for between in "_- " for light in LIGHTS),
+    *(f"{{{light}}}/{{id}}" for light in LIGHTS),
+)
+
 #: Values of a mask at most, and files that are looked into.
 _VALUES, _FEW = 16, 5
+
+#: Bands that a photograph in UV has at most: cubes that hold visible bands too have more.
+_COLOURS = 3
+
+#: Pixels a side from which a net sees what is on a picture.
+_SEEN_PX = 64
 
 #: Share of the pictures on which a specimen must be clear; the others are left out.
 _PLAIN = 0.9
@@ -88,6 +104,15 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
 
 def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
     files = Folder(path=root).files()
+    together, sets = _together(root, files)
+    if together is not None:
+        laid = {file for one in sets for file in one[1:]}
+        files = [file for file in files if file not in laid]
+        yield Notice(
+            f"{len(sets)} pairs of photographs belong together, such as '{sets[0][0].name}' and "
+            f"'{sets[0][1].name}': the second is laid on the first, and gives it more bands "
+            f"(together: '{together}')."
+        )
     chosen, notice = _of_several(root, files)
     if notice:
         yield Notice(notice)
@@ -110,13 +135,21 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
         table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
-    if mask is None and (yield from _are_plain(root, pictures)):
-        mask = AUTO
-        yield Notice(
-            "The pictures have a plain background, so the largest thing on each is its specimen "
-            "(mask: auto)."
-        )
-    return Folder(path=root, mask=mask, metadata=table)
+    if mask is None:
+        plain = yield from _are_plain(root, pictures)
+        if plain:
+            mask = AUTO
+            yield Notice(
+                "The pictures have a plain background, so the largest thing on each is its "
+                "specimen (mask: auto)."
+            )
+        elif plain is False and min(open_cube(pictures[0]).shape[1:]) >= _SEEN_PX:
+            yield Notice(
+                "The background of the pictures is not plain and no mask outlines their "
+                "specimens, so their ground is compared, too. `phenoscape find` of the folder "
+                "tells specimens from any ground by a pretrained net, and writes their masks."
+            )
+    return Folder(path=root, mask=mask, metadata=table, together=together)
 
 
 def _found(masks: str | None, table: Path | None) -> Notice:
@@ -148,6 +181,17 @@ def _masks(files: Sequence[Path]) -> tuple[str | None, set[Path], int]:
             if name != "{stem}" or all(map(_is_mask, _some(sorted(masks)))):
                 return name + ending, masks, len(alike) - len(of)
     return None, set(), 0
+
+
+def _together(root: Path, files: Sequence[Path]) -> tuple[str | None, list[list[Path]]]:
+    """The pattern by which most files are pairs in visible light and in UV, and these."""
+    pictures = [file for file in files if file.suffix.lower() not in TABLES]
+    for pattern in TOGETHER:
+        sets = complete_sets(pictures, root, pattern)
+        many = len(sets) > 1 and 2 * len(sets) >= _SHARED * len(pictures)
+        if many and 0 < _bands([sets[0][1]], root) <= _COLOURS:
+            return pattern, sets
+    return None, []
 
 
 def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
@@ -203,21 +247,21 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool]:
-    """Whether on the background of most pictures, none of which has a mask, a specimen is clear."""
+def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool | None]:
+    """Whether on the background of most pictures a specimen is clear; None: some have a mask."""
     found, doubtful = Folder(path=root, mask=AUTO), 0
     for done, file in enumerate(files, 1):
         try:
             cube = open_cube(file)
             if cube.mask is not None:
-                return False
+                return None
             found.labels(cube)
         except PhenoscapeError:
             doubtful += 1
         if doubtful > (1 - _PLAIN) * len(files):
             return False
         yield Progress("telling specimens from the background", done, len(files))
-    return bool(files)
+    return True if files else None
 
 
 def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:

@@ -42,6 +42,20 @@ def parts_of(pattern: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def complete_sets(files: Sequence[Path], root: Path, pattern: str) -> list[list[Path]]:
+    """The photographs of each specimen of which all parts are there once, in their order."""
+    parts = parts_of(pattern)
+    found: dict[str, dict[str, list[Path]]] = {}
+    for file in files:
+        if match := _spelt(file, root, pattern):
+            found.setdefault(match["id"], {}).setdefault(match["part"], []).append(file)
+    return [
+        [one[part][0] for part in parts]
+        for one in found.values()
+        if all(len(one.get(part, [])) == 1 for part in parts)
+    ]
+
+
 def firsts(files: Sequence[Path], root: Path, pattern: str) -> tuple[list[Path], list[Skipped]]:
     """The first photograph of each specimen, and the files that are no part of one."""
     first, *_ = parts_of(pattern)

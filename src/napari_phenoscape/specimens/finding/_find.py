@@ -46,7 +46,8 @@ REASONS: dict[Word, str] = {
     "rectangle": "It was found, and is a rectangle, as labels, rulers and colour charts are. Set "
     "finding.cards to use it.",
     "background is not plain": "It was found on a background that is not plain, and its outline "
-    "may be wrong. Look at it, then set finding.doubtful, or outline it by hand.",
+    "may be wrong. Tell it from its ground by a net (phenoscape find FOLDER, or Find specimens on "
+    "any ground); or look at it, then set finding.doubtful, or outline it by hand.",
 }
 
 

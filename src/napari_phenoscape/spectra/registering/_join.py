@@ -18,6 +18,7 @@ from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.spectra._calibration import calibrated, region_reference
 from napari_phenoscape.spectra._convert import References, region_of
 from napari_phenoscape.spectra._references import files_with_references, open_calibrated
+from napari_phenoscape.spectra.registering._mspec import Mspec, read_mspec
 from napari_phenoscape.spectra.registering._registration import (
     Registration,
     refuse_residual,
@@ -26,6 +27,9 @@ from napari_phenoscape.spectra.registering._registration import (
 
 #: Pixels that may be left between two photographs.
 MOST_PX = 2.0
+
+#: A list of micaToolbox.
+MSPEC = ".mspec"
 
 #: Raised when the same photographs are to be laid on each other anew.
 VERSION = 1
@@ -111,7 +115,8 @@ def join(
     Parameters
     ----------
     paths
-        Two or more; the others are laid on the first.
+        Two or more; the others are laid on the first. Or a list of micaToolbox (``.mspec``), which
+        names them, and says what they show.
     output
         A file; its ending is the format (`write_cube`).
     parts
@@ -135,6 +140,10 @@ def join(
     PhenoscapeError
         One cannot be opened, does not lie on the first, or the output cannot be written.
     """
+    if len(paths) == 1 and paths[0].suffix.lower() == MSPEC:
+        listed = read_mspec(paths[0])
+        yield from _said(paths[0], listed, given=references is not None)
+        paths, parts = listed.paths, listed.parts
     if len(paths) < 2 or len(paths) != len(parts):
         raise OptionError(
             f"{len(paths)} photographs and {len(parts)} names of what they show "
@@ -156,3 +165,23 @@ def join(
         light = region_reference(cube, region_of(str(white), cube))
         cube = calibrated(cube, light, shade, references.panel)
     return (yield from write_cube(cube, output, overwrite=overwrite))
+
+
+def _said(path: Path, listed: Mspec, *, given: bool) -> Generator[Notice, None, None]:
+    """What a list of micaToolbox says, and what of it is not taken."""
+    shown = ", ".join(
+        f"'{one.name}' ({part})" for one, part in zip(listed.paths, listed.parts, strict=True)
+    )
+    yield Notice(f"'{path.name}' names {shown}. How they lie on each other is found anew.")
+    if not listed.is_raw:
+        yield Notice(
+            f"'{path.name}' says that they are no camera raw: their numbers are taken as the files "
+            "have them, and its model of their linearity is not."
+        )
+    if listed.standards and not given:
+        known = ", ".join(f"{one:g}" for one in listed.standards)
+        yield Notice(
+            f"'{path.name}' knows standards of reflectance {known} by numbers of micaToolbox's "
+            "own, not by their places, so nothing is divided by them. Say where one lies in the "
+            "first photograph: --white-region, with its reflectance as --panel."
+        )
