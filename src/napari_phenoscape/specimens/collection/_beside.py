@@ -189,7 +189,7 @@ def _together(root: Path, files: Sequence[Path]) -> tuple[str | None, list[list[
     for pattern in TOGETHER:
         sets = complete_sets(pictures, root, pattern)
         many = len(sets) > 1 and 2 * len(sets) >= _SHARED * len(pictures)
-        if many and 0 < _bands([sets[0][1]], root) <= _COLOURS:
+        if many and 0 < _bands([sets[0][1]]) <= _COLOURS:
             return pattern, sets
     return None, []
 
