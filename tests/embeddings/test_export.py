@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,12 @@ import torch
 import yaml
 
 from napari_phenoscape.embeddings import embed, export, load_encoder
+from napari_phenoscape.embeddings._card import model_card
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import Experiment, specimens_of, train
+from napari_phenoscape.training import Experiment, read_experiment, specimens_of, train
 from napari_phenoscape.views import Augmenter
 
 
@@ -84,6 +86,33 @@ def test_the_description_says_what_goes_in_and_comes_out(exported: Path) -> None
     assert given["modalities"] == {"rgb": [0, 1, 2], "uv": [3, 4, 5]}
     assert (len(given["mean"]), given["image_size"]) == (6, 32)
     assert given["spaces"] == ["rgb", "uv", "joint"]
+
+
+def test_the_card_says_of_what_it_was_made_how_good_it_is_and_what_it_began_with(
+    run: Path, exported: Path, tmp_path: Path
+) -> None:
+    _, head, text = (exported / "README.md").read_text("utf-8").split("---\n", 2)
+    assert yaml.safe_load(head)["library_name"] == "napari-phenoscape"
+    assert "24 specimens, by modality" in text
+    assert "- `rgb`: 3 bands: R, G, B\n- `uv`: 3 bands: UV_R, UV_G, UV_B" in text
+    assert "was trained for 2 steps of 8 specimens" in text
+    assert "It was not evaluated" in text
+    assert "began" not in text
+    scored = shutil.copytree(run, tmp_path / "run")
+    (scored / "evaluation-morph.csv").write_text(
+        "embedding,measure,value,low,high,p,words\n"
+        '"trained, joint",5-NN accuracy,0.875,0.75,1.0,,\n'
+        '"trained, joint",effective dimensions,3.5,,,,\n'
+        '"trained, joint",verdict,,,,,Not better than plain colour.\n'
+    )
+    experiment = read_experiment(run)
+    encoder = experiment.encoder.model_copy(update={"backbone": "pretrained:efficientnet_lite0"})
+    text = model_card(scored, experiment.model_copy(update={"encoder": encoder}), ["joint"])
+    assert "| embedding | 5-NN accuracy | effective dimensions |" in text
+    assert "| trained, joint | 0.88 [0.75, 1.00] | 3.50 |" in text
+    assert "Not better than plain colour." in text
+    assert "began with `efficientnet_lite0`: ImageNet-1k" in text
+    assert "Apache-2.0" in text
 
 
 def test_the_specimens_are_not_needed(run: Path, exported: Path, tmp_path: Path) -> None:

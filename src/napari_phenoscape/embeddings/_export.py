@@ -13,6 +13,7 @@ import yaml
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.embeddings._card import CARD, model_card
 from napari_phenoscape.embeddings._curves import curves_figure
 from napari_phenoscape.embeddings._restore import net_of, read_out_once
 from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
@@ -48,6 +49,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
     - ``encoder.safetensors``: the weights, for `load_encoder`;
     - ``encoder.pt2``: the whole computation, for any program with torch and without this package;
+    - ``README.md``: a model card: data, bands, settings, limits, scores, licences;
     - ``response_curves.csv`` and ``.png``: the sensitivities over nm, if the stem has any.
 
     Parameters
@@ -109,6 +111,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         temporary.mkdir()
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (temporary / DESCRIPTION).write_text(text, "utf-8")
+        (temporary / CARD).write_text(model_card(run, experiment, list(spaces)), "utf-8")
         state = encoder.state_dict()
         # its own writer names a full disk by no error of the system's
         (temporary / WEIGHTS).write_bytes(

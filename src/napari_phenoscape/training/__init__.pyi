@@ -5,6 +5,7 @@ from ._checkpoint import (
     load_weights as load_weights,
     read_state as read_state,
 )
+from ._described import described as described, versions as versions
 from ._experiment import (
     Experiment as Experiment,
     Grouping as Grouping,

@@ -21,7 +21,7 @@ from napari_phenoscape.analysis.explanation._explanation import Explanation, exp
 from napari_phenoscape.analysis.explanation._figure import explanation_figure
 from napari_phenoscape.analysis.explanation._spectra import specimen_spectra
 from napari_phenoscape.analysis.explanation._words import borderline, differences
-from napari_phenoscape.analysis.report._methods import citations, methods, versions
+from napari_phenoscape.analysis.report._methods import citations, methods
 from napari_phenoscape.embeddings import (
     METADATA,
     Clusters,
@@ -42,7 +42,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Source
-from napari_phenoscape.training import read_events, read_experiment
+from napari_phenoscape.training import read_events, read_experiment, versions
 
 #: Side in pixels of the picture of a specimen.
 PICTURE = 72
