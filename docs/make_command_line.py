@@ -23,7 +23,8 @@ Answers go to the standard output, progress and notes to the standard error: a b
 else a line every half minute. `--quiet` leaves both out, `--json` makes the answer JSON, and where
 it is a table `--output` keeps it as CSV, TSV or JSON too; names are never cut where the output is
 no terminal. Exit codes: 0 done, 1 a fault of phenoscape itself (a report file is named), 2
-something that can be put right, in one sentence, 130 stopped.
+something that can be put right, in one sentence, 130 stopped. `phenoscape --install-completion`
+has your shell complete verbs and options with the tab key.
 
 | verb | does |
 |---|---|

@@ -139,6 +139,19 @@ def test_version_and_help_are_where_they_are_looked_for() -> None:
         assert phenoscape(*words).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"), [("tr", "train"), ("train --ch", "--check"), ("info --js", "--json")]
+)
+def test_the_shell_completes_verbs_and_options(words: str, offered: str) -> None:
+    asked = {
+        "_PHENOSCAPE_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"phenoscape {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    end = CliRunner().invoke(app, env=asked, prog_name="phenoscape")
+    assert end.stdout.split() == [offered]
+
+
 def test_help_loads_no_numbers() -> None:
     code = (
         "import sys\nfrom napari_phenoscape.cli import app\n"

@@ -53,6 +53,8 @@ def test_runs_are_listed_with_what_differs_and_what_is_wrong(tmp_path: Path) -> 
         "run": str(one), "state": "interrupted", "step": 12, "steps": 60, "loss": 1.25,
         "wrong": "", "seed": "0",
     }  # fmt: skip
+    end = CliRunner().invoke(app, ["info", str(tmp_path / "runs"), "--json"])
+    assert json.loads(end.stdout)["runs"] == told
     (other / EXPERIMENT).write_text("name: [")
     assert f"{other.name}: '" in runs(tmp_path / "runs")
 

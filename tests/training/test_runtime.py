@@ -289,6 +289,10 @@ def test_the_batch_script_asks_for_what_the_experiment_needs(
     kept = read_experiment(run).runtime
     assert (kept.devices, kept.nodes) == (4, 2)
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    again = CliRunner().invoke(app, ["slurm", str(samples / "e.yaml"), *words])
+    assert again.stdout == end.stdout  # asked twice, it is one run
+    other = CliRunner().invoke(app, ["slurm", str(samples / "e.yaml"), *words, "--set", "seed=1"])
+    assert other.stdout != end.stdout
 
 
 @pytest.mark.parametrize(("code", "queued"), [(0, False), (130, True), (1, False)])

@@ -50,7 +50,6 @@ T = TypeVar("T")
 app = typer.Typer(
     help="See which organisms look alike, in any part of the spectrum, without labels.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -12,6 +12,7 @@ from rich.text import Text
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._answer import Answer, Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
+from napari_phenoscape.cli._listing import listed
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
 
@@ -55,7 +56,7 @@ def info(
         Path,
         typer.Argument(
             help="a cube, a run directory, prepared crops, an experiment.yaml, or a folder of "
-            "specimens"
+            "specimens or of runs"
         ),
     ],
     names: Names = "",
@@ -66,12 +67,14 @@ def info(
     """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
     from napari_phenoscape.cubes import open_cube
     from napari_phenoscape.specimens import MANIFEST, Folder, store_words
-    from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment
+    from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
 
     if (path / MANIFEST).is_file():
         return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
     if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
         return _of_run(path)
+    if path.is_dir() and (run := run_near(path)) and run.parent == path.absolute():
+        return listed(path)
     if path.suffix in (".yaml", ".yml"):
         return _of_collection(Experiment.read(path).collection)
     read_as = read_as_of(names, wavelengths, axis, full_scale)

@@ -18,6 +18,11 @@ def runs(
     folder: Annotated[Path, typer.Argument(help="that holds run directories")] = Path("runs"),
 ) -> Answer:
     """List the runs of a folder: how they stand, what differs between them, and their scores."""
+    return listed(folder)
+
+
+def listed(folder: Path) -> Answer:
+    """The table of the runs in a folder."""
     from napari_phenoscape.training import differences, runs_in
 
     found = listen(runs_in(folder))

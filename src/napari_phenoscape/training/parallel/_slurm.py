@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.events import result
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._run import new_run
+from napari_phenoscape.training._runs import runs_in
+
+#: Name of the script in the run.
+SCRIPT = "train.sbatch"
 
 #: Seconds before the end of the time at which the training is asked to save.
 WARNING_S = 120
@@ -33,13 +38,26 @@ def write_batch_script(
     more
         Other options of sbatch, e.g. ``"--partition=gpu"``; they win over those of the script.
     run
-        The run to go on with, instead of a new one.
+        The run to go on with. When it is None, the one of this very experiment that has a script
+        already and did not end; else a new one.
     """
-    run = run or new_run(experiment)
-    script = run / "train.sbatch"
+    run = run or _begun(experiment) or new_run(experiment)
+    script = run / SCRIPT
     with atomic(script) as temporary:
         temporary.write_text(batch_script(experiment, run, time, more), "utf-8")
     return script
+
+
+def _begun(experiment: Experiment) -> Path | None:
+    """The newest run of an experiment for which a script was written, unless it has ended."""
+    if not experiment.runs.is_dir():
+        return None
+    asked = experiment.anchored(Path.cwd())
+    for run in result(runs_in(asked.runs)):
+        open_still = run.goes_on or run.state == "training"
+        if open_still and run.experiment == asked and (run.path / SCRIPT).is_file():
+            return run.path
+    return None
 
 
 def batch_script(experiment: Experiment, run: Path, time: str, more: Sequence[str] = ()) -> str:
