@@ -347,7 +347,10 @@ def run_bash(block: Block, names: dict[str, Any]) -> None:
 
 
 def run_yaml(block: Block, names: dict[str, Any]) -> None:
-    """A whole experiment is a file for the commands below it; a part is one of the moths'."""
+    """A whole experiment is a file for the commands below it; a part is one of the moths'.
+
+    Its views are drawn, and the net is built that it speaks of.
+    """
     given = yaml.safe_load(block.text)
     if "name" in given:
         for name in ("experiment", given["name"]):
@@ -356,7 +359,7 @@ def run_yaml(block: Block, names: dict[str, Any]) -> None:
     experiment = Experiment.parse(whole, block.place).anchored(Path.cwd())
     experiment = experiment.model_copy(update={"image_size": min(experiment.image_size, 32)})
     result(preview(experiment, Path(f"views-{block.line}.png"), 0))
-    if experiment.method.trains:
+    if experiment.method.trains and given.keys() & {"encoder", "fusion", "head"}:
         _, crops = result(specimens_of(experiment))
         build_model(experiment, crops.statistics, pretrained=False)
 
