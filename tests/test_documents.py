@@ -53,8 +53,14 @@ NOT_RUN = {
     "torchrun": "several processes; tests/training/test_runtime.py starts them",
     "phenoscape train experiment.yaml --devices": "the same",
     "from napari_phenoscape.training.parallel": "the same",
+    "phenoscape embed runs/RUN --devices": "the same",
+    "phenoscape evaluate runs/RUN --label species --devices": "the same",
+    "srun": "a cluster",
+    "phenoscape find butterflies": "a pretrained net, for minutes; test_ground.py runs it",
+    "phenoscape look butterflies": "the same",
     "phenoscape demo": "two trainings of minutes; test_pipeline.py runs it",
-    "phenoscape join moth_vis.dng": "a camera's raw file; tests/cubes/readers reads one",
+    "phenoscape join moth_vis.dng": "a camera's raw file; tests/cubes reads one",
+    "phenoscape join moth.mspec": "a list of such",
     "import scanpy": "a program of others; tests/embeddings/test_table_export.py opens the file",
 }
 #: A package of its own, which test_extending.py installs and uses.
@@ -140,7 +146,7 @@ def small() -> Iterator[None]:
         patch.setattr(_runs, "changed", lambda *given: cut(changed(*given)))
         patch.setattr(Experiment, "read", lambda path: cut(read(path)))
         patch.setattr(UMAP, "map", lambda self, x, seed: PCA().map(x, seed))
-        patch.setattr("napari_phenoscape.embeddings._embedding.offline_net", lambda: None)
+        patch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: None)
         patch.setattr("napari_phenoscape.training._proposal.offline_net", lambda: None)
         patch.setattr(
             "napari_phenoscape.analysis.evaluation._evaluate.comparison_figure", lambda *_: None
@@ -162,6 +168,7 @@ def project(small: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples.rmdir()
     table = pd.read_csv(folder / "moths" / "metadata.csv")
     table["lab"] = np.arange(len(table)) // 2 % 2
+    table["split"] = np.where(table.index < 24, "train", "test")
     table.to_csv(folder / "moths" / "metadata.csv", index=False)
     for copy in ("photographs", "archive/moths"):
         copied(folder / "moths", folder / copy)
@@ -282,6 +289,15 @@ def named_by_pattern(folder: Path) -> None:
     table[["filename", "locality"]].to_csv(folder / "moths" / "who.csv", index=False)
 
 
+def field(folder: Path) -> None:
+    """Photographs, and masks in a folder of theirs."""
+    (folder / "butterflies" / "masks").mkdir(parents=True)
+    for path in sorted((folder / "rgb").glob("*.png"))[:4]:
+        with Image.open(shutil.copy(path, folder / "butterflies")) as picture:
+            mask = np.asarray(picture).max(axis=-1) > 0
+        Image.fromarray(255 * mask.astype("u1")).save(folder / "butterflies" / "masks" / path.name)
+
+
 def other_camera(folder: Path) -> None:
     """The drawer in a fourth of the bands."""
     write(binned(open_cube(folder / "drawer.bil"), 4), folder / "binned.bil")
@@ -308,6 +324,7 @@ BEFORE: dict[str, list[Callable[[Path], None]]] = {
     "collections.md": [named_by_pattern],
     "spectra.md": [scans],
     "finding.md": [lambda folder: (folder / "drawer_regions.tif").unlink()],
+    "field-photographs.md": [field],
     "hyperspectral.md": [other_camera],
     "opening-cubes.md": [scans, six_planes],
     "own-eye.md": [camera_model],
