@@ -41,7 +41,7 @@ lint: $(VENV)/.with-dev ## ruff and mypy
 	$(BIN)/mypy
 
 coverage: $(VENV)/.with-dev ## which lines of the core the suite reaches; the goal is 92 %
-	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+	$(SCREEN) $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one file
 	$(SCREEN) $(BIN)/python -m tests.benchmarks $(ONLY)
