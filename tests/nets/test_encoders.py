@@ -286,7 +286,12 @@ def test_vit_b_16_takes_any_multiple_of_16_px_and_says_so_of_others():
 
 @pytest.mark.parametrize(
     ("name", "features"),
-    [("resnet18", 512), ("vit_tiny_patch16_224", 192), ("swin_tiny_patch4_window7_224", 768)],
+    [
+        ("resnet18", 512),
+        ("test_resnet", 96),
+        ("vit_tiny_patch16_224", 192),
+        ("swin_tiny_patch4_window7_224", 768),
+    ],
 )
 def test_timm_nets_give_h_and_grid(name, features):
     pytest.importorskip("timm")
@@ -294,7 +299,7 @@ def test_timm_nets_give_h_and_grid(name, features):
     ours = encoder(RGB + UV, backbone=f"timm:{name}", image_size=size).eval()
     found = ours(torch.rand(2, 6, size, size))
     assert found.h.shape == (2, features)
-    side = {"resnet18": 2, "vit_tiny_patch16_224": 4}.get(name, 7)
+    side = {"resnet18": 2, "test_resnet": 2, "vit_tiny_patch16_224": 4}.get(name, 7)
     assert found.grid.shape == (2, features, side, side)
 
 

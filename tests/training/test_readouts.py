@@ -45,7 +45,13 @@ def cosines(x: np.ndarray) -> np.ndarray:
     return unit @ unit.T
 
 
-def test_a_net_and_an_instant_run_stand_side_by_side_with_equal_variance(
+def neighbours(x: np.ndarray, k: int = 5) -> list[set[int]]:
+    similar = cosines(x)
+    np.fill_diagonal(similar, -np.inf)
+    return [set(row[:k]) for row in np.argsort(-similar, axis=1)]
+
+
+def test_a_net_counts_beside_an_instant_run_as_far_as_that_names_the_same_neighbours(
     samples: Path, run: Path, tmp_path: Path
 ) -> None:
     both = result(embed(run))["rgb"].x
@@ -53,8 +59,13 @@ def test_a_net_and_an_instant_run_stand_side_by_side_with_equal_variance(
     width = both.shape[1] - alone.shape[1]
     net, beside = both[:, :width], both[:, width:]
     assert 2 <= width <= 23
-    for part in (net, beside):
-        assert part.var(axis=0).sum() == pytest.approx(1, rel=1e-3)
+    # of 5 neighbours among 23 others, 5 / 23 would be the same by lot
+    pairs = zip(neighbours(net), neighbours(beside), strict=True)
+    same = np.mean([len(one & other) / 5 for one, other in pairs])
+    share = (same - 5 / 23) / (1 - 5 / 23)
+    assert share > 0
+    for part, spread in ((net, share), (beside, 1)):
+        assert part.var(axis=0).sum() == pytest.approx(spread**2, rel=1e-3)
         np.testing.assert_allclose(part.mean(axis=0), 0, atol=1e-3)
     # but for its scale it is the embedding of the instant run
     np.testing.assert_allclose(cosines(beside), cosines(alone), atol=1e-3)

@@ -15,6 +15,7 @@ from napari_phenoscape.errors import CheckpointError, OptionError
 from napari_phenoscape.events import Event, Notice, Progress
 from napari_phenoscape.nets import Affine, LinearReadout
 from napari_phenoscape.specimens import BandStatistics, Crops
+from napari_phenoscape.training._agreement import shared_neighbours
 from napari_phenoscape.training._build import build_model
 from napari_phenoscape.training._checkpoint import (
     keep_readout,
@@ -105,7 +106,7 @@ def read_out(
     read = read_net(run, experiment, crops.statistics, untrained=untrained, fitted=False)
     net, reading, readout = read.net, read.reading, experiment.method.readout
     read.to(fabric.device).eval()
-    found = np.zeros(0, np.bool_)
+    found, own = np.zeros(0, np.bool_), dict[str, NDArray[np.float64]]()
     for space, rows in (yield from _features(experiment, crops, net, fabric)).items():
         _check_finite(rows, space)
         affine = readout.fit(rows) if readout.views else _centred(rows)
@@ -113,13 +114,19 @@ def read_out(
         if space == net.space and readout.views:
             found = _found(affine(rows))
         if reading.beside is not None:
-            _even(reading.readouts[space], affine(rows))
+            own[space] = _even(reading.readouts[space], affine(rows))
     if reading.beside is not None:
         other = beside(experiment)
         features = yield from fit_readouts(other, crops, reading.beside, fabric.device)
+        chosen = _chosen(crops)
         for space, each in reading.beside.readouts.items():
             with torch.inference_mode():
-                _even(each, each(torch.from_numpy(features[space]).to(fabric.device)).cpu().numpy())
+                views = each(torch.from_numpy(features[space]).to(fabric.device)).cpu().numpy()
+            x = _even(each, views)[chosen[_there(crops, space, chosen)]]
+            # what a net knows by heart of its own specimens looks as sure as what it has learned;
+            # neighbours that numbers of another kind confirm do not
+            weights = reading.readouts[space].weights
+            reading.readouts[space].weights = weights * shared_neighbours(own[space], x)
     keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
     return found
 
@@ -211,8 +218,8 @@ def _features(
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
     """(n, V, D) by space, of views of the specimens that have it."""
     looks = Looks(experiment, crops, experiment.method.readout.views, fabric.device)
-    number = min(len(crops.ids), MOST)
-    chosen = np.linspace(0, len(crops.ids) - 1, number).round().astype(np.int64)
+    chosen = _chosen(crops)
+    number = len(chosen)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
     for batch in np.split(chosen, range(BATCH, number, BATCH)):
         having = present(crops, batch) or None
@@ -223,10 +230,22 @@ def _features(
                 h = net.embed(images, having)
             views.append({space: one.float().cpu().numpy() for space, one in h.items()})
         for space, parts in rows.items():
-            there = crops.present[space][batch] if space in crops.present else slice(None)
+            there = _there(crops, space, batch)
             parts.append(np.stack([one[space] for one in views], axis=1)[there])
         yield Progress("reading out the net", int(np.searchsorted(chosen, batch[-1])) + 1, number)
     return {space: np.concatenate(parts) for space, parts in rows.items()}
+
+
+def _chosen(crops: Crops) -> NDArray[np.int64]:
+    """Numbers of the specimens that a readout is fitted to."""
+    number = min(len(crops.ids), MOST)
+    return np.linspace(0, len(crops.ids) - 1, number).round().astype(np.int64)
+
+
+def _there(crops: Crops, space: str, batch: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) which specimens of a batch a net sees in a space; whatever they have is their joint."""
+    there = crops.present.get(space)
+    return np.ones(len(batch), np.bool_) if there is None else there[batch]
 
 
 def _check_finite(rows: NDArray[np.float32], space: str) -> None:
@@ -248,8 +267,15 @@ def _found(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     return nearest
 
 
-def _even(readout: LinearReadout, rows: NDArray[np.floating]) -> None:
-    """Make the total variance of embeddings 1, as (n, V, K) of views have it by now."""
-    total = float(np.nanvar(rows.mean(axis=1, dtype=np.float64), axis=0).sum())
-    if total > 0:
-        readout.weights = readout.weights / total**0.5
+def _even(readout: LinearReadout, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Make the total variance of embeddings 1, as (n, V, K) of views have it by now.
+
+    Returns
+    -------
+    (n, K) those that specimens have then.
+    """
+    x: NDArray[np.float64] = rows.mean(axis=1, dtype=np.float64)
+    total = float(np.nanvar(x, axis=0).sum())
+    unit = total**0.5 if total > 0 else 1.0
+    readout.weights = readout.weights / unit
+    return x / unit
