@@ -36,7 +36,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return result(write_samples(folder, specimens=24, size=32, drawer=False))
 
 
-def instant(samples: Path, runs: Path, **given: Any) -> Experiment:
+def instant(samples: Path, runs: Path | str, **given: Any) -> Experiment:
     option = RGB_UV.anchored(samples).model_dump(mode="json")
     option |= {"image_size": 32, "runs": str(runs), "method": QUICK}
     return Experiment.parse({**option, **given})
@@ -173,3 +173,24 @@ def test_white_blood_cells_are_told_by_their_neighbours(
     (embeddings,) = result(embed(run)).values()
     right = knn_correct(embeddings.x, embeddings.table["class label"].astype(str))
     assert right.mean() >= 0.95
+
+
+def test_beside_a_net_that_began_pretrained_stands_what_it_saw_before(
+    samples: Path, tmp_path: Path
+) -> None:
+    given = {
+        "runs": str(tmp_path),
+        "modalities": ["rgb"],
+        "schedule": {"steps": 2, "batch_size": 8},
+        "runtime": {"device": "cpu"},
+    }
+    method = {"kind": "simclr", "readout": QUICK["readout"]}
+    encoder = {"backbone": "pretrained:efficientnet_lite0"}
+    trained = result(train(instant(samples, method=method, encoder=encoder, **given)))
+    own = result(embed(trained))["rgb"].x
+    start = result(embed(trained, untrained=True))["rgb"].x
+    look = result(embed(result(train(instant(samples, **given)))))["rgb"].x
+    unit = look / np.sqrt(look.var(axis=0).sum())
+    for x in (own, start):
+        np.testing.assert_allclose(x[:, -look.shape[1] :], unit, atol=1e-3)
+    assert own.shape[1] > look.shape[1]

@@ -5,6 +5,7 @@ from ._features_options import (
     AnyFeatures as AnyFeatures,
     DescriptorFeatures as DescriptorFeatures,
     PretrainedNetFeatures as PretrainedNetFeatures,
+    pretrained_start as pretrained_start,
 )
 from ._fusion import joined as joined
 from ._fusion_options import (

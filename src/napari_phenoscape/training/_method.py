@@ -25,8 +25,8 @@ class SimCLRMethod(Option):
     beside: Literal["instant", "nothing"] = Field(
         "instant",
         description="what stands beside the net's features in the embedding: that of an instant "
-        "run, and the net counts as far as it names the same neighbours, so that training never "
-        "shows less; or nothing",
+        "run (and of the pretrained net that it began with), where the net counts as far as it "
+        "names the same neighbours, so that training never shows less; or nothing",
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_phenoscape.nets import LinearReadout
+from napari_phenoscape.nets import DescriptorFeatures, LinearReadout, pretrained_start
 from napari_phenoscape.specimens import BandStatistics
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._instant import InstantNet
@@ -28,6 +28,9 @@ class Readouts(nn.Module):
         Features of the net by space.
     statistics
         Of each modality.
+    pretrained
+        Read the weights of a pretrained net that stands beside; not needed where what was fitted
+        is loaded next.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class Readouts(nn.Module):
         experiment: Experiment,
         widths: Mapping[str, int],
         statistics: Mapping[str, BandStatistics],
+        *,
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         self.readouts = {space: LinearReadout(width) for space, width in widths.items()}
@@ -47,7 +52,7 @@ class Readouts(nn.Module):
                 {name: of.bands for name, of in statistics.items()},
                 {name: of.mean for name, of in statistics.items()},
                 {name: of.std for name, of in statistics.items()},
-                pretrained=False,
+                pretrained=pretrained,
             )
 
     def forward(
@@ -67,8 +72,13 @@ class Readouts(nn.Module):
 
 
 def beside(experiment: Experiment) -> Experiment:
-    """The instant run whose embedding stands beside that of a trained net."""
-    method = InstantMethod(readout=experiment.method.readout)
+    """The instant run whose embedding stands beside that of a trained net.
+
+    Of what a pretrained net saw before it was trained, too.
+    """
+    start = pretrained_start(experiment.encoder)
+    features = (DescriptorFeatures(), start) if start else (DescriptorFeatures(),)
+    method = InstantMethod(features=features, readout=experiment.method.readout)
     return experiment.model_copy(update={"method": method})
 
 

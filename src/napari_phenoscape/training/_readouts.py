@@ -71,7 +71,7 @@ def read_net(
         net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
-    reading = Readouts(experiment, net.widths, statistics)
+    reading = Readouts(experiment, net.widths, statistics, pretrained=not fitted)
     if fitted and _fits(experiment):
         load_readout(checkpoint, reading, untrained=untrained)
     return ReadNet(net, reading)
