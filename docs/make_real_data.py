@@ -56,6 +56,7 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 TRAINED: dict[str, dict[str, Any]] = {
     "": {"method": "simclr"},
+    " by itself": {"method": {"kind": "simclr", "beside": "nothing"}},
     " from the pretrained net": {
         "method": "simclr",
         "encoder": {"backbone": "pretrained:efficientnet_lite0"},
