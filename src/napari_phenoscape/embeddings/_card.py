@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from napari_phenoscape.events import Notice
-from napari_phenoscape.nets import PRETRAINED, PretrainedNetFeatures
+from napari_phenoscape.nets import PRETRAINED
 from napari_phenoscape.training import (
     Experiment,
     described,
@@ -119,7 +119,7 @@ def _licences(experiment: Experiment) -> Iterator[str]:
     """Of the weights that it began with or holds; its own is for its author to choose."""
     encoder, method = experiment.encoder, experiment.method
     known = {str(name): net.words for name, net in PRETRAINED.items()}
-    names = [str(one.net) for one in method.features if isinstance(one, PretrainedNetFeatures)]
+    names = [one.holds for one in method.features if one.holds]
     if method.trains and encoder.backbone.startswith("pretrained:"):
         names.append(encoder.backbone.removeprefix("pretrained:"))
     elif method.trains and encoder.weights is not None:

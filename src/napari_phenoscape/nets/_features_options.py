@@ -23,6 +23,11 @@ class FeaturesOption(Option):
 
     kind: str
 
+    @property
+    def holds(self) -> str:
+        """Name of the pretrained net whose weights it brings; "" without one."""
+        return ""
+
     def build(
         self,
         bands: Bands,
@@ -86,6 +91,11 @@ class PretrainedNetFeatures(FeaturesOption):
     download: bool = Field(
         False, description="its weights may be fetched from the internet, once; see its licence"
     )
+
+    @property
+    def holds(self) -> str:
+        """Name of the net."""
+        return self.net
 
     @model_validator(mode="after")
     def _download_is_of_use(self) -> PretrainedNetFeatures:
