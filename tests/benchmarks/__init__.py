@@ -1,7 +1,7 @@
 """Benchmarks: ours and the alternative in one run, never part of the test suite.
 
 A file ``bench_<name>.py`` has ``comparisons()``, which yields lines whose names begin with
-``<name>``.
+the first word of ``<name>``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_phenoscape.errors import RunError
-from napari_phenoscape.events import Failed, Finished, Notice, Saved, Step
+from napari_phenoscape.events import Failed, Finished, Notice, Progress, Saved, Step
 from napari_phenoscape.widgets import _worker
 from napari_phenoscape.widgets._worker import Task, relay
 
@@ -152,3 +152,16 @@ def test_an_error_while_saving_at_the_stop_is_told(wait):
 def test_the_last_packet_is_told_though_it_comes_at_once():
     packets = list(relay(lambda: (step(number) for number in range(3)), torch=False))
     assert [event for packet in packets for event in packet] == [step(0), step(1), step(2)]
+
+
+def test_progress_that_the_same_work_has_outdone_is_not_told():
+    def verb():
+        for number in range(3):
+            yield step(number)
+            yield from (Progress("reading", done, 1000) for done in range(1001))
+        yield Progress("measuring", 1, 1)
+
+    told = [event for packet in relay(verb, torch=False) for event in packet]
+    assert [event for event in told if isinstance(event, Step)] == [step(0), step(1), step(2)]
+    assert told[-2:] == [Progress("reading", 1000, 1000), Progress("measuring", 1, 1)]
+    assert len(told) < 100

@@ -70,7 +70,10 @@ def failure(error: Exception) -> Traced:
 
 
 def relay(verb: Verb, torch: bool) -> Generator[list[Event], None, Any]:
-    """The events of ``verb`` in packets, none lost and at most ten packets a second.
+    """The events of ``verb`` in packets, at most ten a second.
+
+    None is lost but a `Progress` that the same work has outdone before it was told: to draw each
+    would take the window longer than the work takes.
 
     napari's worker forgets a RuntimeError (torch's out-of-memory is one), so every exception
     becomes `Failed` here.
@@ -96,6 +99,8 @@ def relay(verb: Verb, torch: bool) -> Generator[list[Event], None, Any]:
                 if waiting:
                     yield waiting
                 return end.value
+            if isinstance(event, Progress) and waiting and _goes_on(waiting[-1], event):
+                waiting.pop()
             waiting.append(event)
             rare = not isinstance(event, Step | Progress)
             if rare or time.monotonic() - told >= INTERVAL_S:
@@ -107,6 +112,10 @@ def relay(verb: Verb, torch: bool) -> Generator[list[Event], None, Any]:
     finally:
         if running is not None:
             running.close()
+
+
+def _goes_on(before: Event, progress: Progress) -> bool:
+    return isinstance(before, Progress) and before.what == progress.what
 
 
 class _Worker(GeneratorWorker):
@@ -155,7 +164,7 @@ class Task(QObject):
         Whether the verb computes with torch.
     """
 
-    event_received = Signal(object)  #: one Event, in order, none left out
+    event_received = Signal(object)  #: one Event, in order; see `relay`
     batch_flushed = Signal()  #: after each packet of events: redraw now
     state_changed = Signal(str)  #: running, pausing, paused, stopping; done, stopped, failed
     succeeded = Signal(object)  #: what the verb returned
