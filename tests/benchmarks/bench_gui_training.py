@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
 
+from napari_phenoscape.events import Step
 from napari_phenoscape.nets import Encoder, Plain
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import (
@@ -84,7 +85,7 @@ def measured(folder: Path) -> dict[str, list[float]]:
         _end(session)
     with blocks() as late["start"]:
         train.start_button.click()
-        wait(lambda: bool(train._steps) or not session.busy)
+        wait(lambda: any(isinstance(event, Step) for event in session.history))
     with blocks() as late["training"]:
         live(TRAINING_S)
     train.stop_button.click()
