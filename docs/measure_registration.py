@@ -1,7 +1,7 @@
 """Measures how well photographs in other light are laid on each other, and what is refused.
 
-``python docs/measure_registration.py [--tries 200]`` plants a turn, a scale, a shear and a shift
-between the visible and the ultraviolet bands of drawn specimens on paper, with light, blur, noise
+``python docs/measure_registration.py [--tries 200] [--size 250]`` plants a turn, a scale, a shear
+and a shift between the visible and the ultraviolet bands of drawn specimens on paper, with light, blur, noise
 and size of their own, and prints the table of photographs.md. Every fourth try is no such pair: it
 pairs another specimen, turns by 60° to 180°, or shows a plain disc, whose turn nobody can see.
 """
@@ -51,13 +51,13 @@ class Pair:
         return float(np.sqrt(np.mean(np.sum(moved[:2] ** 2, axis=0))))
 
 
-def planted(seed: int, wrong: str = "") -> Pair:
-    """A pair of 200 to 300 pixels a side.
+def planted(seed: int, wrong: str = "", about: int = 250) -> Pair:
+    """A pair of about so many pixels a side, a fifth more or less.
 
     Turns up to 20°, scales of 0.85 to 1.18, shears of a hundredth, shifts up to 8 % of a side.
     """
     rng = np.random.default_rng(seed)
-    size = int(rng.integers(200, 301))
+    size = int(rng.integers(about * 4 // 5, about * 6 // 5 + 1))
     both, mask = _drawn(seed, size, rng)
     other = _drawn(seed + 5000, size, rng)[0] if wrong == "another specimen" else both
     if wrong == "a plain disc":
@@ -118,11 +118,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=200)
-    tries = parser.parse_args().tries
+    parser.add_argument("--size", type=int, default=250, help="pixels a side, about")
+    asked = parser.parse_args()
+    tries = asked.tries
     found: dict[str, list[tuple[float, float]]] = {}
     for seed in range(tries):
         wrong = WRONG[seed // 4 % len(WRONG)] if seed % 4 == 3 else ""
-        pair = planted(seed, wrong)
+        pair = planted(seed, wrong, asked.size)
         lies = registration(pair.visible, pair.ultraviolet)
         error = pair.error_px(lies.matrix)
         found.setdefault(wrong or "in reach", []).append((error, lies.residual_px))

@@ -70,6 +70,31 @@ def test_planted_turns_scales_and_shifts_are_found_to_half_a_pixel_and_not_said_
     assert np.median(errors) < 0.5
 
 
+def large() -> tuple[Cube, Cube, np.ndarray]:
+    """A blob with rays of 1600 pixels, another turned by 5.7° in opposite light, and the map."""
+    matrix = np.array([[0.985, -0.098, 70], [0.098, 0.985, -50], [0, 0, 1.0]])
+    back, rng = np.linalg.inv(matrix), np.random.default_rng(0)
+    rows, columns = np.mgrid[:1200, :1600].astype(float)
+    made = []
+    for light, noise, by in ((1, 0.005, np.eye(3)), (-0.6, 0.015, back)):
+        x, y = (by[i, 0] * columns + by[i, 1] * rows + by[i, 2] for i in (0, 1))
+        angle = np.arctan2(y - 600, x - 800)
+        inside = np.hypot(x - 800, y - 600) < 420 + 60 * np.sin(5 * angle) + 40 * np.cos(angle)
+        seen = 0.5 + light * np.where(inside, 0.2 + 0.1 * np.sin(x / 19) * np.cos(y / 23), 0)
+        planes = (seen + rng.normal(0, noise, seen.shape))[None].astype(np.float32)
+        made.append(Cube(planes, Bands([Band(f"grey {light}")]), Path(f"{light}")))
+    return made[0], made[1], matrix
+
+
+def test_larger_photographs_lie_on_each_other_to_half_a_pixel_of_their_own():
+    first, other, matrix = large()
+    found = registration(first, other)
+    corners = np.array([[400, 200, 1], [1200, 200, 1], [400, 1000, 1], [1200, 1000, 1]]).T
+    apart = (np.linalg.inv(matrix) @ found.matrix @ corners - corners)[:2]
+    assert np.hypot(*apart).max() < 0.5
+    assert np.hypot(*apart).max() < found.residual_px < MOST_PX
+
+
 @pytest.mark.parametrize("wrong", PLANTED.WRONG)
 def test_what_is_no_pair_is_told(wrong):
     pair = PLANTED.planted(3, wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,6 +21,36 @@ _STARTS, _ROUNDS, _STILL = 5, 40, 0.02
 _OVERLAP = 0.3
 
 Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """The same part of two pictures, or all of them.
+
+    Parameters
+    ----------
+    fixed : (h, w)
+        Structure of the first picture.
+    moving : (h', w')
+        Structure of the other, around where that lies.
+    at, at_moving
+        Column and row of their first pixels.
+    """
+
+    fixed: NDArray[np.float64]
+    moving: NDArray[np.float64]
+    at: tuple[int, int] = (0, 0)
+    at_moving: tuple[int, int] = (0, 0)
+
+    def inside(self, matrix: Matrix) -> Matrix:
+        """A map between the pictures, as one between these parts of them."""
+        here, there = np.eye(3), np.eye(3)
+        here[:2, 2], there[:2, 2] = self.at, -np.array(self.at_moving)
+        return np.asarray(there @ matrix @ here)
+
+    def laid(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(h, w) the other's structure where a map takes the pixels of the first."""
+        return warped(self.moving, self.inside(matrix), self.fixed.shape)
 
 
 def starts(fixed: NDArray[np.float64], moving: NDArray[np.float64]) -> list[Matrix]:
@@ -67,8 +99,7 @@ def warped(
 
 
 def refined(
-    fixed: NDArray[np.float64],
-    moving: NDArray[np.float64],
+    tiles: Sequence[Tile],
     matrix: Matrix,
     used: NDArray[np.bool_] | None = None,
 ) -> tuple[Matrix, float]:
@@ -79,12 +110,12 @@ def refined(
 
     Parameters
     ----------
-    fixed, moving : (h, w)
-        Structures.
+    tiles
+        Parts of the two pictures, one or more.
     matrix
-        From (column, row, 1) of ``fixed`` to those of ``moving``, wrong by a few pixels.
-    used : (h, w) of ``fixed``
-        Which pixels; None: all.
+        From (column, row, 1) of the first picture to those of the other, wrong by a few pixels.
+    used
+        Which pixels of the tiles, one after another; None: all.
 
     Returns
     -------
@@ -95,14 +126,23 @@ def refined(
     .. [1] Evangelidis & Psarakis 2008, the enhanced correlation coefficient, here as least squares.
        https://doi.org/10.1109/TPAMI.2008.113
     """
-    rows, columns = np.mgrid[: fixed.shape[0], : fixed.shape[1]]
-    middle, reach = (np.array(fixed.shape[::-1]) - 1) / 2, max(fixed.shape) / 2
-    across, down = (columns - middle[0]) / reach, (rows - middle[1]) / reach
-    places = np.stack([across, down, np.ones(fixed.shape)], axis=-1)
-    slopes = np.gradient(moving)
+    spots = np.concatenate([_spots(tile) for tile in tiles])
+    low, high = spots.min(axis=0), spots.max(axis=0)
+    middle, reach = (low + high) / 2, float((high - low).max() + 1) / 2
+    places = np.column_stack([(spots - middle) / reach, np.ones(len(spots))])
+    fixed = np.concatenate([tile.fixed.ravel() for tile in tiles])
+    slopes = [np.gradient(tile.moving) for tile in tiles]
     correlation = 0.0
     for _ in range(_ROUNDS):
-        seen, dy, dx = (warped(of, matrix, fixed.shape) for of in (moving, *slopes))
+        seen, dy, dx = (
+            np.concatenate(
+                [
+                    warped(of, tile.inside(matrix), tile.fixed.shape).ravel()
+                    for of, tile in zip(planes, tiles, strict=True)
+                ]
+            )
+            for planes in ([t.moving for t in tiles], *zip(*slopes, strict=True))
+        )
         inside = np.isfinite(seen)
         if inside.mean() < _OVERLAP:
             return matrix, 0.0
@@ -128,6 +168,12 @@ def refined(
         if np.abs(step).sum(axis=1).max() < _STILL:
             break
     return matrix, correlation
+
+
+def _spots(tile: Tile) -> NDArray[np.float64]:
+    """(h * w, 2) columns and rows in the first picture."""
+    rows, columns = np.mgrid[: tile.fixed.shape[0], : tile.fixed.shape[1]]
+    return np.column_stack([columns.ravel(), rows.ravel()]) + np.array(tile.at, float)
 
 
 def rescaled(matrix: Matrix, fixed: float, moving: float) -> Matrix:

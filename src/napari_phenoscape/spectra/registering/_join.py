@@ -32,7 +32,7 @@ MOST_PX = 2.0
 MSPEC = ".mspec"
 
 #: Raised when the same photographs are to be laid on each other anew.
-VERSION = 1
+VERSION = 2
 
 
 def open_joined(

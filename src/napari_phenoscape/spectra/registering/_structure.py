@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -10,10 +12,13 @@ from napari_phenoscape.cubes import Cube, binned
 from napari_phenoscape.spectra.registering._affine import rescaled, warped
 
 #: Planes of a cube whose steepness is taken, at most: of more bands, means of neighbours.
-_PLANES = 6
+PLANES = 6
 
 #: Pixels over which a picture is smoothed (standard deviation), so that noise has no slope.
 SMOOTH = 1.2
+
+#: Times as far for the light around.
+_AROUND = 3.0
 
 
 def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], float]:
@@ -23,7 +28,7 @@ def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], float]:
     """
     side = max(cube.shape[1:])
     size = max(1, side // longest)
-    planes = binned(cube, -(-cube.shape[0] // _PLANES), size).reflectance()
+    planes = binned(cube, -(-cube.shape[0] // PLANES), size).reflectance()
     planes[~np.isfinite(planes)] = np.nanmedian(planes)
     wide = max(planes.shape[1:]) / longest
     shape = tuple(int(one / wide) for one in planes.shape[1:])
@@ -34,21 +39,32 @@ def planes_of(cube: Cube, longest: int) -> tuple[NDArray[np.float32], float]:
 
 
 def structure(planes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(h, w) steepness of a picture, 0-1, whatever the light: of the logarithm, compressed.
+    """(h, w) steepness of a picture, 0-1, whatever the light: in parts of it, compressed.
 
     Parameters
     ----------
     planes : (c, h, w)
         Reflectance, or anything in proportion to it.
     """
-    total = np.zeros(planes.shape[1:])
-    for plane in planes.astype(np.float64):
-        smooth = ndimage.gaussian_filter(plane, SMOOTH)
+    return structures([planes])[0]
+
+
+def structures(
+    parts: Sequence[NDArray[np.float32]], smooth: float = SMOOTH
+) -> list[NDArray[np.float64]]:
+    """The same of several parts (c, h, w) of one picture, so that they compare."""
+    totals = [np.zeros(part.shape[1:]) for part in parts]
+    for planes in zip(*parts, strict=True):
+        # light from around: that of one side of an edge would draw the edge to the dark side
+        around = [ndimage.gaussian_filter(plane, _AROUND * smooth) for plane in planes]
+        bright = np.quantile(np.concatenate([light.ravel() for light in around]), 0.95)
         # a twentieth of what is bright: noise of what is dark has no slope
-        light = np.log(np.maximum(smooth, 0) + 0.05 * max(np.quantile(smooth, 0.95), 1e-6))
-        total += np.hypot(*np.gradient(light))
-    typical = np.quantile(total, 0.9)
-    return total / (total + max(typical, 1e-6))
+        least = 0.05 * max(float(bright), 1e-6)
+        for total, plane, light in zip(totals, planes, around, strict=True):
+            steep = np.hypot(*np.gradient(ndimage.gaussian_filter(plane, smooth)))
+            total += steep / (np.maximum(light, 0) + least)
+    typical = max(float(np.quantile(np.concatenate([t.ravel() for t in totals]), 0.9)), 1e-6)
+    return [total / (total + typical) for total in totals]
 
 
 def halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
