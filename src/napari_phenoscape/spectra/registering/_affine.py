@@ -173,7 +173,8 @@ def refined(
 def _spots(tile: Tile) -> NDArray[np.float64]:
     """(h * w, 2) columns and rows in the first picture."""
     rows, columns = np.mgrid[: tile.fixed.shape[0], : tile.fixed.shape[1]]
-    return np.column_stack([columns.ravel(), rows.ravel()]) + np.array(tile.at, float)
+    spots = np.column_stack([columns.ravel(), rows.ravel()])
+    return np.asarray(spots + np.array(tile.at, float))
 
 
 def rescaled(matrix: Matrix, fixed: float, moving: float) -> Matrix:

@@ -94,7 +94,8 @@ class Windows:
         side = max(1, round(SIDE * reduced))
         rich = ndimage.uniform_filter(self._seen, side, mode="constant")
         apart = max(side, max(rich.shape) // _PARTS)
-        richest, places = float(rich.max()), []
+        richest = float(rich.max())
+        places: list[tuple[int, int]] = []
         while len(places) < _MOST and rich.max() > _POOREST * richest:
             row, column = np.unravel_index(int(rich.argmax()), rich.shape)
             around = tuple(slice(max(0, at - apart + 1), at + apart) for at in (row, column))
