@@ -3,7 +3,8 @@
 ``python docs/measure_registration.py [--tries 200] [--size 250]`` plants a turn, a scale, a shear
 and a shift between the visible and the ultraviolet bands of drawn specimens on paper, with light,
 blur, noise and size of their own, and prints the table of photographs.md. Every fourth try is no
-such pair: it pairs another specimen, turns by 60° to 180°, or shows a plain disc, whose turn nobody can see.
+such pair: it pairs another specimen, turns by 60° to 180°, or shows a plain disc, whose turn nobody
+can see.
 """
 
 from __future__ import annotations
