@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
                 "The pictures have a plain background, so the largest thing on each is its "
                 "specimen (mask: auto)."
             )
-        elif plain is False and min(open_cube(pictures[0]).shape[1:]) >= _SEEN_PX:
+        elif plain is False and min(_shape(pictures)[1:]) >= _SEEN_PX:
             yield Notice(
                 "The background of the pictures is not plain and no mask outlines their "
                 "specimens, so their ground is compared, too. `phenoscape find` of the folder "
@@ -230,12 +231,15 @@ def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
 
 def _bands(files: Sequence[Path]) -> int:
     """How many the first cube among the files has, 0 if none of the first opens."""
+    return _shape(files)[0]
+
+
+def _shape(files: Sequence[Path]) -> tuple[int, int, int]:
+    """(C, H, W) of the first cube among the files, zeros if none of the first opens."""
     for file in files[:_FEW]:
-        try:
-            return len(open_cube(file).bands)
-        except PhenoscapeError:
-            continue
-    return 0
+        with suppress(PhenoscapeError):
+            return open_cube(file).shape
+    return 0, 0, 0
 
 
 def _is_mask(path: Path) -> bool:
