@@ -18,6 +18,7 @@ from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.layers import regions_layer
 from napari_phenoscape.specimens import Distances, Finding, Found, found_at, measured
 from napari_phenoscape.widgets._dock import Dock, count_of, fields, row
+from napari_phenoscape.widgets._toggling import toggled
 from napari_phenoscape.widgets.form._fields import column
 from napari_phenoscape.widgets.form._fold import without_wheel
 from napari_phenoscape.widgets.form._note import note
@@ -196,22 +197,9 @@ class FindPanel(QWidget):
         return edited
 
     def _clicked(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Take a region away, or one in that was left out; a drag moves the picture as ever."""
-        if layer.mode != "pan_zoom":
-            return
-        yield
-        if event.type == "mouse_move":
-            return
-        place = tuple(round(at) for at in layer.world_to_data(event.position)[-2:])
-        if self._found is None or any(
-            not 0 <= at < side for at, side in zip(place, layer.data.shape, strict=True)
-        ):
-            return
-        number, piece = int(layer.data[place]), int(self._found.labels[place])
-        if number:
-            layer.data_setitem(np.nonzero(layer.data == number), 0)
-        elif piece:
-            layer.data_setitem(np.nonzero(self._found.labels == piece), piece)
+        """Take a region away, or one in that was left out."""
+        if self._found is not None:
+            yield from toggled(layer, self._found.labels, event)
 
     def _say(self) -> None:
         assert self._found is not None

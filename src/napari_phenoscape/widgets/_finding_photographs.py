@@ -16,6 +16,7 @@ from napari_phenoscape.events import Event
 from napari_phenoscape.layers import OUTLINES
 from napari_phenoscape.specimens import AUTO, Folder
 from napari_phenoscape.widgets._dock import Dock, count_of
+from napari_phenoscape.widgets._toggling import toggled
 from napari_phenoscape.widgets.form._fields import column
 from napari_phenoscape.widgets.form._note import note
 
@@ -124,20 +125,8 @@ class PhotographsPanel(QWidget):
         self._say()
 
     def _clicked(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Take a mask away, or one in that was left out; a drag moves the picture as ever."""
-        if layer.mode != "pan_zoom":
-            return
-        yield
-        if event.type == "mouse_move":
-            return
-        place = tuple(round(at) for at in layer.world_to_data(event.position)[-2:])
-        if any(not 0 <= at < side for at, side in zip(place, layer.data.shape, strict=True)):
-            return
-        number, left_out = int(layer.data[place]), int(self._found[place])
-        if number:
-            layer.data_setitem(np.nonzero(layer.data == number), 0)
-        elif left_out:
-            layer.data_setitem(np.nonzero(self._found == left_out), left_out)
+        """Take a mask away, or one in that was left out."""
+        yield from toggled(layer, self._found, event)
 
     def _say(self) -> None:
         assert self._things is not None
