@@ -201,8 +201,7 @@ def find_masks(
     check_outputs([sheet], [], overwrite=overwrite)
     things = yield from tell_things(source)
     used = things.used(doubtful=doubtful)
-    with atomic(sheet.absolute()) as temporary:
-        save_drawn(_outlined(things, used), temporary)
+    save_drawn(_outlined(things, used), sheet)
     yield Saved(sheet)
     shares = [share if i in set(used) else None for i, share in enumerate(things.shares)]
     written = yield from write_masks(things, shares, overwrite=overwrite)
