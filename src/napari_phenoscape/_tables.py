@@ -166,6 +166,11 @@ def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
     return pd.Series([numbers.get(cell, np.nan) for cell in cells])
 
 
+def is_unknown(column: pd.Series) -> pd.Series:
+    """Whether a cell of a column tells nothing."""
+    return column.isna() | column.astype(str).str.strip().eq("")
+
+
 def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
     """(rows, columns) numbers of the cells of a table.
 

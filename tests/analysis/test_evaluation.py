@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_phenoscape.analysis.evaluation._baseline import colour_statistics
 from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
 from napari_phenoscape.analysis.evaluation._interval import interval
@@ -30,7 +29,7 @@ from napari_phenoscape.cubes import Band, Bands, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
-from napari_phenoscape.specimens import Crops, Folder, collect, prepare
+from napari_phenoscape.specimens import Crops, Folder, collect, colour_statistics, prepare
 
 
 def directions(*degrees: float) -> np.ndarray:

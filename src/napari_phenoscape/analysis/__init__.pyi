@@ -24,7 +24,6 @@ from ._masks import (
 )
 from ._retrieval import neighbours_of as neighbours_of
 from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
-from .evaluation._baseline import colour_statistics as colour_statistics
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare
 from .evaluation._evaluate import (
     Comparison as Comparison,

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes, is_unknown
+from napari_phenoscape._tables import is_unknown
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
 from napari_phenoscape.analysis.evaluation._neighbours import ROWS
 from napari_phenoscape.embeddings import (
     Embeddings,

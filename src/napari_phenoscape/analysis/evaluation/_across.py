@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._columns import is_unknown
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
 from napari_phenoscape.events import Notice

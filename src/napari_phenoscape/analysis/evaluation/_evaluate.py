@@ -12,13 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._across import across, mixing, nuisance_notices
-from napari_phenoscape.analysis.evaluation._baseline import (
-    colour_quantiles,
-    colour_statistics,
-    standardised,
-)
-from napari_phenoscape.analysis.evaluation._columns import check_columns, is_unknown
+from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._comparison import KNN, compare, levels_of
 from napari_phenoscape.analysis.evaluation._figure import comparison_figure
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
@@ -34,7 +30,14 @@ from napari_phenoscape.analysis.evaluation._verdict import (
 from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
-from napari_phenoscape.specimens import Collection, Nuisance, collect
+from napari_phenoscape.specimens import (
+    Collection,
+    Nuisance,
+    collect,
+    colour_quantiles,
+    colour_statistics,
+    standardised,
+)
 from napari_phenoscape.training import (
     InstantMethod,
     joins,
