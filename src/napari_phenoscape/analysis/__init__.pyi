@@ -30,7 +30,7 @@ from .evaluation._evaluate import (
     as_table as as_table,
     evaluate as evaluate,
 )
-from .evaluation._neighbours import likest as likest, nearest as nearest
+from .evaluation._neighbours import nearest as nearest
 from .explanation._colours import colour_distances as colour_distances, eyes_of as eyes_of
 from .explanation._elements import Elements as Elements, elements as elements
 from .explanation._explain import explain as explain, write_explanation as write_explanation

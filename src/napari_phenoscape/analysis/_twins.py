@@ -74,6 +74,17 @@ class Twins:
             text += f" from one {self.over} into another"
         return f"{text}."
 
+    def lines(self) -> list[list[str]]:
+        """Of each pair: both ids, why, the correlation and, of a split, the parts if it leaks."""
+        lines = []
+        for pair in self.table.to_dict("records"):
+            why = TWINS if pair["why"] == TWINS else f"same {self.same}"
+            line = [pair["first"], pair["second"], why, f"{pair['correlation']:.3f}"]
+            if self.over:
+                line.append(f"{pair['first_part']} | {pair['second_part']}" if pair["leak"] else "")
+            lines.append(line)
+        return lines
+
 
 def twins(
     run: Path,

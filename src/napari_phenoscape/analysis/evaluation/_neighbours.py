@@ -105,19 +105,21 @@ def knn_vote(
 
 
 def nearest(
-    x: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
+    unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The most similar others of one specimen: their rows, the nearest first, and the cosines.
 
-    ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
+    Parameters
+    ----------
+    unit : (N, D)
+        Embeddings of unit length: of a million, each question would take long to scale them.
+    row
+        The specimen.
+    k
+        How many others at most.
+    groups : (N,)
+        As in `knn_correct`; those of its own group are left out.
     """
-    return likest(unit_length(np.asarray(x)), row, k, groups)
-
-
-def likest(
-    unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """As `nearest`, of (N, D) rows that have unit length, so that a million are asked at once."""
     similarity = unit @ unit[row]
     similarity[row] = -np.inf
     if groups is not None:
