@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._tables import is_numeric
 from napari_phenoscape.analysis.evaluation._partition import adjusted_rand, mutual_information
 from napari_phenoscape.embeddings import (
     METADATA,
@@ -112,8 +113,7 @@ def associate(
 
 
 def _codes(column: pd.Series) -> NDArray[np.int64]:
-    number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if number and column.nunique() > 10:
+    if is_numeric(column) and column.nunique() > 10:
         column = pd.qcut(column.rank(method="average"), QUARTERS, labels=False, duplicates="drop")
     return np.asarray(pd.factorize(column)[0], np.int64)
 

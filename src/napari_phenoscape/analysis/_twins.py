@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
-from napari_phenoscape.analysis.evaluation._neighbours import ROWS
+from napari_phenoscape.analysis.evaluation._neighbours import nearest_others
 from napari_phenoscape.embeddings import (
     Embeddings,
     check_specimens,
@@ -196,16 +196,10 @@ def twins_among(
 
 def _mutual(unit: NDArray[np.float32]) -> Generator[Progress, None, list[tuple[int, int]]]:
     """Rows that are among the nearest of each other, each pair once."""
-    number = len(unit)
-    k = min(NEAREST, number - 1)
-    near = np.empty((number, k), np.intp)
-    for start in range(0, number, ROWS):
-        rows = np.arange(start, min(start + ROWS, number))
-        similarity = unit[rows] @ unit.T
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        near[rows] = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        yield Progress("comparing embeddings", int(rows[-1]) + 1, number)
-    sets = [set(row) for row in near.tolist()]
+    sets: list[set[int]] = []
+    for rows, others in nearest_others(unit, NEAREST):
+        sets += map(set, others.tolist())
+        yield Progress("comparing embeddings", int(rows[-1]) + 1, len(unit))
     return [(i, j) for i, row in enumerate(sets) for j in sorted(row) if i < j and i in sets[j]]
 
 

@@ -135,6 +135,22 @@ def nearest(
     return rows, similarity[rows]
 
 
+def nearest_others(
+    unit: NDArray[np.floating[Any]], k: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Some rows at a time, (n,), and the (n, k) rows most similar to each, in no order.
+
+    ``unit`` are (N, D) embeddings of unit length; of fewer than k others there are all.
+    """
+    number = len(unit)
+    k = min(k, number - 1)
+    for start in range(0, number, ROWS):
+        rows = np.arange(start, min(start + ROWS, number))
+        similarity = unit[rows] @ unit.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        yield rows, np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+
+
 def average_precision(
     x: NDArray[np.floating[Any]], labels: ArrayLike, groups: ArrayLike | None = None
 ) -> NDArray[np.float64]:
