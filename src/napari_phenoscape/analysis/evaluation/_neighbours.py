@@ -77,7 +77,7 @@ def knn_vote(
     k: int = 5,
     groups: ArrayLike | None = None,
 ) -> Votes:
-    """What the nearest others that have a label say of a specimen, which has none in it itself.
+    """The majority label among each specimen's nearest labelled others, without its own vote.
 
     Parameters
     ----------
