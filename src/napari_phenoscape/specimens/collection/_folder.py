@@ -7,7 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
+    Opened,
     Skipped,
     Source,
     Specimen,
@@ -47,15 +48,6 @@ SPECIMEN = 64
 
 #: Files between two words about how many there are.
 _EVERY = 1000
-
-
-class _Found(NamedTuple):
-    """A specimen, what its name spells, what was assumed of its file, and how well it is joined."""
-
-    specimen: Specimen
-    fields: dict[str, str]
-    provenance: tuple[str, ...]
-    residual_px: float
 
 
 class Folder(Source):
@@ -172,7 +164,7 @@ class Folder(Source):
         if self.together is not None:
             files, strays = firsts(files, root, self.together)
             skipped += strays
-        found: dict[str, _Found] = {}
+        found: dict[str, Opened] = {}
         for done, path in enumerate(files, 1):
             try:
                 if is_drawn(path):
@@ -185,7 +177,7 @@ class Folder(Source):
                 if name not in found:  # a header and its data file are one cube
                     fields = self._spelt(cube.path)
                     specimen = Specimen(name, cube.path, self._box(cube))
-                    found[name] = _Found(specimen, fields, cube.provenance, residual_px)
+                    found[name] = Opened(specimen, fields, cube.provenance, residual_px)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -218,7 +210,7 @@ class Folder(Source):
         specimens = tuple(one.specimen for one in ordered)
         return Collection(self, specimens, metadata, tuple(skipped), assumed)
 
-    def _add_what_names_say(self, metadata: pd.DataFrame, found: list[_Found]) -> None:
+    def _add_what_names_say(self, metadata: pd.DataFrame, found: list[Opened]) -> None:
         """Add what the names of files and folders spell to the table of the specimens."""
         for column in self._fields():
             if column in metadata:

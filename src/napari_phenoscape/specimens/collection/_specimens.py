@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,25 @@ class Specimen:
             return np.ones((row1 - row0, column1 - column0), dtype=np.bool_)
         inside = labels[row0:row1, column0:column1]
         return np.asarray(inside > 0 if self.region is None else inside == self.region)
+
+
+class Opened(NamedTuple):
+    """A specimen, and what its file told as it was opened.
+
+    Parameters
+    ----------
+    fields
+        Labels that its name spells.
+    provenance
+        What was assumed of the file.
+    residual_px
+        What is left between photographs that were laid on each other; 0 of a single one.
+    """
+
+    specimen: Specimen
+    fields: dict[str, str]
+    provenance: tuple[str, ...]
+    residual_px: float
 
 
 class Source(Option):
