@@ -39,20 +39,7 @@ def save_drawn(image: Image.Image, path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path, kind: str = "png") -> None:
-    """Write a figure; a PNG says that it was drawn.
-
-    Parameters
-    ----------
-    figure, path
-        What, and where to.
-    kind
-        ``png``, ``svg`` or ``pdf``.
-
-    Raises
-    ------
-    RunError
-        As `save_drawn`.
-    """
+    """Write a figure as ``png``, which says that it was drawn, ``svg`` or ``pdf``; or RunError."""
     said = _DRAWN if kind == "png" else None
     with atomic(path.absolute()) as temporary:
         figure.savefig(temporary, format=kind, dpi=_DPI, metadata=said)

@@ -187,19 +187,7 @@ def evaluate(
 
 
 class _Row(NamedTuple):
-    """One embedding.
-
-    Parameters
-    ----------
-    name
-        In words.
-    x : (N, D)
-        NaN for specimens that lack the modality.
-    of_views
-        What projections of two views tell, by measure.
-    references
-        What it is to be better than, by name: (N, E) embeddings; only of the main one of a run.
-    """
+    """An (N, D) embedding by name, what its views tell, and, of a run's main one, what to beat."""
 
     name: str
     x: NDArray[np.float32]

@@ -107,18 +107,10 @@ def knn_vote(
 def nearest(
     unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The most similar others of one specimen: their rows, the nearest first, and the cosines.
+    """The k most similar others of one specimen: their rows, the nearest first, and the cosines.
 
-    Parameters
-    ----------
-    unit : (N, D)
-        Embeddings of unit length: of a million, each question would take long to scale them.
-    row
-        The specimen.
-    k
-        How many others at most.
-    groups : (N,)
-        As in `knn_correct`; those of its own group are left out.
+    ``unit`` are (N, D) embeddings of unit length: to scale a million at each question takes long.
+    ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
     """
     similarity = unit @ unit[row]
     similarity[row] = -np.inf

@@ -32,14 +32,8 @@ _IGNORED = ("fillvalue", "dataignorevalue", "missingvalue", "nodata", "nodataval
 def stated(cube: Cube, said: Mapping[str, Any], name: str) -> Cube:
     """A cube with the scale, units, "not measured" and integration time of some attributes.
 
-    Parameters
-    ----------
-    cube
-        Without these; what is assumed is added to its provenance.
-    said
-        The attributes; where they say nothing, the largest number of the type is reflectance 1.
-    name
-        Of the file, for errors.
+    Where they say nothing, the largest number of the type is reflectance 1; what is assumed is
+    added to the provenance. ``name`` is that of the file, for errors.
 
     Raises
     ------

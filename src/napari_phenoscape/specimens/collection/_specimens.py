@@ -86,17 +86,7 @@ class Specimen:
 
 
 class Opened(NamedTuple):
-    """A specimen, and what its file told as it was opened.
-
-    Parameters
-    ----------
-    fields
-        Labels that its name spells.
-    provenance
-        What was assumed of the file.
-    residual_px
-        What is left between photographs that were laid on each other; 0 of a single one.
-    """
+    """A specimen, the labels that its name spells, and how its file was read and joined."""
 
     specimen: Specimen
     fields: dict[str, str]

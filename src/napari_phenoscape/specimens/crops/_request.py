@@ -19,7 +19,7 @@ class CropRequest:
     collection: Collection
     modalities: Sequence[Modality]
     size: int
-    preparation: Preparation = Preparation()
+    preparation: Preparation = field(default_factory=Preparation)
     known: Mapping[str, BandStatistics] = field(default_factory=dict)
     levels: Levels | None = None
     known_levels: Mapping[str, Mapping[str, BandStatistics]] = field(default_factory=dict)

@@ -30,19 +30,7 @@ def fill_pictures(
     header: list[str],
     rows: Sequence[tuple[tuple[str, ...], list[str]]],
 ) -> None:
-    """Show pictures, their ids in the tooltip, and words beside them; nothing is chosen then.
-
-    Parameters
-    ----------
-    table
-        A `picture_table`.
-    clustered
-        Has the pictures.
-    header
-        Of the words.
-    rows
-        Ids of specimens, equally many in each, and the words.
-    """
+    """Show rows of specimens by id, equally many in each, and words; nothing is chosen then."""
     side = table.iconSize().width()
     table.blockSignals(True)
     blank = [""] * len(rows[0][0]) if rows else []
