@@ -183,14 +183,14 @@ def twins_among(
             "correlation": [row[3] for row in rows],
         }
     )
+    order = ["correlation"]
     if part is not None:
         for name, side in (("first_part", first), ("second_part", second)):
             found[name] = table[over].to_numpy()[side]
         a, b = part[first], part[second]
         found["leak"] = (a != b) & (a >= 0) & (b >= 0)
-        found = found.sort_values(["leak", "correlation"], ascending=False, ignore_index=True)
-    else:
-        found = found.sort_values("correlation", ascending=False, ignore_index=True)
+        order = ["leak", *order]
+    found = found.sort_values(order, ascending=False, ignore_index=True)
     return Twins(found, len(ids), over, same)
 
 
