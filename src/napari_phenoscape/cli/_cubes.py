@@ -194,8 +194,7 @@ def spectra(
 
     pixels = []
     for text in pixel:
-        place = _pixel(text)
-        if place is None:
+        if (place := _pixel(text)) is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
     read_as = read_as_of(names, wavelengths, axis, full_scale)
@@ -360,13 +359,9 @@ def _measure(index: str, angle: str, eye: Eye | None, light: Illuminant | None) 
     """What is written in place of the cube."""
     from napari_phenoscape.spectra import Angles, Catches, Index
 
-    measures: list[Measure] = []
-    if index:
-        measures.append(Index(index))
-    if angle:
-        measures.append(Angles(_pixel(angle) or Path(angle)))
-    if eye is not None:
-        measures.append(Catches(eye, light))
+    measures: list[Measure] = [Index(index)] if index else []
+    measures += [Angles(_pixel(angle) or Path(angle))] if angle else []
+    measures += [Catches(eye, light)] if eye is not None else []
     if len(measures) > 1:
         raise OptionError(
             "More than one of --index, --angle and --vision was given; choose one of them."

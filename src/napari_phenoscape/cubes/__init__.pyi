@@ -23,7 +23,7 @@ from ._interpretation import (
     Interpretation as Interpretation,
     without_scale as without_scale,
 )
-from ._joined import joined as joined
+from ._joined import ConcatenatedBands as ConcatenatedBands, joined as joined
 from ._labels import natural as natural
 from ._lazy import LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading
