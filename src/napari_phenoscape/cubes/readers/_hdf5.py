@@ -36,12 +36,7 @@ from napari_phenoscape.cubes.readers._hdf5_axes import (
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._planes import Stacked, families
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._stated import (
-    number_of,
-    stated,
-    text_of,
-    unit_of,
-)
+from napari_phenoscape.cubes.readers._stated import number_of, stated, text_of, unit_of
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
@@ -241,9 +236,7 @@ def _variables(path: Path, file: Any) -> Iterator[Variable]:
     for item in _objects(path, file):
         place = item.name.strip("/")
         unit = text_of(item.attrs, "wavelength_units", "wavelength_unit")
-        for name, numbers in stated_lists(place, item.attrs).items():
-            yield Variable(name, numbers.shape, numbers.dtype, (), unit,
-                           partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
+        yield from stated_lists(place, item.attrs, unit)
         if isinstance(item, h5py.Group):
             if re.search(r"(^|/)axis-\d$", place):
                 yield from axis_of_hyperspy(place, item.attrs)

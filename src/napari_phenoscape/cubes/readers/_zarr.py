@@ -29,11 +29,7 @@ from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._centres import Centres, stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._stated import (
-    stated,
-    text_of,
-    unit_of,
-)
+from napari_phenoscape.cubes.readers._stated import stated, text_of, unit_of
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
@@ -319,12 +315,7 @@ def _nodes(path: Path) -> dict[str, Node]:
 def _stated(place: str, attributes: dict[str, Any]) -> dict[str, Node]:
     """The lists of bands that are attributes of a group or an array, by name."""
     unit = text_of(attributes, "wavelength_units")
-    found = {}
-    for name, numbers in stated_lists(place, attributes).items():
-        listed = Variable(name, numbers.shape, numbers.dtype, (), unit,
-                          partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
-        found[name] = Node(listed, attributes)
-    return found
+    return {one.name: Node(one, attributes) for one in stated_lists(place, attributes, unit)}
 
 
 def _named(
