@@ -84,19 +84,16 @@ class Writer:
 
 def key_of(request: CropRequest) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
-    collection, modalities, preparation = (
-        request.collection,
-        request.modalities,
-        request.preparation,
-    )
+    collection, modalities, size = request.collection, request.modalities, request.size
+    preparation, known, levels = request.preparation, request.known, request.levels
     # a file that is not there is missed by who reads it, in words
     eyes = [each.eye for each in modalities if each.eye is not None and each.eye.exists()]
     settings = {
         "version": [VERSION, version("napari-phenoscape")],
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
-        "size": request.size,
+        "size": size,
         "read_as": collection.source.read_as.model_dump(mode="json"),
-        "known": {name: asdict(statistics) for name, statistics in request.known.items()},
+        "known": {name: asdict(statistics) for name, statistics in known.items()},
         "bin_bands": preparation.bin_bands,
         "precision": preparation.precision,
         "specimens": [
@@ -105,8 +102,8 @@ def key_of(request: CropRequest) -> str:
         ],
         "files": [stamp for path in [*collection.files(), *eyes] for stamp in _stamps(path)],
     }
-    if request.levels is not None:
-        settings["levels"] = [request.levels.names, request.levels.codes.tolist()]
+    if levels is not None:
+        settings["levels"] = [levels.names, levels.codes.tolist()]
         settings["known_levels"] = {
             level: {name: asdict(statistics) for name, statistics in of.items()}
             for level, of in request.known_levels.items()
