@@ -34,13 +34,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis import RAND, colour_statistics, compare
-from napari_phenoscape.analysis.evaluation._baseline import colour_quantiles
+from napari_phenoscape.analysis import RAND, compare
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct, knn_vote
 from napari_phenoscape.embeddings import EmbeddedRun, embed_all
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.specimens import collect
+from napari_phenoscape.specimens import collect, colour_quantiles, colour_statistics
 from napari_phenoscape.training import Experiment, InstantMethod, read_experiment, train
 
 #: Steps of each training.

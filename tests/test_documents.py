@@ -52,7 +52,7 @@ NOT_RUN = {
     "xvfb-run": "the same",
     "torchrun": "several processes; tests/training/test_runtime.py starts them",
     "phenoscape train experiment.yaml --devices": "the same",
-    "from napari_phenoscape.training.parallel": "the same",
+    "from napari_phenoscape import Experiment, launch": "the same",
     "phenoscape embed runs/RUN --devices": "the same",
     "phenoscape evaluate runs/RUN --label species --devices": "the same",
     "srun": "a cluster",

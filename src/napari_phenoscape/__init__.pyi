@@ -41,6 +41,7 @@ from .training import (
     Experiment as Experiment,
     Grouping as Grouping,
     KMeans as KMeans,
+    launch as launch,
     train as train,
 )
 

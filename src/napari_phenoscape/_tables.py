@@ -166,6 +166,18 @@ def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
     return pd.Series([numbers.get(cell, np.nan) for cell in cells])
 
 
+def is_unknown(column: pd.Series) -> pd.Series:
+    """Whether a cell of a column tells nothing."""
+    return column.isna() | column.astype(str).str.strip().eq("")
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers that lie on a scale; yes and no do not."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    return bool(is_numeric_dtype(column) and not is_bool_dtype(column))
+
+
 def as_numbers(rows: list[list[str]], path: Path) -> NDArray[np.float64]:
     """(rows, columns) numbers of the cells of a table.
 

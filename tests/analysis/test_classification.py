@@ -62,7 +62,7 @@ def test_nobody_votes_where_only_the_own_group_has_labels():
 
 
 def test_the_nearest_come_in_order_with_their_cosines_without_the_own_group():
-    x = directions(0, 10, -20, 60) * [[1], [2], [3], [4]]
+    x = directions(0, 10, -20, 60)
     rows, similarity = nearest(x, 0, 2)
     assert rows.tolist() == [1, 2]
     assert similarity == pytest.approx(np.cos(np.radians([10, 20])))

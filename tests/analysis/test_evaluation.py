@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_phenoscape.analysis.evaluation._baseline import colour_statistics
 from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
 from napari_phenoscape.analysis.evaluation._interval import interval
@@ -30,7 +29,7 @@ from napari_phenoscape.cubes import Band, Bands, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
-from napari_phenoscape.specimens import Crops, Folder, collect, prepare
+from napari_phenoscape.specimens import Crops, Folder, collect, colour_statistics, prepare
 
 
 def directions(*degrees: float) -> np.ndarray:
@@ -282,22 +281,24 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     assert 0.92 <= hits / 200 <= 0.99
 
 
-def test_repeats_of_a_group_do_not_narrow_the_interval():
-    values = np.random.default_rng(0).normal(size=20)
-    alone = interval(lambda rows: float(values[rows].mean()), np.arange(20))
+@pytest.mark.parametrize("jackknife", [False, True])
+def test_repeats_of_a_group_do_not_narrow_the_interval(jackknife):
+    values, groups = np.random.default_rng(0).normal(size=20), np.repeat(np.arange(20), 10)
+    alone = interval(lambda rows: float(values[rows].mean()), np.arange(20), jackknife=jackknife)
     repeated = np.repeat(values, 10)
-    together = interval(lambda rows: float(repeated[rows].mean()), np.repeat(np.arange(20), 10))
+    together = interval(lambda rows: float(repeated[rows].mean()), groups, jackknife=jackknife)
     assert together == pytest.approx(alone)
 
 
 def test_halves_share_nothing_and_hold_whole_groups_of_every_level():
-    groups, strata = np.array([2, 0, 1, 2, 0, 3]), list("pppppq")
+    groups, strata = np.array([2, 0, 1, 2, 0, 3, 4, 5, 6, 7]), list("ppppppqqqq")
     drawn: list[np.ndarray] = []
     interval(lambda rows: float(drawn.append(rows) or 0), groups, strata)
     for half, rest in zip(drawn[1::2], drawn[2::2], strict=True):
-        assert sorted([*half, *rest]) == [0, 1, 2, 3, 4, 5]
+        assert sorted([*half, *rest]) == list(range(10))
         assert not {*groups[half]} & {*groups[rest]}
-        assert 1 <= len({*groups[half]} - {3}) <= 2  # of the three of level p
+        assert len({*groups[half]} & {0, 1, 2, 3}) == 2  # of the four groups of level p
+        assert len({*groups[half]} & {4, 5, 6, 7}) == 2
 
 
 def test_the_error_is_half_the_root_mean_square_of_the_differences_of_halves():

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from qtpy.QtWidgets import QApplication
 
-from napari_phenoscape.analysis import by_values, inside, likest
+from napari_phenoscape.analysis import by_values, inside, nearest
 from napari_phenoscape.embeddings import Clusters, Embeddings, unit_length
 from napari_phenoscape.embeddings._clustering import COLOURS
 from napari_phenoscape.specimens import Folder
@@ -44,7 +44,7 @@ def comparisons() -> Iterator[Figure]:
     viewer.close()
     unit = unit_length(np.random.default_rng(0).normal(size=(1_000_000, 64)).astype(np.float32))
     yield Figure(
-        "map-neighbours-of-one-in-1000000", lambda: median(lambda: likest(unit, 7, 10)), "s", 0.1
+        "map-neighbours-of-one-in-1000000", lambda: median(lambda: nearest(unit, 7, 10)), "s", 0.1
     )
 
 

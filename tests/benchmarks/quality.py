@@ -28,11 +28,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import functional
 
-from napari_phenoscape.analysis import colour_statistics
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import result
-from napari_phenoscape.specimens import Collection, Crops
+from napari_phenoscape.specimens import Collection, Crops, colour_statistics
 from napari_phenoscape.training import Experiment, Schedule, specimens_of, train
 from napari_phenoscape.training._recipe import learning_rate
 from napari_phenoscape.views import Augmenter

@@ -38,6 +38,7 @@ from napari_phenoscape.specimens import (
     prepare,
 )
 from napari_phenoscape.specimens.crops._disk import key_of, read_store
+from napari_phenoscape.specimens.crops._request import CropRequest
 from napari_phenoscape.training import Experiment, last_checkpoint, train
 
 BOTH = [as_modality("rgb"), as_modality("uv")]
@@ -172,7 +173,7 @@ def test_the_key_follows_the_sources_and_the_settings_and_nothing_else(folder, t
 
     def key(modalities=("rgb",), size=8, **given: object) -> str:
         chosen = [as_modality(each) for each in modalities]
-        return key_of(result(collect(source)), chosen, size, Preparation(**given), {})
+        return key_of(CropRequest(result(collect(source)), chosen, size, Preparation(**given)))
 
     first = key()
     assert key() == first
@@ -201,9 +202,9 @@ def test_the_key_follows_an_envi_header_and_the_regions_of_a_drawer(tmp_path):
     source = Drawer(path=path, regions=regions, min_area=4)
     keys = set()
     for changed in (path, tmp_path / "drawer.bil.hdr", regions):
-        keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation(), {}))
+        keys.add(key_of(CropRequest(result(collect(source)), [as_modality("full")], 8)))
         touch(changed)
-    keys.add(key_of(result(collect(source)), [as_modality("full")], 8, Preparation(), {}))
+    keys.add(key_of(CropRequest(result(collect(source)), [as_modality("full")], 8)))
     assert len(keys) == 4
 
 

@@ -11,10 +11,20 @@ from torch import nn
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Step, result
-from napari_phenoscape.nets import Encoder
+from napari_phenoscape.losses import NTXent
+from napari_phenoscape.nets import Encoder, ProjectionHead
+from napari_phenoscape.nets._fusion_options import Gated
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import Experiment, Schedule, build_model, last_checkpoint, train
+from napari_phenoscape.specimens import Nuisance
+from napari_phenoscape.training import (
+    Experiment,
+    InstantMethod,
+    Schedule,
+    build_model,
+    last_checkpoint,
+    train,
+)
 from napari_phenoscape.training._checkpoint import read_state
 from napari_phenoscape.training._recipe import learning_rate, optimizer_of, step_seed
 
@@ -40,15 +50,17 @@ def changed(experiment: Experiment, part: str, **given: object) -> Experiment:
 
 
 class _Net(nn.Module):
-    """A norm and a weight in the encoders, and a head."""
+    """A weight, a norm and response curves in the encoders, and a head."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoders = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        stem = nn.ParameterDict({"coefficients": torch.ones(2, 3)})
+        self.encoders.add_module("stem", stem)
         self.head = nn.Linear(4, 2)
 
 
-def test_norms_and_biases_do_not_decay_and_weights_do() -> None:
+def test_norms_biases_and_response_curves_do_not_decay_and_weights_do() -> None:
     net = _Net()
     optimizer = optimizer_of(net, Schedule(weight_decay=0.3), rate=0.1)  # type: ignore[arg-type]
     decay = {
@@ -61,6 +73,7 @@ def test_norms_and_biases_do_not_decay_and_weights_do() -> None:
         "encoders.0.bias": 0.0,
         "encoders.1.weight": 0.0,
         "encoders.1.bias": 0.0,
+        "encoders.stem.coefficients": 0.0,
         "head.weight": 0.3,
         "head.bias": 0.0,
     }
@@ -94,32 +107,42 @@ def test_what_torch_draws_in_a_step_depends_on_seed_and_step_alone(experiment: E
     assert len({step_seed(seed, step) for seed in range(20) for step in range(20)}) == 400
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("modalities", ("rgb",)),
-        ("image_size", 48),
-        ("background", "keep"),
-        ("augmentations", "shape-only"),
-        ("encoder", Encoder(backbone="resnet18")),
-        ("seed", 1),
-    ],
+#: Parts of an experiment of which nothing may change when a run goes on, with another value.
+KEPT = {
+    "modalities": ("rgb",),
+    "image_size": 48,
+    "nuisance": Nuisance(columns=("sex",)),
+    "background": "keep",
+    "augmentations": "shape-only",
+    "method": InstantMethod(),
+    "encoder": Encoder(backbone="resnet18"),
+    "fusion": Gated(),
+    "head": ProjectionHead(out=16),
+    "losses": (NTXent(temperature=0.5),),
+    "seed": 1,
+}
+#: What of the others may not.
+KEPT_OF = (
+    ("schedule", "batch_size", 4),
+    ("schedule", "optimizer", "sgd"),
+    ("schedule", "average", 0.9),
+    ("preparation", "bin_bands", 2),
+    ("preparation", "precision", "float16"),
 )
-def test_a_run_goes_on_with_its_own_experiment_only(experiment, run, name, value):
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_run_goes_on_with_its_own_experiment_only(experiment, run, name):
     with pytest.raises(OptionError, match=f"was trained with another '{name}'"):
-        result(train(experiment.model_copy(update={name: value}), run))
+        result(train(experiment.model_copy(update={name: KEPT[name]}), run))
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "value"),
-    [
-        ("schedule", "batch_size", 4),
-        ("schedule", "optimizer", "sgd"),
-        ("schedule", "average", 0.9),
-        ("preparation", "bin_bands", 2),
-        ("preparation", "precision", "float16"),
-    ],
-)
+def test_of_every_part_of_an_experiment_it_is_tested_whether_it_may_change():
+    elsewhere = {"collection", "runs", "name", "runtime", "grouping"}  # where, and what comes after
+    assert {*KEPT, *(part for part, *_ in KEPT_OF), *elsewhere} == set(Experiment.model_fields)
+
+
+@pytest.mark.parametrize(("part", "name", "value"), KEPT_OF)
 def test_what_a_step_means_does_not_change_on_resuming(experiment, run, part, name, value):
     with pytest.raises(OptionError, match=rf"was trained with {name} .*, not {value}"):
         result(train(changed(experiment, part, **{name: value}), run))

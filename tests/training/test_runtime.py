@@ -27,6 +27,7 @@ from napari_phenoscape.training import (
     Experiment,
     Schedule,
     last_checkpoint,
+    launch,
     read_events,
     read_experiment,
     read_state,
@@ -36,7 +37,6 @@ from napari_phenoscape.training._checks import check_ranks
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.training._run import new_run
 from napari_phenoscape.training.parallel import _runtime as runtime
-from napari_phenoscape.training.parallel._launch import launch
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "5"}

@@ -13,7 +13,7 @@ import pytest
 from qtpy.QtGui import QPalette
 
 from napari_phenoscape.analysis import nearest
-from napari_phenoscape.embeddings import NOISE, embed
+from napari_phenoscape.embeddings import NOISE, embed, unit_length
 from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.events import result
 from napari_phenoscape.training import PCA, Grouping, KMeans
@@ -122,7 +122,8 @@ def test_a_thumbnail_selects_its_specimen_everywhere(viewer, dock, clusters):
     assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx(tuple(place))
     assert clusters.map.dots.marked.tolist() == [chosen]
     assert (
-        rows(dock.like, dock) == nearest(dock.session.clustered.embeddings.x, chosen, 6)[0].tolist()
+        rows(dock.like, dock)
+        == nearest(unit_length(dock.session.clustered.embeddings.x), chosen, 6)[0].tolist()
     )
     ink = dock.palette().color(QPalette.ColorRole.WindowText).name()
     framed = [ink in tile.styleSheet() for tile in dock.typical.tiles]

@@ -24,14 +24,13 @@ from ._masks import (
 )
 from ._retrieval import neighbours_of as neighbours_of
 from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
-from .evaluation._baseline import colour_statistics as colour_statistics
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare
 from .evaluation._evaluate import (
     Comparison as Comparison,
     as_table as as_table,
     evaluate as evaluate,
 )
-from .evaluation._neighbours import likest as likest, nearest as nearest
+from .evaluation._neighbours import nearest as nearest
 from .explanation._colours import colour_distances as colour_distances, eyes_of as eyes_of
 from .explanation._elements import Elements as Elements, elements as elements
 from .explanation._explain import explain as explain, write_explanation as write_explanation

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._tables import is_numeric
 from napari_phenoscape.analysis.evaluation._partition import adjusted_rand, mutual_information
 from napari_phenoscape.embeddings import (
     METADATA,
@@ -65,7 +66,7 @@ def association(
             continue
         own = np.unique(labels[known], return_inverse=True)[1]
         value = mutual_information(own, codes[known])
-        p = _p(own, codes[known], permutations, seed)
+        p = _permutation_p(own, codes[known], permutations, seed)
         rows.append((str(name), levels, int(known.sum()), value, p))
     names = ["column", "levels", "specimens", "mutual_information", "p"]
     found = pd.DataFrame(rows, columns=names)
@@ -112,14 +113,18 @@ def associate(
 
 
 def _codes(column: pd.Series) -> NDArray[np.int64]:
-    number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if number and column.nunique() > 10:
+    if is_numeric(column) and column.nunique() > 10:
         column = pd.qcut(column.rank(method="average"), QUARTERS, labels=False, duplicates="drop")
     return np.asarray(pd.factorize(column)[0], np.int64)
 
 
-def _p(own: NDArray[np.intp], codes: NDArray[np.int64], permutations: int, seed: int) -> float:
-    """Chance of as much information: with sizes fixed, adjusting does not change the order."""
+def _permutation_p(
+    own: NDArray[np.intp], codes: NDArray[np.int64], permutations: int, seed: int
+) -> float:
+    """Share of the permutations that go with the codes as much or more, the observed among them.
+
+    By the mutual information, unadjusted: with sizes fixed, adjusting does not change the order.
+    """
     codes = np.unique(codes, return_inverse=True)[1]
     wide = int(codes.max()) + 1
     cells = (int(own.max()) + 1) * wide

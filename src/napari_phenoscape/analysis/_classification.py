@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic, check_outputs
-from napari_phenoscape.analysis.evaluation._baseline import colour_statistics, standardised
-from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes, is_unknown
+from napari_phenoscape._tables import is_unknown
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct, knn_vote
 from napari_phenoscape.analysis.evaluation._score import Score, scored
 from napari_phenoscape.embeddings import (
@@ -26,9 +26,11 @@ from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import (
     Crops,
     Source,
+    colour_statistics,
     label_names,
     labels_path,
     read_labels,
+    standardised,
     write_labels,
 )
 from napari_phenoscape.training import crops_for

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import DRAWN
+from napari_phenoscape.analysis._paper import FAINT, INK, MM
+from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.embeddings import Clusters, ContactSheet, contact_sheet, legend
 from napari_phenoscape.training import Choice
 
@@ -20,28 +20,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Millimetres are what journals ask for; matplotlib counts inches.
-_MM = 1 / 25.4
-
 #: One panel: its width, then heights of title, a line of the note, the map, a row of the legend.
-_WIDTH, _TITLE, _LINE, _MAP, _ROW = (size * _MM for size in (100, 6.5, 3.4, 66, 4.5))
-_MARGIN = 4 * _MM
+_WIDTH, _TITLE, _LINE, _MAP, _ROW = (size * MM for size in (100, 6.5, 3.4, 66, 4.5))
+_MARGIN = 4 * MM
 
 #: The curve by which a number of clusters was chosen, with room for the words at its axes.
-_CURVE, _AXES = 26 * _MM, 10 * _MM
+_CURVE, _AXES = 26 * MM, 10 * MM
 _ACROSS = _WIDTH - 2 * _MARGIN
 
 #: Side of a thumbnail at most.
-_TILE = 12 * _MM
+_TILE = 12 * MM
 
 #: Letters that fit in a line of the note, and in all columns of the legend together.
 _NOTE_LETTERS, _LEGEND_LETTERS = 66, 48
 
 #: More specimens than this would be too small to see on paper.
 SHOWN = 600
-
-_DPI = 200
-_INK, _FAINT = "#222222", "#707070"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +79,7 @@ def cluster_figure(panels: Sequence[Panel], path: Path) -> None:
     RunError
         The disk is full or cannot be written; a file that was there stays.
     """
-    with atomic(path) as temporary:
-        _drawn(panels).savefig(temporary, format="png", dpi=_DPI, metadata=DRAWN)
+    save_figure(_drawn(panels), path)
 
 
 def _drawn(panels: Sequence[Panel]) -> Figure:
@@ -120,16 +113,16 @@ def _drawn(panels: Sequence[Panel]) -> Figure:
 
         figure.text(
             left / width,
-            (top - 3.5 * _MM) / height,
+            (top - 3.5 * MM) / height,
             panel.title,
             size=11,
             weight="bold",
-            color=_INK,
+            color=INK,
             parse_math=False,
         )
         for line, text in enumerate(notes[number], start=1):
             y = (top - _TITLE - (line - 0.2) * _LINE) / height
-            figure.text(left / width, y, text, size=7.5, color=_FAINT, parse_math=False)
+            figure.text(left / width, y, text, size=7.5, color=FAINT, parse_math=False)
         sheet, scale, high = sheets[number], scales[number], highs[number]
         axes = place(top - words - high, high, scale * sheet.image.shape[1])
         _draw_sheet(axes, sheet, _colours(panel.clusters)[shown[number]], scale)
@@ -197,31 +190,31 @@ def _draw_map(axes: Axes, panel: Panel) -> None:
     axes.margins(0.06)
     axes.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)
     for spine in axes.spines.values():
-        spine.set(color=_FAINT, linewidth=0.5)
+        spine.set(color=FAINT, linewidth=0.5)
     axes.text(
-        0.015, 0.98, "embedding map", transform=axes.transAxes, va="top", size=7.5, color=_FAINT
+        0.015, 0.98, "embedding map", transform=axes.transAxes, va="top", size=7.5, color=FAINT
     )
 
 
 def _draw_choice(axes: Axes, choice: Choice) -> None:
     """Silhouette and stability by number of clusters, the best marked, and what a cloud gives."""
-    axes.axvline(choice.best, color=_FAINT, linewidth=0.8, linestyle=":")
+    axes.axvline(choice.best, color=FAINT, linewidth=0.8, linestyle=":")
     for name, values, colour in (
         ("stability", choice.stability, "#0072b2"),
         ("silhouette", choice.silhouette, "#d55e00"),
     ):
         axes.plot(choice.numbers, values, "o-", color=colour, linewidth=1, markersize=3, label=name)
     axes.plot(
-        choice.best, choice.cloud, "_", color=_INK, markersize=9, label="silhouette of one cloud"
+        choice.best, choice.cloud, "_", color=INK, markersize=9, label="silhouette of one cloud"
     )
     axes.set(ylim=(min(0, *choice.stability) - 0.05, 1.08), xticks=choice.numbers)
-    axes.set_xlabel("number of clusters", size=7.5, color=_FAINT, labelpad=1)
-    axes.tick_params(labelsize=7, color=_FAINT, labelcolor=_FAINT, length=2)
+    axes.set_xlabel("number of clusters", size=7.5, color=FAINT, labelpad=1)
+    axes.tick_params(labelsize=7, color=FAINT, labelcolor=FAINT, length=2)
     for name, spine in axes.spines.items():
-        spine.set(color=_FAINT, linewidth=0.5, visible=name in ("left", "bottom"))
+        spine.set(color=FAINT, linewidth=0.5, visible=name in ("left", "bottom"))
     axes.legend(
         ncols=3, fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.96),
-        handlelength=1.4, columnspacing=1.2, labelcolor=_FAINT,
+        handlelength=1.4, columnspacing=1.2, labelcolor=FAINT,
     )  # fmt: skip
 
 
@@ -240,7 +233,7 @@ def _draw_legend(axes: Axes, clusters: Clusters, columns: int) -> None:
         x, y = index // rows + 0.02, index % rows + 0.5
         axes.scatter(x, y, s=32, c=colour, clip_on=False)
         text = f"{name} ({count})"
-        axes.text(x + 0.03 * columns, y, text, va="center", size=8, color=_INK, parse_math=False)
+        axes.text(x + 0.03 * columns, y, text, va="center", size=8, color=INK, parse_math=False)
     axes.set(xlim=(0, columns), ylim=(rows, 0))
     axes.set_axis_off()
 

@@ -162,8 +162,7 @@ def write_masks(
 
 def sheet_of(things: Things) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """(H, W, 3) all pictures side by side, and (H, W) the number of the thing in each, from 1."""
-    side = MASK_PX + _BETWEEN
-    columns = max(_ROW, int(np.ceil(np.sqrt(1.6 * len(things.paths)))))
+    side, columns = MASK_PX + _BETWEEN, _columns(things)
     rows = -(-len(things.paths) // columns)
     sheet = np.full((rows * side, columns * side, 3), 255, np.uint8)
     numbers = np.zeros(sheet.shape[:2], np.int32)
@@ -176,10 +175,13 @@ def sheet_of(things: Things) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
 
 def tile(things: Things, place: int) -> tuple[slice, slice]:
     """Where a picture is on the sheet."""
-    side = MASK_PX + _BETWEEN
-    columns = max(_ROW, int(np.ceil(np.sqrt(1.6 * len(things.paths)))))
+    side, columns = MASK_PX + _BETWEEN, _columns(things)
     top, left = place // columns * side, place % columns * side
     return slice(top, top + MASK_PX), slice(left, left + MASK_PX)
+
+
+def _columns(things: Things) -> int:
+    return max(_ROW, int(np.ceil(np.sqrt(1.6 * len(things.paths)))))
 
 
 def find_masks(
@@ -201,8 +203,7 @@ def find_masks(
     check_outputs([sheet], [], overwrite=overwrite)
     things = yield from tell_things(source)
     used = things.used(doubtful=doubtful)
-    with atomic(sheet.absolute()) as temporary:
-        save_drawn(_outlined(things, used), temporary)
+    save_drawn(_outlined(things, used), sheet)
     yield Saved(sheet)
     shares = [share if i in set(used) else None for i, share in enumerate(things.shares)]
     written = yield from write_masks(things, shares, overwrite=overwrite)
@@ -215,14 +216,12 @@ def find_masks(
 
 
 def _outlined(things: Things, used: Some[int]) -> Image.Image:
+    from scipy import ndimage
     from skimage.segmentation import find_boundaries
 
     sheet, numbers = sheet_of(things)
     edge = find_boundaries(numbers, mode="thick")
-    taken = np.isin(numbers, [place + 1 for place in used])
-    from scipy import ndimage
-
-    taken = ndimage.binary_dilation(taken)
+    taken = ndimage.binary_dilation(np.isin(numbers, [place + 1 for place in used]))
     sheet[edge & taken] = (0, 230, 60)
     sheet[edge & ~taken] = (255, 40, 40)
     image = Image.fromarray(sheet)
@@ -251,12 +250,12 @@ def _one_piece(share: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _word(mask: NDArray[np.bool_], agreement: float) -> GroundWord:
+    from scipy import ndimage
+
     low, high = _SHARES
     if not low < mask.mean() < high or agreement < _AGREES:
         return "uncertain"
     framed = np.pad(mask, 1)
-    from scipy import ndimage
-
     outline = framed & ~ndimage.binary_erosion(framed)
     inner = outline[1:-1, 1:-1]
     ring = np.ones_like(inner)

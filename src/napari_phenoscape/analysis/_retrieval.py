@@ -11,7 +11,7 @@ import pandas as pd
 
 from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._neighbours import nearest
-from napari_phenoscape.embeddings import labelled_today, read_embeddings
+from napari_phenoscape.embeddings import labelled_today, read_embeddings, unit_length
 from napari_phenoscape.errors import CollectionError, MissingFileError
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import Source
@@ -61,7 +61,8 @@ def neighbours_of(
     table = embeddings.table
     check_columns(run, table, (groups,))
     row = _row_of(table, specimen)
-    rows, similarity = nearest(embeddings.x, row, k, table[groups] if groups else None)
+    unit = unit_length(embeddings.x)
+    rows, similarity = nearest(unit, row, k, table[groups] if groups else None)
     neighbours = table.iloc[rows].reset_index(drop=True)
     neighbours.insert(0, "similarity", similarity)
     return neighbours

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes, is_unknown
-from napari_phenoscape.analysis.evaluation._neighbours import ROWS
+from napari_phenoscape._tables import is_unknown
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
+from napari_phenoscape.analysis.evaluation._neighbours import nearest_others
 from napari_phenoscape.embeddings import (
     Embeddings,
     check_specimens,
@@ -72,6 +73,17 @@ class Twins:
             text += f"; {leaks or 'none'} of all pairs {'reach' if leaks != 1 else 'reaches'}"
             text += f" from one {self.over} into another"
         return f"{text}."
+
+    def lines(self) -> list[list[str]]:
+        """Of each pair: both ids, why, the correlation and, of a split, the parts if it leaks."""
+        lines = []
+        for pair in self.table.to_dict("records"):
+            why = TWINS if pair["why"] == TWINS else f"same {self.same}"
+            line = [pair["first"], pair["second"], why, f"{pair['correlation']:.3f}"]
+            if self.over:
+                line.append(f"{pair['first_part']} | {pair['second_part']}" if pair["leak"] else "")
+            lines.append(line)
+        return lines
 
 
 def twins(
@@ -171,29 +183,23 @@ def twins_among(
             "correlation": [row[3] for row in rows],
         }
     )
+    order = ["correlation"]
     if part is not None:
         for name, side in (("first_part", first), ("second_part", second)):
             found[name] = table[over].to_numpy()[side]
         a, b = part[first], part[second]
         found["leak"] = (a != b) & (a >= 0) & (b >= 0)
-        found = found.sort_values(["leak", "correlation"], ascending=False, ignore_index=True)
-    else:
-        found = found.sort_values("correlation", ascending=False, ignore_index=True)
+        order = ["leak", *order]
+    found = found.sort_values(order, ascending=False, ignore_index=True)
     return Twins(found, len(ids), over, same)
 
 
 def _mutual(unit: NDArray[np.float32]) -> Generator[Progress, None, list[tuple[int, int]]]:
     """Rows that are among the nearest of each other, each pair once."""
-    number = len(unit)
-    k = min(NEAREST, number - 1)
-    near = np.empty((number, k), np.intp)
-    for start in range(0, number, ROWS):
-        rows = np.arange(start, min(start + ROWS, number))
-        similarity = unit[rows] @ unit.T
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        near[rows] = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        yield Progress("comparing embeddings", int(rows[-1]) + 1, number)
-    sets = [set(row) for row in near.tolist()]
+    sets: list[set[int]] = []
+    for rows, others in nearest_others(unit, NEAREST):
+        sets += map(set, others.tolist())
+        yield Progress("comparing embeddings", int(rows[-1]) + 1, len(unit))
     return [(i, j) for i, row in enumerate(sets) for j in sorted(row) if i < j and i in sets[j]]
 
 

@@ -19,7 +19,7 @@ from napari_phenoscape.events import agreement_words
 if TYPE_CHECKING:
     from napari_phenoscape.cubes import Cube, Interpretation, Modality
     from napari_phenoscape.specimens import Source
-    from napari_phenoscape.spectra import Eye, Illuminant
+    from napari_phenoscape.spectra import Eye, Illuminant, Measure, References
 
 Names = Annotated[
     str,
@@ -141,22 +141,9 @@ def convert(
     overwrite: Overwrite = False,
 ) -> Made:
     """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
-    from napari_phenoscape.spectra import (
-        Angles,
-        Catches,
-        Index,
-        Measure,
-        Part,
-        References,
-        convert as verb,
-    )
+    from napari_phenoscape.spectra import Part, convert as verb
 
-    for name, file, region in (("white", white, white_region), ("dark", dark, dark_region)):
-        if file is not None and region:
-            raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
-    bright, shade = white or white_region, dark or dark_region
-    if shade and not bright:
-        raise OptionError("A dark reference was given without a white one; both are needed.")
+    references = _references((white, white_region), (dark, dark_region), panel)
     part = Part(
         _bands(modality),
         _range("--rows", rows),
@@ -167,26 +154,13 @@ def convert(
         smooth=smooth,
         continuum=continuum,
     )
-    eye, shining = _sight(vision, light)
-    check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
-    measures: list[Measure] = []
-    if index:
-        measures.append(Index(index))
-    if angle:
-        measures.append(Angles(_pixel(angle) or Path(angle)))
-    if eye is not None:
-        measures.append(Catches(eye, shining))
-    if len(measures) > 1:
-        raise OptionError(
-            "More than one of --index, --angle and --vision was given; choose one of them."
-        )
     written = listen(
         verb(
             cube,
             output,
             part,
-            references=References(bright, shade or None, panel) if bright else None,
-            measure=measures[0] if measures else None,
+            references=references,
+            measure=_measure(index, angle, *_sight(vision, light, output)),
             read_as=read_as_of(names, wavelengths, axis, full_scale),
             overwrite=overwrite,
         )
@@ -220,13 +194,11 @@ def spectra(
 
     pixels = []
     for text in pixel:
-        place = _pixel(text)
-        if place is None:
+        if (place := _pixel(text)) is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
     read_as = read_as_of(names, wavelengths, axis, full_scale)
-    eye, shining = _sight(vision, light)
-    check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
+    eye, shining = _sight(vision, light, output)
     written = verb(
         cubes,
         output,
@@ -368,15 +340,47 @@ def read_as_of(
     )
 
 
-def _sight(vision: str, light: str) -> tuple[Eye | None, Illuminant | None]:
-    """The eye of ``--vision``, and the light of ``--illuminant``."""
+def _references(
+    white: tuple[Path | None, str], dark: tuple[Path | None, str], panel: float
+) -> References | None:
+    """What calibrates: of white and of dark a cube, or a region in words."""
+    from napari_phenoscape.spectra import References
+
+    for name, (file, region) in (("white", white), ("dark", dark)):
+        if file is not None and region:
+            raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
+    bright, shade = (file or region for file, region in (white, dark))
+    if shade and not bright:
+        raise OptionError("A dark reference was given without a white one; both are needed.")
+    return References(bright, shade or None, panel) if bright else None
+
+
+def _measure(index: str, angle: str, eye: Eye | None, light: Illuminant | None) -> Measure | None:
+    """What is written in place of the cube."""
+    from napari_phenoscape.spectra import Angles, Catches, Index
+
+    measures: list[Measure] = [Index(index)] if index else []
+    measures += [Angles(_pixel(angle) or Path(angle))] if angle else []
+    measures += [Catches(eye, light)] if eye is not None else []
+    if len(measures) > 1:
+        raise OptionError(
+            "More than one of --index, --angle and --vision was given; choose one of them."
+        )
+    return measures[0] if measures else None
+
+
+def _sight(vision: str, light: str, output: Path) -> tuple[Eye | None, Illuminant | None]:
+    """The eye of ``--vision`` and the light of ``--illuminant``; their tables stay."""
     from napari_phenoscape.spectra import illuminant, read_eye
 
     if light and not vision:
         raise OptionError(
             f"--illuminant {light} was given without --vision, the eye that sees it; give both."
         )
-    return read_eye(vision) if vision else None, illuminant(light) if light else None
+    eye = read_eye(vision) if vision else None
+    shining = illuminant(light) if light else None
+    check_outputs([output], [Path(table) for table in (vision, light) if table], overwrite=True)
+    return eye, shining
 
 
 def _pixel(text: str) -> tuple[int, int] | None:

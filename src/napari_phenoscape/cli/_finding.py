@@ -79,14 +79,8 @@ def find(
     table = Table("region", "pixels", "rows", "columns", "", "used")
     for row in rows:
         down, across = (f"{first}:{end}" for first, end in (row["rows"], row["columns"]))
-        cells = (
-            row["number"],
-            row["area"],
-            down,
-            across,
-            row["word"],
-            "yes" if row["used"] else "no",
-        )
+        used_word = "yes" if row["used"] else "no"
+        cells = (row["number"], row["area"], down, across, row["word"], used_word)
         table.add_row(*map(str, cells))
     words: list[RenderableType] = [table]
     if found.not_plain:
@@ -95,13 +89,8 @@ def find(
         f"{len(used)} specimens of {len(rows)} pieces, farther than {found.threshold:.1f} "
         f"deviations from the background; regions in {output}"
     )
-    facts = {
-        "regions": output,
-        "threshold": found.threshold,
-        "not_plain": found.not_plain,
-        "pieces": rows,
-    }
-    return Made(facts, words)
+    facts = {"regions": output, "threshold": found.threshold, "not_plain": found.not_plain}
+    return Made({**facts, "pieces": rows}, words)
 
 
 def _in_photographs(
@@ -116,20 +105,13 @@ def _in_photographs(
     used = set(things.used(doubtful=doubtful))
     share = (things.shares > 0.5).mean(axis=(1, 2)).tolist()
     rows = [
-        {
-            "photograph": name,
-            "share": float(share[at]),
-            "word": things.words[at],
-            "used": at in used,
-        }
-        for at, name in enumerate(things.ids)
+        {"photograph": name, "share": part, "word": word, "used": at in used}
+        for at, (name, part, word) in enumerate(zip(things.ids, share, things.words, strict=True))
     ]
     table = Table("photograph", "of its pixels", "", "used")
     for row in rows:
-        used_words = "yes" if row["used"] else "no"
-        table.add_row(
-            *map(str, (row["photograph"], f"{row['share']:.0%}", row["word"])), used_words
-        )
+        used_word = "yes" if row["used"] else "no"
+        table.add_row(str(row["photograph"]), f"{row['share']:.0%}", str(row["word"]), used_word)
     words: list[RenderableType] = [
         table,
         f"{len(used)} masks of {len(rows)} photographs; look at them in {sheet}",

@@ -176,11 +176,9 @@ def embed(
     overwrite: Overwrite = False,
 ) -> Answer | None:
     """Embed the specimens with a trained run; Parquet and CSV into the run."""
-    from napari_phenoscape.embeddings import check_table, embed as verb, export_table
+    from napari_phenoscape.embeddings import embed as verb, export_table
 
-    if export:
-        check_table(export)
-        _check_export(export, run, collection, overwrite)
+    _check_export(export, run, collection, overwrite)
     change_run(run, change)
     working = verb(run, source_of(collection), untrained=untrained, devices=devices)
     if events:
@@ -237,7 +235,6 @@ def cluster(
     """
     from napari_phenoscape.analysis import cluster_run
     from napari_phenoscape.embeddings import (
-        check_table,
         export_table,
         keep_clusters,
         kept_path,
@@ -246,14 +243,13 @@ def cluster(
 
     if keep:
         kept_path(run, keep)  # or it is refused after the work
-    plain = (
-        [f"grouping.method={{kind: kmeans, clusters: {clusters}}}"] if clusters is not None else []
-    )
-    plain += [f"grouping.space={json.dumps(space)}"] if space else []
+    plain = []
+    if clusters is not None:
+        plain.append(f"grouping.method={{kind: kmeans, clusters: {clusters}}}")
+    if space:
+        plain.append(f"grouping.space={json.dumps(space)}")
     after = change_run(run, [*plain, *change], "grouping")
-    if export:
-        check_table(export)
-        _check_export(export, run, collection, overwrite)
+    _check_export(export, run, collection, overwrite)
     source = source_of(collection)
     made = listen(cluster_run(run, after.grouping, source=source, untrained=untrained))
     rows = [
@@ -345,9 +341,14 @@ def demo(
     return Made(facts, [result.table, f"figure {result.figure}"])
 
 
-def _check_export(export: Path, run: Path, collection: Path | None, overwrite: bool) -> None:
+def _check_export(export: Path | None, run: Path, collection: Path | None, overwrite: bool) -> None:
+    """Raise before the work what would be raised after it."""
+    from napari_phenoscape.embeddings import check_table
     from napari_phenoscape.training import read_experiment
 
+    if export is None:
+        return
+    check_table(export)
     source = source_of(collection) or read_experiment(run).collection
     read = [run, *([collection] if collection else []), *inputs_of(source)]
     check_outputs([export], read, overwrite=overwrite)

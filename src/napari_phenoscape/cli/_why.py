@@ -244,11 +244,8 @@ def twins(
     table = Table("first", "second", "why", "correlation", *(["leak"] if over else []))
     for name in table.columns[:2]:
         name.overflow = "fold"
-    for one in rows_of(found.table):
-        why = "twins" if one["why"] == "twins" else f"same {same}"
-        leak = f"{one['first_part']} | {one['second_part']}" if one.get("leak") else ""
-        cells = [one["first"], one["second"], why, f"{one['correlation']:.3f}"]
-        table.add_row(*cells, *([leak] if over else []))
+    for line in found.lines():
+        table.add_row(*line)
     facts = {"specimens": found.specimens, "pairs": rows_of(found.table)}
     return Answer(facts, [*([table] if len(found.table) else []), found.words()], "pairs")
 

@@ -14,12 +14,16 @@ from ._derived import (
     cropped as cropped,
     in_reflectance as in_reflectance,
 )
-from ._drawn import DRAWN as DRAWN, is_drawn as is_drawn, save_drawn as save_drawn
+from ._drawn import (
+    is_drawn as is_drawn,
+    save_drawn as save_drawn,
+    save_figure as save_figure,
+)
 from ._interpretation import (
     Interpretation as Interpretation,
     without_scale as without_scale,
 )
-from ._joined import joined as joined
+from ._joined import ConcatenatedBands as ConcatenatedBands, joined as joined
 from ._labels import natural as natural
 from ._lazy import LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading

@@ -5,24 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_phenoscape._atomic import atomic
+
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL import Image
 
 #: Written into every PNG that is drawn; the key is PNG's own.
-DRAWN = {"Software": "napari-phenoscape"}
+_DRAWN = {"Software": "napari-phenoscape"}
 
 #: Bytes in which it stands: before the pixels.
 _HEAD = 1024
 
+#: Pixels of a figure to an inch.
+_DPI = 200
+
 
 def save_drawn(image: Image.Image, path: Path) -> None:
-    """Write a picture as a PNG that says that it was drawn."""
+    """Write a picture as a PNG that says that it was drawn.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written; a file that was there stays.
+    """
     from PIL.PngImagePlugin import PngInfo
 
     said = PngInfo()
-    for key, value in DRAWN.items():
+    for key, value in _DRAWN.items():
         said.add_text(key, value)
-    image.save(path, format="PNG", pnginfo=said)
+    with atomic(path.absolute()) as temporary:
+        image.save(temporary, format="PNG", pnginfo=said)
+
+
+def save_figure(figure: Figure, path: Path, kind: str = "png") -> None:
+    """Write a figure as ``png``, which says that it was drawn, ``svg`` or ``pdf``; or RunError."""
+    said = _DRAWN if kind == "png" else None
+    with atomic(path.absolute()) as temporary:
+        figure.savefig(temporary, format=kind, dpi=_DPI, metadata=said)
 
 
 def is_drawn(path: Path) -> bool:
@@ -37,4 +57,4 @@ def is_drawn(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    return all(f"{key}\0{value}".encode() in head for key, value in DRAWN.items())
+    return all(f"{key}\0{value}".encode() in head for key, value in _DRAWN.items())

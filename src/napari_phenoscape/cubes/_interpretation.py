@@ -152,15 +152,18 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
 
 def without_scale(cube: Cube) -> tuple[str, ...]:
     """Its provenance, without what was assumed of the scale of its numbers."""
-    return tuple(old for old in cube.provenance if not any(word in old for word in _OF_SCALE))
+    return _assumed(cube, but=_OF_SCALE)
 
 
 def without_wavelengths(cube: Cube) -> tuple[str, ...]:
     """Its provenance, without what was assumed of the centres of its bands."""
-    return tuple(old for old in cube.provenance if not any(w in old for w in _OF_WAVELENGTHS))
+    return _assumed(cube, but=_OF_WAVELENGTHS)
 
 
 def _without(cube: Cube, words: tuple[str, ...], note: str) -> Cube:
     """The cube with another sentence instead of the assumptions that it replaces."""
-    kept = [old for old in cube.provenance if not any(word in old for word in words)]
-    return replace(cube, provenance=(*kept, note))
+    return replace(cube, provenance=(*_assumed(cube, but=words), note))
+
+
+def _assumed(cube: Cube, *, but: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(old for old in cube.provenance if not any(word in old for word in but))

@@ -51,8 +51,8 @@ class _Laid(LazyArray):
         return found
 
 
-class _Stacked(LazyArray):
-    """The bands of several cubes of one size, in reflectance."""
+class ConcatenatedBands(LazyArray):
+    """The bands of several cubes of one size, one cube after the other, in reflectance."""
 
     def __init__(self, cubes: Sequence[Cube]) -> None:
         depth = sum(cube.shape[0] for cube in cubes)
@@ -99,7 +99,7 @@ def joined(
     names = unique([band.name for band in bands])
     return replace(
         made[0],
-        array=_Stacked(made),
+        array=ConcatenatedBands(made),
         bands=Bands(replace(band, name=name) for band, name in zip(bands, names, strict=True)),
         provenance=tuple(provenance),
     )

@@ -21,10 +21,9 @@ class Modality(Option):
     """A named choice of bands.
 
     Built in, and written by name alone: ``rgb``; ``grey`` (of pictures without colours); the
-    regions ``uv``, ``vis``, ``nir`` and ``swir``;
-    ``full`` (every good band), ``all`` (flagged ones too), and sums such as ``rgb+uv``; and what
-    the receptors of an eye catch: ``human``, ``bird-uv``, ``bird-v``, ``honeybee``. A user's own
-    has a name and either ``bands``, ``range_nm`` or ``eye``.
+    regions ``uv``, ``vis``, ``nir`` and ``swir``; ``full`` (every good band); ``all`` (flagged ones
+    too); sums such as ``rgb+uv``; and what the receptors of an eye catch: ``human``, ``bird-uv``,
+    ``bird-v``, ``honeybee``. A user's own has a name and either ``bands``, ``range_nm`` or ``eye``.
     """
 
     name: str = Field(

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -241,26 +242,21 @@ def _write_zarr(cube: Cube, path: Path) -> Generator[Progress, None, None]:
             f"{TIFF_ENDINGS[0]}."
         ) from None
     store = zarr.create_group(path, zarr_format=3)
-    array = store.create_array(
+    # a block that is not there would be one that was lost
+    create = partial(store.create_array, config={"write_empty_chunks": True})
+    array = create(
         "cube",
         shape=cube.shape,
         dtype=cube.array.dtype.newbyteorder("="),
         chunks=zarr_block(cube.shape, cube.array.dtype.itemsize),
         dimension_names=("band", "y", "x"),
         attributes=_zarr_attributes(cube),
-        # a block that is not there would be one that was lost
-        config={"write_empty_chunks": True},
     )
     for name, (numbers, said) in _zarr_coordinates(cube).items():
-        store.create_array(
-            name, data=numbers, chunks=numbers.shape, dimension_names=("band",), attributes=said,
-            config={"write_empty_chunks": True},
-        )  # fmt: skip
+        shape, axes = numbers.shape, ("band",)
+        create(name, data=numbers, chunks=shape, dimension_names=axes, attributes=said)
     if cube.mask is not None:
-        store.create_array(
-            "mask", data=cube.mask, chunks=cube.mask.shape, dimension_names=("y", "x"),
-            config={"write_empty_chunks": True},
-        )  # fmt: skip
+        create("mask", data=cube.mask, chunks=cube.mask.shape, dimension_names=("y", "x"))
     (bands, rows, columns), (deep, high, wide) = cube.shape, array.chunks
     across = max(1, BLOCK // (bands * high * wide)) * wide
     # given several blocks at once, zarr goes on writing the others after one has failed

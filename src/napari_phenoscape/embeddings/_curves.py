@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import DRAWN, REGION_ENDS_NM
+from napari_phenoscape.cubes import REGION_ENDS_NM, save_figure
 
 
 def curves_figure(
@@ -53,5 +52,4 @@ def curves_figure(
         axes.set_ylabel("relative sensitivity", size=8)
         axes.tick_params(labelsize=7.5)
     all_axes[-1].set_xlabel("wavelength (nm)", size=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
+    save_figure(figure, path)

@@ -74,6 +74,11 @@ class Restored:
     offsets: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def unwrapped(self) -> ReadNet | InstantNet:
+        """The model, without what runs it on its device."""
+        return getattr(self.model, "module", self.model)
+
     def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
         """Features and projections of views of (n,) specimens."""
         import torch

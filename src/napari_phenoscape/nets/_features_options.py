@@ -29,13 +29,7 @@ class FeaturesOption(Option):
         return ""
 
     def build(
-        self,
-        bands: Bands,
-        mean: ArrayLike,
-        std: ArrayLike,
-        image_size: int,
-        *,
-        pretrained: bool,
+        self, bands: Bands, mean: ArrayLike, std: ArrayLike, image_size: int, *, pretrained: bool
     ) -> Descriptor | PretrainedFeatures:
         """The module: (N, C, h, w) reflectance and (N, 1, h, w) mask -> (N, D).
 
@@ -64,13 +58,7 @@ class DescriptorFeatures(FeaturesOption):
     kind: Literal["descriptor"] = "descriptor"
 
     def build(
-        self,
-        bands: Bands,
-        mean: ArrayLike,
-        std: ArrayLike,
-        image_size: int,
-        *,
-        pretrained: bool,
+        self, bands: Bands, mean: ArrayLike, std: ArrayLike, image_size: int, *, pretrained: bool
     ) -> Descriptor:
         from napari_phenoscape.nets._descriptor import Descriptor
 
@@ -105,13 +93,7 @@ class PretrainedNetFeatures(FeaturesOption):
         return self
 
     def build(
-        self,
-        bands: Bands,
-        mean: ArrayLike,
-        std: ArrayLike,
-        image_size: int,
-        *,
-        pretrained: bool,
+        self, bands: Bands, mean: ArrayLike, std: ArrayLike, image_size: int, *, pretrained: bool
     ) -> PretrainedFeatures:
         from napari_phenoscape.nets._pictures import centres_of
         from napari_phenoscape.nets._pretrained_features import PretrainedFeatures, shown

@@ -28,13 +28,7 @@ class StemOption(Option):
 
     kind: str
 
-    def build(
-        self,
-        bands: Bands,
-        mean: ArrayLike,
-        std: ArrayLike,
-        over: Bands = NONE,
-    ) -> Stem:
+    def build(self, bands: Bands, mean: ArrayLike, std: ArrayLike, over: Bands = NONE) -> Stem:
         """The module that makes K planes of C bands; its weights are from torch's random state.
 
         Parameters

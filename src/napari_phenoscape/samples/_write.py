@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import platformdirs
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from napari_phenoscape._atomic import atomic
@@ -35,6 +34,7 @@ from napari_phenoscape.samples._specimens import (
     photograph,
     scan,
 )
+from napari_phenoscape.spectra import srgb_encoded
 
 #: Says what a directory of samples holds.
 RECEIPT = "samples.json"
@@ -174,7 +174,9 @@ def _write_photographs(
             metadata=None,
             software=False,
         )
-        Image.fromarray(_srgb(image[..., :3])).save(folder / "rgb" / f"{one.stem}.png")
+        # 8-bit sRGB, as a camera's own pictures are
+        colours = np.rint(255 * srgb_encoded(image[..., :3] / 65535)).astype(np.uint8)
+        Image.fromarray(colours).save(folder / "rgb" / f"{one.stem}.png")
         rows.append(_description(one))
         for spot in pattern(one).spots:
             for x in (-spot.x, spot.x):
@@ -256,10 +258,3 @@ def _header(lines: int, samples: int) -> str:
         "wavelength units = Nanometers\n"
         f"wavelength = {{{wavelengths}}}\n"
     )
-
-
-def _srgb(numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """8-bit sRGB (IEC 61966-2-1) of linear 16-bit numbers, as a camera's own pictures are."""
-    linear = numbers / 65535
-    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(np.rint(255 * curve), dtype=np.uint8)

@@ -36,6 +36,7 @@ from .crops._layout import together as together
 from .crops._preparation import Preparation as Preparation
 from .crops._prepare import kept as kept, prepare as prepare
 from .crops._reading import TooFewError as TooFewError, check_measured as check_measured
+from .crops._request import CropRequest as CropRequest
 from .crops._statistics import BandStatistics as BandStatistics
 from .finding._find import (
     Distances as Distances,

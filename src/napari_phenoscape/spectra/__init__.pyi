@@ -77,7 +77,7 @@ from .vision._illuminant import (
     Illuminant as Illuminant,
     illuminant as illuminant,
 )
-from .vision._srgb import true_colour as true_colour
+from .vision._srgb import srgb_encoded as srgb_encoded, true_colour as true_colour
 from .vision._systems import VisualSystem as VisualSystem, visual_system as visual_system
 from .vision._templates import (
     Receptor as Receptor,

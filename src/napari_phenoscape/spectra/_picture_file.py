@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_phenoscape._atomic import atomic, check_outputs
+from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cubes import Interpretation, files_of, open_cube, save_drawn
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.spectra._pictures import COLOURS, picture
@@ -45,7 +45,6 @@ def write_picture(
     check_outputs([output], files_of(path), overwrite=overwrite)
     yield Progress("making the picture", 0, 1)
     made = Image.fromarray(picture(cube, show))
-    with atomic(output.absolute()) as temporary:
-        save_drawn(made, temporary)
+    save_drawn(made, output)
     yield Saved(output)
     return output

@@ -83,7 +83,7 @@ from .grouping._maps import (
     AnyReduction as AnyReduction,
     Reduction as Reduction,
 )
-from .parallel._launch import launch_shares as launch_shares
+from .parallel._launch import launch as launch, launch_shares as launch_shares
 from .parallel._runtime import (
     fabric_of as fabric_of,
     joins as joins,

@@ -109,8 +109,6 @@ def preview(
     """
     from PIL import Image
 
-    from napari_phenoscape._atomic import atomic
-
     if only:
         experiment = with_only(experiment, only)
     _, crops = yield from specimens_of(experiment)
@@ -139,7 +137,6 @@ def preview(
     sheet = sheet.resize(
         [side * max(1, SHEET_PX // sheet.width) for side in sheet.size], Image.Resampling.NEAREST
     )
-    with atomic(path.absolute()) as temporary:
-        save_drawn(sheet, temporary)
+    save_drawn(sheet, path)
     yield Saved(path)
     return path

@@ -16,6 +16,7 @@ from napari_phenoscape.cubes import Modality, as_modality
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import (
     Collection,
+    CropRequest,
     Crops,
     collect,
     kept,
@@ -154,13 +155,7 @@ class CropsInParts:
         """Hexadecimal digits that change when the crops of a part would."""
         if self.whole is not None:
             return f"{self._whole_key}{part:08x}"
-        return key_of(
-            self.of(part),
-            _modalities(self.experiment),
-            canvas_size(self.experiment),
-            self.experiment.preparation,
-            self.known.statistics,
-        )
+        return key_of(_request(self.experiment, self.of(part), self.known))
 
     @cached_property
     def _whole_key(self) -> str:
@@ -210,16 +205,7 @@ def crops_in_parts(run: Path, collection: Collection) -> Generator[Event, None, 
     many = len(collection.specimens) > _part_size(experiment, known) and not known.alike
     whole = None
     if many:
-        there, _, _ = kept(
-            collection,
-            _modalities(experiment),
-            canvas_size(experiment),
-            experiment.preparation,
-            _folder(experiment),
-            known.statistics,
-            None,
-            {},
-        )
+        there, _, _ = kept(_request(experiment, collection, known), _folder(experiment))
         many = there is None
     if not many:
         whole = yield from crops_of(experiment, collection, known=known)
@@ -234,6 +220,12 @@ def _part_size(experiment: Experiment, known: State) -> int:
 
 def _modalities(experiment: Experiment) -> list[Modality]:
     return [as_modality(given) for given in experiment.modalities]
+
+
+def _request(experiment: Experiment, collection: Collection, known: State) -> CropRequest:
+    """The crops of specimens whose levels are not made alike."""
+    modalities, size = _modalities(experiment), canvas_size(experiment)
+    return CropRequest(collection, modalities, size, experiment.preparation, known.statistics)
 
 
 def _folder(experiment: Experiment) -> Path:

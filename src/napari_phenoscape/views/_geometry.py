@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+#: Of the thin-plate spline, x and y; -1 to 1 from edge to edge of the view.
+CONTROL_POINTS = np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1], [0, 0]])
+
 
 class SameForAllBands(Operation):
     """Base of what moves or hides places, the same in every band: it commutes."""
@@ -118,12 +121,10 @@ class RandomRotation(Geometric):
     def matrix(self, u: Floats, side: int) -> Floats:
         radians = np.deg2rad(self.angles(u))
         cos, sin, centre = np.cos(radians), np.sin(radians), (side - 1) / 2
-        zero = np.zeros_like(cos)
-        return _rows(
-            (cos, sin, centre * (1 - cos - sin)),
-            (-sin, cos, centre * (1 - cos + sin)),
-            (zero, zero, zero + 1),
-        )
+        matrices = np.tile(np.eye(3), (len(u), 1, 1))
+        matrices[:, 0] = np.stack([cos, sin, centre * (1 - cos - sin)], -1)
+        matrices[:, 1] = np.stack([-sin, cos, centre * (1 - cos + sin)], -1)
+        return matrices
 
 
 class RandomAffine(Geometric):
@@ -221,9 +222,8 @@ class RandomThinPlateSpline(SameForAllBands):
 
     def points(self, u: Floats) -> tuple[Floats, Floats]:
         """(N, 5, 2) control points before and after; -1 to 1 from edge to edge of the view."""
-        start = np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1], [0, 0]])
         shift = between(u.reshape(-1, 5, 2), -self.scale, self.scale)
-        return np.broadcast_to(start, shift.shape), start + shift
+        return np.broadcast_to(CONTROL_POINTS, shift.shape), CONTROL_POINTS + shift
 
     def weights(self, u: Floats) -> Floats:
         """(N, 8, 2) of the `bend_basis`: what to add to (x, y) to find the point before."""
@@ -242,7 +242,7 @@ class RandomThinPlateSpline(SameForAllBands):
         line = (2 * np.arange(size) + 1) / size - 1
         y, x = np.meshgrid(line, line, indexing="ij")
         bends = []
-        for cx, cy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
+        for cx, cy in CONTROL_POINTS:
             squared = (x - cx) ** 2 + (y - cy) ** 2
             bends.append(0.5 * squared * np.log(np.where(squared > 0, squared, 1)))
         return np.stack([*bends, np.ones_like(x), x, y])
@@ -329,19 +329,14 @@ def _moved_bounds(matrices: Floats, bounds: Floats) -> Floats:
 
 def _window(x0: Floats, y0: Floats, width: Floats, height: Floats, size: int) -> Floats:
     """(N, 3, 3) that stretch a window (pixel edges) to a view of ``size`` pixels."""
-    zero = np.zeros_like(x0)
-    a, b = size / width, size / height
-    return _rows(
-        (a, zero, (0.5 - x0) * a - 0.5), (zero, b, (0.5 - y0) * b - 0.5), (zero, zero, zero + 1)
-    )
+    matrices = np.tile(np.eye(3), (len(x0), 1, 1))
+    for axis, (start, side) in enumerate(((x0, width), (y0, height))):
+        scale = size / side
+        matrices[:, axis, axis], matrices[:, axis, 2] = scale, (0.5 - start) * scale - 0.5
+    return matrices
 
 
 def _resize(side: int, size: int) -> Floats:
     zero, whole = np.zeros(1), np.full(1, float(side))
     matrix: Floats = _window(zero, zero, whole, whole, size)[0]
     return matrix
-
-
-def _rows(*rows: tuple[Floats, Floats, Floats]) -> Floats:
-    matrices: Floats = np.stack([np.stack(row, -1) for row in rows], -2)
-    return matrices

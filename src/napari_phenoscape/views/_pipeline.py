@@ -225,75 +225,49 @@ class Augmenter:
         but a common factor, the views of a specimen have one mix, and the factor is left to them.
         """
         changing = [op for op in self._photometric if op.p and op.changes_pixels]
-        if together(images.device):
-            return self._mixed_together(images, image_of_row, masks, draws, mix, changing)
-        if not changing:
-            first_views = np.arange(len(masks))
-            # each by itself, for the bits of a matrix product depend on the batch
-            planes = [mix @ images[number].flatten(1) for number in image_of_row[first_views]]
-            return (
-                torch.stack(planes).view(-1, len(mix), *images.shape[2:]),
-                np.tile(first_views, len(image_of_row) // len(masks)),
-                self._photometric,
-            )
-        bands, planes = images.shape[1], []
-        # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
-        pixels = images.new_zeros((1, bands, bands + 2, 1))
-        pixels[:, :, :bands, 0] = torch.eye(bands, device=images.device)
-        specimen = images.new_zeros((1, 1, bands + 2, 1))
-        specimen[:, :, -1] = 1
-        for row, number in enumerate(image_of_row):
-            picture = images[number].flatten(1)
-            if any(op.sees_specimen for op in changing):
-                mask = masks[row % len(masks)].flatten().float()
-                pixels[0, :, -1, 0] = (picture @ mask) / mask.sum().clamp_min(1)
-            own = {kind: u[row : row + 1] for kind, u in draws.items()}
-            lit, gain = self._renderer.lit(self._photometric, pixels, specimen, own)
-            factor = 1 if gain is None else gain.flatten()
-            if lit is pixels:
-                planes.append((mix * factor) @ picture)
-                continue
-            dark = lit[0, :, bands].clone()
-            weights = mix @ ((lit[0, :, :bands, 0] - dark) * factor)
-            planes.append(torch.addmm(mix @ (dark * factor), weights, picture))
-        mixed = torch.stack(planes).view(-1, len(mix), *images.shape[2:])
-        return mixed, np.arange(len(image_of_row)), ()
-
-    def _mixed_together(
-        self,
-        images: Tensor,
-        image_of_row: NDArray[np.int64],
-        masks: Tensor,
-        draws: dict[str, NDArray[np.float64]],
-        mix: Tensor,
-        changing: Sequence[Photometric],
-    ) -> tuple[Tensor, NDArray[np.int64], Sequence[Photometric]]:
-        """The same, of as many rows at a time as there may be."""
-        bands, device = images.shape[1], images.device
+        # at once on an accelerator; else each by itself, for the bits of a product depend on the
+        # batch
+        size = self._chunk_size(images) if together(images.device) else 1
         count = len(image_of_row) if changing else len(masks)
-        size, planes = self._chunk_size(images), []
+        planes = []
         for rows in np.split(np.arange(count), range(size, count, size)):
-            pictures = images[index(image_of_row[rows], device)].flatten(2)
+            pictures = images[index(image_of_row[rows], images.device)].flatten(2)
             if not changing:
                 planes.append(mix @ pictures)
                 continue
-            pixels = images.new_zeros((len(rows), bands, bands + 2, 1))
-            pixels[:, :, :bands, 0] = torch.eye(bands, device=device)
-            specimen = images.new_zeros((len(rows), 1, bands + 2, 1))
-            specimen[:, :, -1] = 1
-            if any(op.sees_specimen for op in changing):
-                mask = masks[index(rows % len(masks), device)].flatten(2).to(images.dtype).mT
-                pixels[:, :, -1] = (pictures @ mask) / mask.sum(1, keepdim=True).clamp_min(1)
-            own = {kind: u[rows] for kind, u in draws.items()}
-            lit, gain = self._renderer.lit(self._photometric, pixels, specimen, own)
-            factor = 1 if gain is None else gain[..., 0]
-            dark = lit[:, :, bands]
-            weights = mix @ ((lit[:, :, :bands, 0] - dark) * factor)
-            planes.append(torch.baddbmm(mix @ (dark * factor), weights, pictures))
+            matrix, dark = self._light(rows, pictures, masks, draws, changing)
+            planes.append(torch.baddbmm(mix @ dark, mix @ matrix, pictures))
         mixed = torch.cat(planes).view(count, len(mix), *images.shape[2:])
         if changing:
             return mixed, np.arange(count), ()
         return mixed, np.tile(np.arange(count), len(image_of_row) // count), self._photometric
+
+    def _light(
+        self,
+        rows: NDArray[np.intp],
+        pictures: Tensor,
+        masks: Tensor,
+        draws: dict[str, NDArray[np.float64]],
+        changing: Sequence[Photometric],
+    ) -> tuple[Tensor, Tensor]:
+        """(n, C, C) A and (n, C, 1) b: what the photometric stage does to a spectrum x, A x + b.
+
+        Of n ``rows`` of the views, whose (n, C, S * S) pictures are given.
+        """
+        count, bands, _ = pictures.shape
+        # pixels: the unit spectra, darkness, and the specimen's mean, which alone is in the mask
+        pixels = pictures.new_zeros((count, bands, bands + 2, 1))
+        pixels[:, :, :bands, 0] = torch.eye(bands, device=pictures.device)
+        specimen = pictures.new_zeros((count, 1, bands + 2, 1))
+        specimen[:, :, -1] = 1
+        if any(op.sees_specimen for op in changing):
+            mask = masks[index(rows % len(masks), pictures.device)].flatten(2).to(pictures.dtype).mT
+            pixels[:, :, -1] = (pictures @ mask) / mask.sum(1, keepdim=True).clamp_min(1)
+        own = {kind: u[rows] for kind, u in draws.items()}
+        lit, gain = self._renderer.lit(self._photometric, pixels, specimen, own)
+        factor = 1 if gain is None else gain[..., 0]
+        dark = lit[:, :, bands]
+        return (lit[:, :, :bands, 0] - dark) * factor, dark * factor
 
 
 def _bounds(masks: NDArray[np.bool_]) -> NDArray[np.float64]:

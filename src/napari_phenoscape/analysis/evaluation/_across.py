@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._columns import is_unknown
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
 from napari_phenoscape.events import Notice
@@ -56,13 +56,13 @@ def nuisance_notices(
     nuisance: Nuisance,
     levels: Levels,
     labels: pd.DataFrame,
-    rows: Sequence[tuple[str, NDArray[np.float32], object]],
+    embeddings: Mapping[str, NDArray[np.float32]],
 ) -> Iterator[Notice]:
     """How far a nuisance still tells, and labels that go together with it.
 
-    ``rows`` are embeddings by name, plain colour among them.
+    ``embeddings`` are (N, D) by name, plain colour among them.
     """
-    shares = {name: float(np.nanmean(same_level(x, levels))) for name, x, _ in rows}
+    shares = {name: float(np.nanmean(same_level(x, levels))) for name, x in embeddings.items()}
     plain = next(name for name in shares if name.endswith("colour statistics"))
     before = shares.pop(plain)
     yield Notice(mixing_words(nuisance.name, before, shares, levels))

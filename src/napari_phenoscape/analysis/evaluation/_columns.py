@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.errors import OptionError, did_you_mean
 
 
@@ -37,8 +38,3 @@ def group_codes(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
     unknown = codes < 0
     codes[unknown] = codes.max(initial=-1) + 1 + np.arange(unknown.sum())
     return codes
-
-
-def is_unknown(column: pd.Series) -> pd.Series:
-    """Whether a cell of a column tells nothing."""
-    return column.isna() | column.astype(str).str.strip().eq("")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._columns import group_codes, is_unknown
+from napari_phenoscape._tables import is_unknown
+from napari_phenoscape.analysis.evaluation._columns import group_codes
 from napari_phenoscape.analysis.evaluation._neighbours import average_precision, knn_correct
 from napari_phenoscape.analysis.evaluation._partition import (
     adjusted_rand,

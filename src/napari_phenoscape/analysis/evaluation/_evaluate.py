@@ -6,19 +6,16 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._across import across, mixing, nuisance_notices
-from napari_phenoscape.analysis.evaluation._baseline import (
-    colour_quantiles,
-    colour_statistics,
-    standardised,
-)
-from napari_phenoscape.analysis.evaluation._columns import check_columns, is_unknown
+from napari_phenoscape.analysis.evaluation._columns import check_columns
 from napari_phenoscape.analysis.evaluation._comparison import KNN, compare, levels_of
 from napari_phenoscape.analysis.evaluation._figure import comparison_figure
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
@@ -34,7 +31,14 @@ from napari_phenoscape.analysis.evaluation._verdict import (
 from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
-from napari_phenoscape.specimens import Collection, Nuisance, collect
+from napari_phenoscape.specimens import (
+    Collection,
+    Nuisance,
+    collect,
+    colour_quantiles,
+    colour_statistics,
+    standardised,
+)
 from napari_phenoscape.training import (
     InstantMethod,
     joins,
@@ -119,8 +123,7 @@ def evaluate(
         The runs have different specimens, or nothing is there to tell apart.
     """
     named = Nuisance(columns=(nuisance,)) if nuisance else read_experiment(runs[0]).nuisance
-    asked = (*labels, within, groups, *named.columns)
-    collections = yield from _collections(runs, asked)
+    collections = yield from _collections(runs, (*labels, within, groups, *named.columns))
     table = table_of(collections[0])
     group = table[groups] if groups else None
     levels = {label: table[within] if within not in ("", label) else None for label in labels}
@@ -128,47 +131,28 @@ def evaluate(
         levels_of(table[label], level)  # or no pixel need be read
     technical = named.of(table)
     if devices > 1 and ranks() == 1:
-        named_options = {"--within": within, "--groups": groups, "--nuisance": nuisance}
+        options = {"--within": within, "--groups": groups, "--nuisance": nuisance}
         words = [word for label in labels for word in ("--label", label)]
-        words += [word for name, value in named_options.items() if value for word in (name, value)]
+        words += [word for option in options.items() if option[1] for word in option]
         runtime = read_experiment(runs[0]).runtime
         runtime = runtime.model_copy(update={"devices": devices, "nodes": 1})
         yield from launch_shares(["evaluate", *map(str, runs), *words], runtime)
-    rows: list[tuple[str, NDArray[np.float32], dict[str, Score]]] = []
-    judged: dict[str, dict[str, NDArray[np.float32]]] = {}
+    rows: list[_Row] = []
     folder = runs[0] / PARTS
     with held(folder):
         for run, collection in zip(runs, collections, strict=True):
-            name = f"{run.name}: " if len(runs) > 1 else ""
-            # of several processes, one goes on
             made = yield from embed_all(run, folder / run.name, collection)
-            if made is None:
-                continue
-            outcomes = read_experiment(run).method.outcomes
-            for net, output in zip(outcomes, (made.trained, made.untrained), strict=True):
-                views = scores_of_views(output.projections)
-                rows += [
-                    (f"{name}{net}, {space}", e.x, views[space])
-                    for space, e in output.spaces.items()
-                ]
-            space = list(made.trained.spaces)[-1]
-            rows += [(f"{name}{other}", x, {}) for other, x in made.others.items()]
-            colours = {
-                "colour statistics": standardised(colour_statistics(made.crops)),
-                "colour quantiles": standardised(colour_quantiles(made.crops)),
-            }
-            rows += [(f"{name}{colour}", x, {}) for colour, x in colours.items()]
-            judged[f"{name}{outcomes[0]}, {space}"] = _references(made, space, colours)
+            if made is not None:  # of several processes, one goes on
+                rows += _rows_of(run, made, f"{run.name}: " if len(runs) > 1 else "")
     if not joins():
         return {}
     comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
-    for done, (name, x, of_views) in enumerate(rows):
+    for done, (name, x, of_views, references) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
         embedded = ~np.isnan(x).any(axis=1)
         own = {RANK: Score(rank_me(x[embedded]))} | of_views
         if technical is not None:
             own |= mixing(x, technical, named.name)
-        references = judged.get(name, {})
         if not embedded.all():
             name = f"{name} ({embedded.sum()} of {len(x)} specimens)"
         for label, of_label in comparisons.items():
@@ -190,22 +174,56 @@ def evaluate(
             said = verdict(against, labelled) if references else ""
             of_label.append(Comparison(name, scores | own, against, said))
     if technical is not None:
-        yield from nuisance_notices(named, technical, table[list(labels)], rows)
+        by_name = {row.name: row.x for row in rows}
+        yield from nuisance_notices(named, technical, table[list(labels)], by_name)
     for label, of_label in comparisons.items():
-        stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
-        path = runs[0] / f"{stem}.csv"
-        with atomic(path) as temporary:
-            as_table(of_label).to_csv(temporary, index=False)
-        yield Saved(path)
-        figure = path.with_name(f"{stem}.png")
-        comparison_figure({each.embedding: each.scores for each in of_label}, figure)
-        yield Saved(figure)
+        yield from _written(runs[0], label, of_label)
     for label, of_label in comparisons.items():
         for each in of_label:
             if each.verdict:
                 of = f"{each.embedding}, {label}" if label else each.embedding
                 yield Notice(f"{of}: {each.verdict}")
     return comparisons
+
+
+class _Row(NamedTuple):
+    """An (N, D) embedding by name, what its views tell, and, of a run's main one, what to beat."""
+
+    name: str
+    x: NDArray[np.float32]
+    of_views: dict[str, Score]
+    references: dict[str, NDArray[np.float32]]
+
+
+def _rows_of(run: Path, made: EmbeddedRun, prefix: str) -> list[_Row]:
+    """The embeddings of a run, trained and not, those of instant runs, and plain colour."""
+    colours = {
+        "colour statistics": standardised(colour_statistics(made.crops)),
+        "colour quantiles": standardised(colour_quantiles(made.crops)),
+    }
+    main = list(made.trained.spaces)[-1]
+    outcomes = read_experiment(run).method.outcomes
+    rows = []
+    for net, output in zip(outcomes, (made.trained, made.untrained), strict=True):
+        views = scores_of_views(output.projections)
+        for space, embeddings in output.spaces.items():
+            is_main = output is made.trained and space == main
+            references = _references(made, main, colours) if is_main else {}
+            rows.append(_Row(f"{prefix}{net}, {space}", embeddings.x, views[space], references))
+    others = {**made.others, **colours}
+    return [*rows, *(_Row(f"{prefix}{name}", x, {}, {}) for name, x in others.items())]
+
+
+def _written(run: Path, label: str, comparisons: list[Comparison]) -> Generator[Saved, None, None]:
+    """Write the table and the figure of a label into a run."""
+    stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
+    path = run / f"{stem}.csv"
+    with atomic(path) as temporary:
+        as_table(comparisons).to_csv(temporary, index=False)
+    yield Saved(path)
+    figure = path.with_name(f"{stem}.png")
+    comparison_figure({each.embedding: each.scores for each in comparisons}, figure)
+    yield Saved(figure)
 
 
 def _references(

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis._paper import FAINT, INK, MM
 from napari_phenoscape.analysis.evaluation._score import Score
-from napari_phenoscape.cubes import DRAWN
+from napari_phenoscape.cubes import save_figure
 
-_MM = 1 / 25.4
-_PANEL, _LETTER, _ROW, _ABOVE, _BELOW = (size * _MM for size in (58, 1.7, 5.5, 9, 9))
+_PANEL, _LETTER, _ROW, _ABOVE, _BELOW = (size * MM for size in (58, 1.7, 5.5, 9, 9))
 _ACROSS = 3
-_INK, _FAINT, _TRAINED = "#222222", "#707070", "#0072b2"
+_TRAINED = "#0072b2"
 
 
 def comparison_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> None:
@@ -50,7 +49,7 @@ def comparison_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> 
             (
                 (left + column * _PANEL) / width,
                 1 - ((row + 1) * high - _BELOW) / height,
-                (_PANEL - 5 * _MM) / width,
+                (_PANEL - 5 * MM) / width,
                 _ROW * len(names) / height,
             )
         )
@@ -59,23 +58,22 @@ def comparison_figure(scores: Mapping[str, Mapping[str, Score]], path: Path) -> 
             score = scores[name].get(measure)
             if score is None or not np.isfinite(score.value):
                 continue
-            colour = _TRAINED if ": trained" in f": {name}" else _FAINT
+            colour = _TRAINED if ": trained" in f": {name}" else FAINT
             if np.isfinite(score.low):
                 axes.plot((score.low, score.high), (y, y), color=colour, linewidth=1.5)
             axes.plot(score.value, y, "o", color=colour, markersize=4)
             largest = max(largest, abs(score.value))
         axes.set(ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
-        axes.set_yticklabels(names if column == 0 else [], size=7.5, color=_INK)
-        axes.tick_params(axis="x", labelsize=7, colors=_FAINT)
+        axes.set_yticklabels(names if column == 0 else [], size=7.5, color=INK)
+        axes.tick_params(axis="x", labelsize=7, colors=FAINT)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e5e5e5", linewidth=0.5)
         axes.set_axisbelow(True)
         axes.margins(x=0.1)
         if largest <= 1:  # a share: the whole of it, or small differences look large
             axes.set_xlim(min(-0.04, axes.get_xlim()[0]), 1.04)
-        axes.set_title(measure, size=8.5, color=_INK, loc="left", parse_math=False)
+        axes.set_title(measure, size=8.5, color=INK, loc="left", parse_math=False)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set(color=_FAINT, linewidth=0.5)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
+        axes.spines["bottom"].set(color=FAINT, linewidth=0.5)
+    save_figure(figure, path)

@@ -77,7 +77,7 @@ def knn_vote(
     k: int = 5,
     groups: ArrayLike | None = None,
 ) -> Votes:
-    """What the nearest others that have a label say of a specimen, which has none in it itself.
+    """The majority label among each specimen's nearest labelled others, without its own vote.
 
     Parameters
     ----------
@@ -105,19 +105,13 @@ def knn_vote(
 
 
 def nearest(
-    x: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The most similar others of one specimen: their rows, the nearest first, and the cosines.
-
-    ``x`` (N, D) and ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
-    """
-    return likest(unit_length(np.asarray(x)), row, k, groups)
-
-
-def likest(
     unit: NDArray[np.floating[Any]], row: int, k: int, groups: ArrayLike | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """As `nearest`, of (N, D) rows that have unit length, so that a million are asked at once."""
+    """The k most similar others of one specimen: their rows, the nearest first, and the cosines.
+
+    ``unit`` are (N, D) embeddings of unit length: to scale a million at each question takes long.
+    ``groups`` (N,) as in `knn_correct`; those of its own group are left out.
+    """
     similarity = unit @ unit[row]
     similarity[row] = -np.inf
     if groups is not None:
@@ -131,6 +125,22 @@ def likest(
     rows = np.flatnonzero(similarity >= least)
     rows = rows[np.argsort(-similarity[rows], kind="stable")][:k]
     return rows, similarity[rows]
+
+
+def nearest_others(
+    unit: NDArray[np.floating[Any]], k: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Some rows at a time, (n,), and the (n, k) rows most similar to each, in no order.
+
+    ``unit`` are (N, D) embeddings of unit length; of fewer than k others there are all.
+    """
+    number = len(unit)
+    k = min(k, number - 1)
+    for start in range(0, number, ROWS):
+        rows = np.arange(start, min(start + ROWS, number))
+        similarity = unit[rows] @ unit.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        yield rows, np.argpartition(-similarity, k - 1, axis=1)[:, :k]
 
 
 def average_precision(

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis._paper import FAINT, INK, MM
 from napari_phenoscape.analysis.explanation._explanation import Explanation
-from napari_phenoscape.cubes import DRAWN
+from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.embeddings import NOISE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MM = 1 / 25.4
-_WIDTH, _PANEL = 160 * _MM, 52 * _MM
-_INK, _FAINT = "#222222", "#707070"
+_WIDTH, _PANEL = 160 * MM, 52 * MM
 
 #: So many bands have a dot each, and their names below when they have no wavelengths.
 FEW = 24
@@ -44,15 +42,14 @@ def explanation_figure(explanation: Explanation, path: Path) -> None:
     if explanation.occlusion is not None:
         _draw_lost(panels[2], explanation)
     for axes in panels:
-        axes.tick_params(labelsize=7, colors=_FAINT)
+        axes.tick_params(labelsize=7, colors=FAINT)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     bands, nm = explanation.spectra.bands, explanation.spectra.bands.wavelengths_nm
-    panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=_INK)
+    panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=INK)
     if nm is None and len(bands) <= FEW:
         panels[-1].set_xticks(range(len(bands)), bands.names, rotation=45 if len(bands) > 8 else 0)
-    with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
+    save_figure(figure, path)
 
 
 def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
@@ -70,7 +67,7 @@ def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
             lw=0,
         )
         axes.plot(x[order], moments.mean[order], label=name, **_line(colour, len(x)))
-    axes.set_ylabel("reflectance ± sd", size=8, color=_INK)
+    axes.set_ylabel("reflectance ± sd", size=8, color=INK)
     legend = axes.legend(
         fontsize=7, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1)
     )
@@ -80,16 +77,16 @@ def _draw_spectra(axes: Axes, explanation: Explanation) -> None:
 
 def _draw_effect(axes: Axes, explanation: Explanation) -> None:
     x, order = explanation.spectra.bands.x, np.argsort(explanation.spectra.bands.x, kind="stable")
-    axes.axhline(0, color=_FAINT, linewidth=0.5)
+    axes.axhline(0, color=FAINT, linewidth=0.5)
     for number in explanation.nearest:
         g = explanation.effect(number)[order]
         axes.plot(x[order], g, **_line(explanation.clusters.colours[number], len(x)))
-    axes.set_ylabel("difference to all others\n(Hedges' g)", size=8, color=_INK)
+    axes.set_ylabel("difference to all others\n(Hedges' g)", size=8, color=INK)
 
 
 def _draw_lost(axes: Axes, explanation: Explanation) -> None:
     assert explanation.occlusion is not None  # or this is not drawn
-    axes.axhline(0, color=_FAINT, linewidth=0.5)
+    axes.axhline(0, color=FAINT, linewidth=0.5)
     x = [
         float(explanation.spectra.bands.x[list(w.bands)].mean())
         for w in explanation.occlusion.windows
@@ -99,7 +96,7 @@ def _draw_lost(axes: Axes, explanation: Explanation) -> None:
             colour, sd = explanation.clusters.colours[number], np.nan_to_num(lost.sd)
             axes.fill_between(x, lost.mean - sd, lost.mean + sd, color=colour, alpha=0.2, lw=0)
             axes.plot(x, lost.mean, **_line(colour, len(x)))
-    axes.set_ylabel("cosine margin lost\nwhen hidden ± sd", size=8, color=_INK)
+    axes.set_ylabel("cosine margin lost\nwhen hidden ± sd", size=8, color=INK)
 
 
 def _line(colour: str, points: int) -> dict[str, Any]:

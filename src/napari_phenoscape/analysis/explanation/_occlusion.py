@@ -132,8 +132,7 @@ def occlude(
     """
     crops, space = net.crops, embeddings.space
     check_specimens(embeddings, crops.ids)
-    positions = crops.modalities.get(space, np.arange(len(crops.bands))).tolist()
-    windows = windows_of(crops.bands, positions, width_nm)
+    windows = windows_of(crops.bands, crops.positions(space).tolist(), width_nm)
     numbers = np.unique(labels[labels != NOISE])
     centres = unit_length(centroids(embeddings.x, labels, numbers.tolist()))
     looks = net.looks()

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
-from napari_phenoscape.cubes import DRAWN, Bands
+from napari_phenoscape.analysis._paper import FAINT, INK, MM
+from napari_phenoscape.cubes import Bands, save_figure
 from napari_phenoscape.embeddings import Restored
 from napari_phenoscape.events import Progress
 from napari_phenoscape.training import batches, pictures
@@ -19,13 +19,12 @@ from napari_phenoscape.training import batches, pictures
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MM = 1 / 25.4
-_CELL, _LINE, _LEFT, _BELOW = (size * _MM for size in (11, 6, 32, 22))
+_CELL, _LINE, _LEFT, _BELOW = (size * MM for size in (11, 6, 32, 22))
 
 #: In place of a band, of the features of a pretrained net.
 NET = "pretrained net"
 
-_INK, _FAINT, _LEAST, _MOST = "#222222", "#707070", "#ffffff", "#0072b2"
+_LEAST, _MOST = "#ffffff", "#0072b2"
 
 
 def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFrame]:
@@ -60,7 +59,7 @@ def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFr
 
     from napari_phenoscape.training import InstantNet, present
 
-    model = net.model.module if hasattr(net.model, "module") else net.model
+    model = net.unwrapped
     assert isinstance(model, InstantNet)  # of another, nobody asks
     readout, looks, number = model.readouts[space], net.looks(), len(net.crops.ids)
     rows = []
@@ -117,19 +116,18 @@ def weights_figure(weights: pd.DataFrame, bands: Bands, path: Path) -> None:
     textured = whole.groupby("label", sort=False)["map"].transform("nunique") > 1
     grid = whole[textured].pivot_table(index="label", columns="map", values="share", sort=False)
     spectrum = whole[~textured]
-    wide = _LEFT + _CELL * len(maps) + 8 * _MM
-    line = 42 * _MM if len(spectrum) else 0
-    high = _BELOW + _LINE * len(grid) + 8 * _MM + line
+    wide = _LEFT + _CELL * len(maps) + 8 * MM
+    line = 42 * MM if len(spectrum) else 0
+    high = _BELOW + _LINE * len(grid) + 8 * MM + line
     figure = Figure(figsize=(wide, high))
     axes = figure.add_axes(
         (_LEFT / wide, (_BELOW + line) / high, _CELL * len(maps) / wide, _LINE * len(grid) / high)
     )
     _draw_grid(axes, grid[maps])
     if len(spectrum):
-        below = figure.add_axes((_LEFT / wide, 12 * _MM / high, 0.62, (line - 10 * _MM) / high))
+        below = figure.add_axes((_LEFT / wide, 12 * MM / high, 0.62, (line - 10 * MM) / high))
         _draw_spectrum(below, spectrum, bands)
-    with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
+    save_figure(figure, path)
 
 
 def _draw_grid(axes: Axes, grid: pd.DataFrame) -> None:
@@ -143,12 +141,12 @@ def _draw_grid(axes: Axes, grid: pd.DataFrame) -> None:
         dark = share > 0.6 * top
         axes.text(
             column, row, f"{100 * share:.0f}", ha="center", va="center", size=7,
-            color=_LEAST if dark else _INK,
+            color=_LEAST if dark else INK,
         )  # fmt: skip
     axes.set_xticks(range(grid.shape[1]), grid.columns, rotation=45, ha="right")
     axes.set_yticks(range(grid.shape[0]), [str(name) for name in grid.index])
-    axes.set_title("per cent of the embedding's variance", size=8.5, color=_INK, loc="left")
-    axes.tick_params(labelsize=7, colors=_FAINT, length=0)
+    axes.set_title("per cent of the embedding's variance", size=8.5, color=INK, loc="left")
+    axes.tick_params(labelsize=7, colors=FAINT, length=0)
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
     for side in axes.spines.values():
@@ -161,10 +159,10 @@ def _draw_spectrum(axes: Axes, spectrum: pd.DataFrame, bands: Bands) -> None:
         at = np.array([x[name] for name in part["band"]])
         order = np.argsort(at, kind="stable")
         axes.plot(at[order], 100 * part["share"].to_numpy()[order], color=_MOST, linewidth=1.2)
-    axes.axhline(0, color=_FAINT, linewidth=0.5)
+    axes.axhline(0, color=FAINT, linewidth=0.5)
     axes.set_xlabel("band" if bands.wavelengths_nm is None else "wavelength (nm)", size=8)
-    axes.set_ylabel("per cent,\nmean spectrum", size=8, color=_INK)
-    axes.tick_params(labelsize=7, colors=_FAINT)
+    axes.set_ylabel("per cent,\nmean spectrum", size=8, color=INK)
+    axes.tick_params(labelsize=7, colors=FAINT)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -116,7 +116,7 @@ def where(
 
     crops, space = net.crops, embeddings.space
     check_specimens(embeddings, crops.ids)
-    positions = crops.modalities.get(space, np.arange(len(crops.bands)))
+    positions = crops.positions(space)
     bands, mean, std = crops.bands.take(positions), crops.mean[positions], crops.std[positions]
     numbers = sorted({*labels[rows].tolist(), *against.values()})
     centres = unit_length(centroids(embeddings.x, labels, numbers))
@@ -171,7 +171,7 @@ def _of_cells(
 
     from napari_phenoscape.training import ReadNet
 
-    model = net.model.module if hasattr(net.model, "module") else net.model
+    model = net.unwrapped
     if not isinstance(model, ReadNet) or space not in model.net.modalities or net.norms:
         return None
     encoder = dict(zip(model.net.modalities, model.net.encoders, strict=True))[space]

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis._paper import INK
 from napari_phenoscape.analysis.explanation._explanation import Explanation
 from napari_phenoscape.analysis.explanation._where import Where, where_table
-from napari_phenoscape.cubes import DRAWN
+from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.spectra import FALSE_COLOUR, named_bands, rgb_bands, stretch, stretched
 
 _TILE = 26 / 25.4
 #: Pairs of a picture and its map side by side.
 _ACROSS = 4
-_INK = "#222222"
 
 
 def write_where(explanation: Explanation, found: Where, folder: Path) -> list[Path]:
@@ -95,7 +95,7 @@ def where_figure(explanation: Explanation, found: Where, path: Path) -> None:
             left.imshow(np.where(found.masks[k][..., None], picture, 255))
             drawn = right.imshow(found.lost[k], cmap="magma", vmin=0, vmax=most)
             name = str(explanation.table["specimen"].iloc[found.rows[k]])
-            left.set_title(_end_of(name), size=5, color=_INK, loc="left", parse_math=False)
+            left.set_title(_end_of(name), size=5, color=INK, loc="left", parse_math=False)
         names = explanation.clusters.names
         own, other = (names[int(of[group[0]])] for of in (found.own, found.against))
         _scale(
@@ -105,15 +105,14 @@ def where_figure(explanation: Explanation, found: Where, path: Path) -> None:
             f"{own}\nagainst {other}",
         )
         top += -(-len(group) // _ACROSS)
-    figure.suptitle("margin lost when the place is hidden", size=8, color=_INK, x=0.01, ha="left")
-    with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata=DRAWN)
+    figure.suptitle("margin lost when the place is hidden", size=8, color=INK, x=0.01, ha="left")
+    save_figure(figure, path)
 
 
 def _scale(figure: Any, drawn: Any, beside: NDArray[Any], words: str) -> None:
     bar = figure.colorbar(drawn, ax=beside.tolist(), fraction=0.12, pad=0.05)
     bar.ax.tick_params(labelsize=6, length=2)
-    bar.set_label(words, size=6, color=_INK, parse_math=False)
+    bar.set_label(words, size=6, color=INK, parse_math=False)
     bar.outline.set_visible(False)
 
 

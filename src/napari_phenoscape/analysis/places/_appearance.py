@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_phenoscape.analysis.evaluation._neighbours import ROWS
+from napari_phenoscape._tables import is_numeric
+from napari_phenoscape.analysis.evaluation._neighbours import nearest_others
 from napari_phenoscape.analysis.explanation._membership import membership
 from napari_phenoscape.analysis.places._colouring import Colouring, by_cluster, by_values
 from napari_phenoscape.analysis.places._seriation import seriation
@@ -117,7 +118,7 @@ def laid_out(by: str, embeddings: Embeddings, clusters: Clusters) -> Layout:
             f"{did_you_mean(by, known)}Choose from {', '.join(known)}."
         )
     column = embeddings.table[by].reset_index(drop=True)
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if is_numeric(column):
         return Layout(np.asarray(column.sort_values(kind="stable").index, np.intp), None)
     codes = pd.factorize(column.astype("string"), sort=True)[0].astype(np.int64)
     return Layout(rows, codes)
@@ -136,14 +137,8 @@ def agreement(
         Cluster numbers; noise is a cluster like any other.
     """
     unit = unit_length(np.asarray(x, np.float32))
-    number = len(unit)
-    k = min(k, number - 1)
-    share = np.zeros(number)
-    for start in range(0, number, ROWS):
-        rows = np.arange(start, min(start + ROWS, number))
-        similarity = unit[rows] @ unit.T
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        share[rows] = (labels[nearest] == labels[rows, None]).mean(axis=1)
-        yield Progress("comparing neighbours", int(rows[-1]) + 1, number)
+    share = np.zeros(len(unit))
+    for rows, others in nearest_others(unit, k):
+        share[rows] = (labels[others] == labels[rows, None]).mean(axis=1)
+        yield Progress("comparing neighbours", int(rows[-1]) + 1, len(unit))
     return share

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape._tables import is_numeric
 from napari_phenoscape.embeddings import COLOURS, NOISE_COLOUR, Clusters, legend
 
 Colour = tuple[int, int, int]
@@ -59,8 +60,7 @@ def by_values(title: str, values: pd.Series | NDArray[Any] | Sequence[Any]) -> C
     first; where there are more than 24, colours come again. Who has no value is grey.
     """
     column = pd.Series(values).reset_index(drop=True)
-    number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    return _on_scale(title, column) if number else _by_kind(title, column)
+    return _on_scale(title, column) if is_numeric(column) else _by_kind(title, column)
 
 
 def _on_scale(title: str, column: pd.Series) -> Colouring:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
+from napari_phenoscape.analysis._paper import MM
 from napari_phenoscape.analysis.places._appearance import CLUSTER, MEAN_OF, coloured
 from napari_phenoscape.analysis.places._colouring import Colouring
-from napari_phenoscape.cubes import DRAWN
+from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.embeddings import (
     clusters_path,
     embedded_specimens,
@@ -28,8 +28,7 @@ MAPS = (".png", ".svg", ".pdf")
 #: More dots than this are one picture inside of an SVG or PDF, or no program could open it.
 DRAWN_DOTS = 20_000
 
-_MM = 1 / 25.4
-_WIDTH, _HEIGHT, _DPI = 120 * _MM, 100 * _MM, 200
+_WIDTH, _HEIGHT = 120 * MM, 100 * MM
 
 
 def map_figure(xy: NDArray[np.floating[Any]], colouring: Colouring, title: str, path: Path) -> None:
@@ -93,9 +92,7 @@ def map_figure(xy: NDArray[np.floating[Any]], colouring: Colouring, title: str, 
         for text in words.get_texts():
             text.set_parse_math(False)
     kind = path.suffix.lower().removeprefix(".")
-    metadata = DRAWN if kind == "png" else None
-    with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format=kind, dpi=_DPI, metadata=metadata)
+    save_figure(figure, path, kind)
 
 
 def run_map(

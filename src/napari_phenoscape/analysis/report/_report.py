@@ -42,7 +42,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Source
-from napari_phenoscape.training import read_events, read_experiment, versions
+from napari_phenoscape.training import Grouping, read_events, read_experiment, versions
 
 #: Side in pixels of the picture of a specimen.
 PICTURE = 72
@@ -92,19 +92,7 @@ def report(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     experiment = read_experiment(run)
-    space = experiment.grouping.space
-    if not embeddings_path(run, space, source, untrained=untrained).is_file():
-        yield from embed(run, source, untrained=untrained)
-    embeddings = read_embeddings(run, space, source, untrained=untrained)
-    path = clusters_path(run, embeddings)
-    clusters = read_clusters(path) if path.is_file() else None
-    if clusters is None or set(clusters.specimens) != set(embeddings.ids):
-        clusters = yield from cluster_run(run, source=source, untrained=untrained)
-    elif clusters.xy is None:  # they may have been changed by hand, so only the map is drawn
-        of, grouping = dict(zip(embeddings.ids, embeddings.x, strict=True)), experiment.grouping
-        xy = reduce(np.stack([of[one] for one in clusters.specimens]), grouping.map, grouping.seed)
-        clusters = replace(clusters, xy=xy, map=grouping.map)
-    embeddings, _ = yield from labelled_today(embeddings)
+    embeddings, clusters = yield from _grouped(run, experiment.grouping, source, untrained)
     crops = yield from embedded_specimens(run, embeddings)
     spectra = yield from specimen_spectra(crops)
     yield Progress("writing the page", 0, 1)
@@ -150,6 +138,25 @@ def report(
         temporary.write_text(written, "utf-8")
     yield Saved(output)
     return output
+
+
+def _grouped(
+    run: Path, grouping: Grouping, source: Source | None, untrained: bool
+) -> Generator[Event, None, tuple[Embeddings, Clusters]]:
+    """Embeddings with the metadata of today, and clusters with a map; made where there are none."""
+    if not embeddings_path(run, grouping.space, source, untrained=untrained).is_file():
+        yield from embed(run, source, untrained=untrained)
+    embeddings = read_embeddings(run, grouping.space, source, untrained=untrained)
+    path = clusters_path(run, embeddings)
+    clusters = read_clusters(path) if path.is_file() else None
+    if clusters is None or set(clusters.specimens) != set(embeddings.ids):
+        clusters = yield from cluster_run(run, source=source, untrained=untrained)
+    elif clusters.xy is None:  # they may have been changed by hand, so only the map is drawn
+        of = dict(zip(embeddings.ids, embeddings.x, strict=True))
+        xy = reduce(np.stack([of[one] for one in clusters.specimens]), grouping.map, grouping.seed)
+        clusters = replace(clusters, xy=xy, map=grouping.map)
+    embeddings, _ = yield from labelled_today(embeddings)
+    return embeddings, clusters
 
 
 def _specimens(

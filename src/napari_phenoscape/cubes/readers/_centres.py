@@ -7,8 +7,9 @@ flags, numbers of bands, and the placeholders that NetCDF keeps for a dimension.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -194,15 +195,15 @@ def _centres(variable: Variable, unit: str, *, is_sure: bool) -> tuple[float, ..
     return tuple(numbers.tolist())
 
 
-def stated_lists(place: str, said: Any) -> dict[str, NDArray[Any]]:
-    """Attributes of a group or an array that say something of bands, by the names of lists."""
-    found = {}
+def stated_lists(place: str, said: Any, unit: str) -> Iterator[Variable]:
+    """Attributes of a group or an array that say something of bands, as lists in this unit."""
     for key in said:
-        if says_of_bands(key):
-            numbers = numbers_in(said[key])
-            if numbers is not None and numbers.ndim == 1 and numbers.size > 1:
-                found[f"{place}/{key}".lstrip("/")] = numbers
-    return found
+        numbers = numbers_in(said[key]) if says_of_bands(key) else None
+        if numbers is not None and numbers.ndim == 1 and numbers.size > 1:
+            yield Variable(
+                f"{place}/{key}".lstrip("/"), numbers.shape, numbers.dtype, (), unit,
+                partial(np.asarray, numbers), is_attribute=True,
+            )  # fmt: skip
 
 
 def numbers_in(value: Any) -> NDArray[Any] | None:

@@ -36,14 +36,7 @@ from napari_phenoscape.cubes.readers._hdf5_axes import (
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._planes import Stacked, families
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._stated import (
-    number_of,
-    stated_ignored,
-    stated_scale,
-    stated_time,
-    text_of,
-    unit_of,
-)
+from napari_phenoscape.cubes.readers._stated import number_of, stated, text_of, unit_of
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
@@ -112,26 +105,15 @@ def _cube(path: Path, inside: str, axis: int | None, file: Any) -> Cube:
     if inside in sets or (not inside and len(sets) == 1 and not any(v.is_cube for v in variables)):
         return _cube_of_planes(path, inside or next(iter(sets)), sets, file, notes)
     found = find_cube(path, inside, variables, axis, notes, bands_last=is_matlab)
-    cube, (count, *_) = found.cube, found.shape
-    data = file[cube.name]
+    name, axes = found.cube.name, len(found.cube.shape)
+    data = file[name]
     _refuse_what_is_not_there(path, data, notes)
     # MATLAB counts the axes from the other end
-    c, h, w = (len(cube.shape) - 1 - i if is_matlab else i for i in found.order)
-    said = ChainMap(_scale_of_prisma(file, cube.name), dict(data.attrs), _scale_of_root(file))
-    array = ChunkedArray(_opener(data), path, cube.name, (c, h, w))
-    gain, offset, units = stated_scale(path.name, said, array.dtype, count, notes)
-    return Cube(
-        array=array,
-        bands=found.bands,
-        path=path / inside,
-        gain=gain,
-        offset=offset,
-        mask=found.mask,
-        ignore_value=stated_ignored(said, array.dtype, notes),
-        units=units,
-        integration_time=stated_time(said),
-        provenance=tuple(notes),
-    )
+    c, h, w = (axes - 1 - i if is_matlab else i for i in found.order)
+    said = ChainMap(_scale_of_prisma(file, name), dict(data.attrs), _scale_of_root(file))
+    array = ChunkedArray(_opener(data), path, name, (c, h, w))
+    cube = Cube(array, found.bands, path / inside, mask=found.mask, provenance=tuple(notes))
+    return stated(cube, said, path.name)
 
 
 def open_unsigned(path: Path, inside: str) -> Any:
@@ -182,20 +164,10 @@ def _cube_of_planes(
         f"{len(centres)} variables '{name}_...' are taken as bands, the numbers in their names as "
         "nm." + (f" There are also {', '.join(others)}." if others else "")
     )
-    said, dtype = members[0].attrs, np.dtype(members[0].dtype).newbyteorder("=")
-    gain, offset, units = stated_scale(path.name, said, dtype, 1, notes)
     planes = [ChunkedArray(open_plane, path, one.name, (0, 1, 2)) for one in centres.values()]
-    return Cube(
-        array=Stacked(planes),
-        bands=Bands(Band(f"{nm:.7g} nm", nm) for nm in centres),
-        path=path / name,
-        gain=gain,
-        offset=offset,
-        mask=None,
-        ignore_value=stated_ignored(said, dtype, notes),
-        units=units,
-        provenance=tuple(dict.fromkeys(notes)),
-    )
+    bands = Bands(Band(f"{nm:.7g} nm", nm) for nm in centres)
+    cube = Cube(Stacked(planes), bands, path / name, provenance=tuple(notes))
+    return stated(cube, members[0].attrs, path.name)
 
 
 def _scale_of_prisma(file: Any, name: str) -> dict[str, Any]:
@@ -264,9 +236,7 @@ def _variables(path: Path, file: Any) -> Iterator[Variable]:
     for item in _objects(path, file):
         place = item.name.strip("/")
         unit = text_of(item.attrs, "wavelength_units", "wavelength_unit")
-        for name, numbers in stated_lists(place, item.attrs).items():
-            yield Variable(name, numbers.shape, numbers.dtype, (), unit,
-                           partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
+        yield from stated_lists(place, item.attrs, unit)
         if isinstance(item, h5py.Group):
             if re.search(r"(^|/)axis-\d$", place):
                 yield from axis_of_hyperspy(place, item.attrs)

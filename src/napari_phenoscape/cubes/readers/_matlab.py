@@ -8,14 +8,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import DecodedArray, full_scale
+from napari_phenoscape.cubes._arrays import DecodedArray
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._centres import wavelengths_of
 from napari_phenoscape.cubes.readers._mat5 import read_numbers, stored_variables
 from napari_phenoscape.cubes.readers._reader import Reader
+from napari_phenoscape.cubes.readers._stated import stated
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
@@ -51,19 +51,10 @@ def open_matlab(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     """
     notes: list[str] = []
     found = find_cube(path, inside, _variables(path), axis, notes, bands_last=True)
-    cube = found.cube
-    gain, note = full_scale(cube.dtype)
-    notes.append(note)
-    return Cube(
-        array=DecodedArray(
-            path, found.shape, cube.dtype, partial(_planes, path, cube.name, found.order)
-        ),
-        bands=found.bands,
-        path=path / inside,
-        gain=np.array(gain, np.float32),
-        mask=found.mask,
-        provenance=tuple(notes),
-    )
+    decode = partial(_planes, path, found.cube.name, found.order)
+    array = DecodedArray(path, found.shape, found.cube.dtype, decode)
+    cube = Cube(array, found.bands, path / inside, mask=found.mask, provenance=tuple(notes))
+    return stated(cube, {}, path.name)
 
 
 def _variables(path: Path) -> list[Variable]:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, full_scale, refuse_bomb
+from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._reader import Reader
+from napari_phenoscape.cubes.readers._stated import stated
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube, planes
 from napari_phenoscape.errors import CubeError
@@ -82,7 +83,6 @@ def open_numpy(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     ]
     found = find_cube(path, inside, variables, axis, notes)
     stored = arrays[found.cube.name]
-    gain, note = full_scale(stored.dtype)
     array: FileArray | DecodedArray
     if stored.start is None:
         array = DecodedArray(
@@ -93,14 +93,8 @@ def open_numpy(path: Path, inside: str = "", axis: int | None = None) -> Cube:
         slow, middle, fast = (stored.shape[axis] for axis in kept)
         c, h, w = map(kept.index, found.order)
         array = FileArray(path, stored.dtype, (slow, middle, fast), (c, h, w), stored.start)
-    return Cube(
-        array=array,
-        bands=found.bands,
-        path=path / inside,
-        gain=np.array(gain, np.float32),
-        mask=found.mask,
-        provenance=(*notes, note),
-    )
+    cube = Cube(array, found.bands, path / inside, mask=found.mask, provenance=tuple(notes))
+    return stated(cube, {}, path.name)
 
 
 def _arrays(path: Path) -> list[Stored]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import full_scale, ignorable, scale_in_float32
+from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes.readers._quantity import (
     PER_CENT,
     RADIANCE,
@@ -27,7 +29,32 @@ _UNSURE = re.compile(r"gain|slope|multiplier|(data)?scaling(factor)?|valid(min|m
 _IGNORED = ("fillvalue", "dataignorevalue", "missingvalue", "nodata", "nodatavalue", "ignorevalue")
 
 
-def stated_scale(
+def stated(cube: Cube, said: Mapping[str, Any], name: str) -> Cube:
+    """A cube with the scale, units, "not measured" and integration time of some attributes.
+
+    Where they say nothing, the largest number of the type is reflectance 1; what is assumed is
+    added to the provenance. ``name`` is that of the file, for errors.
+
+    Raises
+    ------
+    CubeError
+        A part of the scale is not finite.
+    """
+    notes, dtype = list(cube.provenance), cube.array.dtype
+    gain, offset, units = _scale(name, said, dtype, len(cube.bands), notes)
+    ignored = _ignored(said, dtype, notes)
+    return replace(
+        cube,
+        gain=gain,
+        offset=offset,
+        ignore_value=ignored,
+        units=units,
+        integration_time=_time(said),
+        provenance=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _scale(
     name: str, said: Mapping[str, Any], dtype: np.dtype[Any], count: int, notes: list[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """Gain and offset, and the units of what they give, empty of reflectance.
@@ -72,7 +99,7 @@ def stated_scale(
     return (*scaled, quantity if is_radiance else "")
 
 
-def stated_ignored(said: Mapping[str, Any], dtype: np.dtype[Any], notes: list[str]) -> float | None:
+def _ignored(said: Mapping[str, Any], dtype: np.dtype[Any], notes: list[str]) -> float | None:
     """The number that stands for "not measured", where the attributes say one that can occur."""
     for word in _IGNORED:
         for key in (key for key in said if _plain(key) == word):
@@ -83,7 +110,7 @@ def stated_ignored(said: Mapping[str, Any], dtype: np.dtype[Any], notes: list[st
     return None
 
 
-def stated_time(said: Mapping[str, Any]) -> float | None:
+def _time(said: Mapping[str, Any]) -> float | None:
     """The integration time, where the attributes say one above 0; in ms, as we write it."""
     time = number_of(said, "integration_time", "IntegrationTime")
     return time if time and 0 < time < math.inf else None

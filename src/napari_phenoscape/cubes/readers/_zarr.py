@@ -29,13 +29,7 @@ from napari_phenoscape.cubes._labels import band_of_label
 from napari_phenoscape.cubes.readers._centres import Centres, stated_lists, wavelengths_of
 from napari_phenoscape.cubes.readers._chunked import ChunkedArray
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._stated import (
-    stated_ignored,
-    stated_scale,
-    stated_time,
-    text_of,
-    unit_of,
-)
+from napari_phenoscape.cubes.readers._stated import stated, text_of, unit_of
 from napari_phenoscape.cubes.readers._variable import Variable
 from napari_phenoscape.cubes.readers._variables import find_cube
 from napari_phenoscape.errors import CubeError, PhenoscapeError
@@ -141,27 +135,14 @@ def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     """
     nodes, notes = _nodes(path), list[str]()
     found = find_cube(path, inside, [node.variable for node in nodes.values()], axis, notes)
-    node, cube = nodes[found.cube.name], found.cube
-    array = ChunkedArray(open_numbers, path, cube.name, found.order)
+    name = found.cube.name
+    node, array = nodes[name], ChunkedArray(open_numbers, path, name, found.order)
     notes += array.stored.gaps
-    count = len(found.bands)
-    with _sound(path, cube.name):
-        said = _scaled(nodes, node)
-        gain, offset, units = stated_scale(path.name, said, cube.dtype, count, notes)
-        return Cube(
-            array=array,
-            bands=_bands(node, found.centres, found.bands).proposing(
-                _shown(node.attributes, count)
-            ),
-            path=path / inside,
-            gain=gain,
-            offset=offset,
-            mask=found.mask,
-            ignore_value=stated_ignored(said, cube.dtype, notes),
-            units=units,
-            integration_time=stated_time(said),
-            provenance=tuple(notes),
-        )
+    with _sound(path, name):
+        shown = _shown(node.attributes, len(found.bands))
+        bands = _bands(node, found.centres, found.bands).proposing(shown)
+        cube = Cube(array, bands, path / inside, mask=found.mask, provenance=tuple(notes))
+        return stated(cube, _scaled(nodes, node), path.name)
 
 
 def open_numbers(path: Path, name: str) -> Any:
@@ -334,12 +315,7 @@ def _nodes(path: Path) -> dict[str, Node]:
 def _stated(place: str, attributes: dict[str, Any]) -> dict[str, Node]:
     """The lists of bands that are attributes of a group or an array, by name."""
     unit = text_of(attributes, "wavelength_units")
-    found = {}
-    for name, numbers in stated_lists(place, attributes).items():
-        listed = Variable(name, numbers.shape, numbers.dtype, (), unit,
-                          partial(np.asarray, numbers), is_attribute=True)  # fmt: skip
-        found[name] = Node(listed, attributes)
-    return found
+    return {one.name: Node(one, attributes) for one in stated_lists(place, attributes, unit)}
 
 
 def _named(

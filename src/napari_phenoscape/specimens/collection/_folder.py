@@ -23,6 +23,7 @@ from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
+    Opened,
     Skipped,
     Source,
     Specimen,
@@ -160,13 +161,10 @@ class Folder(Source):
         root = self.path.absolute()
         files, table_path, skipped = yield from self._files(root)
         table = None if table_path is None else read_table(table_path)
-        found: dict[str, Specimen] = {}
-        fields: dict[str, dict[str, str]] = {}
-        provenances: list[tuple[str, ...]] = []
-        residuals: dict[str, float] = {}
         if self.together is not None:
             files, strays = firsts(files, root, self.together)
             skipped += strays
+        found: dict[str, Opened] = {}
         for done, path in enumerate(files, 1):
             try:
                 if is_drawn(path):
@@ -176,43 +174,32 @@ class Folder(Source):
                     )
                 cube, residual_px = self._joined(path)
                 name = cube.path.relative_to(root).as_posix()
-                residuals[name] = residual_px
                 if name not in found:  # a header and its data file are one cube
-                    fields[name] = self._spelt(cube.path)
-                    found[name] = Specimen(name, cube.path, self._box(cube))
-                    provenances.append(cube.provenance)
-            except (PhenoscapeError, OSError) as error:
+                    fields = self._spelt(cube.path)
+                    specimen = Specimen(name, cube.path, self._box(cube))
+                    found[name] = Opened(specimen, fields, cube.provenance, residual_px)
+            except PhenoscapeError as error:
                 refuse_moment(error, path)
-                reason = (
-                    str(error)
-                    if isinstance(error, PhenoscapeError)
-                    else f"It cannot be read ({error.strerror})."
-                )
-                skipped.append(Skipped(path, reason))
+                skipped.append(Skipped(path, str(error)))
+            except OSError as error:
+                refuse_moment(error, path)
+                skipped.append(Skipped(path, f"It cannot be read ({error.strerror})."))
             yield Progress("finding specimens", done, len(files))
-        ids = sorted(found, key=natural)
-        if not ids:
+        if not found:
             raise CollectionError(
                 f"None of the {len(files)} files in '{self.path}' that match '{self.pattern}' is a "
                 f"specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
             )
+        ordered = [found[name] for name in sorted(found, key=natural)]
+        ids = [one.specimen.id for one in ordered]
         metadata = pd.DataFrame(index=range(len(ids)))
         if table is not None and table_path is not None:
             metadata, notes = join_by_file(table, table_path, ids)
             skipped += notes
-        for column in self._fields():
-            if column in metadata:
-                raise CollectionError(
-                    f"'{column}' is both a column of the metadata and a field of the name pattern "
-                    f"'{self.name_pattern}'; rename one of them."
-                )
-            metadata[column] = [fields[name][column] for name in ids]
-        parents = [PurePosixPath(name).parent.as_posix() for name in ids]
-        if "folder" not in metadata and set(parents) != {"."}:
-            metadata["folder"] = parents
-        assumed = assumptions(provenances)
+        self._add_what_names_say(metadata, ordered)
+        assumed = assumptions([one.provenance for one in found.values()])
         if self.together is not None:
-            left = [residuals[name] for name in ids]
+            left = [one.residual_px for one in ordered]
             metadata["residual_px"] = [f"{residual_px:.2f}" for residual_px in left]
             assumed = (
                 *assumed,
@@ -220,9 +207,21 @@ class Folder(Source):
                 f"{np.median(left):.2f} pixels (median) and at most {max(left):.2f}.",
             )
         metadata.index = pd.Index(ids, name="specimen")
-        return Collection(
-            self, tuple(found[name] for name in ids), metadata, tuple(skipped), assumed
-        )
+        specimens = tuple(one.specimen for one in ordered)
+        return Collection(self, specimens, metadata, tuple(skipped), assumed)
+
+    def _add_what_names_say(self, metadata: pd.DataFrame, found: list[Opened]) -> None:
+        """Add what the names of files and folders spell to the table of the specimens."""
+        for column in self._fields():
+            if column in metadata:
+                raise CollectionError(
+                    f"'{column}' is both a column of the metadata and a field of the name pattern "
+                    f"'{self.name_pattern}'; rename one of them."
+                )
+            metadata[column] = [one.fields[column] for one in found]
+        parents = [PurePosixPath(one.specimen.id).parent.as_posix() for one in found]
+        if "folder" not in metadata and set(parents) != {"."}:
+            metadata["folder"] = parents
 
     def cube(self, path: Path) -> Cube:
         """The cube of a file; with the bands of those that belong to it, laid on it."""

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.events import Notice
 from napari_phenoscape.option import Option
@@ -188,7 +189,7 @@ class Levels:
 def levels_of_columns(metadata: pd.DataFrame, columns: Sequence[str]) -> Levels:
     """The levels of some columns together; unknown where one of them says nothing."""
     cells = metadata[list(columns)]
-    unknown = (cells.isna() | cells.astype(str).apply(lambda of: of.str.strip()).eq("")).any(axis=1)
+    unknown = cells.apply(is_unknown).any(axis=1)
     # 2019 and 2019.0 are one year: a column of numbers is of floats where one is missing
     texts = cells.apply(
         lambda of: of.map(

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,15 @@ class Specimen:
             return np.ones((row1 - row0, column1 - column0), dtype=np.bool_)
         inside = labels[row0:row1, column0:column1]
         return np.asarray(inside > 0 if self.region is None else inside == self.region)
+
+
+class Opened(NamedTuple):
+    """A specimen, the labels that its name spells, and how its file was read and joined."""
+
+    specimen: Specimen
+    fields: dict[str, str]
+    provenance: tuple[str, ...]
+    residual_px: float
 
 
 class Source(Option):

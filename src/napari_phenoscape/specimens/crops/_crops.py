@@ -84,6 +84,10 @@ class Crops:
             )
         return self.ids.index(specimen)
 
+    def positions(self, space: str) -> NDArray[np.intp]:
+        """(n,) of the bands of a modality; of the joint space all C."""
+        return self.modalities.get(space, np.arange(len(self.bands)))
+
     def rows(self, numbers: NDArray[np.intp]) -> Crops:
         """Some of the specimens, by their numbers, in memory."""
         return replace(

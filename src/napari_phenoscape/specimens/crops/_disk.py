@@ -9,25 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Band, Bands, Modality
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._moment import refuse_moment
-from napari_phenoscape.specimens.collection._nuisance import Levels
-from napari_phenoscape.specimens.collection._specimens import Collection, Skipped
+from napari_phenoscape.specimens.collection._specimens import Skipped
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._mapped import OnDisk
-from napari_phenoscape.specimens.crops._preparation import Preparation
-from napari_phenoscape.specimens.crops._statistics import BandStatistics
+from napari_phenoscape.specimens.crops._request import CropRequest
 
 IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
 
@@ -85,16 +82,10 @@ class Writer:
         self._masks.close()
 
 
-def key_of(
-    collection: Collection,
-    modalities: Sequence[Modality],
-    size: int,
-    preparation: Preparation,
-    known: Mapping[str, BandStatistics],
-    levels: Levels | None = None,
-    known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
-) -> str:
+def key_of(request: CropRequest) -> str:
     """16 hexadecimal digits that change when the crops would: sources, settings, this program."""
+    collection, modalities, size = request.collection, request.modalities, request.size
+    preparation, known, levels = request.preparation, request.known, request.levels
     # a file that is not there is missed by who reads it, in words
     eyes = [each.eye for each in modalities if each.eye is not None and each.eye.exists()]
     settings = {
@@ -115,7 +106,7 @@ def key_of(
         settings["levels"] = [levels.names, levels.codes.tolist()]
         settings["known_levels"] = {
             level: {name: asdict(statistics) for name, statistics in of.items()}
-            for level, of in known_levels.items()
+            for level, of in request.known_levels.items()
         }
     return _checksum(settings)[:16]
 

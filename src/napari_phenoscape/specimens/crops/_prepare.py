@@ -27,6 +27,7 @@ from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._disk import Writer, key_of, read_store, write_manifest
 from napari_phenoscape.specimens.crops._preparation import Preparation
 from napari_phenoscape.specimens.crops._reading import Reading
+from napari_phenoscape.specimens.crops._request import CropRequest
 from napari_phenoscape.specimens.crops._statistics import BandStatistics
 
 __all__ = ["BandStatistics", "Crops", "Preparation", "prepare"]
@@ -102,22 +103,17 @@ def prepare(
     RunError
         The folder cannot be written.
     """
+    request = CropRequest(collection, modalities, size, preparation, known, levels, known_levels)
     if folder is None:
-        reading = Reading(
-            collection, modalities, size, preparation, known, levels, known_levels, fewest
-        )
+        reading = Reading(request, fewest)
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
-        found, home, damage = kept(
-            collection, modalities, size, preparation, folder, known, levels, known_levels
-        )
+        found, home, damage = kept(request, folder)
         for words in damage:
             yield Notice(words)
         if found is None:
-            reading = Reading(
-                collection, modalities, size, preparation, known, levels, known_levels
-            )
+            reading = Reading(request)
             free = psutil.virtual_memory().available
             small = reading.bytes() * processes <= preparation.memory_share * free
             if small and not keep and not damage:
@@ -131,29 +127,20 @@ def prepare(
     return crops
 
 
-def kept(
-    collection: Collection,
-    modalities: Sequence[Modality],
-    size: int,
-    preparation: Preparation,
-    folder: Path,
-    known: Mapping[str, BandStatistics],
-    levels: Levels | None,
-    known_levels: Mapping[str, Mapping[str, BandStatistics]],
-) -> tuple[Crops | None, Path, list[str]]:
+def kept(request: CropRequest, folder: Path) -> tuple[Crops | None, Path, list[str]]:
     """The crops that `prepare` has kept on disk, if it has; and where, and what is damaged."""
     damaged = []
     # the crops that a run was trained on were prepared before it knew anything
-    for then, of in [({}, {}), (known, known_levels)] if known else [({}, {})]:
-        key = key_of(collection, modalities, size, preparation, then, levels, of)
-        home = folder.absolute() / key
+    before = replace(request, known={}, known_levels={})
+    for asked in (before, request) if request.known else (before,):
+        home = folder.absolute() / key_of(asked)
         found, damage = _found(home)
         if damage:
             damaged.append(damage)
         if (
             found is not None
-            and found.statistics == known
-            and (levels is None or found.level_statistics == known_levels)
+            and found.statistics == request.known
+            and (request.levels is None or found.level_statistics == request.known_levels)
         ):
             break
     return found, home, damaged

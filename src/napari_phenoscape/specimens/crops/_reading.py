@@ -6,13 +6,12 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, Modality, binned, cropped, describe, row_blocks
+from napari_phenoscape.cubes import Cube, binned, cropped, describe, row_blocks
 from napari_phenoscape.errors import (
     BandMismatchError,
     CollectionError,
@@ -23,10 +22,11 @@ from napari_phenoscape.errors import (
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._nuisance import Levels
-from napari_phenoscape.specimens.collection._specimens import Collection, Skipped, Specimen
+from napari_phenoscape.specimens.collection._specimens import Skipped, Specimen
 from napari_phenoscape.specimens.crops._crops import Crops, factors_to
 from napari_phenoscape.specimens.crops._layout import lacking, layout_of
-from napari_phenoscape.specimens.crops._preparation import DTYPES, Preparation
+from napari_phenoscape.specimens.crops._preparation import DTYPES
+from napari_phenoscape.specimens.crops._request import CropRequest
 from napari_phenoscape.specimens.crops._statistics import BandStatistics, BandSums
 from napari_phenoscape.spectra import widened
 
@@ -44,22 +44,13 @@ _Opened = tuple[Cube, NDArray[Any] | None, tuple[int, ...]]
 class Reading:
     """The specimens of a collection as they are read, one after the other, once."""
 
-    def __init__(
-        self,
-        collection: Collection,
-        modalities: Sequence[Modality],
-        size: int,
-        preparation: Preparation,
-        known: Mapping[str, BandStatistics],
-        levels: Levels | None = None,
-        known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
-        fewest: int = 2,
-    ) -> None:
+    def __init__(self, request: CropRequest, fewest: int = 2) -> None:
         self._fewest = fewest
-        self.known, self.levels, self.known_levels = known, levels, known_levels
-        self.collection, self.modalities = collection, modalities
-        self.dtype: np.dtype[Any] = DTYPES[preparation.precision]
-        self._bin = preparation.bin_bands
+        self.collection, self.modalities = request.collection, request.modalities
+        self.known, self.levels = request.known, request.levels
+        self.known_levels = request.known_levels
+        self.dtype: np.dtype[Any] = DTYPES[request.preparation.precision]
+        self._bin = request.preparation.bin_bands
         self._left_out: dict[int, Skipped] = {}
         self._cubes = self._opened()
         self._first = next(self._cubes, None)
@@ -67,8 +58,9 @@ class Reading:
             raise self._too_few()
         # others are looked at only as far as the first lacks a modality
         others = (cube for cube, _, _ in self._opened(after=self._first[2][-1]))
-        self.layout = layout_of(modalities, chain([self._first[0]], others), known)
-        self.shape = len(collection.specimens), len(self.layout.bands), size, size
+        self.layout = layout_of(self.modalities, chain([self._first[0]], others), self.known)
+        number, size = len(self.collection.specimens), request.size
+        self.shape = number, len(self.layout.bands), size, size
 
     def bytes(self, each: int = 4) -> int:
         """What all crops take, at so many bytes a number."""

@@ -53,7 +53,7 @@ def true_colour(cube: Cube, step: int = 1, white: float = 1.0) -> NDArray[np.uin
     def colours(spectra: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         with np.errstate(invalid="ignore"):  # infinite less infinite: not measured
             linear = np.tensordot(weights, spectra, axes=1)
-        return (255 * _gamma(linear)).round()
+        return (255 * srgb_encoded(linear)).round()
 
     return picture_of(cube, used, step, colours)
 
@@ -86,8 +86,8 @@ def srgb_weights(cube: Cube) -> NDArray[np.float64]:
     return np.linalg.solve(primaries, xyz)
 
 
-def _gamma(linear: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Values of sRGB, 0-1, of linear ones; what is not a number becomes 0."""
+def srgb_encoded(linear: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Values of sRGB, 0-1, of linear light (IEC 61966-2-1); what is not a number becomes 0."""
     light = np.nan_to_num(linear, nan=0).clip(0, 1)
     curve: NDArray[np.floating[Any]] = np.where(
         light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055

@@ -18,8 +18,8 @@ from napari_phenoscape.analysis import (
     Explanation,
     borderline,
     differences,
-    likest,
     missed,
+    nearest,
     typical_rows,
 )
 from napari_phenoscape.embeddings import METADATA, NOISE
@@ -319,7 +319,7 @@ class ExplainDock(Dock):
         else:
             specimen = self.session.selected[0]
             row = clustered.rows[specimen]
-            rows, similarity = likest(clustered.directions, row, ACROSS)
+            rows, similarity = nearest(clustered.directions, row, ACROSS)
             cluster = explanation.clusters.names[int(explanation.membership.labels[row])]
             self.like.show_tiles(
                 f"Most like {specimen} ({cluster}), with their cosine",

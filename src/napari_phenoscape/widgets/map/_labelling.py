@@ -5,29 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QLabel,
     QMessageBox,
     QSizePolicy,
-    QTableWidgetItem,
     QTableWidgetSelectionRange,
     QWidget,
 )
 
 from napari_phenoscape.analysis import judgement
 from napari_phenoscape.embeddings import METADATA
-from napari_phenoscape.widgets._dock import (
-    column_of,
-    count_of,
-    fill_table,
-    row,
-    short,
-    short_combo,
-    small_table,
-)
+from napari_phenoscape.widgets._dock import column_of, count_of, row, short, short_combo
 from napari_phenoscape.widgets._labelled import (
     LabelledRun,
     found_labels,
@@ -38,7 +27,7 @@ from napari_phenoscape.widgets._labelled import (
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
-from napari_phenoscape.widgets.map._dots import icon_of
+from napari_phenoscape.widgets.map._picture_table import chosen_rows, fill_pictures, picture_table
 
 if TYPE_CHECKING:
     from napari_phenoscape.widgets._dock import Dock
@@ -65,12 +54,9 @@ class Labelling(QWidget):
     def __init__(self, dock: Dock, colour_by: Callable[[str], object]) -> None:
         super().__init__()
         self.dock, self.colour_by = dock, colour_by
-        self._rows: list[int] = []
-        self.label, self.name, self.groups = (
-            _typed("e.g. morph"),
-            _typed("e.g. dark"),
-            short_combo(),
-        )
+        self._listed: list[str] = []
+        self.label, self.name = _typed("e.g. morph"), _typed("e.g. dark")
+        self.groups = short_combo()
         self.label.setToolTip("What is told apart: a word of yours, or a column of the metadata")
         self.name.setToolTip("What the selected specimens are; empty takes their name away")
         self.groups.setToolTip(
@@ -89,10 +75,7 @@ class Labelling(QWidget):
             self._predict,
         )
         self.words, self.trust, self.doubt = note(), note(), note()
-        self.table = small_table(250)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setIconSize(QSize(SIDE, SIDE))
-        self.table.setAccessibleName("Doubtful specimens")
+        self.table = picture_table("Doubtful specimens", 250, SIDE)
         self.table.itemSelectionChanged.connect(self._pick)
         inner = QWidget()
         inside = column_of(inner)
@@ -168,14 +151,11 @@ class Labelling(QWidget):
 
     def mark(self) -> None:
         """Choose in the table whom the session has selected."""
-        clustered = self.dock.session.clustered
-        if clustered is None:
-            return
         chosen = set(self.dock.session.selected)
         self.table.blockSignals(True)
         self.table.clearSelection()
-        for number, place in enumerate(self._rows):
-            if clustered.ids[place] in chosen:
+        for number, specimen in enumerate(self._listed):
+            if specimen in chosen:
                 self.table.setRangeSelected(QTableWidgetSelectionRange(number, 0, number, 3), True)
         self.table.blockSignals(False)
 
@@ -200,35 +180,26 @@ class Labelling(QWidget):
     def _list(self, rows: list[int]) -> None:
         session = self.dock.session
         clustered, labelled = session.clustered, session.labelled
-        self._rows = rows[:LISTED]
+        self._listed = []
         self.table.setVisible(bool(rows))
         if clustered is None or labelled is None or labelled.votes is None:
             return
         table, given = labelled.votes.table, labelled.labels.values
-        words = []
-        for one, vote, share in table.iloc[self._rows][["specimen", "vote", "share"]].itertuples(
+        lines = []
+        for one, vote, share in table.iloc[rows[:LISTED]][["specimen", "vote", "share"]].itertuples(
             index=False
         ):
             named_so = f" (named {given[one]})" if one in given else ""
-            words.append(["", f"{vote}{named_so}", f"{share:.0%}", str(one)])
-        self.table.blockSignals(True)
-        fill_table(self.table, ["", "predicted", "votes", "specimen"], words)
-        self.table.setColumnWidth(0, SIDE + 8)
-        for number, place in enumerate(self._rows):
-            icon = icon_of(clustered.backdrop.pictures[place], SIDE)
-            self.table.setItem(number, 0, QTableWidgetItem(icon, ""))
-            self.table.setRowHeight(number, SIDE + 4)
-        self.table.blockSignals(False)
+            lines.append(((one,), [f"{vote}{named_so}", f"{share:.0%}", str(one)]))
+            self._listed.append(one)
+        fill_pictures(self.table, clustered, ["predicted", "votes", "specimen"], lines)
         self.mark()
 
     def _pick(self) -> None:
-        clustered = self.dock.session.clustered
-        chosen = sorted({index.row() for index in self.table.selectedIndexes()})
-        if clustered is None or not chosen:
-            return
-        ids = [clustered.ids[self._rows[number]] for number in chosen]
-        self.dock.session.select(ids)
-        overlay_of(self.dock.viewer).bring_into_view(ids[0])
+        ids = [self._listed[number] for number in chosen_rows(self.table)]
+        if ids:
+            self.dock.session.select(ids)
+            overlay_of(self.dock.viewer).bring_into_view(ids[0])
 
     def _choose(self) -> None:
         """Another label was chosen or typed."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QAbstractItemView, QLabel, QSizePolicy, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QLabel, QSizePolicy, QWidget
 
 from napari_phenoscape.analysis import Twins, twins_among
 from napari_phenoscape.embeddings import METADATA, embedded_specimens
 from napari_phenoscape.events import Event
-from napari_phenoscape.widgets._dock import column_of, fill_table, row, short_combo, small_table
+from napari_phenoscape.widgets._dock import column_of, row, short_combo
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
-from napari_phenoscape.widgets.map._dots import icon_of
+from napari_phenoscape.widgets.map._picture_table import chosen_rows, fill_pictures, picture_table
 
 if TYPE_CHECKING:
     from napari_phenoscape.widgets._clustered import ClusteredRun
@@ -52,11 +51,8 @@ class TwinsPanel(QWidget):
             "same but for light, size and quarter turns",
             self._find,
         )
-        self.words, self.table = note(), small_table(320)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.words, self.table = note(), picture_table("Twins", 320, SIDE)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setIconSize(QSize(SIDE, SIDE))
-        self.table.setAccessibleName("Twins")
         self.table.itemSelectionChanged.connect(self._pick)
         self.table.hide()
         for box in (self.over, self.same):
@@ -113,38 +109,18 @@ class TwinsPanel(QWidget):
         clustered, twins = found
         if self._of is not clustered.embeddings:
             return  # others are shown by now
-        table = twins.table.head(LISTED)
-        self._pairs = list(zip(table["first"], table["second"], strict=True))
-        more = f" The first {LISTED} are shown." if len(twins.table) > LISTED else ""
+        lines = twins.lines()
+        self._pairs = [(first, second) for first, second, *_ in lines[:LISTED]]
+        more = f" The first {LISTED} are shown." if len(lines) > LISTED else ""
         self.words.setText(twins.words() + more)
-        self.table.setVisible(len(table) > 0)
-        rows = []
-        for one in table.to_dict("records"):
-            leak = f"{one['first_part']} | {one['second_part']}" if one.get("leak") else ""
-            why = "twins" if one["why"] == "twins" else f"same {twins.same}"
-            rows.append(["", "", why, f"{one['correlation']:.3f}", leak])
-        self.table.blockSignals(True)
-        header = ["", "", "why", "alike", "leak"]
-        fill_table(
-            self.table,
-            header if twins.over else header[:-1],
-            rows if twins.over else [line[:-1] for line in rows],
-        )
-        pictures = clustered.backdrop.pictures
-        for number, pair in enumerate(self._pairs):
-            for column, specimen in enumerate(pair):
-                item = QTableWidgetItem(icon_of(pictures[clustered.rows[specimen]], SIDE), "")
-                item.setToolTip(specimen)
-                self.table.setItem(number, column, item)
-            self.table.setRowHeight(number, SIDE + 4)
-        for column in (0, 1):
-            self.table.setColumnWidth(column, SIDE + 8)
-        self.table.clearSelection()
-        self.table.blockSignals(False)
+        self.table.setVisible(bool(lines))
+        header = ["why", "alike", "leak"] if twins.over else ["why", "alike"]
+        rows = [((first, second), words) for first, second, *words in lines[:LISTED]]
+        fill_pictures(self.table, clustered, header, rows)
 
     def _pick(self) -> None:
-        chosen = {index.row() for index in self.table.selectedIndexes()}
+        chosen = chosen_rows(self.table)
         if chosen:
-            pair = self._pairs[min(chosen)]
+            pair = self._pairs[chosen[0]]
             self.dock.session.select(pair)
             overlay_of(self.dock.viewer).bring_into_view(pair[0])
