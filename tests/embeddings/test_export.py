@@ -14,7 +14,7 @@ import yaml
 
 from napari_phenoscape.embeddings import embed, export, load_encoder
 from napari_phenoscape.embeddings._card import model_card
-from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
+from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
@@ -136,3 +136,38 @@ def test_nothing_is_written_over_and_damage_is_told(
     (tmp_path / "encoder.safetensors").write_bytes(b"no weights")
     with pytest.raises(CheckpointError, match="no whole export"):
         load_encoder(tmp_path)
+
+
+def test_onnx_gives_what_torch_gives_of_a_net_with_an_instant_embedding_beside(
+    run: Path, tmp_path: Path, images: torch.Tensor
+) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    given = read_experiment(run).model_dump(mode="json")
+    beside = result(train(Experiment.parse({**given, "method": "simclr", "runs": str(tmp_path)})))
+    folder = result(export(beside, tmp_path / "encoder", onnx=True))
+    session = runtime.InferenceSession(folder / "encoder.onnx")
+    assert [one.name for one in session.get_inputs()] == ["images", "mask"]
+    assert [one.name for one in session.get_outputs()] == ["rgb", "uv", "joint"]
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    masks = ((rows - 15.5) ** 2 + (columns - 15.5) ** 2 < 144).expand(24, 1, 32, 32)
+    encoder = load_encoder(folder)
+    for number in (24, 3):
+        some = images[:number], masks[:number]
+        found = session.run(None, {"images": some[0].numpy(), "mask": some[1].numpy()})
+        with torch.inference_mode():
+            wanted = encoder(*some)
+        for one, other in zip(found, wanted.values(), strict=True):
+            off = np.linalg.norm(one - other.numpy(), axis=1) / np.linalg.norm(other, axis=1)
+            # the readout divides by small numbers, and so magnifies what float32 rounds
+            assert np.median(off) < 1e-5
+            assert off.max() < 1e-4
+
+
+def test_without_what_writes_onnx_the_way_out_is_said(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(OptionError, match=r"napari-phenoscape\[onnx\]"):
+        result(export(run, tmp_path / "encoder", onnx=True))
+    assert not (tmp_path / "encoder").exists()

@@ -20,7 +20,7 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Notice, Progress, result
-from napari_phenoscape.training import Experiment, _specimens, train
+from napari_phenoscape.training import Experiment, _specimens, last_checkpoint, train
 
 SPECIMENS, PART = 30, 8
 FILES = ("embeddings/rgb.parquet", "embeddings/rgb.csv")
@@ -29,7 +29,7 @@ TABLES = ("evaluation-species.csv",)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures of two species, and an instant run of them."""
+    """A folder with pictures of two species, and an instant run of them that kept no embeddings."""
     folder = tmp_path_factory.mktemp("parts")
     (folder / "pictures").mkdir()
     random = np.random.default_rng(0)
@@ -44,7 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "runs": "runs",
         "runtime": {"device": "cpu"},
     }
-    result(train(Experiment.parse(given).anchored(folder)))
+    run = result(train(Experiment.parse(given).anchored(folder)))
+    (last_checkpoint(run) / "embeddings.safetensors").unlink()
     return folder
 
 

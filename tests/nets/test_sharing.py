@@ -15,7 +15,7 @@ from napari_phenoscape.errors import BandMismatchError
 from napari_phenoscape.losses import CrossModal, Loss, NTXent, Projections, total_loss
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, SimCLR
-from napari_phenoscape.training._checkpoint import _contiguous
+from napari_phenoscape.training._checkpoint import contiguous
 
 RGB = Bands(Band(name, region="vis") for name in "RGB")
 UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
@@ -100,7 +100,7 @@ def test_every_weight_learns_and_all_survive_safetensors(sharing, stem):
     assert idle == []
     torch.optim.SGD(net.parameters(), lr=1e-6).step()
     restored = simclr(bands, sharing, stem, BOTH)
-    restored.load_state_dict(load(save(_contiguous(net.state_dict()))))
+    restored.load_state_dict(load(save(contiguous(net.state_dict()))))
     with torch.no_grad():
         expected, found = net.eval()(images).h, restored.eval()(images).h
     assert all(torch.equal(found[name], rows) for name, rows in expected.items())

@@ -20,6 +20,7 @@ from napari_phenoscape.embeddings import (
     embed_all,
     export,
     load_encoder,
+    read_embeddings,
     restore,
     write_clusters,
 )
@@ -28,7 +29,14 @@ from napari_phenoscape.events import Finished, Progress, Saved, Started, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Experiment, KMeans, last_checkpoint, read_events, train
+from napari_phenoscape.training import (
+    Experiment,
+    KMeans,
+    _fit,
+    last_checkpoint,
+    read_events,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +70,9 @@ def test_it_is_a_run_like_any_other_and_tells_of_its_progress(run: Path) -> None
         ".lock", "checkpoints", "events.jsonl", "experiment.yaml",
     }  # fmt: skip
     checkpoint = last_checkpoint(run)
-    assert {path.name for path in checkpoint.iterdir()} == {"weights.safetensors", "state.json"}
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "weights.safetensors", "state.json", "embeddings.safetensors",
+    }  # fmt: skip
     first, *middle, saved, last = read_events(run)
     assert first == Started(run, 24, 0, 1, "cpu")
     assert middle == [Progress("describing views", 24 * view, 144) for view in range(1, 7)]
@@ -88,6 +98,29 @@ def test_its_embedding_is_that_of_the_views_it_was_fitted_to(run: Path) -> None:
         assert 2 <= embeddings.x.shape[1] <= 23
         # centred on the grand mean
         np.testing.assert_allclose(embeddings.x.mean(0), 0, atol=1e-3)
+
+
+def test_what_was_embedded_to_fit_it_is_not_embedded_again(run: Path) -> None:
+    events = list(embed(run))
+    assert "embedding specimens" not in {e.what for e in events if isinstance(e, Progress)}
+    net, batch = result(restore(run)), np.arange(24)
+    for space, x in net.embedding(net.looks()(batch), batch).items():
+        np.testing.assert_array_equal(read_embeddings(run, space).x, x)
+
+
+def test_of_very_many_specimens_some_are_fitted_to_and_all_are_embedded(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fit, "MOST", 12)
+    run = result(train(instant(samples, tmp_path)))
+    described = [e for e in read_events(run) if isinstance(e, Progress)]
+    assert {event.total for event in described} == {12 * 6}
+    assert not (last_checkpoint(run) / "embeddings.safetensors").exists()
+    (embeddings,) = result(embed(run)).values()
+    assert len(embeddings.x) == 24
+    # centred on those that it was fitted to, the first and the last among them
+    chosen = np.linspace(0, 23, 12).round().astype(int)
+    np.testing.assert_allclose(embeddings.x[chosen].mean(0), 0, atol=1e-3)
 
 
 def test_stopped_before_its_end_it_begins_anew_and_done_it_is_done(

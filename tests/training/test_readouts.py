@@ -80,7 +80,10 @@ def test_both_readouts_are_kept_beside_the_weights_and_the_start_has_its_own(run
     )
     assert trained.shape == start.shape
     assert not torch.equal(trained, start)
-    assert result(embed(run, untrained=True))["rgb"].x.shape[0] == 24
+    net, batch = result(restore(run, untrained=True)), np.arange(24)
+    x = net.embedding(net.looks()(batch), batch)["rgb"]
+    # kept as it was read out
+    np.testing.assert_allclose(result(embed(run, untrained=True))["rgb"].x, x, atol=1e-5)
 
 
 def test_an_embedding_does_not_depend_on_what_is_embedded_beside_it(

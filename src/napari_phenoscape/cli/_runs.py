@@ -202,11 +202,14 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="a new folder; RUN/encoder when not given")
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="as encoder.onnx too; needs napari-phenoscape[onnx]")
+    ] = False,
 ) -> Made:
-    """Write the trained encoder by itself, for Python and for any program with torch."""
+    """Write the trained encoder by itself, for Python and for any program with torch or ONNX."""
     from napari_phenoscape.embeddings import export as verb
 
-    return wrote([listen(verb(run, output or run / "encoder"))], "encoder in")
+    return wrote([listen(verb(run, output or run / "encoder", onnx=onnx))], "encoder in")
 
 
 @command

@@ -32,6 +32,7 @@ from napari_phenoscape.training import (
     features_of,
     instant_embeddings,
     instant_net,
+    kept_embeddings,
     last_checkpoint,
     read_experiment,
     read_state,
@@ -159,13 +160,17 @@ def embed_all(
         mine = crops.rows(np.arange(len(crops.ids))[chosen])
         for name, each in nets.items():
             net = replace(each, crops=mine)
-            h = yield from embedded(net, chosen.start, len(crops.ids))
+            h = {}
+            if name not in plain:
+                h = kept_embeddings(last_checkpoint(run), mine, untrained=net.untrained)
+            h = h or (yield from embedded(net, chosen.start, len(crops.ids)))
             rows |= {f"{name}/h/{space}": x for space, x in h.items()}
             if name not in plain:
                 views = yield from _projected(net, chosen.start, len(crops.ids))
                 rows |= {f"{name}/{kind}/{space}": z for (kind, space), z in views.items()}
         for called, (instant, made) in instants.items():
-            found = yield from features_of(instant, mine, made, torch.device("cpu"))
+            everyone = np.arange(len(mine.ids))
+            found = yield from features_of(instant, mine, made, torch.device("cpu"), everyone)
             rows |= {f"{called[0]}/views/{space}": views for space, views in found.items()}
         return Part(mine.ids, rows)
 

@@ -38,6 +38,8 @@ from napari_phenoscape.training import (
     batches,
     crops_for,
     crops_in_parts,
+    kept_embeddings,
+    last_checkpoint,
     launch_shares,
     ranks,
     read_experiment,
@@ -143,9 +145,13 @@ class _Embedding:
             return Part((), left_out=error.left_out)
         if not crops.ids:
             return Part(())
-        net = yield from self._restored(crops)
-        start, total = self._crops.numbers(number).start, len(self._crops.collection.specimens)
-        rows = yield from embedded(net, start, total)
+        rows: dict[str, NDArray[Any]] = {
+            **kept_embeddings(last_checkpoint(self._run), crops, untrained=self._untrained)
+        }
+        if not rows:
+            net = yield from self._restored(crops)
+            start, total = self._crops.numbers(number).start, len(self._crops.collection.specimens)
+            rows = yield from embedded(net, start, total)
         for name, there in crops.present.items():
             rows[PRESENT + name] = there.astype(np.uint8)
         if self._crops.key(number) != self.keys[number]:

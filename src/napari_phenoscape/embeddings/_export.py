@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings._card import CARD, model_card
 from napari_phenoscape.embeddings._curves import curves_figure
 from napari_phenoscape.embeddings._restore import net_of, read_out_once
-from napari_phenoscape.errors import CheckpointError, MissingFileError, RunError
+from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError, RunError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import BandStatistics, together
 from napari_phenoscape.training import (
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
 #: What an exported folder holds.
 DESCRIPTION, WEIGHTS, PROGRAM = "encoder.yaml", "encoder.safetensors", "encoder.pt2"
 
+#: What it holds where it was asked for.
+ONNX = "encoder.onnx"
+
 #: What it holds of a net with response curves.
 CURVES = "response_curves"
 
 
-def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
+def export(run: Path, folder: Path, *, onnx: bool = False) -> Generator[Event, None, Path]:
     """Write the encoder of a run's newest checkpoint into a new folder.
 
     It takes (N, C, h, w) float32 reflectance, the C bands that ``encoder.yaml`` lists, of
@@ -49,6 +53,7 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
     - ``encoder.yaml``: bands, their mean, image size, spaces, and the experiment;
     - ``encoder.safetensors``: the weights, for `load_encoder`;
     - ``encoder.pt2``: the whole computation, for any program with torch and without this package;
+    - ``encoder.onnx``: the same computation where ``onnx`` asks for it, for runtimes of ONNX;
     - ``README.md``: a model card: data, bands, settings, limits, scores, licences;
     - ``response_curves.csv`` and ``.png``: the sensitivities over nm, if the stem has any.
 
@@ -58,6 +63,8 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
         A run directory.
     folder
         A folder that is not there yet.
+    onnx
+        Whether ``encoder.onnx`` is written too.
 
     Returns
     -------
@@ -65,6 +72,8 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
 
     Raises
     ------
+    OptionError
+        What writes ONNX is not installed.
     RunError
         The folder is there, or cannot be written.
     CheckpointError
@@ -77,6 +86,11 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
 
     if folder.exists():
         raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
+    if onnx and not (find_spec("onnx") and find_spec("onnxscript")):
+        raise OptionError(
+            "ONNX is written by 'onnx' and 'onnxscript', which are not both installed. Install "
+            "napari-phenoscape[onnx], or leave ONNX out."
+        )
     experiment = read_experiment(run)
     statistics = read_state(last_checkpoint(run)).statistics
     yield from read_out_once(run, experiment)
@@ -118,6 +132,16 @@ def export(run: Path, folder: Path) -> Generator[Event, None, Path]:
             save({name: tensor.contiguous().clone() for name, tensor in state.items()})
         )
         torch.export.save(program, temporary / PROGRAM)
+        if onnx:
+            torch.onnx.export(
+                program,
+                f=temporary / ONNX,
+                dynamo=True,
+                external_data=False,
+                input_names=list(encoder.inputs),
+                output_names=list(spaces),
+                verbose=False,
+            )
         if isinstance(net, ReadNet):
             _write_curves(net.net, temporary)
     yield Progress("exporting the encoder", 1, 1)

@@ -25,7 +25,14 @@ from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
-from napari_phenoscape.training import joins, last_checkpoint, rank, ranks, read_experiment
+from napari_phenoscape.training import (
+    freed_memory_kept,
+    joins,
+    last_checkpoint,
+    rank,
+    ranks,
+    read_experiment,
+)
 
 #: Seconds between two looks whether other processes are done.
 WAIT_S = 0.2
@@ -98,10 +105,11 @@ def in_parts(
         The folder cannot be written.
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
-    for number in range(rank(), len(paths), ranks()):
-        if not paths[number].is_file():
-            part = yield from compute(number)
-            _write(part, paths[number])
+    with freed_memory_kept():
+        for number in range(rank(), len(paths), ranks()):
+            if not paths[number].is_file():
+                part = yield from compute(number)
+                _write(part, paths[number])
     if not joins():
         return None
     while missing := sum(not path.is_file() for path in paths):

@@ -244,7 +244,14 @@ def read_out_once(
     They are fitted to the specimens that it was trained on, whatever is embedded; ``own`` need not
     be read again if they are these.
     """
-    from napari_phenoscape.training import fabric_of, keeps_readout, rank, read_out, runtime_here
+    from napari_phenoscape.training import (
+        fabric_of,
+        instant_beside,
+        keeps_readout,
+        rank,
+        read_out,
+        runtime_here,
+    )
 
     def is_there() -> bool:
         return not experiment.method.trains or keeps_readout(run, experiment, untrained=untrained)
@@ -261,7 +268,8 @@ def read_out_once(
     else:
         crops = own[1]
     fabric = fabric_of(runtime_here(experiment.runtime)[0], alone=True)
-    yield from read_out(run, experiment, crops, fabric, untrained=untrained)
+    other = yield from instant_beside(experiment, crops, fabric.device)
+    yield from read_out(run, experiment, crops, fabric, other, untrained=untrained)
 
 
 def net_of(

@@ -15,6 +15,7 @@ from ._experiment import (
 from ._fit import features_of as features_of
 from ._inputs import present as present
 from ._instant import InstantNet as InstantNet, MaskedBandEncoder as MaskedBandEncoder
+from ._kept_readout import kept_embeddings as kept_embeddings
 from ._levels import (
     if_mixed as if_mixed,
     level_means as level_means,
@@ -35,6 +36,7 @@ from ._preview import (
 from ._proposal import experiment_for as experiment_for
 from ._read_net import BandEncoder as BandEncoder, ReadNet as ReadNet, Readouts as Readouts
 from ._readouts import (
+    instant_beside as instant_beside,
     instant_embeddings as instant_embeddings,
     instant_net as instant_net,
     keeps_readout as keeps_readout,
@@ -84,6 +86,7 @@ from .grouping._maps import (
     Reduction as Reduction,
 )
 from .parallel._launch import launch as launch, launch_shares as launch_shares
+from .parallel._memory import freed_memory_kept as freed_memory_kept
 from .parallel._runtime import (
     fabric_of as fabric_of,
     joins as joins,

@@ -14,7 +14,6 @@ from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Notice
-from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import BandStatistics, Crops
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.training._model import SimCLR
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
-
-#: Readouts of the weights, and of those that training began with, once they were fitted.
-READOUT, START = "readout.safetensors", "readout.untrained.safetensors"
 
 #: The moving average of the weights, where the schedule asks for one.
 AVERAGE = "average.safetensors"
@@ -129,9 +125,9 @@ def save_checkpoint(
     older = [other for other in checkpoints(run) if other != path]
     with atomic(path) as temporary:
         temporary.mkdir()
-        (temporary / WEIGHTS).write_bytes(save(_contiguous(net.state_dict())))
+        (temporary / WEIGHTS).write_bytes(save(contiguous(net.state_dict())))
         if average is not None:
-            (temporary / AVERAGE).write_bytes(save(_contiguous(average.state_dict())))
+            (temporary / AVERAGE).write_bytes(save(contiguous(average.state_dict())))
         if optimizer is not None:
             state_of = optimizer.state_dict()["state"]
             (temporary / OPTIMIZER).write_bytes(save(_flat(state_of)))
@@ -219,7 +215,7 @@ def load_weights(checkpoint: Path, net: nn.Module, *, averaged: bool = False) ->
         Their moving average, where there is one.
     """
     average = checkpoint / AVERAGE
-    tensors = _read(average if averaged and average.is_file() else checkpoint / WEIGHTS)
+    tensors = read_tensors(average if averaged and average.is_file() else checkpoint / WEIGHTS)
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:
@@ -261,7 +257,7 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Bands]) -> None:
             f"encoder.sharing to '{theirs}', or start from another."
         )
     average = checkpoint / AVERAGE
-    tensors = _read(average if average.is_file() else checkpoint / WEIGHTS)
+    tensors = read_tensors(average if average.is_file() else checkpoint / WEIGHTS)
     names = list(bands)
     for name, encoder in zip(net.modalities, net.encoders, strict=True):
         if name not in names and len(names) > 1:
@@ -297,46 +293,13 @@ def load_encoders(run: Path, net: SimCLR, mine: Mapping[str, Bands]) -> None:
             ) from None
 
 
-def keep_readout(checkpoint: Path, method: Option, reading: nn.Module, *, untrained: bool) -> None:
-    """Write the readouts of a method beside the weights of a checkpoint.
-
-    Raises
-    ------
-    RunError
-        The disk is full or cannot be written.
-    """
-    from safetensors.torch import save
-
-    of = {"method": method.model_dump_json()}
-    with atomic(checkpoint / (START if untrained else READOUT)) as temporary:
-        temporary.write_bytes(save(_contiguous(reading.state_dict()), metadata=of))
-
-
-def keeps(checkpoint: Path, method: Option, *, untrained: bool) -> bool:
-    """Whether a checkpoint has the readouts of a method."""
-    from safetensors import SafetensorError, safe_open
-
-    path = checkpoint / (START if untrained else READOUT)
-    try:
-        with safe_open(path, "pt") as file:
-            of: dict[str, str] = file.metadata() or {}
-    except (OSError, SafetensorError):
-        return False
-    return of.get("method") == method.model_dump_json()
-
-
-def load_readout(checkpoint: Path, reading: nn.Module, *, untrained: bool) -> None:
-    """Put the readouts of a checkpoint, which has them, into ``reading``."""
-    reading.load_state_dict(_read(checkpoint / (START if untrained else READOUT)))
-
-
 def load_optimizer(checkpoint: Path, optimizer: optim.Optimizer) -> None:
     """Put the optimiser's moments of a checkpoint into ``optimizer``."""
     import torch
 
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in _read(checkpoint / OPTIMIZER).items():
+    for key, tensor in read_tensors(checkpoint / OPTIMIZER).items():
         index, name = key.split(".", 1)
         # laid out as the weight: a fused step takes both as they lie in the memory
         weight = weights[int(index)]
@@ -354,7 +317,14 @@ def _unreadable(path: Path, error: OSError) -> CheckpointError:
     )
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -369,13 +339,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors as safetensors takes them."""
     # copies, for what modalities share stands under the name of each
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def _flat(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
-    return _contiguous(
+    return contiguous(
         {
             f"{index}.{name}": tensor
             for index, slots in state.items()

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from napari_phenoscape._device import index
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started
-from napari_phenoscape.nets import Descriptor
+from napari_phenoscape.nets import Descriptor, LinearReadout
 from napari_phenoscape.specimens import Crops, colour_statistics, standardised
 from napari_phenoscape.training._checkpoint import State, checkpoints, save_checkpoint
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._kept_readout import keep_embeddings
 from napari_phenoscape.training._levels import (
     centred,
     level_means,
@@ -26,7 +27,7 @@ from napari_phenoscape.training._levels import (
     same_level,
     without_means,
 )
-from napari_phenoscape.training._looks import Looks, batches, pictures
+from napari_phenoscape.training._looks import BATCH, Looks, batches, pictures
 from napari_phenoscape.training._model import JOINT, SimCLR
 from napari_phenoscape.training._run import log_event
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Two can always be told apart, and say nothing about a third.
 FEWEST_SPECIMENS = 3
+
+#: Specimens that a readout is fitted to at most, evenly from all.
+MOST = 4096
 
 
 def check_number(crops: Crops, net: InstantNet | SimCLR) -> None:
@@ -57,7 +61,7 @@ def check_number(crops: Crops, net: InstantNet | SimCLR) -> None:
 def fit(
     experiment: Experiment, crops: Crops, run: Path, fabric: Fabric, net: InstantNet
 ) -> Generator[Event, None, None]:
-    """Fit the readouts of a net to views of all specimens, and save it as step 1 of 1.
+    """Fit the readouts of a net to views of its specimens, and save it as step 1 of 1.
 
     The same bits for the same specimens, views and threads. Stopped before that, it begins anew.
     """
@@ -66,21 +70,28 @@ def fit(
         yield Started(run, len(crops.ids), done, 1, str(fabric.device))
         if not done:
             features = yield from fit_readouts(experiment, crops, net, fabric.device)
-            levels = crops.levels if experiment.nuisance.centre else None
-            offsets, mixed = {}, {}
-            for space, having in _having(crops, net).items():
-                own = levels and levels.take(np.flatnonzero(having))
-                rows = torch.from_numpy(features[space][having]).to(fabric.device)
-                with torch.inference_mode():
-                    x = net.readouts[space](rows).double().mean(dim=1).cpu().numpy()
-                means = level_means(x, own)
-                offsets[space] = {level: mean.tolist() for level, mean in means.items()}
-                if crops.levels is not None:
-                    of = crops.levels.take(np.flatnonzero(having))
-                    mixed[space] = float(np.nanmean(same_level(without_means(x, own, means), of)))
+            x = {
+                space: embeddings_of(net.readouts[space], of, fabric.device)
+                for space, of in features.items()
+            }
+            levels = crops.levels and crops.levels.take(fitted_to(crops))
+            centred_by = levels if experiment.nuisance.centre else None
+            means = {space: level_means(of, centred_by) for space, of in x.items()}
+            offsets = {
+                space: {level: mean.tolist() for level, mean in of.items()}
+                for space, of in means.items()
+            }
             if fabric.is_global_zero:
-                yield Saved(save_checkpoint(run, State.of(1, crops, offsets), net))
-            if crops.levels is not None:
+                path = save_checkpoint(run, State.of(1, crops, offsets), net)
+                keep_embeddings(path, x, crops)
+                yield Saved(path)
+            if crops.levels is not None and levels is not None:
+                mixed = {
+                    space: float(
+                        np.nanmean(same_level(without_means(of, centred_by, means[space]), levels))
+                    )
+                    for space, of in x.items()
+                }
                 plain = same_level(standardised(colour_statistics(crops)), crops.levels)
                 name, before = experiment.nuisance.name, float(np.nanmean(plain))
                 yield Notice(mixing_words(name, before, mixed, crops.levels))
@@ -94,28 +105,47 @@ def fit(
 def fit_readouts(
     experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
-    """Fit the readouts of a net to views of all specimens, on a device.
+    """Fit the readouts of a net to views of the specimens that they are `fitted_to`, on a device.
 
     Returns
     -------
-    (N, V, D) by space: what they were fitted to.
+    (n, V, D) by space, of these.
     """
     net.to(device).eval()
     yield from lead(experiment, crops, net, device)
-    features = yield from features_of(experiment, crops, net, device)
+    features = yield from features_of(experiment, crops, net, device, fitted_to(crops))
     fit_to(experiment, crops, net, features)
     return features
+
+
+def fitted_to(crops: Crops) -> NDArray[np.int64]:
+    """(n,) numbers of the specimens that a readout is fitted to."""
+    number = min(len(crops.ids), MOST)
+    return np.linspace(0, len(crops.ids) - 1, number).round().astype(np.int64)
 
 
 def fit_to(
     experiment: Experiment, crops: Crops, net: InstantNet, features: dict[str, NDArray[np.float32]]
 ) -> None:
-    """Fit the readouts of a net to (N, V, D) features by space."""
+    """Fit the readouts of a net to (n, V, D) features by space, of what they are `fitted_to`."""
+    chosen = fitted_to(crops)
     levels = crops.levels if experiment.nuisance.centre else None
     for space, having in _having(crops, net).items():
-        own = levels and levels.take(np.flatnonzero(having))
-        rows = centred(features[space][having], own)
+        own = np.flatnonzero(having[chosen])
+        rows = centred(features[space][own], levels and levels.take(chosen[own]))
         net.fit(space, rows, experiment.method.readout)
+
+
+def embeddings_of(
+    readout: LinearReadout, features: NDArray[np.float32], device: torch.device
+) -> NDArray[np.float32]:
+    """(n, K) the mean over views, of (n, V, D) features; the bits that `embed` would give."""
+    parts = []
+    for batch in np.split(features, range(BATCH, len(features), BATCH)):
+        with torch.inference_mode():
+            views = [readout(torch.from_numpy(view).to(device)) for view in batch.swapaxes(0, 1)]
+        parts.append(np.mean([view.cpu().numpy() for view in views], axis=0))
+    return np.concatenate(parts)
 
 
 def _having(crops: Crops, net: InstantNet | SimCLR) -> dict[str, NDArray[np.bool_]]:
@@ -153,20 +183,25 @@ def lead(
 
 
 def features_of(
-    experiment: Experiment, crops: Crops, net: InstantNet, device: torch.device
+    experiment: Experiment,
+    crops: Crops,
+    net: InstantNet,
+    device: torch.device,
+    specimens: NDArray[np.int64],
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
-    """(N, V, D) by space, of the views of which an embedding is the mean."""
+    """(n, V, D) by space, of the views of which an embedding is the mean, of some specimens."""
     looks = Looks(experiment, crops, experiment.method.readout.views, device)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
-    for batch in batches(crops):
+    total, seen = len(specimens) * len(looks), 0
+    for batch in np.split(specimens, range(BATCH, len(specimens), BATCH)):
         having = present(crops, batch) or None
         found = []
-        for number, view in enumerate(looks(batch), 1):
+        for view in looks(batch):
             with torch.inference_mode():
                 features = net.features(*pictures(crops, view, device), having)
             found.append({space: one.cpu().numpy() for space, one in features.items()})
-            done = int(batch[0]) * len(looks) + len(batch) * number
-            yield Progress("describing views", done, len(crops.ids) * len(looks))
+            seen += len(batch)
+            yield Progress("describing views", seen, total)
         for space, parts in rows.items():
             parts.append(np.stack([one[space] for one in found], axis=1))
     return {space: np.concatenate(parts) for space, parts in rows.items()}

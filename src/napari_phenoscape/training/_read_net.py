@@ -28,9 +28,6 @@ class Readouts(nn.Module):
         Features of the net by space.
     statistics
         Of each modality.
-    pretrained
-        Read the weights of a pretrained net that stands beside; not needed where what was fitted
-        is loaded next.
     """
 
     def __init__(
@@ -38,8 +35,6 @@ class Readouts(nn.Module):
         experiment: Experiment,
         widths: Mapping[str, int],
         statistics: Mapping[str, BandStatistics],
-        *,
-        pretrained: bool = False,
     ) -> None:
         super().__init__()
         self.readouts = {space: LinearReadout(width) for space, width in widths.items()}
@@ -52,7 +47,7 @@ class Readouts(nn.Module):
                 {name: of.bands for name, of in statistics.items()},
                 {name: of.mean for name, of in statistics.items()},
                 {name: of.std for name, of in statistics.items()},
-                pretrained=pretrained,
+                pretrained=False,
             )
 
     def forward(

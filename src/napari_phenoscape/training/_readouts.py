@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -17,18 +17,23 @@ from napari_phenoscape.nets import Affine, LinearReadout
 from napari_phenoscape.specimens import BandStatistics, Crops
 from napari_phenoscape.training._agreement import shared_neighbours
 from napari_phenoscape.training._build import build_model
-from napari_phenoscape.training._checkpoint import (
-    keep_readout,
-    keeps,
-    last_checkpoint,
-    load_readout,
-    load_weights,
-    read_state,
-)
+from napari_phenoscape.training._checkpoint import last_checkpoint, load_weights, read_state
 from napari_phenoscape.training._experiment import Experiment
-from napari_phenoscape.training._fit import fit_readouts, fit_to, lead
+from napari_phenoscape.training._fit import (
+    embeddings_of,
+    fit_readouts,
+    fit_to,
+    fitted_to,
+    lead,
+)
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
+from napari_phenoscape.training._kept_readout import (
+    keep_embeddings,
+    keep_readout,
+    keeps,
+    load_readout,
+)
 from napari_phenoscape.training._levels import level_means, without_means
 from napari_phenoscape.training._looks import BATCH, Looks, pictures
 from napari_phenoscape.training._method import InstantMethod
@@ -37,9 +42,6 @@ from napari_phenoscape.training._read_net import ReadNet, Readouts, beside
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-#: Specimens that the readout of a net is fitted to at most, evenly from all.
-MOST = 4096
 
 #: Of the test whether a net tells specimens worse than at its start.
 LEVEL = 0.05
@@ -71,7 +73,7 @@ def read_net(
         net.load_state_dict(build_model(experiment, learnt).state_dict())
     else:
         load_weights(checkpoint, net, averaged=True)
-    reading = Readouts(experiment, net.widths, statistics, pretrained=not fitted)
+    reading = Readouts(experiment, net.widths, statistics)
     if fitted and _fits(experiment):
         load_readout(checkpoint, reading, untrained=untrained)
     return ReadNet(net, reading)
@@ -84,12 +86,54 @@ def keeps_readout(run: Path, experiment: Experiment, *, untrained: bool) -> bool
     )
 
 
+class Beside(NamedTuple):
+    """The instant embedding that stands beside a trained net.
+
+    Parameters
+    ----------
+    net
+        Fitted.
+    x : (n, K)
+        By space, embeddings of the specimens that it was fitted to, of total variance 1.
+    """
+
+    net: InstantNet
+    x: dict[str, NDArray[np.float32]]
+
+
+def instant_beside(
+    experiment: Experiment, crops: Crops, device: torch.device
+) -> Generator[Progress, None, Beside | None]:
+    """What stands beside a net, fitted to the specimens of a run; None where nothing does."""
+    if experiment.method.beside != "instant":
+        return None
+    other = beside(experiment)
+    net = build_model(other, crops.statistics)
+    assert isinstance(net, InstantNet)
+    features = yield from fit_readouts(other, crops, net, device)
+    for space, readout in net.readouts.items():
+        _even(readout, embeddings_of(readout, features[space], device))
+    x = {space: embeddings_of(net.readouts[space], of, device) for space, of in features.items()}
+    return Beside(net, x)
+
+
 def read_out(
-    run: Path, experiment: Experiment, crops: Crops, fabric: Fabric, *, untrained: bool
+    run: Path,
+    experiment: Experiment,
+    crops: Crops,
+    fabric: Fabric,
+    other: Beside | None,
+    *,
+    untrained: bool,
 ) -> Generator[Progress, None, NDArray[np.bool_]]:
     """Fit the readouts of a run's net to views of its own specimens, and keep them.
 
     The same bits for the same specimens, views and threads.
+
+    Parameters
+    ----------
+    other
+        Of `instant_beside`.
 
     Returns
     -------
@@ -105,29 +149,32 @@ def read_out(
     """
     read = read_net(run, experiment, crops.statistics, untrained=untrained, fitted=False)
     net, reading, readout = read.net, read.reading, experiment.method.readout
+    reading.beside = other and other.net
     read.to(fabric.device).eval()
-    found, own = np.zeros(0, np.bool_), dict[str, NDArray[np.float64]]()
+    found, x = np.zeros(0, np.bool_), dict[str, NDArray[np.float32]]()
+    chosen = fitted_to(crops)
     for space, rows in (yield from _features(experiment, crops, net, fabric)).items():
         _check_finite(rows, space)
-        affine = readout.fit(rows) if readout.views else _centred(rows)
-        reading.readouts[space].take(affine)
+        affine, own = (
+            readout.fit(rows) if readout.views else _centred(rows),
+            reading.readouts[space],
+        )
+        own.take(affine)
         if space == net.space and readout.views:
             found = _found(affine(rows))
-        if reading.beside is not None:
-            own[space] = _even(reading.readouts[space], affine(rows))
-    if reading.beside is not None:
-        other = beside(experiment)
-        features = yield from fit_readouts(other, crops, reading.beside, fabric.device)
-        chosen = _chosen(crops)
-        for space, each in reading.beside.readouts.items():
-            with torch.inference_mode():
-                views = each(torch.from_numpy(features[space]).to(fabric.device)).cpu().numpy()
-            x = _even(each, views)[chosen[_there(crops, space, chosen)]]
+        there = _there(crops, space, chosen)
+        if other is not None:
+            _even(own, affine(rows).mean(axis=1))
+            mine, theirs = embeddings_of(own, rows, fabric.device), other.x[space]
             # what a net knows by heart of its own specimens looks as sure as what it has learned;
             # neighbours that numbers of another kind confirm do not
-            weights = reading.readouts[space].weights
-            reading.readouts[space].weights = weights * shared_neighbours(own[space], x)
+            own.weights = own.weights * shared_neighbours(mine, theirs[there])
+        x[space] = np.full((len(chosen), own.weights.shape[1]), np.nan, np.float32)
+        x[space][there] = embeddings_of(own, rows, fabric.device)
+        if other is not None:
+            x[space] = np.concatenate([x[space], other.x[space]], axis=1)
     keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
+    keep_embeddings(last_checkpoint(run), x, crops, untrained=untrained)
     return found
 
 
@@ -138,8 +185,9 @@ def read_out_both(
     if keeps_readout(run, experiment, untrained=False):
         return
     try:
-        trained = yield from read_out(run, experiment, crops, fabric, untrained=False)
-        start = yield from read_out(run, experiment, crops, fabric, untrained=True)
+        other = yield from instant_beside(experiment, crops, fabric.device)
+        trained = yield from read_out(run, experiment, crops, fabric, other, untrained=False)
+        start = yield from read_out(run, experiment, crops, fabric, other, untrained=True)
     except (CheckpointError, OptionError) as error:
         yield Notice(f"The readout could not be fitted. {error}")
         return
@@ -175,13 +223,12 @@ def instant_embeddings(
     features : (N, V, D)
         By space, of views of N specimens.
     """
-    fit_to(instant, crops, net, features)
-    rows, readout = torch.from_numpy(features[net.space]), net.readouts[net.space]
+    chosen, readout = fitted_to(crops), net.readouts[net.space]
+    fit_to(instant, crops, net, {space: of[chosen] for space, of in features.items()})
     levels = crops.levels if instant.nuisance.centre else None
     found = {}
     for name in names:
-        with torch.inference_mode():
-            x = readout(rows).mean(dim=1).numpy()
+        x = embeddings_of(readout, features[net.space], torch.device("cpu"))
         found[f"{name}, {net.space}"] = without_means(x, levels, level_means(x, levels))
         readout.divide_nothing_out(net.widths[net.space])
     return found
@@ -218,7 +265,7 @@ def _features(
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
     """(n, V, D) by space, of views of the specimens that have it."""
     looks = Looks(experiment, crops, experiment.method.readout.views, fabric.device)
-    chosen = _chosen(crops)
+    chosen = fitted_to(crops)
     number = len(chosen)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
     for batch in np.split(chosen, range(BATCH, number, BATCH)):
@@ -234,12 +281,6 @@ def _features(
             parts.append(np.stack([one[space] for one in views], axis=1)[there])
         yield Progress("reading out the net", int(np.searchsorted(chosen, batch[-1])) + 1, number)
     return {space: np.concatenate(parts) for space, parts in rows.items()}
-
-
-def _chosen(crops: Crops) -> NDArray[np.int64]:
-    """Numbers of the specimens that a readout is fitted to."""
-    number = min(len(crops.ids), MOST)
-    return np.linspace(0, len(crops.ids) - 1, number).round().astype(np.int64)
 
 
 def _there(crops: Crops, space: str, batch: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -267,15 +308,7 @@ def _found(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     return nearest
 
 
-def _even(readout: LinearReadout, rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Make the total variance of embeddings 1, as (n, V, K) of views have it by now.
-
-    Returns
-    -------
-    (n, K) those that specimens have then.
-    """
-    x: NDArray[np.float64] = rows.mean(axis=1, dtype=np.float64)
-    total = float(np.nanvar(x, axis=0).sum())
-    unit = total**0.5 if total > 0 else 1.0
-    readout.weights = readout.weights / unit
-    return x / unit
+def _even(readout: LinearReadout, x: NDArray[np.floating]) -> None:
+    """Make the total variance of embeddings 1, which are (n, K) by now."""
+    total = float(np.nanvar(x, axis=0, dtype=np.float64).sum())
+    readout.weights = readout.weights / (total**0.5 if total > 0 else 1.0)

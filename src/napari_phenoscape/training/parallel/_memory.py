@@ -1,4 +1,4 @@
-"""Memory: what one step of a training frees, the next one reuses."""
+"""Memory: what one step of a training, or one batch, frees, the next one reuses."""
 
 from __future__ import annotations
 
