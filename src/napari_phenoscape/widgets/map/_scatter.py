@@ -42,6 +42,8 @@ class Scatter(Plot):
         self.setMaximumHeight(16_777_215)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # marks and pictures reach over the edge of the dots, and would stay there
+        self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         for axis in ("bottom", "left"):  # a map has no units
             self.hideAxis(axis)
         self.tool = LASSO
