@@ -14,9 +14,8 @@ from qtpy.QtTest import QTest
 from napari_phenoscape.events import Event, Step, result
 from napari_phenoscape.training import Snapshot
 from napari_phenoscape.widgets import ClustersDock, TrainDock
-from napari_phenoscape.widgets._emerging import emerging, turned
+from napari_phenoscape.widgets._emerging import Emerging, emerging, turned
 from napari_phenoscape.widgets._grouping import looked
-from napari_phenoscape.widgets._session import Emerging
 
 pytestmark = pytest.mark.gui
 

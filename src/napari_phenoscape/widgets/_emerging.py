@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from napari_phenoscape.analysis import Colouring, by_cluster
 from napari_phenoscape.embeddings import NOISE_COLOUR, Clusters, cluster, reduce
 from napari_phenoscape.errors import PhenoscapeError
-from napari_phenoscape.events import Event
+from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.training import PCA, Snapshot
 from napari_phenoscape.widgets._clustered import ClusteredRun, Projection2D, SoFar
-from napari_phenoscape.widgets._session import Emerging
 
 #: Specimens that are embedded at most while a net is trained.
 WATCHED = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Emerging(Progress):
+    """What is shown, as the net in training tells it apart after ``done`` steps of ``total``."""
+
+    clustered: ClusteredRun
 
 
 def emerging(

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_phenoscape.embeddings import History
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.events import Event, Progress, Started
+from napari_phenoscape.events import Event, Started
 from napari_phenoscape.training import (
     Experiment,
     Runtime,
@@ -44,13 +44,6 @@ if TYPE_CHECKING:
 
 
 TRAINING, WATCHING = "Training", "Watching"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Emerging(Progress):
-    """What is shown, as the net in training tells it apart after ``done`` steps of ``total``."""
-
-    clustered: ClusteredRun
 
 
 class Session(QObject):
@@ -365,6 +358,8 @@ class Session(QObject):
         return shown is not None and shown.embeddings.source == experiment.collection
 
     def _remember(self, event: Event) -> None:
+        from napari_phenoscape.widgets._emerging import Emerging  # brings what a cube needs not
+
         if isinstance(event, Emerging):
             now, shown = event.clustered, self.clustered
             if shown is not None and shown.clusters.labels is now.clusters.labels:
