@@ -224,7 +224,6 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         wait(at_rest(clusters))
         clusters.session.select([clusters.session.clustered.ids[3]])
         shoot(viewer, "dock-clusters")
-        shoot_labelling(viewer, clusters)
 
         explain = put(viewer, ExplainDock(viewer), "Explain")
         assert isinstance(explain, ExplainDock)
@@ -235,6 +234,10 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         explain.against.setCurrentIndex(1)
         explain.choose(explain.session.clustered.ids[3])
         shoot(viewer, "dock-explain")
+        clusters = put(viewer, ClustersDock(viewer), "Clusters")
+        assert isinstance(clusters, ClustersDock)
+        wait(at_rest(clusters))
+        shoot_labelling(viewer, clusters)
         field(viewer)
         viewer.close()
 
