@@ -52,8 +52,9 @@ fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_
 soak: $(VENV)/.with-test ## very many specimens through every step, killed and disturbed; SPECIMENS=100000
 	$(BIN)/python -m tests.soak $(SPECIMENS)
 
-screenshots: $(VENV)/.with-test ## draw every dock in a real window into docs/images
+screenshots: $(VENV)/.with-test ## draw every dock, and the tutorial, in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
+	$(SCREEN) $(BIN)/python docs/make_walk.py
 
 docs: $(VENV)/.with-docs ## build the documentation into docs/site/
 	$(BIN)/python docs/make_configuration.py

@@ -1,15 +1,13 @@
 """Screenshots of the docks: a real window, driven as a user would, on generated samples.
 
-``make screenshots`` writes ``docs/images/dock-*.png``, ``field-photographs.png`` and, of the first
-sitting, ``sitting-*.png``.
-Needs a display of 1600 x 1000 pixels, and Chromium for the picture of the report.
+``make screenshots`` writes ``docs/images/dock-*.png``, ``labelling.png`` and
+``field-photographs.png``; those of the first sitting are made by ``make_walk.py``.
+Needs a display of 1600 x 1000 pixels.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +19,6 @@ from measure_ground import planted, written
 from PIL import Image
 from qtpy.QtTest import QTest
 
-from napari_phenoscape.analysis import report
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Drawer, Folder, Specimen
@@ -133,42 +130,6 @@ def shoot_labelling(viewer: napari.Viewer, dock: ClustersDock) -> None:
     session.select([])
 
 
-def sitting(viewer: napari.Viewer) -> None:
-    """From a folder to named clusters and a report, as docs/tutorial.md tells it."""
-    viewer.layers.clear()
-    specimens = put(viewer, SpecimensDock(viewer), "Specimens")
-    assert isinstance(specimens, SpecimensDock)
-    specimens.form.set(Folder(path=Path("samples/multispectral")))
-    specimens.look_button.click()
-    wait(at_rest(specimens))
-    QTest.qWait(1000)
-    wait(at_rest(specimens))
-    shoot(viewer, "sitting-look")
-    clusters = put(viewer, ClustersDock(viewer), "Clusters")
-    assert isinstance(clusters, ClustersDock)
-    wait(at_rest(clusters))
-    session = clusters.session
-    labels = session.clustered.clusters.labels
-    first = [one for one, label in zip(session.clustered.ids, labels, strict=True) if label == 1]
-    session.select(first)
-    shoot(viewer, "sitting-map")
-    shoot_labelling(viewer, clusters)
-    explain = put(viewer, ExplainDock(viewer), "Explain")
-    assert isinstance(explain, ExplainDock)
-    wait(at_rest(explain))
-    explain.cluster.setCurrentIndex(1)
-    shoot(viewer, "sitting-why")
-    run = session.clustered.run
-    page = result(report(run))
-    if browser := shutil.which("chromium") or shutil.which("google-chrome"):
-        picture = IMAGES / "sitting-report.png"
-        size = "--window-size=1200,1000"
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", size]
-        command = [browser, *flags, f"--screenshot={picture}", page.absolute().as_uri()]
-        subprocess.run(command, check=True, capture_output=True)
-        Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
-
-
 def field(viewer: napari.Viewer) -> None:
     """Masks of photographs whose ground is not plain, as docs/field-photographs.md tells it."""
     viewer.layers.clear()
@@ -273,7 +234,10 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         explain.against.setCurrentIndex(1)
         explain.choose(explain.session.clustered.ids[3])
         shoot(viewer, "dock-explain")
-        sitting(viewer)
+        clusters = put(viewer, ClustersDock(viewer), "Clusters")
+        assert isinstance(clusters, ClustersDock)
+        wait(at_rest(clusters))
+        shoot_labelling(viewer, clusters)
         field(viewer)
         viewer.close()
 

@@ -45,7 +45,7 @@ IDLE_S, TRAINING_S = 5, 15
 #: The most that 99 of 100 ticks may be late while a net is trained, ms.
 LATE = 50
 
-PARTS = ("collecting", "start", "embedding", "clustering", "map")
+PARTS = ("collecting", "start", "embedding", "clustering", "map", "emerging")
 
 
 def comparisons() -> Iterator[Figure]:
@@ -99,6 +99,12 @@ def measured(folder: Path) -> dict[str, list[float]]:
     with blocks() as late["map"]:
         clusters.cluster_button.click()
         _end(session)
+    train.start_button.click()
+    with blocks() as late["emerging"]:
+        wait(lambda: session.clustered is not None and session.clustered.so_far is not None)
+        live(1)
+    train.stop_button.click()
+    _end(session)
     viewer.close()
     QThreadPool.globalInstance().waitForDone()
     return late

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import napari
@@ -15,12 +16,13 @@ import numpy as np
 import pandas as pd
 from qtpy.QtWidgets import QApplication
 
-from napari_phenoscape.analysis import by_values, inside, nearest
+from napari_phenoscape.analysis import Colouring, by_cluster, by_values, inside, nearest
 from napari_phenoscape.embeddings import Clusters, Embeddings, unit_length
 from napari_phenoscape.embeddings._clustering import COLOURS
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import KMeans
-from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D
+from napari_phenoscape.widgets import ClustersDock
+from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D, SoFar
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._session import session_of
 from napari_phenoscape.widgets._worker import guard_torch
@@ -39,6 +41,7 @@ def comparisons() -> Iterator[Figure]:
     settle()
     yield from _map(100_000, 0.3)
     yield from _map(1_000_000, 3)
+    yield from _emerging(viewer)
     for count, opened in ((10_000, 2), (100_000, 10)):
         yield from _sheet(count, opened, viewer)
     viewer.close()
@@ -94,6 +97,25 @@ def _map(count: int, goal: float) -> Iterator[Figure]:
     yield Figure(f"map-recolour-{count}", lambda: median(recolour, 3), "s", goal)
     scatter.close()
     scatter.deleteLater()
+
+
+def _emerging(viewer: napari.Viewer) -> Iterator[Figure]:
+    """Other colours and places for each of 1000 specimens, as a net in training gives them."""
+    session, run = session_of(viewer), drawn(1000)
+    dock, random = ClustersDock(viewer), np.random.default_rng(0)
+    viewer.window.add_dock_widget(dock, area="right")
+    session.set_clustered(run)
+    settle()
+
+    def emerges() -> None:
+        order = random.permutation(len(run.ids))
+        colouring = Colouring("step", run.colours[order], by_cluster(run.clusters).legend)
+        so_far = SoFar(colouring, Projection2D(run.map.xy[order], "so far"))
+        session.set_clustered(replace(run, so_far=so_far))
+        settle()
+
+    yield Figure("map-emerges-1000", lambda: median(emerges), "s", 0.1)
+    viewer.window.remove_dock_widget(dock)
 
 
 def _sheet(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:

@@ -52,8 +52,21 @@ def test_notices_that_follow_each_other_are_one_message(wait, monkeypatch):
 
     task = Task("Looking", verb, torch=False)
     task.start()
-    wait(lambda: not task.busy)
+    wait(lambda: bool(shown))
     assert shown == ["Found masks.\nFound a table."]
+
+
+def test_a_message_waits_until_the_one_before_has_gone(wait, monkeypatch):
+    shown: list[tuple[str, float]] = []
+    monkeypatch.setattr(_worker, "show_info", lambda words: shown.append((words, time.monotonic())))
+    monkeypatch.setattr(_worker, "SHOWN_S", 0.5)
+    messages = _worker._Messages()
+    for words in ("Found masks.", "Found a table."):
+        messages.show(words)
+    wait(lambda: len(shown) == 2)
+    (first, at), (second, later) = shown
+    assert (first, second) == ("Found masks.", "Found a table.")
+    assert later - at > 0.4
 
 
 @pytest.mark.parametrize(

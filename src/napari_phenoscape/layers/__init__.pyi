@@ -11,6 +11,7 @@ from ._maps import (
     FRAMES as FRAMES,
     chosen_layer as chosen_layer,
     elements_layer as elements_layer,
+    frame_colours as frame_colours,
     points_layer as points_layer,
     sheet_layer as sheet_layer,
     where_layer as where_layer,

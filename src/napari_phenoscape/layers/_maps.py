@@ -161,8 +161,6 @@ def points_layer(
     if colours is None:
         rgb = {number: _rgb(colour) for number, colour in clusters.colours.items()}
         colours = np.array([rgb[number] for number in labels], np.uint8).reshape(-1, 3)
-    frames = np.ones((len(labels), 4), np.float32)
-    frames[:, :3] = colours / np.float32(255)
     kwargs = {
         "name": f"clusters ({embeddings.space})",
         "features": features,
@@ -170,7 +168,7 @@ def points_layer(
         "symbol": "square",
         # arrays, not a feature and a colormap: colours stay, and any number of points is fast
         "face_color": np.zeros((len(labels), 4), np.float32),
-        "border_color": frames,
+        "border_color": frame_colours(colours),
         "border_width": 0.05,
         "border_width_is_relative": True,
         "metadata": {
@@ -185,6 +183,13 @@ def points_layer(
         },
     }
     return np.asarray(centres, np.float64), kwargs, "points"
+
+
+def frame_colours(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 4) red, green, blue and opacity, 0-1, of frames in (N, 3) colours."""
+    frames = np.ones((len(colours), 4), np.float32)
+    frames[:, :3] = colours / np.float32(255)
+    return frames
 
 
 def _features(embeddings: Embeddings, clusters: Clusters, labels: list[int]) -> pd.DataFrame:

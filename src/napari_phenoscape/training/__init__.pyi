@@ -62,6 +62,7 @@ from ._runs import (
     restore as restore,
     runs_in as runs_in,
 )
+from ._snapshots import Snapshot as Snapshot
 from ._specimens import (
     CropsInParts as CropsInParts,
     crops_for as crops_for,

@@ -24,9 +24,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_phenoscape._device import together
 from napari_phenoscape._distributed import average_gradients, gathered, local_batch
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.losses import Projections, total_loss
-from napari_phenoscape.specimens import Crops
+from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._health import check_finite
 from napari_phenoscape.training._inputs import InputPipeline, present
@@ -34,6 +34,29 @@ from napari_phenoscape.training._model import SimCLR
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+def known_columns(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
+    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
+
+    Raises
+    ------
+    OptionError
+        There is no such column, or it is empty.
+    """
+    metadata = collection.metadata
+    known = {}
+    for column in {name for loss in experiment.losses for name in loss.columns}:
+        if column not in metadata or metadata[column].isna().all():
+            raise OptionError(
+                f"A loss names the metadata column '{column}', which the specimens do not have "
+                f"(they have {', '.join(metadata.columns) or 'none'}). "
+                f"{did_you_mean(column, metadata)}Name one of these, or leave 'positives' "
+                "and 'ignore' empty."
+            )
+        codes = metadata[column].astype("category").cat.codes
+        known[column] = np.asarray(codes, dtype=np.int64)
+    return known
 
 
 class Objective(NamedTuple):

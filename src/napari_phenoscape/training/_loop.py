@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -21,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import OptionError, RunError, did_you_mean
+from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._batching import batches_of, in_steps, small_levels
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from napari_phenoscape.training._model import SimCLR
+    from napari_phenoscape.training._snapshots import Snapshots
 
 T = TypeVar("T")
 
@@ -70,7 +72,9 @@ T = TypeVar("T")
 HEALTH_EVERY = 25
 
 
-def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, None, Path]:
+def train(
+    experiment: Experiment, run: Path | None = None, *, snapshots: int = 0
+) -> Generator[Event, None, Path]:
     """Train a net, or fit an instant one; closing the generator stops it and saves.
 
     Parameters
@@ -80,6 +84,9 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
     run
         None: a new run directory under ``experiment.runs``. Else the run to go on with; on CPU the
         numbers are then those of a run that was never interrupted, bit for bit.
+    snapshots
+        Specimens at most that the net so far embeds every so many steps, told as `Snapshot`; what
+        is learnt stays the same. None of an instant run, on several devices, or when compiled.
 
     Yields
     ------
@@ -119,7 +126,7 @@ def train(experiment: Experiment, run: Path | None = None) -> Generator[Event, N
         check_batch(experiment.schedule, crops)
         yield from _noted(small_levels(experiment, crops), notices)
         experiment = in_steps(experiment, crops)
-        training = _training(experiment, collection, crops, pretrained=not found)
+        training = _training(experiment, collection, crops, snapshots, pretrained=not found)
         experiment, work, fabric = yield from _noted(training, notices)
     else:
         work, fabric = _fitting(experiment, crops)
@@ -154,13 +161,19 @@ def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
 
 
 def _training(
-    experiment: Experiment, collection: Collection, crops: Crops, *, pretrained: bool
+    experiment: Experiment,
+    collection: Collection,
+    crops: Crops,
+    snapshots: int,
+    *,
+    pretrained: bool,
 ) -> Generator[Event, None, tuple[Experiment, Work, Fabric]]:
     """The training of a net, and its experiment with the precision that was found."""
     from napari_phenoscape.training._fit import check_number
-    from napari_phenoscape.training._gradient import check_caching
+    from napari_phenoscape.training._gradient import check_caching, known_columns
     from napari_phenoscape.training._model import SimCLR
     from napari_phenoscape.training._precision import precision_of
+    from napari_phenoscape.training._snapshots import Snapshots
     from napari_phenoscape.training.parallel._runtime import (
         compile_encoders,
         device_of,
@@ -168,7 +181,7 @@ def _training(
         set_threads,
     )
 
-    known = _known(experiment, collection)
+    known = known_columns(experiment, collection)
     net = build_model(experiment, crops.statistics, pretrained=pretrained)
     assert isinstance(net, SimCLR)
     check_caching(experiment, net)
@@ -185,7 +198,11 @@ def _training(
     check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
-    return experiment, lambda run: _steps(experiment, crops, known, run, fabric, net), fabric
+    watched = None
+    if snapshots and fabric.world_size == 1 and not experiment.runtime.compile:
+        watched = Snapshots(experiment, crops, snapshots, fabric)
+    work = partial(_steps, experiment, crops, known, fabric=fabric, net=net, watched=watched)
+    return experiment, work, fabric
 
 
 def _in_precision(experiment: Experiment, precision: str) -> Experiment:
@@ -233,29 +250,6 @@ def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: 
     return shared
 
 
-def _known(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
-    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
-
-    Raises
-    ------
-    OptionError
-        There is no such column, or it is empty.
-    """
-    metadata = collection.metadata
-    known = {}
-    for column in {name for loss in experiment.losses for name in loss.columns}:
-        if column not in metadata or metadata[column].isna().all():
-            raise OptionError(
-                f"A loss names the metadata column '{column}', which the specimens do not have "
-                f"(they have {', '.join(metadata.columns) or 'none'}). "
-                f"{did_you_mean(column, metadata)}Name one of these, or leave 'positives' "
-                "and 'ignore' empty."
-            )
-        codes = metadata[column].astype("category").cat.codes
-        known[column] = np.asarray(codes, dtype=np.int64)
-    return known
-
-
 def _steps(
     experiment: Experiment,
     crops: Crops,
@@ -263,6 +257,7 @@ def _steps(
     run: Path,
     fabric: Fabric,
     net: SimCLR,
+    watched: Snapshots | None,
 ) -> Generator[Event, None, None]:
     """Events of the optimisation itself."""
     import torch
@@ -339,6 +334,9 @@ def _steps(
         yield Started(run, len(crops.ids), step, schedule.steps, str(fabric.device))
         # asked after the last step too: every rank asks equally often
         while not any_rank(False, fabric.device) and step < schedule.steps:
+            if watched is not None and step % watched.every == 0:
+                yield from told()
+                yield from watched(net if average is None else average.module, step)
             start = time.perf_counter()
             torch.manual_seed(step_seed(seed, step))
             rate = learning_rate(schedule, step)

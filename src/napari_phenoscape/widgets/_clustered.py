@@ -109,6 +109,22 @@ class EmbeddedSpaces:
 
 
 @dataclass(frozen=True, eq=False)
+class SoFar:
+    """How a net in training tells the same specimens apart so far.
+
+    Parameters
+    ----------
+    colouring
+        Of all N specimens; those that were not asked about are grey.
+    map
+        Of all N; NaN for those.
+    """
+
+    colouring: Colouring
+    map: Projection2D
+
+
+@dataclass(frozen=True, eq=False)
 class ClusteredRun:
     """N specimens of a run, embedded, clustered, mapped and pictured.
 
@@ -125,6 +141,8 @@ class ClusteredRun:
         None: by cluster.
     labels
         N rows of names that specimens were given, and of votes; None without.
+    so_far
+        Shown in place of the colours and the map, while a net is trained.
     """
 
     run: Path
@@ -136,6 +154,7 @@ class ClusteredRun:
     coloured: Colouring | None = None
     layout: Layout | None = None
     labels: pd.DataFrame | None = None
+    so_far: SoFar | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -161,10 +180,20 @@ class ClusteredRun:
         """The row of each id."""
         return {specimen: row for row, specimen in enumerate(self.ids)}
 
+    @property
+    def key(self) -> Colouring | None:
+        """What the colours mean, where they are not those of the clusters."""
+        return self.coloured if self.so_far is None else self.so_far.colouring
+
     @cached_property
     def colouring(self) -> Colouring:
         """By what the specimens are coloured, wherever they are shown."""
-        return self.coloured or by_cluster(self.clusters)
+        return self.key or by_cluster(self.clusters)
+
+    @property
+    def plotted(self) -> Projection2D:
+        """The map that is shown."""
+        return self.map if self.so_far is None else self.so_far.map
 
     @property
     def colours(self) -> NDArray[np.uint8]:
@@ -198,12 +227,11 @@ class ClusteredRun:
             return contact_sheet(pictures, labels=self.clusters.labels)
         return contact_sheet(pictures, labels=layout.labels, order=layout.order)
 
-    def looks_like(self, other: ClusteredRun) -> bool:
-        """Whether the picture, and the frames on it, are the same as of another."""
+    def lies_like(self, other: ClusteredRun) -> bool:
+        """Whether the picture is the same as of another, and the frames but for their colours."""
         return (
             self.clusters is other.clusters
             and self.backdrop is other.backdrop
-            and self.coloured is other.coloured
             and self.layout is other.layout
         )
 

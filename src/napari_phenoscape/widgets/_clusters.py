@@ -124,7 +124,7 @@ class ClustersDock(Dock):
         ):
             self.column.addWidget(part)
         self.column.addLayout(row(self.export_button, self.report_button, self.back_button))
-        self.column.addWidget(self.page_button)
+        self.foot.addWidget(self.page_button)
         self.fill(self.panel)
 
         self.embedding.changed.connect(self._refresh)
@@ -263,7 +263,7 @@ class ClustersDock(Dock):
         if (clustered := self.session.clustered) is None:
             return
         try:
-            map_figure(clustered.map.xy, clustered.colouring, clustered.map.title, path)
+            map_figure(clustered.plotted.xy, clustered.colouring, clustered.plotted.title, path)
         except PhenoscapeError as error:
             self.say(str(error), error=True)
         else:
@@ -303,7 +303,7 @@ class ClustersDock(Dock):
             self.choice_words.setText(choice.words if choice else "")
             self.legend.show_clusters(clustered.clusters)
             self.looks.show_appearance(asked_of(clustered), clustered.appearance)
-            self.key.show_colouring(clustered.coloured)
+            self.key.show_colouring(clustered.key)
             self._show_selected()
         self.labelling.show_labels()
 

@@ -208,7 +208,12 @@ def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None
         colouring = yield from coloured(asked.colour, known, clusters, crops)
     layout = None if asked.order == CLUSTER else laid_out(asked.order, known, clusters)
     seen = replace(
-        clustered, backdrop=backdrop, appearance=asked, coloured=colouring, layout=layout
+        clustered,
+        backdrop=backdrop,
+        appearance=asked,
+        coloured=colouring,
+        layout=layout,
+        so_far=None,
     )
     # here, and not where the window would wait for them
     _ = seen.centres, backdrop.cube is not None or seen.sheet.levels

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_phenoscape.embeddings import ContactSheet
-from napari_phenoscape.layers import FRAMES, chosen_layer, points_layer, sheet_layer
+from napari_phenoscape.layers import (
+    FRAMES,
+    chosen_layer,
+    frame_colours,
+    points_layer,
+    sheet_layer,
+)
 from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._place import (
     LayerData,
@@ -159,13 +165,26 @@ class Overlay(QObject):
         if clustered is None:
             return
         self._shown = clustered
-        if before is not None and before.looks_like(clustered):
-            return  # the map is another one
+        if before is not None and before.lies_like(clustered):
+            if before.key is not clustered.key:
+                self._recolour(clustered)
+            return
         self._lift()
         same = before is not None and before.is_of_specimens_of(clustered.embeddings)
         if not same:
             self._asked, self.gone = True, frozenset()
         self._draw(look=not same)
+
+    def _recolour(self, clustered: ClusteredRun) -> None:
+        """Give the frames that there are other colours, and leave all else as it is."""
+        points = self._points
+        if self._sheet is not None and len(self._centres) > FRAMES:
+            self._mark()  # frames and marks are in the picture
+        elif self._odd:
+            self._draw()
+        elif points is not None and len(points.data):
+            rows = [clustered.rows[one] for one in self._ids(points)]
+            points.border_color = frame_colours(clustered.colours[rows])
 
     def _draw(self, *, look: bool = False) -> None:
         """Show the clusters that there are, and look at them if asked to, or if they are new."""

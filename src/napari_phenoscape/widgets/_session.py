@@ -78,6 +78,8 @@ class Session(QObject):
         What the list of the dock *Spectrum* shows.
     explained
         Why the clusters are clusters; older than ``clustered`` until that is explained.
+    shows_emerging
+        Whether the specimens that are shown tell how a net in training parts them.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
@@ -104,6 +106,7 @@ class Session(QObject):
         self.labelled: LabelledRun | None = None
         self.kept_spectra: tuple[Any, ...] = ()
         self.explained: ExplainedRun | None = None
+        self.shows_emerging = True
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
         self._scratch_files = 0
@@ -213,6 +216,7 @@ class Session(QObject):
                     appearance=dressed.appearance,
                     coloured=dressed.coloured,
                     layout=dressed.layout,
+                    so_far=None,
                 )
             )
 
@@ -275,11 +279,15 @@ class Session(QObject):
 
     def train_experiment(self, experiment: Experiment, run: Path | None = None) -> None:
         """Start a training, or go on with that of a run."""
+        watched = self.shows_emerging and self.can_show_emerging(experiment)
 
         def verb() -> Generator[Event, None, Path]:
             from napari_phenoscape.training import train  # brings torch, which is guarded first
+            from napari_phenoscape.widgets._emerging import WATCHED, emerging
 
-            return train(experiment, run)
+            if not watched:
+                return train(experiment, run)
+            return emerging(train(experiment, run, snapshots=WATCHED), lambda: self.clustered)
 
         self.train(verb)
 
@@ -344,7 +352,19 @@ class Session(QObject):
         """The latest piece of work of this title."""
         return self._tasks.get(title)
 
+    def can_show_emerging(self, experiment: Experiment) -> bool:
+        """Whether specimens are shown that a training of this experiment embeds."""
+        shown = self.clustered
+        return shown is not None and shown.embeddings.source == experiment.collection
+
     def _remember(self, event: Event) -> None:
+        from napari_phenoscape.widgets._emerging import Emerging  # brings what a cube needs not
+
+        if isinstance(event, Emerging):
+            now, shown = event.clustered, self.clustered
+            if shown is not None and shown.clusters.labels is now.clusters.labels:
+                self.set_clustered(replace(shown, so_far=now.so_far))
+            return
         self.history.append(event)
         if isinstance(event, Started):
             self.run = event.run

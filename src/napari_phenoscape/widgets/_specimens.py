@@ -262,7 +262,7 @@ class SpecimensDock(Dock):
         files = len({specimen.path for specimen in collection.specimens})
         self.summary.setText(
             f"{count_of(len(collection.specimens), 'specimen')} in {count_of(files, 'file')} of "
-            f"'{collection.source.path}'; "
+            f"'{short(collection.source.path)}'; "
             f"metadata: {', '.join(columns) or 'none'}; "
             f"{count_of(len(collection.skipped), 'file')} skipped."
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QCheckBox, QFileDialog
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import (
@@ -24,6 +24,7 @@ from napari_phenoscape.events import (
 from napari_phenoscape.training import Experiment, RunSummary, runs_in
 from napari_phenoscape.widgets._before_start import BeforeStart, checked
 from napari_phenoscape.widgets._dock import Dock, plot, row, short
+from napari_phenoscape.widgets._emerging import WATCHED
 from napari_phenoscape.widgets._experiment_file import ExperimentFile
 from napari_phenoscape.widgets._session import WATCHING
 from napari_phenoscape.widgets._unfinished import Unfinished
@@ -88,12 +89,17 @@ class TrainDock(Dock):
         self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
         self.foot.insertWidget(0, self.before)
-        self.foot.insertWidget(2, self.curve)
+        self.emerging = QCheckBox("Show clusters while it trains")
+        self.emerging.setChecked(self.session.shows_emerging)
+        self.emerging.toggled.connect(self._watch)
+        self.foot.insertWidget(2, self.emerging)
+        self.foot.insertWidget(3, self.curve)
         self.run_words = note()
         self.foot.addWidget(self.run_words)
 
         self.listen(self.session.experiment_changed, self._take)
         self.listen(self.session.collection_changed, self._refresh)
+        self.listen(self.session.clustered_changed, self._offer_emerging)
         self.listen(self.session.training_changed, self._attach)
         self._take("")
         self._attach()
@@ -176,7 +182,7 @@ class TrainDock(Dock):
         chosen = self.session.parts.get("collection")
         if chosen is not None:
             number = "Specimens" if collection is None else f"{len(collection.specimens)} specimens"
-            self.source.setText(f"{number} of '{chosen.path}'. {self._views()}")
+            self.source.setText(f"{number} of '{short(chosen.path)}'. {self._views()}")
         else:
             self.source.setText("No specimens yet: collect them in the Specimens dock.")
         task = self.session.training
@@ -209,10 +215,33 @@ class TrainDock(Dock):
         self.allow(self.stop_button, idle or ("Stopping." if state == "stopping" else ""))
         self.stop_button.setText("Stop watching" if watching and busy else "Stop")
         self.pause_button.setText("Resume" if state == "paused" else "Pause")
+        self._offer_emerging()
         self.form.setEnabled(not busy)
         self.form.setToolTip(
             "The settings of the training at work; stop it to change them." if busy else ""
         )
+
+    def _offer_emerging(self) -> None:
+        """Whether specimens can tell of a training that is begun now; else the tooltip says why."""
+        task, asked = self.session.training, self._asked()
+        if task is not None and task.busy:
+            why = "Decided at the start of a training."
+        elif asked is None or not self.session.can_show_emerging(asked):
+            why = "None of these specimens are shown: 'Look now' in the dock Specimens shows them."
+        elif not asked.method.trains or asked.runtime.devices > 1 or asked.runtime.compile:
+            why = "Only of a net that is trained on one device, and not compiled."
+        else:
+            why = ""
+        self.emerging.setEnabled(not why)
+        self.emerging.setToolTip(
+            why
+            or f"Every so many steps {WATCHED} specimens at most are embedded by the net so far, "
+            "and recoloured on the picture and on the map; it takes some 3% of the time, and "
+            "changes nothing that is learnt"
+        )
+
+    def _watch(self, on: bool) -> None:
+        self.session.shows_emerging = on
 
     def _views(self) -> str:
         """What is chosen in the dock beside this one, in words."""

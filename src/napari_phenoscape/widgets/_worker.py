@@ -29,6 +29,9 @@ INTERVAL_S = 0.1
 #: Notices that follow each other within so many ms are shown as one.
 NOTICES_MS = 2000
 
+#: So long napari shows one, in s; of two at once it never takes the first away (0.9.2).
+SHOWN_S = 5.0
+
 #: Pieces of work that may be under way at once, paused ones too.
 THREADS = 8
 
@@ -151,6 +154,23 @@ class _Named(partial[Generator[list[Event], None, Any]]):
         return self.title
 
 
+class _Messages:
+    """Shows messages in the corner of the canvas, one after the other."""
+
+    def __init__(self) -> None:
+        self._free = 0.0
+
+    def show(self, words: str) -> None:
+        """Now, or when the one before has gone."""
+        now = time.monotonic()
+        at = max(now, self._free)
+        self._free = at + SHOWN_S
+        QTimer.singleShot(round(1000 * (at - now)), partial(show_info, words))
+
+
+_messages = _Messages()
+
+
 class Task(QObject):
     """One verb at work: tells its events in the window's thread, and can be paused and stopped.
 
@@ -242,7 +262,7 @@ class Task(QObject):
         """Show the notices together: each by itself covers the canvas for seconds."""
         self._soon.stop()
         if self._notices:
-            show_info("\n".join(self._notices))
+            _messages.show("\n".join(self._notices))
             self._notices = []
 
     def _end(self) -> None:

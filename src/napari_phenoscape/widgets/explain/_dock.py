@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
 from napari_phenoscape.analysis import (
     BORDERLINE,
@@ -24,7 +24,14 @@ from napari_phenoscape.analysis import (
 )
 from napari_phenoscape.embeddings import METADATA, NOISE
 from napari_phenoscape.layers import elements_layer, where_layer
-from napari_phenoscape.widgets._dock import Dock, column_of, count_of, row, short_combo, swatch
+from napari_phenoscape.widgets._dock import (
+    Dock,
+    column_of,
+    count_of,
+    fields,
+    short_combo,
+    swatch,
+)
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._worker import Verb
 from napari_phenoscape.widgets.explain._apart import Apart
@@ -71,6 +78,8 @@ class ExplainDock(Dock):
             "No clusters yet: embed and cluster the specimens of a run in the Clusters dock."
         )
         self.cluster, self.against = short_combo(), short_combo()
+        for combo in (self.cluster, self.against):
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.cluster.setToolTip("Which cluster is explained")
         self.against.setToolTip("What it is compared with")
         self.curves = Curves()
@@ -101,7 +110,7 @@ class ExplainDock(Dock):
         )
         self.content = QWidget()
         column = column_of(self.content)
-        column.addLayout(row(self.cluster, QLabel("against"), self.against))
+        column.addLayout(fields(cluster=self.cluster, against=self.against))
         column.addWidget(self.curves)
         column.addWidget(self.answer)
         column.addWidget(self.hiding)

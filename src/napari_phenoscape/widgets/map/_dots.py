@@ -76,8 +76,9 @@ class Dots(pg.GraphicsObject):
         """All of the map."""
         if not len(self.xy):
             return QRectF()
-        (x0, y0), (x1, y1) = self.xy.min(axis=0).tolist(), self.xy.max(axis=0).tolist()
-        return QRectF(x0, y0, x1 - x0, y1 - y0)
+        # who has no place is not drawn
+        (x0, y0), (x1, y1) = np.nanmin(self.xy, axis=0), np.nanmax(self.xy, axis=0)
+        return QRectF(float(x0), float(y0), float(x1 - x0), float(y1 - y0))
 
     def viewRangeChanged(self, *_: Any) -> None:
         """Another part is looked at, so something else may be drawn."""

@@ -40,7 +40,7 @@ class Looks(QWidget):
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             layout.addWidget(QLabel(name), 0, column)
             layout.addWidget(box, 1, column)
-            layout.setColumnStretch(column, 1)
+            layout.setColumnStretch(column, 3 if name == "Picture" else 2)  # has the longest names
             box.activated.connect(lambda _: self.changed.emit())  # by the user only
 
     @property
@@ -76,12 +76,16 @@ class ColourKey(QLabel):
             words += f"{low:.3g} {_ramp()} {high:.3g}"
         else:
             words += "&nbsp; ".join(
-                f'<span style="color:{_hex(colour)}">■</span>&nbsp;{escape(name)}&nbsp;({count})'
+                f'<span style="color:{_hex(colour)}">■</span>&nbsp;{_unbroken(name)}&nbsp;({count})'
                 for name, colour, count in colouring.legend[:NAMED]
             )
             if len(colouring.legend) > NAMED:
                 words += f" and {len(colouring.legend) - NAMED} more"
         self.setText(words)
+
+
+def _unbroken(name: str) -> str:
+    return escape(name).replace(" ", "&nbsp;")
 
 
 def _ramp() -> str:

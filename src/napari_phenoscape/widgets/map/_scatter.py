@@ -42,6 +42,8 @@ class Scatter(Plot):
         self.setMaximumHeight(16_777_215)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # marks and pictures reach over the edge of the dots, and would stay there
+        self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         for axis in ("bottom", "left"):  # a map has no units
             self.hideAxis(axis)
         self.tool = LASSO
@@ -65,11 +67,11 @@ class Scatter(Plot):
 
     def draw(self, clustered: ClusteredRun, selected: tuple[str, ...]) -> None:
         """Show the map of a run, with some specimens marked."""
-        another, self._map = clustered.map is not self._map, clustered.map
+        another, self._map = clustered.plotted is not self._map, clustered.plotted
         self._clustered = clustered
         rows = np.fromiter((clustered.rows[one] for one in selected), np.intp, len(selected))
         self.dots.show_specimens(
-            clustered.map.xy, clustered.colours, clustered.backdrop.pictures, rows
+            clustered.plotted.xy, clustered.colours, clustered.backdrop.pictures, rows
         )
         self._say_title(self.palette().color(QPalette.ColorRole.WindowText))
         if another:  # else the user may have looked closer

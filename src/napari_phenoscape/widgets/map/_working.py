@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QInputDialog, QSizePolicy, QWidget
 
 from napari_phenoscape.analysis import association, results_agreement
@@ -228,3 +229,7 @@ class Working(QWidget):
             [[str(name), f"{rand:.2f}", f"{value:.2f}", str(n)] for name, rand, value, n in others],
         )
         self.dock.say(f"{count_of(len(found), 'column')} compared.")
+        QTimer.singleShot(0, self._see)  # when the fold is as high as the tables
+
+    def _see(self) -> None:
+        self.dock.see(self.fold)

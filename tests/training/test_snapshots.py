@@ -1,0 +1,99 @@
+"""Snapshots: the training does not notice that it is watched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_phenoscape.events import Event, Finished, Progress, Step, result
+from napari_phenoscape.samples import write_samples
+from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.training import (
+    Experiment,
+    InstantMethod,
+    Snapshot,
+    _snapshots as snapshots,
+    last_checkpoint,
+    read_events,
+    train,
+)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("snapshots") / "samples"
+    return result(write_samples(folder, specimens=24, size=32, drawer=False))
+
+
+@pytest.fixture
+def experiment(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """Three steps, watched every second one."""
+    monkeypatch.setattr(snapshots, "EVERY", 2)
+    monkeypatch.setattr(snapshots, "SHARE", 1.0)
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 3, "batch_size": 8}
+    return Experiment.parse({**given, "image_size": 32, "runs": str(tmp_path / "runs")})
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(last_checkpoint(run) / "weights.safetensors")
+
+
+def losses(events: list[Event]) -> list[tuple[int, float]]:
+    return [(event.step, event.loss) for event in events if isinstance(event, Step)]
+
+
+def of_kind(events: list[Event]) -> list[Snapshot]:
+    return [event for event in events if isinstance(event, Snapshot)]
+
+
+def test_what_is_learnt_is_the_same_to_the_bit(experiment: Experiment) -> None:
+    alone, watched = list(train(experiment)), list(train(experiment, snapshots=10))
+    assert losses(watched) == losses(alone)
+    first, second = sorted(experiment.runs.iterdir())
+    one, other = weights(first), weights(second)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    # nor do the events of the run tell of it
+    kinds = [[type(each) for each in read_events(run)] for run in (first, second)]
+    assert kinds[0] == kinds[1]
+    assert not of_kind(alone)
+    # the same ten specimens, every second step
+    seen = of_kind(watched)
+    assert [(each.done, each.total) for each in seen] == [(0, 3), (2, 3)]
+    assert {each.specimens for each in seen} == {seen[0].specimens}
+    assert len(set(seen[0].specimens)) == 10
+    assert {each.space for each in seen} == {"rgb+uv"}
+    assert all(len(each.x) == 10 and np.isfinite(each.x).all() for each in seen)
+    assert not np.array_equal(seen[0].x, seen[1].x)
+
+
+def test_a_training_that_is_stopped_while_it_is_watched_is_saved(experiment: Experiment) -> None:
+    verb = train(experiment, snapshots=24)
+    for event in verb:
+        if isinstance(event, Progress) and event.what == "embedding as after step 2":
+            break
+    verb.close()
+    (run,) = experiment.runs.iterdir()
+    assert last_checkpoint(run).name == "step-00000002"
+    assert read_events(run)[-1] == Finished(run, stopped=True)
+
+
+def test_an_instant_run_has_nothing_to_watch(experiment: Experiment) -> None:
+    instant = experiment.model_copy(update={"method": InstantMethod()})
+    assert not of_kind(list(train(instant, snapshots=24)))
+
+
+@pytest.mark.parametrize(
+    ("specimens", "batch", "every"), [(72, 18, 25), (1000, 64, 100), (1000, 256, 25)]
+)
+def test_the_net_sees_at_most_three_views_more_in_a_hundred(
+    specimens: int, batch: int, every: int
+) -> None:
+    # in 25 steps 72 specimens against 18 x 2 views x (forward + twice that backward) x 25 = 2700
+    assert snapshots.steps_between(specimens, batch) == every
+    assert specimens <= 0.03 * every * 6 * batch
