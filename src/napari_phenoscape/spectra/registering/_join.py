@@ -21,7 +21,7 @@ from napari_phenoscape.spectra._references import files_with_references, open_ca
 from napari_phenoscape.spectra.registering._mspec import Mspec, read_mspec
 from napari_phenoscape.spectra.registering._registration import (
     Registration,
-    refuse_residual,
+    refuse_doubt,
     registration,
 )
 
@@ -32,7 +32,7 @@ MOST_PX = 2.0
 MSPEC = ".mspec"
 
 #: Raised when the same photographs are to be laid on each other anew.
-VERSION = 2
+VERSION = 3
 
 
 def open_joined(
@@ -70,7 +70,7 @@ def open_joined(
     )
     found = tuple(_kept(first, other, (read_as, others_read_as)) for other in others)
     for other, one in zip(others, found, strict=True):
-        refuse_residual(first, other, one, most_residual_px)
+        refuse_doubt(first, other, one, most_residual_px)
     return joined(first, others, parts[1:], [one.matrix for one in found]), found
 
 
