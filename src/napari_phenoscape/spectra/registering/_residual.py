@@ -37,8 +37,8 @@ def misfit(
     """Root mean square of the shifts in pixels that a map leaves, and of how many blocks.
 
     Each block is laid anew, twice, by either half of its pixels. What the halves say in common is
-    left; what they do not, noise. The standard error of that mean square is added to it. Along an
-    edge a block may lie anywhere: only what is across counts.
+    left; what they do not, noise. A mean square below its own standard error is not told from it,
+    and is that. Along an edge a block may lie anywhere: only what is across counts.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def misfit(
     mean = sum(products) / sum(weights)
     # of blocks that overlap by half, one in four is independent
     error = 2 * float(np.linalg.norm(np.subtract(products, np.multiply(weights, mean))))
-    return float(np.sqrt(max(0.0, mean) + error / sum(weights))), len(products)
+    return float(np.sqrt(max(mean, error / sum(weights)))), len(products)
 
 
 def squares(shape: tuple[int, ...], side: float = SQUARE) -> NDArray[np.intp]:
