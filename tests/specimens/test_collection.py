@@ -14,7 +14,7 @@ from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, TableError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens import Collection, Drawer, Folder, collect
-from napari_phenoscape.specimens.collection import _folder
+from napari_phenoscape.specimens.collection import _walk
 
 
 def picture(path: Path, pixels: NDArray[np.uint8] | None = None) -> Path:
@@ -173,7 +173,7 @@ def test_collecting_tells_how_far_it_is(tmp_path):
 
 
 def test_how_many_files_there_are_is_said_while_they_are_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(_folder, "_EVERY", 2)
+    monkeypatch.setattr(_walk, "_EVERY", 2)
     for number in range(5):
         picture(tmp_path / f"{number}.png")
     first, second, third, *_ = collect(Folder(path=tmp_path))

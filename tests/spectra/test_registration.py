@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +21,8 @@ from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, joined, o
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.spectra import MOST_PX, join, open_joined, registration
+from napari_phenoscape.spectra.registering._affine import Tile
+from napari_phenoscape.spectra.registering._residual import coherence, misfit
 
 
 def measuring() -> ModuleType:
@@ -99,6 +103,39 @@ def test_larger_photographs_lie_on_each_other_to_half_a_pixel_of_their_own():
 def test_what_is_no_pair_is_told(wrong):
     pair = PLANTED.planted(3, wrong)
     assert registration(pair.visible, pair.ultraviolet).residual_px > MOST_PX
+
+
+def test_what_is_stretched_more_than_by_a_tilted_camera_is_another_thing():
+    pair = PLANTED.planted(1)
+    found = registration(pair.visible, pair.ultraviolet)
+    assert not found.doubt(MOST_PX)
+    narrow = replace(found, matrix=found.matrix @ np.diag([0.9, 1, 1]))
+    assert re.search(r"stretched by 1\d% in one direction, and at most 6%", narrow.doubt(MOST_PX))
+
+
+def test_noise_is_nothing_that_two_pictures_of_a_disc_tell_in_common():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[-60:60, -60:60]
+    discs, marked = [], []
+    for _ in range(2):
+        seen = (np.hypot(rows, columns) < 40) + rng.normal(0, 0.3, rows.shape)
+        discs.append(ndimage.gaussian_filter(seen, 1.5))
+        mark = (np.abs(rows) < 4) & (columns > 20) & (columns < 55)
+        marked.append(ndimage.gaussian_filter(seen + mark, 1.5))
+    assert abs(coherence(*discs)) < 0.1 < coherence(*marked)
+
+
+def test_noise_that_both_halves_of_a_block_have_by_themselves_is_not_left():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:160, :160]
+    seen = np.sin(rows / 5) * np.cos(columns / 6)
+    shift = np.array([[1, 0, 0.8], [0, 1, 0], [0, 0, 1]])
+    noisy = [seen + rng.normal(0, 0.2, seen.shape) for _ in range(2)]
+    exact, off = (misfit([Tile(*noisy)], by, 40, 0.1) for by in (np.eye(3), shift))
+    assert exact is not None
+    assert off is not None
+    assert exact[0] < 0.2
+    assert 0.6 < off[0] < 1.0
 
 
 def test_the_residual_is_in_pixels_of_the_first():
@@ -206,7 +243,7 @@ def test_the_command_refuses_what_does_not_lie_on_it_in_a_sentence(tmp_path):
 
 def test_the_limit_is_the_users(tmp_path):
     paths = saved(tmp_path, PLANTED.planted(SEEDS[3]))
-    with pytest.raises(CubeError, match=r"pixels of 'moth_vis.tif' are left, and at most 0.01"):
+    with pytest.raises(CubeError, match=r"pixels of the first are left, and at most 0.01"):
         open_joined(paths, ("vis", "uv"), most_residual_px=0.01)
 
 

@@ -10,9 +10,12 @@ import tifffile
 
 from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.events import result
+from napari_phenoscape.samples._specimens import individual, photograph
 from napari_phenoscape.specimens import Drawer, Folder, collect
 from napari_phenoscape.widgets import SpecimensDock
 from napari_phenoscape.widgets._commands import add_cube
+from napari_phenoscape.widgets._pairs import GROUP
+from napari_phenoscape.widgets._place import ours
 
 pytestmark = pytest.mark.gui
 
@@ -222,3 +225,47 @@ def test_a_cube_without_a_mask_asks_for_a_drawing(viewer, dock, drawer):
     add_cube(viewer, drawer)
     dock.use_button.click()
     assert "holds no mask. Add a Shapes or a Labels layer" in dock.words.text()
+
+
+@pytest.fixture
+def moths(tmp_path):
+    """Two moths, each in visible light and, 4 pixels to the right and in a larger file, in UV."""
+    (tmp_path / "moths").mkdir()
+    for number in range(2):
+        planes, mask = photograph(individual(number, 0), 120)
+        pixels = np.moveaxis(np.where(mask, planes, 30000).astype(np.uint16), 0, -1)
+        laid = np.pad(pixels[..., 3:], ((0, 2), (4, 0), (0, 0)), mode="edge")
+        for part, shown in (("vis", pixels[..., :3]), ("uv", laid)):
+            path = tmp_path / "moths" / f"moth{number}_{part}.tif"
+            tifffile.imwrite(path, shown, photometric="rgb")
+    return tmp_path / "moths"
+
+
+def test_photographs_that_were_laid_on_each_other_are_seen_in_turn(viewer, dock, wait, moths):
+    gather(dock, wait, Folder(path=moths, together="{id}_{vis|uv}"))
+    pairs = dock.pairs
+    left = [float(pairs.pairs.itemText(i).split()[-3]) for i in range(2)]
+    assert left == sorted(left, reverse=True)
+    pairs.button.click()
+    wait(pairs.timer.isActive)
+    first, laid = ours(viewer, GROUP)
+    assert first.data.shape == laid.data.shape == (120, 120, 3)
+    assert np.corrcoef(first.data[30:90, 30:90].ravel(), laid.data[30:90, 30:90].ravel())[0, 1] > 0
+    wait(lambda: not laid.visible)
+    wait(lambda: laid.visible)
+    assert first.visible
+    pairs.pairs.setCurrentIndex(1)
+    assert not pairs.timer.isActive()
+    assert laid.visible
+    pairs.button.click()
+    wait(pairs.timer.isActive)
+    assert len(ours(viewer, GROUP)) == 2
+    assert laid not in viewer.layers
+    viewer.layers.remove(ours(viewer, GROUP)[1])
+    wait(lambda: not pairs.timer.isActive())
+    assert pairs.button.text() == "Blink"
+
+
+def test_a_collection_of_single_photographs_has_no_pairs(dock, wait, specimens):
+    gather(dock, wait, Folder(path=specimens))
+    assert dock.pairs.isHidden()

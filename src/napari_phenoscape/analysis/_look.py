@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from napari_phenoscape.analysis._cluster_run import cluster_run
 from napari_phenoscape.embeddings import (
@@ -57,7 +58,11 @@ class Look:
     table: Path
 
 
-def look(given: Path | Source, runs: Path = Path("runs")) -> Generator[Event, None, Look]:
+def look(
+    given: Path | Source,
+    runs: Path = Path("runs"),
+    said: Mapping[str, Any] = MappingProxyType({}),
+) -> Generator[Event, None, Look]:
     """Collect, embed without training, choose the number of clusters, cluster and draw.
 
     Parameters
@@ -66,17 +71,23 @@ def look(given: Path | Source, runs: Path = Path("runs")) -> Generator[Event, No
         A folder, a cube that shows many specimens, or a source that says more about them.
     runs
         Folder that holds the run directories.
+    said
+        Settings of the source that what lies at `given` does not tell, such as ``white_region``.
 
     Raises
     ------
     MissingFileError, CollectionError
         There is nothing to compare at `given`; see `source_at` and `collect`.
+    OptionError
+        The source has no such setting.
     """
-    return (yield from _each_once(_look(given, runs)))
+    return (yield from _each_once(_look(given, runs, said)))
 
 
-def _look(given: Path | Source, runs: Path) -> Generator[Event, None, Look]:
-    experiment, collection = yield from proposed(given, runs, trains=False)
+def _look(
+    given: Path | Source, runs: Path, said: Mapping[str, Any]
+) -> Generator[Event, None, Look]:
+    experiment, collection = yield from proposed(given, runs, said, trains=False)
     run = yield from train(experiment)
     spaces = yield from embed(run)
     embeddings = list(spaces.values())[-1]
@@ -89,13 +100,17 @@ def _look(given: Path | Source, runs: Path) -> Generator[Event, None, Look]:
 
 
 def proposed(
-    given: Path | Source, runs: Path = Path("runs"), *, trains: bool
+    given: Path | Source,
+    runs: Path = Path("runs"),
+    said: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    trains: bool,
 ) -> Generator[Event, None, tuple[Experiment, Collection]]:
     """The experiment that fits specimens, and these, found and prepared; see `experiment_for`.
 
     Parameters
     ----------
-    given, runs
+    given, runs, said
         As `look` takes them.
     trains
         Whether a net is to be trained.
@@ -103,6 +118,8 @@ def proposed(
     if isinstance(given, Path):
         _refuse_run(given)
     source = (yield from source_at(given)) if isinstance(given, Path) else given
+    if said:
+        source = source.parse(source.model_dump() | dict(said))
     collection = yield from collect(source)
     number = len(collection.specimens)
     if number < FEWEST:

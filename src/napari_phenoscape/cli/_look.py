@@ -21,12 +21,21 @@ def look(
     runs: Annotated[
         Path, typer.Option("--runs", help="folder in which the run directory is made")
     ] = Path("runs"),
+    white_region: Annotated[
+        str,
+        typer.Option(
+            help="a white or grey standard that each photograph of the folder shows: "
+            "ROW:ROW,COLUMN:COLUMN, or a label image beside it, e.g. 'standards/{stem}.png'"
+        ),
+    ] = "",
+    panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
 ) -> Made:
     """See which specimens look alike: no training, no YAML, a figure and a table in seconds."""
     from napari_phenoscape.analysis import look as verb
     from napari_phenoscape.embeddings import METADATA, legend
 
-    seen = listen(verb(specimens, runs))
+    said = {"white_region": white_region, "panel": panel} if white_region else {}
+    seen = listen(verb(specimens, runs, said))
     clusters = seen.clusters
     words: list[str | Text] = [clusters.choice.words] if clusters.choice else []
     words += [f"  {name}: {number} specimens" for name, _, number in legend(clusters)]
@@ -39,8 +48,10 @@ def look(
     nexts = [
         (f"phenoscape explain {run}", "what sets the clusters apart"),
         (f"phenoscape cluster {run} --clusters {number + 1}", "as many as you say"),
-        (f"phenoscape train {shlex.quote(str(specimens))}", "whether a trained net sees more"),
     ]
+    if not said:  # which only this run's experiment knows
+        train = f"phenoscape train {shlex.quote(str(specimens))}"
+        nexts.append((train, "whether a trained net sees more"))
     if column is not None:
         label = shlex.quote(str(column))
         agree = f"phenoscape evaluate {run} --label {label}"

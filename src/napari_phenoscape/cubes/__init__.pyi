@@ -44,6 +44,6 @@ from ._open import (
 )
 from ._write import ENVI_ENDINGS as ENVI_ENDINGS, write_cube as write_cube
 from .readers._folder import as_shots as as_shots
-from .readers._reader import Reader as Reader
+from .readers._reader import CODED as CODED, Reader as Reader
 from .readers._table import READERS as READERS, all_readers as all_readers
 from .readers._zarr import is_store as is_store

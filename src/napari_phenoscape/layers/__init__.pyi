@@ -3,6 +3,7 @@ from ._cubes import (
     cube_layers as cube_layers,
     derived_layer as derived_layer,
     get_reader as get_reader,
+    part_layers as part_layers,
     picture_layer as picture_layer,
     plane_layer as plane_layer,
     regions_layer as regions_layer,

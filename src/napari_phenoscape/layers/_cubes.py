@@ -82,6 +82,23 @@ def picture_layer(cube: Cube, show: tuple[int, int, int] | str) -> LayerData:
     )
 
 
+def part_layers(cube: Cube, first: int) -> list[LayerData]:
+    """Pictures (H, W, 3) of a photograph's own bands, and of those that were laid on it, above.
+
+    Parameters
+    ----------
+    first
+        How many bands are its own; they come first.
+    """
+    own, laid = np.arange(first), np.arange(first, len(cube.bands))
+    layers = []
+    for words, part in (("first photograph", own), ("laid on it", laid)):
+        shown = int(part[0]), int(part[len(part) // 2]), int(part[-1])
+        settings = _settings(cube, "part", words, ("y", "x"), shown=list(shown))
+        layers.append((composite(cube, shown), settings | {"rgb": True}, "image"))
+    return layers
+
+
 def derived_layer(cube: Cube, words: str) -> LayerData:
     """The bands (C, H, W) of a cube that was computed from another one, lazily.
 

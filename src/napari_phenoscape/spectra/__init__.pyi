@@ -18,7 +18,6 @@ from ._convert import (
     Index as Index,
     Measure as Measure,
     Part as Part,
-    References as References,
     convert as convert,
 )
 from ._index import band_index as band_index
@@ -50,6 +49,11 @@ from ._spectra import (
     region_spectrum as region_spectrum,
     spectra as spectra,
     write_spectra as write_spectra,
+)
+from ._standard import (
+    References as References,
+    by_references as by_references,
+    region_file as region_file,
 )
 from .registering._join import MOST_PX as MOST_PX, join as join, open_joined as open_joined
 from .registering._registration import (

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, LazyArray, row_blocks, without_scale
+from napari_phenoscape.cubes import CODED, Cube, LazyArray, row_blocks, without_scale
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.spectra._blocks import BLOCK, as_reflectance
+
+#: How it is said that reflectance 1 is where the numbers end; from which part of it on a camera was
+#: full, and the share of a standard's pixels that may be so.
+_ENDS, _FULL, _FEW = "taken as reflectance 1", 0.999, 0.05
 
 
 class _Calibrated(LazyArray):
@@ -58,8 +62,16 @@ def calibrated(
     Raises
     ------
     CubeError
-        A reference has other bands, or the white one is nowhere brighter than the dark one.
+        A reference has other bands, the white one is nowhere brighter than the dark one, or the
+        numbers are those that a camera coded for the eye.
     """
+    if any(CODED in sentence for sentence in cube.provenance):
+        raise CubeError(
+            f"'{cube.path.name}' holds numbers that a camera coded for the eye (gamma), which no "
+            "standard makes reflectance. Take camera raw, or a TIFF that was developed from it "
+            "linearly; or, if they are in proportion to light, say which number is reflectance 1 "
+            "(full_scale)."
+        )
     if not 0 < panel <= 1:
         raise OptionError(
             f"The panel's reflectance is {panel:g}; above 0 and up to 1 was expected."
@@ -125,7 +137,7 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
     Raises
     ------
     CubeError
-        The region has another size, or marks no pixel.
+        The region has another size, marks no pixel, or is overexposed.
     """
     if region.shape != cube.shape[1:]:
         raise CubeError(
@@ -138,12 +150,22 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
             f"The reference region on '{cube.path.name}' marks no pixel. Draw it on the panel."
         )
     raw = _in_numbers(cube)
-    total, count = (np.zeros((cube.shape[0], cube.shape[2])) for _ in range(2))
+    total, count, full = (np.zeros((cube.shape[0], cube.shape[2])) for _ in range(3))
+    ends = any(_ENDS in sentence for sentence in cube.provenance)
+    most = np.broadcast_to((_FULL - cube.offset) / cube.gain if ends else np.inf, cube.shape[0])
     for _, down in row_blocks(raw, rows=slice(int(rows[0]), int(rows[-1]) + 1), most=BLOCK):
         numbers = raw.reflectance(rows=down)
         inside = region[down] & np.isfinite(numbers)
         total += np.where(inside, numbers, 0).sum(axis=1, dtype=np.float64)
         count += inside.sum(axis=1)
+        full += (inside & (numbers >= most[:, None, None])).sum(axis=1)
+    over = full.sum(axis=1) > _FEW * count.sum(axis=1)
+    if over.any():
+        names = ", ".join(cube.bands[band].label for band in np.flatnonzero(over)[:4])
+        raise CubeError(
+            f"The reference region on '{cube.path.name}' is overexposed (in {names}); numbers "
+            "below the camera's largest were expected. Take a greyer one, or expose it shorter."
+        )
     if not region.any(axis=0).all():
         total, count = (part.sum(axis=1, keepdims=True) for part in (total, count))
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
@@ -170,4 +192,9 @@ def _reference(cube: Cube, reference: Cube) -> NDArray[np.float64]:
 
 def _in_numbers(cube: Cube) -> Cube:
     """The cube with the file's own numbers as its reflectance."""
-    return replace(cube, gain=np.ones((), np.float32), offset=np.zeros((), np.float32))
+    return replace(
+        cube,
+        gain=np.ones((), np.float32),
+        offset=np.zeros((), np.float32),
+        provenance=without_scale(cube),
+    )

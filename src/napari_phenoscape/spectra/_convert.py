@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cubes import (
@@ -21,16 +17,14 @@ from napari_phenoscape.cubes import (
     files_of,
     in_reflectance,
     open_cube,
-    read_mask,
     write_cube,
 )
-from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice
-from napari_phenoscape.spectra._calibration import calibrated, region_reference
 from napari_phenoscape.spectra._continuum import without_continuum
 from napari_phenoscape.spectra._index import band_index
 from napari_phenoscape.spectra._smoothing import smoothed
 from napari_phenoscape.spectra._spectra import angles_to, pixel_spectrum, read_spectra
+from napari_phenoscape.spectra._standard import References, by_references
 from napari_phenoscape.spectra.vision._catch import Eye, cone_catch
 from napari_phenoscape.spectra.vision._illuminant import Illuminant
 
@@ -77,23 +71,6 @@ class Part:
         if self.smooth:
             made = smoothed(made, self.smooth)
         return without_continuum(made) if self.continuum else made
-
-
-@dataclass(frozen=True)
-class References:
-    """What a cube is calibrated with (`calibrated`), before anything else.
-
-    Parameters
-    ----------
-    white, dark
-        Each the path of a cube, or a region of the cube itself in words (`region_of`).
-    panel
-        Reflectance of the white one.
-    """
-
-    white: Path | str
-    dark: Path | str | None = None
-    panel: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -172,14 +149,10 @@ def convert(
     """
     cube = open_cube(path, read_as)
     tables = [measure.to] if isinstance(measure, Angles) and isinstance(measure.to, Path) else []
-    given = [references.white, references.dark] if references else []
-    # a region may be given by a label image, and the number of the region in it
-    read = [path, *tables, *(Path(re.sub(r",\d+$", "", str(one))) for one in given if one)]
+    read = [path, *tables, *(references.files if references else ())]
     check_outputs([output], [file for one in read for file in files_of(one)], overwrite=overwrite)
     if references is not None:
-        white, dark = references.white, references.dark
-        shade = None if dark is None else _reference(cube, dark, read_as)
-        cube = calibrated(raw := cube, _reference(cube, white, read_as), shade, references.panel)
+        cube = by_references(raw := cube, references, read_as)
         for sentence in cube.provenance:
             if sentence not in raw.provenance:
                 yield Notice(sentence)
@@ -200,42 +173,3 @@ def convert(
                 yield Notice(sentence)
             written = seen
     return (yield from write_cube(written, output, overwrite=overwrite))
-
-
-def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
-    """(H, W) True in a region of a cube that is given in words.
-
-    Parameters
-    ----------
-    words
-        ``ROW:ROW,COLUMN:COLUMN``, the ends left out; or a label image, of which every number
-        above 0 belongs to the region, or with ``,NUMBER`` behind its name that one.
-
-    Raises
-    ------
-    CubeError
-        A range lies outside of the cube.
-    PhenoscapeError
-        The label image cannot be read.
-    """
-    rows, columns = cube.shape[1:]
-    region = np.zeros((rows, columns), dtype=bool)
-    if box := re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", words):
-        low, high, left, right = (int(end) if end else None for end in box.groups())
-        region[slice(low, high), slice(left, right)] = True
-        if not region.any() or (high or 0) > rows or (right or 0) > columns:
-            raise CubeError(
-                f"'{cube.path.name}' has {rows} rows and {columns} columns; {words} is not a part "
-                "of them. Give ROW:ROW,COLUMN:COLUMN from 0, the lower one first."
-            )
-        return region
-    image = re.fullmatch(r"(.+?)(?:,(\d+))?", words)
-    assert image is not None  # matches everything
-    numbers = read_mask(Path(image[1]))
-    return numbers == int(image[2]) if image[2] else numbers > 0
-
-
-def _reference(cube: Cube, given: Path | str, read_as: Interpretation | None) -> Cube:
-    if isinstance(given, Path):
-        return open_cube(given, read_as)
-    return region_reference(cube, region_of(given, cube))

@@ -28,6 +28,7 @@ from napari_phenoscape.widgets._finding import FindPanel
 from napari_phenoscape.widgets._finding_photographs import PhotographsPanel
 from napari_phenoscape.widgets._grouping import looked
 from napari_phenoscape.widgets._overlay import overlay_of
+from napari_phenoscape.widgets._pairs import PairsPanel
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
 from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._form import editor_of
@@ -88,7 +89,8 @@ class SpecimensDock(Dock):
         self.table = small_table(190)
         self.table_words = note()
         self.skipped = small_table(120)
-        self.found = Fold("Found", stacked(self.older, self.summary), opened=True)
+        self.pairs = PairsPanel(self)
+        self.found = Fold("Found", stacked(self.older, self.summary, self.pairs), opened=True)
         self.bands_fold = Fold(
             "Bands: mean ± sd over the specimens", stacked(self.bands, self.bands_words)
         )
@@ -266,6 +268,7 @@ class SpecimensDock(Dock):
             f"metadata: {', '.join(columns) or 'none'}; "
             f"{count_of(len(collection.skipped), 'file')} skipped."
         )
+        self.pairs.show_collection(collection)
         self._show_table()
         self.table_fold.opened = True
         fill_table(

@@ -21,7 +21,7 @@ from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import GREY
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
-from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
+from napari_phenoscape.cubes.readers._reader import CODED, FORMATS, Reader
 from napari_phenoscape.cubes.readers._whole import refuse_damage
 from napari_phenoscape.errors import CubeError
 
@@ -51,7 +51,7 @@ def open_picture(path: Path) -> Cube:
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
 
         mode = deep if deep == "LA" else mode  # which Pillow calls RGBA
-    notes = ["The numbers of the picture, as its camera coded them, are taken as reflectance."]
+    notes = [f"The numbers of the picture, {CODED}, are taken as reflectance."]
     if turned != 1:
         notes.append("The picture is turned as its EXIF orientation says.")
     dtype = np.dtype(np.uint16) if deep else dtype

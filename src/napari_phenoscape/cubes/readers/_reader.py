@@ -18,6 +18,9 @@ LINEAR = (
     "linear 16-bit TIFF (dcraw -4 -T -o 0 -r 1 1 1 1 FILE, or micaToolbox)"
 )
 
+#: How numbers are said not to be in proportion to light.
+CODED = "as its camera coded them"
+
 #: What brings h5py, zarr and imagecodecs.
 FORMATS = 'pip install "napari-phenoscape[formats]"'
 

@@ -31,23 +31,23 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import matches, walk
+from napari_phenoscape.specimens.collection._walk import matches, walked
 from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, Finding
 from napari_phenoscape.specimens.finding._kept import kept, kept_at
 from napari_phenoscape.spectra import (
     MOST_PX,
+    References,
+    by_references,
     files_with_references,
     is_reference,
     open_calibrated,
     open_joined,
+    region_file,
 )
 
 #: Pixels of a specimen that is found, at least.
 SPECIMEN = 64
-
-#: Files between two words about how many there are.
-_EVERY = 1000
 
 
 class Folder(Source):
@@ -91,6 +91,13 @@ class Folder(Source):
         description="residual that may be left between photographs that belong together, in "
         "pixels of the first",
     )
+    white_region: str | None = Field(
+        None,
+        description="a white or grey standard that each photograph shows (of those that belong "
+        "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place, or a label "
+        "image, seen from the photograph, e.g. 'standards/{stem}.png'",
+    )
+    panel: float = Field(1.0, gt=0, le=1, description="reflectance of the standard")
 
     @field_validator("together")
     @classmethod
@@ -115,14 +122,22 @@ class Folder(Source):
     @field_validator("mask")
     @classmethod
     def _mask_has_stem_alone(cls, mask: str | None) -> str | None:
-        if mask not in (None, AUTO) and {
-            name for _, name, _, _ in string.Formatter().parse(mask)
-        } - {None} != {"stem"}:
+        if mask not in (None, AUTO) and _braces(mask) != {"stem"}:
             raise ValueError(
                 f"'{mask}' does not say which mask belongs to which picture; put {{stem}} where "
                 "the picture's name without its ending stands, e.g. '{stem}.png'."
             )
         return mask
+
+    @field_validator("white_region")
+    @classmethod
+    def _white_region_has_stem_alone(cls, region: str | None) -> str | None:
+        if region is not None and _braces(region) - {"stem"}:
+            raise ValueError(
+                f"'{region}' holds other braces than {{stem}}, which is the photograph's name "
+                "without its ending, e.g. 'standards/{stem}.png'."
+            )
+        return region
 
     @field_validator("name_pattern")
     @classmethod
@@ -229,20 +244,33 @@ class Folder(Source):
 
     def reads(self, path: Path) -> tuple[Path, ...]:
         """The files of a cube, of its references, and of what belongs to it."""
-        return tuple(file for one in self._set(path) for file in files_with_references(one))
+        standard = self._standard(path)
+        own = tuple(file for one in self._set(path) for file in files_with_references(one))
+        return own if standard is None else (*own, *standard.files)
 
     def _joined(self, path: Path) -> tuple[Cube, float]:
         """The cube, and the largest residual in pixels of what is laid on it."""
         if self.together is None:
-            return open_calibrated(path, self.read_as), 0.0
-        cube, found = open_joined(
-            self._set(path),
-            parts_of(self.together),
-            self.read_as,
-            others_read_as=self.others_read_as,
-            most_residual_px=self.most_residual_px,
-        )
-        return cube, max(one.residual_px for one in found)
+            cube, residual_px = open_calibrated(path, self.read_as), 0.0
+        else:
+            cube, found = open_joined(
+                self._set(path),
+                parts_of(self.together),
+                self.read_as,
+                others_read_as=self.others_read_as,
+                most_residual_px=self.most_residual_px,
+            )
+            residual_px = max(one.residual_px for one in found)
+        standard = self._standard(path)
+        return cube if standard is None else by_references(cube, standard), residual_px
+
+    def _standard(self, path: Path) -> References | None:
+        """The standard that a photograph shows."""
+        if self.white_region is None:
+            return None
+        words = self.white_region.format(stem=path.stem)
+        beside = region_file(words) is not None
+        return References(str(path.parent / words) if beside else words, panel=self.panel)
 
     def _set(self, path: Path) -> list[Path]:
         """The files of one specimen, the one first on which the others are laid."""
@@ -264,30 +292,11 @@ class Folder(Source):
     def _files(
         self, root: Path
     ) -> Generator[Progress, None, tuple[list[Path], Path | None, list[Skipped]]]:
-        """Files that may be specimens, in natural order: no masks, not the table; see `walk`.
+        """Files that may be specimens, in natural order: no masks, not the table; see `walked`.
 
         And the table, and what could not be reached.
         """
-        reached: list[Path | Skipped] = []
-        try:
-            for one in walk(root):
-                reached.append(one)
-                if len(reached) % _EVERY == 0:
-                    yield Progress("looking through the folder", len(reached), len(reached))
-        except NotADirectoryError:
-            raise CollectionError(
-                f"'{self.path}' is a file and a folder was expected; many specimens in one cube "
-                "are collected as a drawer (kind: drawer)."
-            ) from None
-        except FileNotFoundError:
-            raise MissingFileError(
-                f"There is no folder at '{self.path}'. Correct its path."
-            ) from None
-        except OSError as error:
-            refuse_moment(error, root)
-            raise CollectionError(
-                f"The folder '{self.path}' cannot be read ({error.strerror}). Correct its path."
-            ) from None
+        reached = yield from walked(root)
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
         default = root / "metadata.csv"
@@ -314,6 +323,8 @@ class Folder(Source):
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
         masks = {outline for path, outline in outlines.items() if outline != path}
+        standards = (standard for path in files if (standard := self._standard(path)))
+        masks.update(file for standard in standards for file in standard.files)
         files = [path for path in files if path not in masks and not is_reference(path)]
         return as_shots(files), table, skipped
 
@@ -348,7 +359,7 @@ class Folder(Source):
     def _found(self, cube: Cube) -> NDArray[Any]:
         """(H, W) above 0 on the largest thing that is found, if it is to be used."""
         finding = self.finding
-        if self.together is not None:  # found as without the others, once
+        if self.together or self.white_region:  # found in the file itself, once
             cube = open_calibrated(cube.path, self.read_as)
         found = result(kept(cube, self.read_as, finding, SPECIMEN, touching=False))
         things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
@@ -373,3 +384,8 @@ class Folder(Source):
                 "the name pattern."
             )
         return match.groupdict()
+
+
+def _braces(pattern: str) -> set[str]:
+    """What stands in braces."""
+    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from napari_phenoscape.cubes import is_store
+from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import Skipped
+
+#: Files between two words about how many there are.
+_EVERY = 1000
 
 #: What systems and their programs leave among the files of people, in lower case.
 LITTER = frozenset(
@@ -28,7 +33,7 @@ _EXPERIMENTS = (".yaml", ".yml")
 _RUN = {"experiment.yaml", "events.jsonl"}
 
 
-def walk(root: Path) -> Iterator[Path | Skipped]:
+def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
     """Every file and Zarr store in a folder that may be a specimen's, and what cannot be reached.
 
     Hidden files, litter of systems, experiments and runs are passed over. A folder is looked
@@ -36,11 +41,31 @@ def walk(root: Path) -> Iterator[Path | Skipped]:
 
     Raises
     ------
-    OSError
-        ``root`` is no folder, or cannot be read.
-    CollectionError
-        Another cannot be read just now.
+    MissingFileError, CollectionError
+        ``root`` is no folder, or it or another cannot be read just now.
     """
+    reached: list[Path | Skipped] = []
+    try:
+        for one in _walk(root):
+            reached.append(one)
+            if len(reached) % _EVERY == 0:
+                yield Progress("looking through the folder", len(reached), len(reached))
+    except NotADirectoryError:
+        raise CollectionError(
+            f"'{root}' is a file and a folder was expected; many specimens in one cube are "
+            "collected as a drawer (kind: drawer)."
+        ) from None
+    except FileNotFoundError:
+        raise MissingFileError(f"There is no folder at '{root}'. Correct its path.") from None
+    except OSError as error:
+        refuse_moment(error, root)
+        raise CollectionError(
+            f"The folder '{root}' cannot be read ({error.strerror}). Correct its path."
+        ) from None
+    return reached
+
+
+def _walk(root: Path) -> Iterator[Path | Skipped]:
     folders, links = deque([root]), deque[Path]()
     seen: set[str] = set()
     while folders or links:

@@ -92,7 +92,7 @@ def key_of(request: CropRequest) -> str:
         "version": [VERSION, version("napari-phenoscape")],
         "modalities": [modality.model_dump(mode="json") for modality in modalities],
         "size": size,
-        "read_as": collection.source.read_as.model_dump(mode="json"),
+        "source": collection.source.model_dump(mode="json", exclude={"path", "metadata"}),
         "known": {name: asdict(statistics) for name, statistics in known.items()},
         "bin_bands": preparation.bin_bands,
         "precision": preparation.precision,

@@ -102,6 +102,8 @@ def refined(
     tiles: Sequence[Tile],
     matrix: Matrix,
     used: NDArray[np.bool_] | None = None,
+    *,
+    shift: bool = False,
 ) -> tuple[Matrix, float]:
     """The affine map that makes one structure most like a gain and an offset of the other [1]_.
 
@@ -116,6 +118,8 @@ def refined(
         From (column, row, 1) of the first picture to those of the other, wrong by a few pixels.
     used
         Which pixels of the tiles, one after another; None: all.
+    shift
+        Refine the shift alone.
 
     Returns
     -------
@@ -129,7 +133,7 @@ def refined(
     spots = np.concatenate([_spots(tile) for tile in tiles])
     low, high = spots.min(axis=0), spots.max(axis=0)
     middle, reach = (low + high) / 2, float((high - low).max() + 1) / 2
-    places = np.column_stack([(spots - middle) / reach, np.ones(len(spots))])
+    places = np.column_stack([(spots - middle) / reach, np.ones(len(spots))])[:, 2 * shift :]
     fixed = np.concatenate([tile.fixed.ravel() for tile in tiles])
     slopes = [np.gradient(tile.moving) for tile in tiles]
     correlation = 0.0
@@ -150,7 +154,7 @@ def refined(
             inside &= used
         f, g, at = fixed[inside], seen[inside], places[inside]
         by = [at * slope[inside, None] for slope in (dx, dy)]
-        model = np.column_stack([*by, g, np.ones_like(g)])  # (pixels, 3 + 3 + gain + offset)
+        model = np.column_stack([*by, g, np.ones_like(g)])  # (pixels, x + y + gain + offset)
         weight = np.ones_like(f)
         for _ in range(2):
             weighted = model * weight[:, None]
@@ -158,9 +162,10 @@ def refined(
             left = f - model @ answer
             spread = 1.4826 * float(np.median(np.abs(left))) + 1e-9
             weight = 1 / (1 + (left / (2 * spread)) ** 2)
-        if answer[6] <= 0:
+        if answer[-2] <= 0:
             return matrix, 0.0
-        step = answer[:6].reshape(2, 3) / answer[6]
+        step = np.zeros((2, 3))
+        step[:, 2 * shift :] = answer[:-2].reshape(2, -1) / answer[-2]
         matrix = matrix.copy()
         matrix[:2, :2] += step[:, :2] / reach
         matrix[:2, 2] += step[:, 2] - step[:, :2] @ middle / reach

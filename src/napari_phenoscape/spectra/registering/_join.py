@@ -15,13 +15,12 @@ from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape.cubes import Cube, Interpretation, files_of, joined, write_cube
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Notice
-from napari_phenoscape.spectra._calibration import calibrated, region_reference
-from napari_phenoscape.spectra._convert import References, region_of
 from napari_phenoscape.spectra._references import files_with_references, open_calibrated
+from napari_phenoscape.spectra._standard import References, by_references
 from napari_phenoscape.spectra.registering._mspec import Mspec, read_mspec
 from napari_phenoscape.spectra.registering._registration import (
     Registration,
-    refuse_residual,
+    refuse_doubt,
     registration,
 )
 
@@ -32,7 +31,7 @@ MOST_PX = 2.0
 MSPEC = ".mspec"
 
 #: Raised when the same photographs are to be laid on each other anew.
-VERSION = 2
+VERSION = 3
 
 
 def open_joined(
@@ -70,7 +69,7 @@ def open_joined(
     )
     found = tuple(_kept(first, other, (read_as, others_read_as)) for other in others)
     for other, one in zip(others, found, strict=True):
-        refuse_residual(first, other, one, most_residual_px)
+        refuse_doubt(first, other, one, most_residual_px)
     return joined(first, others, parts[1:], [one.matrix for one in found]), found
 
 
@@ -149,7 +148,8 @@ def join(
             f"{len(paths)} photographs and {len(parts)} names of what they show "
             f"({', '.join(parts)}) were given; two or more of each were expected."
         )
-    read = [file for path in paths for file in files_of(path)]
+    standards = references.files if references else ()
+    read = [*standards, *(file for path in paths for file in files_of(path))]
     check_outputs([output], read, overwrite=overwrite)
     cube, found = open_joined(
         paths, parts, read_as, others_read_as=others_read_as, most_residual_px=most_residual_px
@@ -160,10 +160,8 @@ def join(
             f"pixels, judged in {one.blocks} places."
         )
     if references is not None:
-        white, dark = references.white, references.dark
-        shade = None if dark is None else region_reference(cube, region_of(str(dark), cube))
-        light = region_reference(cube, region_of(str(white), cube))
-        cube = calibrated(cube, light, shade, references.panel)
+        cube = by_references(cube, references)
+        yield Notice(cube.provenance[-1])
     return (yield from write_cube(cube, output, overwrite=overwrite))
 
 

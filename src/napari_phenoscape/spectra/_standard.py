@@ -1,0 +1,114 @@
+"""Standard: what is white, grey or dark, said in words, and a cube in reflectance by it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
+from napari_phenoscape.errors import CubeError
+from napari_phenoscape.spectra._calibration import calibrated, region_reference
+
+#: A region in words: a box, or a label image and which of its numbers.
+_BOX = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
+_IMAGE = re.compile(r"(.+?)(?:,(\d+))?")
+
+
+@dataclass(frozen=True)
+class References:
+    """What a cube is calibrated with (`calibrated`), before anything else.
+
+    Parameters
+    ----------
+    white, dark
+        Each the path of a cube, or a region of the cube itself in words (`region_of`).
+    panel
+        Reflectance of the white one.
+    """
+
+    white: Path | str
+    dark: Path | str | None = None
+    panel: float = 1.0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The cubes and label images that are read."""
+        given = (one for one in (self.white, self.dark) if one is not None)
+        files = (one if isinstance(one, Path) else region_file(one) for one in given)
+        return tuple(file for file in files if file is not None)
+
+
+def by_references(
+    cube: Cube, references: References, read_as: Interpretation | None = None
+) -> Cube:
+    """A cube in reflectance; its ``provenance`` says by which standard.
+
+    Parameters
+    ----------
+    read_as
+        What the planes of references in files of their own are.
+
+    Raises
+    ------
+    CubeError
+        As `calibrated` and `region_of` do.
+    """
+    light, dark = _reference(cube, references.white, read_as), references.dark
+    shade = None if dark is None else _reference(cube, dark, read_as)
+    made = calibrated(cube, light, shade, references.panel)
+    if isinstance(references.white, Path):
+        return made
+    words = (
+        f"Reflectance by the standard at {references.white}, taken to reflect "
+        f"{references.panel:.4g}; numbers are taken as proportional to light."
+    )
+    return replace(made, provenance=(*made.provenance, words))
+
+
+def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
+    """(H, W) True in a region of a cube that is given in words.
+
+    Parameters
+    ----------
+    words
+        ``ROW:ROW,COLUMN:COLUMN``, the ends left out; or a label image, of which every number
+        above 0 belongs to the region, or with ``,NUMBER`` behind its name that one.
+
+    Raises
+    ------
+    CubeError
+        A range lies outside of the cube.
+    PhenoscapeError
+        The label image cannot be read.
+    """
+    rows, columns = cube.shape[1:]
+    region = np.zeros((rows, columns), dtype=bool)
+    if box := _BOX.fullmatch(words):
+        low, high, left, right = (int(end) if end else None for end in box.groups())
+        region[slice(low, high), slice(left, right)] = True
+        if not region.any() or (high or 0) > rows or (right or 0) > columns:
+            raise CubeError(
+                f"'{cube.path.name}' has {rows} rows and {columns} columns; {words} is not a part "
+                "of them. Give ROW:ROW,COLUMN:COLUMN from 0, the lower one first."
+            )
+        return region
+    image = _IMAGE.fullmatch(words)
+    assert image is not None  # matches everything
+    numbers = read_mask(Path(image[1]))
+    return numbers == int(image[2]) if image[2] else numbers > 0
+
+
+def region_file(words: str) -> Path | None:
+    """The label image of a region in words; None: they are a box."""
+    image = None if _BOX.fullmatch(words) else _IMAGE.fullmatch(words)
+    return None if image is None else Path(image[1])
+
+
+def _reference(cube: Cube, given: Path | str, read_as: Interpretation | None) -> Cube:
+    if isinstance(given, Path):
+        return open_cube(given, read_as)
+    return region_reference(cube, region_of(given, cube))
