@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 60
 SPECIMENS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage bench fuzz soak screenshots docs clean
+.PHONY: help demo test lint coverage bench fuzz soak figures screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,9 @@ fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_
 
 soak: $(VENV)/.with-test ## very many specimens through every step, killed and disturbed; SPECIMENS=100000
 	$(BIN)/python -m tests.soak $(SPECIMENS)
+
+figures: $(VENV)/.with-test ## figures and numbers of the pages, for hours; ONLY=pretrained
+	$(SCREEN) $(BIN)/python docs/make_figures.py $(ONLY)
 
 screenshots: $(VENV)/.with-test ## draw every dock, and the tutorial, in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py

@@ -106,7 +106,7 @@ def _laboratory_right(own: Part, other: Part) -> float:
     # the two laboratories' tables call it differently
     kinds = pd.concat([own[1]["class label"], other[1]["class"]]).astype(int).to_numpy()
     voters = np.arange(len(x)) < len(own[0])
-    votes, _ = knn_vote(x, np.where(voters, kinds, -1))
+    votes = knn_vote(x, np.where(voters, kinds, -1)).codes
     return float((votes == kinds)[~voters].mean())
 
 

@@ -57,7 +57,7 @@ def draw(shown: dict[str, Embeddings], label: str, levels: Levels, path: Path) -
     """Two leading components of unit-length embeddings, coloured by level; lines join a label."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.7), layout="constrained")
+    figure = Figure(figsize=(4 * len(shown), 3.7), layout="constrained")
     for axes, (title, embeddings) in zip(
         figure.subplots(1, len(shown)), shown.items(), strict=True
     ):

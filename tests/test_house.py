@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -213,6 +214,24 @@ def test_every_library_that_is_imported_is_required():
         if not {_canonical(name) for name in given_by.get(library, [library])} & names
     }
     assert stray <= {"triton", "pydantic_core"}  # torch and pydantic bring their own
+
+
+def test_the_conda_package_asks_for_what_the_wheel_does():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    recipe = yaml.safe_load((ROOT / ".github" / "conda" / "recipe.yaml").read_text("utf-8"))
+    called = {
+        "torch": "pytorch",
+        "lightning-fabric": "pytorch-lightning",  # which holds it
+        "matplotlib": "matplotlib-base",  # without a window
+    }
+    wanted = {f"python {project['requires-python']}"}
+    for line in project["dependencies"]:
+        name, version = re.fullmatch(r"([\w-]+)(.*)", line).groups()
+        wanted.add(f"{_canonical(called.get(name, name))} {version}")
+    asked = [_canonical(line) for line in recipe["requirements"]["run"]]
+    python_min = recipe["context"]["python_min"]
+    assert {line.replace("${{ python-min }}", python_min) for line in asked} == wanted
+    assert recipe["context"]["version"] == importlib.import_module("napari_phenoscape").__version__
 
 
 def _canonical(distribution: str) -> str:
@@ -480,6 +499,24 @@ def test_documents_name_targets_of_make_that_exist():
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.M))
     assert {"demo", "test"} <= named <= targets
+
+
+def test_every_figure_is_drawn_and_every_measurement_repeated_by_a_command():
+    made = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["MADE"]
+    commands = "\n".join(command for each in made.values() for command in each.commands)
+    measuring = {path.name for path in (ROOT / "docs").glob("measure_*.py")}
+    assert measuring <= set(re.findall(r"docs/(\w+\.py)", commands))
+    scripts = "\n".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("make_*.py"))
+    for image in (ROOT / "docs" / "images").iterdir():
+        assert image.stem.partition("augment-")[0] in scripts, f"nothing draws {image.name}"
+
+
+@pytest.mark.parametrize("name", ["batch-effects", "demo", "see-at-once"])
+def test_a_page_shows_the_command_that_draws_its_figure(name):
+    made = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["MADE"][name]
+    page = (ROOT / "docs" / made.page).read_text("utf-8")
+    assert all(re.sub(r" samples$", "", command) in page for command in made.commands)
+    assert all(f"images/{figure}" in page for figure in made.figures.values())
 
 
 def test_documents_name_extras_that_exist():
