@@ -108,8 +108,8 @@ MADE: dict[str, Made] = {
     "real-data": _measured("real-data.md", "make_real_data.py"),
     "registration": _measured(
         "photographs.md",
-        "measure_registration.py --tries 100",
-        "measure_registration.py --size 1600 --tries 12",
+        "measure_registration.py --tries 200",
+        "measure_registration.py --size 1600 --tries 3",
     ),
     "response-curves": Made(
         "hyperspectral.md",

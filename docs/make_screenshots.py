@@ -1,6 +1,6 @@
 """Screenshots of the docks: a real window, driven as a user would, on generated samples.
 
-``make screenshots`` writes ``docs/images/dock-*.png``, ``labelling.png`` and
+``make screenshots`` writes ``docs/images/dock-*.png``, ``labelling.png``, ``finding-*.png`` and
 ``field-photographs.png``; those of the first sitting are made by ``make_walk.py``.
 Needs a display of 1600 x 1000 pixels.
 """
@@ -8,6 +8,7 @@ Needs a display of 1600 x 1000 pixels.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -130,6 +131,25 @@ def shoot_labelling(viewer: napari.Viewer, dock: ClustersDock) -> None:
     session.select([])
 
 
+def finding(viewer: napari.Viewer) -> None:
+    """From a drawer without regions to coloured specimens, as docs/finding.md tells it."""
+    viewer.layers.clear()
+    Path("drawer").mkdir()
+    for name in ("drawer.bil", "drawer.bil.hdr"):
+        shutil.copy(Path("samples", name), "drawer")
+    add_cube(viewer, Path("drawer/drawer.bil"))
+    specimens = put(viewer, SpecimensDock(viewer), "Specimens")
+    assert isinstance(specimens, SpecimensDock)
+    wait(at_rest(specimens))
+    specimens.finding.find_button.click()
+    wait(at_rest(specimens))
+    viewer.reset_view()
+    shoot(viewer, "finding-found")
+    specimens.look_button.click()
+    wait(at_rest(specimens))
+    shoot(viewer, "finding-coloured")
+
+
 def field(viewer: napari.Viewer) -> None:
     """Masks of photographs whose ground is not plain, as docs/field-photographs.md tells it."""
     viewer.layers.clear()
@@ -238,6 +258,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
         assert isinstance(clusters, ClustersDock)
         wait(at_rest(clusters))
         shoot_labelling(viewer, clusters)
+        finding(viewer)
         field(viewer)
         viewer.close()
 
