@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
+from pydantic.config import JsonDict
 
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
@@ -47,7 +48,8 @@ from napari_phenoscape.spectra import (
 )
 
 #: Under what the fields of few folders stand in a form.
-_SET, _STANDARD = {"fold": "several files of a specimen"}, {"fold": "a standard in the picture"}
+_SET: JsonDict = {"fold": "several files of a specimen"}
+_STANDARD: JsonDict = {"fold": "a standard in the picture"}
 
 #: Pixels of a specimen that is found, at least.
 SPECIMEN = 64
