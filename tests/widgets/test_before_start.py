@@ -70,6 +70,16 @@ def test_what_is_wrong_goes_when_the_form_mends_it_and_comes_back(dock, session,
     assert not said(dock, "A batch of 64")
 
 
+def test_modalities_are_offered_that_the_specimens_have_by_what_they_are(dock, session, wait):
+    boxes = dock.form.editors["modalities"].boxes
+    wait(lambda: not boxes["nir"].isVisible())
+    offered = {name: box.text() for name, box in boxes.items() if box.isVisible()}
+    assert {"rgb", "uv", "full"} <= set(offered) <= {"rgb", "uv", "vis", "full", "all"}
+    assert offered["uv"] == "ultraviolet (uv)"
+    dock.form.editors["modalities"].line.value = "rgb; nir"
+    wait(lambda: boxes["nir"].isVisible())  # what is chosen can be unchosen
+
+
 def test_while_a_training_is_at_work_nothing_stands_before_the_start(dock, session, wait):
     wait(lambda: dock.before.isVisible())
     session.set_part("schedule", Schedule(steps=100_000, batch_size=4))

@@ -216,6 +216,21 @@ def test_a_long_file_name_goes_on_in_the_next_line_and_is_given_back_as_it_was(q
     assert words.heightForWidth(250) >= 3 * words.fontMetrics().height()
 
 
+def test_rare_fields_share_a_fold_that_opens_when_they_say_something(form):
+    made = form(Folder)
+
+    def in_sight() -> list[str]:
+        rare = ("together", "most_residual_px", "white_region", "panel")
+        return [name for name in rare if made.editors[name].isVisibleTo(made)]
+
+    assert in_sight() == []
+    made.set(Folder(path=Path("x"), together="{id}_{vis|uv}"))
+    assert in_sight() == ["together", "most_residual_px"]
+    made.editors["white_region"].set("{name}.png")
+    assert "braces" in made.error
+    assert in_sight() == ["together", "most_residual_px", "white_region", "panel"]
+
+
 def test_an_emptied_line_is_none_where_none_is_allowed(form):
     made = form(Folder)
     made.set(Folder(path=Path("here"), mask="{stem}.png", metadata=Path("table.csv")))

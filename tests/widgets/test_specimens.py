@@ -154,6 +154,21 @@ def test_a_folder_without_a_picture_is_answered_in_words_and_the_dock_is_usable_
     assert dock.summary.text().startswith("24 specimens")
 
 
+def test_settings_fit_what_was_collected_but_for_those_that_were_chosen(
+    dock, wait, specimens, tmp_path
+):
+    gather(dock, wait, Folder(path=specimens))
+    fitting = dock.session.experiment
+    assert (fitting.modalities, fitting.schedule.batch_size) == (("rgb+uv",), 6)
+    dock.session.set_part("modalities", ("uv",))
+    shutil.copytree(specimens, tmp_path / "few")
+    for path in sorted((tmp_path / "few").rglob("*.tif"))[12:]:
+        path.unlink()
+    gather(dock, wait, Folder(path=tmp_path / "few"))
+    fitting = dock.session.experiment
+    assert (fitting.modalities, fitting.schedule.batch_size) == (("uv",), 3)
+
+
 def test_without_a_path_collect_is_grey_and_says_why(dock):
     assert not dock.collect_button.isEnabled()
     assert "No path is given" in dock.collect_button.toolTip()

@@ -1,4 +1,9 @@
-from ._before import Check as Check, checks as checks, mended as mended
+from ._before import (
+    Check as Check,
+    checks as checks,
+    mended as mended,
+    modalities_seen as modalities_seen,
+)
 from ._build import augmenter as augmenter, build_model as build_model
 from ._checkpoint import (
     last_checkpoint as last_checkpoint,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_phenoscape.cubes import Cube, as_modality
+from napari_phenoscape.cubes import Cube, as_modality, known_modalities
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.specimens import Collection
 from napari_phenoscape.training._experiment import Experiment
@@ -111,6 +111,18 @@ def checks(experiment: Experiment, collection: Collection) -> tuple[Check, ...]:
         *_room(experiment, collection, cubes[0]),
     ]
     return tuple(sorted(found, key=lambda check: ("error", "warning", "plain").index(check.tone)))
+
+
+def modalities_seen(collection: Collection) -> tuple[str, ...]:
+    """The modalities known by name that some of its cubes have, of which up to 100 are looked at.
+
+    Raises
+    ------
+    CubeError
+        A cube cannot be opened any more.
+    """
+    cubes = some_cubes(collection)
+    return tuple(name for name in known_modalities() if any(map(as_modality(name).seen_by, cubes)))
 
 
 def _number(experiment: Experiment, number: int) -> Iterator[Check]:

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 def checked(
     experiment: Experiment, collection: Collection
-) -> Generator[Event, None, tuple[Experiment, tuple[Check, ...]]]:
-    """The checks of an experiment; a cube that cannot be opened any more is one of them."""
-    from napari_phenoscape.training import Check, checks
+) -> Generator[Event, None, tuple[Experiment, tuple[Check, ...], tuple[str, ...]]]:
+    """The checks of an experiment, and the modalities that its specimens have.
+
+    A cube that cannot be opened any more is one of the checks, and leaves the modalities unknown.
+    """
+    from napari_phenoscape.training import Check, checks, modalities_seen
 
     yield Progress("looking for what would go wrong", 0, 1)
     try:
-        return experiment, checks(experiment, collection)
+        return experiment, checks(experiment, collection), modalities_seen(collection)
     except PhenoscapeError as error:
-        return experiment, (Check(str(error), "error"),)
+        return experiment, (Check(str(error), "error"),), ()
 
 
 class BeforeStart(QWidget):

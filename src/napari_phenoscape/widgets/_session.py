@@ -93,6 +93,7 @@ class Session(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.parts: dict[str, Any] = settings().parts()
+        self._fitting: dict[str, Any] = {}
         self.collection: Collection | None = None
         self.measured: tuple[Collection, Crops] | None = None
         self._crops: tuple[Any, Crops] | None = None
@@ -137,18 +138,22 @@ class Session(QObject):
         """Take over a whole experiment, e.g. from a YAML file."""
         source = self.parts.get("collection")
         self.parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        self._fitting = {}
         if source != experiment.collection:
             self.collection = None
             self.collection_changed.emit()
         self.experiment_changed.emit("")
 
-    def set_collection(self, collection: Collection) -> None:
-        """Keep the specimens that were collected, and where they come from."""
-        self.parts["collection"] = collection.source
+    def set_collection(self, collection: Collection, **fitting: Any) -> None:
+        """Keep the specimens that were collected, and what fits them where nobody chose."""
+        proposed = self._fitting.items()
+        chosen = {name: of for name, of in self.parts.items() if (name, of) not in proposed}
+        self._fitting = fitting
+        self.parts = {**fitting, **chosen, "collection": collection.source}
         self.collection = collection
         self._crops = None  # files may have changed since
         self.collection_changed.emit()
-        self.experiment_changed.emit("collection")
+        self.experiment_changed.emit("" if fitting else "collection")
 
     def set_looked(self, looked: Looked) -> None:
         """Show a first look, and go on from what it chose; how to train is chosen elsewhere."""

@@ -11,8 +11,16 @@ import numpy as np
 from napari_phenoscape.cubes import as_modality
 from napari_phenoscape.errors import CollectionError, PhenoscapeError
 from napari_phenoscape.events import Event
-from napari_phenoscape.specimens import Collection, Crops, Drawer, Folder, collect, prepare
-from napari_phenoscape.training import Experiment
+from napari_phenoscape.specimens import (
+    Collection,
+    Crops,
+    Drawer,
+    Folder,
+    Source,
+    collect,
+    prepare,
+)
+from napari_phenoscape.training import Experiment, experiment_for
 from napari_phenoscape.widgets._dock import (
     Dock,
     count_of,
@@ -43,9 +51,22 @@ MEASURED_PX = 32
 #: Rows of the metadata that are shown.
 ROWS = 8
 
+#: Settings that fit the specimens that were collected, where nobody chose others.
+FITTED = ("name", "modalities", "image_size", "encoder", "schedule")
+
 COLLECTING, MEASURING, LOOKING = "Collecting specimens", "Measuring bands", "Looking"
 
 OWN_MASK = "the file's own mask"
+
+
+def collected(source: Source) -> Generator[Event, None, tuple[Collection, dict[str, Any]]]:
+    """The specimens of a source, and settings that fit them."""
+    collection = yield from collect(source)
+    try:
+        fitting = experiment_for(collection, trains=True)
+    except PhenoscapeError:  # which stands beside Start
+        return collection, {}
+    return collection, {name: getattr(fitting, name) for name in FITTED}
 
 
 class SpecimensDock(Dock):
@@ -221,8 +242,8 @@ class SpecimensDock(Dock):
         source = self._source()
         task = self.session.do(
             COLLECTING,
-            lambda: collect(source),
-            self.session.set_collection,
+            lambda: collected(source),
+            lambda found: self.session.set_collection(found[0], **found[1]),
             torch=False,
         )
         self.follow(task)

@@ -30,6 +30,7 @@ from napari_phenoscape.widgets._session import WATCHING
 from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
+from napari_phenoscape.widgets.form._modalities import Modalities
 from napari_phenoscape.widgets.form._note import note
 
 if TYPE_CHECKING:
@@ -156,8 +157,11 @@ class TrainDock(Dock):
             return
         self.session.do(CHECKING, lambda: checked(experiment, collection), self._show_checks)
 
-    def _show_checks(self, found: tuple[Experiment, tuple[Check, ...]]) -> None:
-        experiment, checks = found
+    def _show_checks(self, found: tuple[Experiment, tuple[Check, ...], tuple[str, ...]]) -> None:
+        experiment, checks, modalities = found
+        editor = self.form.editors["modalities"]
+        assert isinstance(editor, Modalities)
+        editor.offer(modalities)
         task = self.session.training
         if experiment == self._asked() and not (task and task.busy):
             self.before.show_checks(checks)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
+from pydantic.config import JsonDict
 
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
@@ -46,6 +47,10 @@ from napari_phenoscape.spectra import (
     region_file,
 )
 
+#: Under what the fields of few folders stand in a form.
+_SET: JsonDict = {"fold": "several files of a specimen"}
+_STANDARD: JsonDict = {"fold": "a standard in the picture"}
+
 #: Pixels of a specimen that is found, at least.
 SPECIMEN = 64
 
@@ -75,29 +80,33 @@ class Folder(Source):
     read_as: Interpretation = Field(
         Interpretation(), description="what the planes of the files are, where they do not say it"
     )
-
     together: str | None = Field(
         None,
         description="photographs of one specimen in several files, e.g. '{id}_{vis|uv}': names "
         "without their endings, seen from the folder; the others are laid on the first and are "
         "more bands of it",
+        json_schema_extra=_SET,
     )
     others_read_as: Interpretation = Field(
-        Interpretation(), description="what the planes of those others are"
+        Interpretation(), description="what the planes of those others are", json_schema_extra=_SET
     )
     most_residual_px: float = Field(
         MOST_PX,
         gt=0,
         description="residual that may be left between photographs that belong together, in "
         "pixels of the first",
+        json_schema_extra=_SET,
     )
     white_region: str | None = Field(
         None,
         description="a white or grey standard that each photograph shows (of those that belong "
         "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place, or a label "
         "image, seen from the photograph, e.g. 'standards/{stem}.png'",
+        json_schema_extra=_STANDARD,
     )
-    panel: float = Field(1.0, gt=0, le=1, description="reflectance of the standard")
+    panel: float = Field(
+        1.0, gt=0, le=1, description="reflectance of the standard", json_schema_extra=_STANDARD
+    )
 
     @field_validator("together")
     @classmethod

@@ -261,11 +261,11 @@ def column(widget: QWidget, spacing: int = 2) -> QVBoxLayout:
 
 def field_words(name: str) -> str:
     """``range_nm`` as a person writes it: ``range (nm)``."""
-    words, unit = (name[:-3], " (nm)") if name.endswith("_nm") else (name, "")
-    return words.replace("_", " ") + unit
+    words, _, unit = name.rpartition("_")
+    return f"{words} ({unit})".replace("_", " ") if unit in ("nm", "px") else name.replace("_", " ")
 
 
 def field_hint(info: FieldInfo, name: str) -> Any:
-    """What a field says for forms alone: its ``step``, or what its path ``picks``."""
+    """What a field says for forms alone: its ``step``, what its path ``picks``, its ``fold``."""
     extra = info.json_schema_extra
     return extra.get(name) if isinstance(extra, dict) else None

@@ -56,11 +56,8 @@ class Form(Editor, Generic[O]):
         self.folds: dict[str, Fold] = {}
         self._errors: dict[str, Note] = {}
         self._kept: dict[str, Any] = {}
-        self._layout = QFormLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setVerticalSpacing(4)
-        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        self._layout = _rows_of(self)
+        self._shared: dict[str, Fold] = {}  # by field
         for name, info in option_class.model_fields.items():
             default = _default(info)
             if name in hide and default is not PydanticUndefined:
@@ -92,13 +89,16 @@ class Form(Editor, Generic[O]):
         return self.value
 
     def set(self, value: O) -> None:
-        """Show ``value``; emits `changed` once."""
+        """Show ``value``, its rare fields too where they say something; emits `changed` once."""
         with QSignalBlocker(self):
             for name in type(value).model_fields:
                 if name in self.editors:
                     self.editors[name].set(getattr(value, name))
                 elif name != "kind":
                     self._kept[name] = getattr(value, name)
+        for name, fold in self._shared.items():
+            if getattr(value, name) != _default(self.option_class.model_fields[name]):
+                fold.opened = True
         self._changed()
 
     def keep(self, **values: Any) -> None:
@@ -109,6 +109,9 @@ class Form(Editor, Generic[O]):
     def _add(self, name: str, info: FieldInfo, default: Any) -> None:
         editor = self.editors[name] = editor_of(self.option_class, name)
         words = field_words(name)
+        layout = self._layout
+        if title := field_hint(info, "fold"):
+            layout = self._sharing(name, title)
         tip = info.description or ""
         if isinstance(default, str | int | float | Path):
             tip = f"{tip} (default: {default})".lstrip()
@@ -116,8 +119,8 @@ class Form(Editor, Generic[O]):
         if isinstance(editor, Form | Rows | Variant):
             fold = self.folds[name] = Fold(words, editor)
             fold.setToolTip(tip or (type(default).__doc__ or "").partition("\n")[0])
-            self._layout.addRow(fold)
-            self._layout.addRow(error)
+            layout.addRow(fold)
+            layout.addRow(error)
         else:
             label = QLabel(words)
             label.setToolTip(tip)
@@ -128,11 +131,24 @@ class Form(Editor, Generic[O]):
             below.addWidget(editor)
             below.addWidget(error)
             if isinstance(editor, Preset | Modalities):  # too wide to stand beside its name
-                self._layout.addRow(label)
-                self._layout.addRow(cell)
+                layout.addRow(label)
+                layout.addRow(cell)
             else:
-                self._layout.addRow(label, cell)
+                layout.addRow(label, cell)
         editor.changed.connect(self._changed)
+
+    def _sharing(self, name: str, title: str) -> QFormLayout:
+        """The rows of a fold that several fields share."""
+        fold = next((one for one in self._shared.values() if one.title == title), None)
+        if fold is None:
+            content = QWidget()
+            _rows_of(content)
+            fold = Fold(title, content)
+            self._layout.addRow(fold)
+        self._shared[name] = fold
+        rows = fold.content().layout()
+        assert isinstance(rows, QFormLayout)
+        return rows
 
     def _changed(self) -> None:
         self._check()
@@ -151,11 +167,21 @@ class Form(Editor, Generic[O]):
             here = name == first and not isinstance(self.editors[name], Form | Variant)
             tone: Tone = "plain" if self.editors[name].empty else "error"
             label.say(self.error if here else "", tone)
-            if name == first and name in self.folds:
-                self.folds[name].opened = True
+            for folds in (self._shared, self.folds):
+                if name == first and name in folds:
+                    folds[name].opened = True
         # of hidden fields without a value, whoever hid them says so
         missing = set(self.option_class.model_fields) - {"kind", *self._kept}
         self._problem.setText("" if first in {*self.editors, *missing} else self.error)
+
+
+def _rows_of(widget: QWidget) -> QFormLayout:
+    rows = QFormLayout(widget)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setVerticalSpacing(4)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    return rows
 
 
 def editor_for(annotation: Any, info: FieldInfo) -> Editor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from qtpy.QtCore import QSignalBlocker
@@ -10,9 +11,27 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout
 from napari_phenoscape.cubes import Modality, known_modalities
 from napari_phenoscape.widgets.form._fields import Line
 
+#: What the built-in modalities are.
+WORDS = {
+    "rgb": "red, green, blue",
+    "uv": "ultraviolet",
+    "vis": "visible",
+    "nir": "near infrared",
+    "swir": "short-wave infrared",
+    "full": "all good bands",
+    "all": "all, bad ones too",
+    "human": "human eye",
+    "bird-uv": "bird's eye, UV",
+    "bird-v": "bird's eye, violet",
+    "honeybee": "honeybee's eye",
+}
+
+#: Boxes beside each other.
+COLUMNS = 2
+
 
 class Modalities(Line):
-    """Names of modalities; the buttons add and remove the built-in ones.
+    """Names of modalities; the boxes add and remove those that are known by name.
 
     The text is the value: ``rgb; rgb+uv; red edge: 680-750; mine: 0, 3, UV_R``. After a colon
     stand a range in nm, bands by index and name, or the CSV of an eye.
@@ -28,13 +47,26 @@ class Modalities(Line):
             "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm), "
             "'mine: 0, 3, UV_R' (bands), or 'tit: tit.csv' (what an eye catches)."
         )
-        self.boxes = {name: QCheckBox(name) for name in known_modalities()}
-        grid = QGridLayout()
-        for i, (name, box) in enumerate(self.boxes.items()):
-            grid.addWidget(box, *divmod(i, 3))
+        self.boxes = {
+            name: QCheckBox(f"{WORDS[name]} ({name})" if name in WORDS else name, self)
+            for name in known_modalities()
+        }
+        self._grid = QGridLayout()
+        for name, box in self.boxes.items():
             box.toggled.connect(partial(self._toggle, name))
-        self.column.addLayout(grid)
+        self.column.addLayout(self._grid)
+        self.offer(())
         self.line.changed.connect(self._tick)
+
+    def offer(self, names: Collection[str]) -> None:
+        """Show the boxes of these modalities and of those that are chosen; of none, all."""
+        offered = names or self.boxes
+        shown = [name for name, box in self.boxes.items() if name in offered or box.isChecked()]
+        for name, box in self.boxes.items():
+            box.setVisible(name in shown)
+            self._grid.removeWidget(box)
+        for place, name in enumerate(shown):
+            self._grid.addWidget(self.boxes[name], *divmod(place, COLUMNS))
 
     def _toggle(self, name: str, on: bool) -> None:
         entries = [entry for entry in _entries(self.line.value) if entry != name]
