@@ -95,4 +95,7 @@ def _kept(work: Iterator[Event], runs: list[Path]) -> Iterator[Event]:
 def fitted(folder: Path, count: int) -> Path:
     """An instant run of so many specimens, which are read anew by each step."""
     draw_specimens(folder / "pictures", count)
-    return result(train(experiment_of(folder, "instant", memory_share=0.8)))
+    run = result(train(experiment_of(folder, "instant", memory_share=0.8)))
+    for kept in run.glob("checkpoints/*/embeddings.safetensors"):
+        kept.unlink()  # or there were nothing to embed
+    return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import Crops
-from napari_phenoscape.training._checkpoint import contiguous, read_state, read_tensors
+from napari_phenoscape.training._checkpoint import (
+    AVERAGE,
+    WEIGHTS,
+    contiguous,
+    read_state,
+    read_tensors,
+)
 from napari_phenoscape.training._model import JOINT
 
 if TYPE_CHECKING:
@@ -60,6 +67,7 @@ def load_readout(checkpoint: Path, reading: nn.Module, *, untrained: bool) -> No
 
 def keep_embeddings(
     checkpoint: Path,
+    method: Option,
     x: Mapping[str, NDArray[np.float32]],
     crops: Crops,
     *,
@@ -77,20 +85,38 @@ def keep_embeddings(
     from safetensors.numpy import save
 
     if crops.levels is None and all(len(of) == len(crops.ids) for of in x.values()):
+        made_by = {"made_by": _maker(checkpoint, method, untrained=untrained)}
         with atomic(checkpoint / (START_EMBEDDINGS if untrained else EMBEDDINGS)) as temporary:
-            temporary.write_bytes(save({space: of.copy() for space, of in x.items()}))
+            rows = {space: of.copy() for space, of in x.items()}
+            temporary.write_bytes(save(rows, metadata=made_by))
 
 
 def kept_embeddings(
-    checkpoint: Path, crops: Crops, *, untrained: bool
+    checkpoint: Path, method: Option, crops: Crops, *, untrained: bool
 ) -> dict[str, NDArray[np.float32]]:
-    """(n, K) by space, of some specimens of a run; empty where one is not kept, or changed."""
-    path = checkpoint / (START_EMBEDDINGS if untrained else EMBEDDINGS)
-    if not path.is_file():
-        return {}
+    """(n, K) by space, of some specimens of a run; empty where they, or what made them, changed."""
+    from safetensors import SafetensorError, safe_open
+
     known = read_state(checkpoint).specimens
     if any(known.get(name) != stamp for name, stamp in zip(crops.ids, crops.stamps, strict=True)):
         return {}
-    rows, x = {name: row for row, name in enumerate(known)}, read_tensors(path)
+    rows = {name: row for row, name in enumerate(known)}
     chosen = [rows[name] for name in crops.ids]
-    return {space: x[space].numpy()[chosen] for space in (*crops.modalities, JOINT) if space in x}
+    try:
+        with safe_open(checkpoint / (START_EMBEDDINGS if untrained else EMBEDDINGS), "np") as file:
+            if file.metadata()["made_by"] != _maker(checkpoint, method, untrained=untrained):
+                return {}
+            there = set(file.keys())
+            spaces = [space for space in (*crops.modalities, JOINT) if space in there]
+            return {space: file.get_tensor(space)[chosen] for space in spaces}
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return {}  # and they are made anew
+
+
+def _maker(checkpoint: Path, method: Option, *, untrained: bool) -> str:
+    """What changes when weights, readouts or the method that asks for them do."""
+    made_by = hashlib.sha256(method.model_dump_json().encode())
+    for name in (WEIGHTS, AVERAGE, START if untrained else READOUT):
+        if (checkpoint / name).is_file():
+            made_by.update(name.encode() + (checkpoint / name).read_bytes())
+    return made_by.hexdigest()

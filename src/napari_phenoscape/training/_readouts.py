@@ -174,7 +174,7 @@ def read_out(
         if other is not None:
             x[space] = np.concatenate([x[space], other.x[space]], axis=1)
     keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
-    keep_embeddings(last_checkpoint(run), x, crops, untrained=untrained)
+    keep_embeddings(last_checkpoint(run), experiment.method, x, crops, untrained=untrained)
     return found
 
 
