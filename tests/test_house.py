@@ -512,7 +512,7 @@ def test_every_figure_is_drawn_and_every_measurement_repeated_by_a_command():
         assert name in scripts, f"nothing draws {image.name}"
 
 
-@pytest.mark.parametrize("name", ["batch-effects", "demo", "see-at-once"])
+@pytest.mark.parametrize("name", ["batch-effects", "demo", "pretrained", "see-at-once"])
 def test_a_page_shows_the_command_that_draws_its_figure(name):
     made = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["MADE"][name]
     page = (ROOT / "docs" / made.page).read_text("utf-8")
