@@ -42,6 +42,7 @@ def test_components_that_there_are_not_are_zero() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.kind)
+@pytest.mark.slow
 def test_groups_stay_groups(method: AnyReduction) -> None:
     xy = reduce(groups(), method, seed=0).reshape(3, 10, 2)
     centres = xy.mean(axis=1)

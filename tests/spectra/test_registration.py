@@ -90,6 +90,7 @@ def large() -> tuple[Cube, Cube, np.ndarray]:
     return made[0], made[1], matrix
 
 
+@pytest.mark.slow
 def test_larger_photographs_lie_on_each_other_to_half_a_pixel_of_their_own():
     first, other, matrix = large()
     found = registration(first, other)

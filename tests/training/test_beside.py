@@ -102,6 +102,7 @@ def test_two_runs_are_the_same_to_the_bit(samples: Path, run: Path, tmp_path: Pa
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_what_is_exported_embeds_as_the_run_does(run: Path, tmp_path: Path) -> None:
     folder = result(export(run, tmp_path / "encoder"))
     net, encoder = result(restore(run)), load_encoder(folder)
@@ -166,6 +167,7 @@ def test_uv_only_morphs_are_found(tmp_path: Path) -> None:
         assert adjusted_rand_score(morph[species == name], found) == 1
 
 
+@pytest.mark.slow
 def test_white_blood_cells_are_told_by_their_neighbours(
     phenoscape_data: Path, tmp_path: Path
 ) -> None:

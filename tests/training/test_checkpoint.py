@@ -90,6 +90,7 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*.part")]
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_file_operations_loses_nothing(
     experiment: Experiment, tmp_path: Path
 ) -> None:

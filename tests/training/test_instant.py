@@ -327,6 +327,7 @@ def test_the_smallest_crowns_of_many_bands_are_told_apart(tmp_path: Path) -> Non
     assert (gaps.argmin(axis=1) // 2 == np.arange(24) // 2).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_white_blood_cells_are_told_by_their_neighbours(
     phenoscape_data: Path, tmp_path: Path
 ) -> None:
