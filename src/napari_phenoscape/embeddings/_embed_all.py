@@ -162,8 +162,8 @@ def embed_all(
             net = replace(each, crops=mine)
             h = {}
             if name not in plain:
-                newest, method = last_checkpoint(run), experiment.method
-                h = kept_embeddings(newest, method, mine, untrained=net.untrained)
+                newest = last_checkpoint(run)
+                h = kept_embeddings(newest, experiment, mine, untrained=net.untrained)
             h = h or (yield from embedded(net, chosen.start, len(crops.ids)))
             rows |= {f"{name}/h/{space}": x for space, x in h.items()}
             if name not in plain:

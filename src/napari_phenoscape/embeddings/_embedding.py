@@ -145,9 +145,9 @@ class _Embedding:
             return Part((), left_out=error.left_out)
         if not crops.ids:
             return Part(())
-        newest, method = last_checkpoint(self._run), read_experiment(self._run).method
+        newest, experiment = last_checkpoint(self._run), read_experiment(self._run)
         rows: dict[str, NDArray[Any]] = {
-            **kept_embeddings(newest, method, crops, untrained=self._untrained)
+            **kept_embeddings(newest, experiment, crops, untrained=self._untrained)
         }
         if not rows:
             net = yield from self._restored(crops)

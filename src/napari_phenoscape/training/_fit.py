@@ -83,7 +83,7 @@ def fit(
             }
             if fabric.is_global_zero:
                 path = save_checkpoint(run, State.of(1, crops, offsets), net)
-                keep_embeddings(path, experiment.method, x, crops)
+                keep_embeddings(path, experiment, x, crops)
                 yield Saved(path)
             if crops.levels is not None and levels is not None:
                 mixed = {

@@ -20,6 +20,7 @@ from napari_phenoscape.training._checkpoint import (
     read_state,
     read_tensors,
 )
+from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._model import JOINT
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Readouts of the weights, and of those that training began with, once they were fitted.
 READOUT, START = "readout.safetensors", "readout.untrained.safetensors"
+
+#: Of an experiment, what embeddings of crops and weights that are known depend on.
+_ASKED = {"method", "augmentations", "background", "seed"}
 
 #: Embeddings by them of the specimens that they were fitted to.
 EMBEDDINGS, START_EMBEDDINGS = "embeddings.safetensors", "embeddings.untrained.safetensors"
@@ -67,7 +71,7 @@ def load_readout(checkpoint: Path, reading: nn.Module, *, untrained: bool) -> No
 
 def keep_embeddings(
     checkpoint: Path,
-    method: Option,
+    experiment: Experiment,
     x: Mapping[str, NDArray[np.float32]],
     crops: Crops,
     *,
@@ -85,14 +89,14 @@ def keep_embeddings(
     from safetensors.numpy import save
 
     if crops.levels is None and all(len(of) == len(crops.ids) for of in x.values()):
-        made_by = {"made_by": _maker(checkpoint, method, untrained=untrained)}
+        made_by = {"made_by": _maker(checkpoint, experiment, untrained=untrained)}
         with atomic(checkpoint / (START_EMBEDDINGS if untrained else EMBEDDINGS)) as temporary:
             rows = {space: of.copy() for space, of in x.items()}
             temporary.write_bytes(save(rows, metadata=made_by))
 
 
 def kept_embeddings(
-    checkpoint: Path, method: Option, crops: Crops, *, untrained: bool
+    checkpoint: Path, experiment: Experiment, crops: Crops, *, untrained: bool
 ) -> dict[str, NDArray[np.float32]]:
     """(n, K) by space, of some specimens of a run; empty where they, or what made them, changed."""
     from safetensors import SafetensorError, safe_open
@@ -104,7 +108,7 @@ def kept_embeddings(
     chosen = [rows[name] for name in crops.ids]
     try:
         with safe_open(checkpoint / (START_EMBEDDINGS if untrained else EMBEDDINGS), "np") as file:
-            if file.metadata()["made_by"] != _maker(checkpoint, method, untrained=untrained):
+            if file.metadata()["made_by"] != _maker(checkpoint, experiment, untrained=untrained):
                 return {}
             there = set(file.keys())
             spaces = [space for space in (*crops.modalities, JOINT) if space in there]
@@ -113,9 +117,9 @@ def kept_embeddings(
         return {}  # and they are made anew
 
 
-def _maker(checkpoint: Path, method: Option, *, untrained: bool) -> str:
-    """What changes when weights, readouts or the method that asks for them do."""
-    made_by = hashlib.sha256(method.model_dump_json().encode())
+def _maker(checkpoint: Path, experiment: Experiment, *, untrained: bool) -> str:
+    """What changes when weights, readouts, or what is asked of views and of them do."""
+    made_by = hashlib.sha256(experiment.model_dump_json(include=_ASKED).encode())
     for name in (WEIGHTS, AVERAGE, START if untrained else READOUT):
         if (checkpoint / name).is_file():
             made_by.update(name.encode() + (checkpoint / name).read_bytes())

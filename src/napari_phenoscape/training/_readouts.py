@@ -155,10 +155,8 @@ def read_out(
     chosen = fitted_to(crops)
     for space, rows in (yield from _features(experiment, crops, net, fabric)).items():
         _check_finite(rows, space)
-        affine, own = (
-            readout.fit(rows) if readout.views else _centred(rows),
-            reading.readouts[space],
-        )
+        own = reading.readouts[space]
+        affine = readout.fit(rows) if readout.views else _centred(rows)
         own.take(affine)
         if space == net.space and readout.views:
             found = _found(affine(rows))
@@ -174,7 +172,7 @@ def read_out(
         if other is not None:
             x[space] = np.concatenate([x[space], other.x[space]], axis=1)
     keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
-    keep_embeddings(last_checkpoint(run), experiment.method, x, crops, untrained=untrained)
+    keep_embeddings(last_checkpoint(run), experiment, x, crops, untrained=untrained)
     return found
 
 

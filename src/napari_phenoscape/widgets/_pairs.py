@@ -94,6 +94,7 @@ class PairsPanel(QWidget):
         layers[-1].visible = not layers[-1].visible
 
     def _stop(self, _index: int = 0) -> None:
+        self.dock.session.stop(PAIRING)  # or photographs of another specimen would come
         self.timer.stop()
         self.button.setText("Blink")
         for layer in ours(self.dock.viewer, GROUP):
