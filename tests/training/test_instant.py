@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,18 @@ def test_of_very_many_specimens_some_are_fitted_to_and_all_are_embedded(
     # centred on those that it was fitted to, the first and the last among them
     chosen = np.linspace(0, 23, 12).round().astype(int)
     np.testing.assert_allclose(embeddings.x[chosen].mean(0), 0, atol=1e-3)
+
+
+def test_what_is_kept_is_not_given_where_other_views_are_asked_for(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    kept = result(embed(copy))["joint"].x
+    path = copy / "experiment.yaml"
+    path.write_text(path.read_text("utf-8").replace("seed: 0", "seed: 1"), "utf-8")
+    anew = result(embed(copy))["joint"].x
+    assert not np.array_equal(kept, anew)
+    assert np.corrcoef(kept[:, 0], anew[:, 0])[0, 1] > 0.9  # the same specimens and weights
 
 
 def test_stopped_before_its_end_it_begins_anew_and_done_it_is_done(
