@@ -126,9 +126,8 @@ class Descriptor(nn.Module):
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         """(N, C, h, w) reflectance and (N, 1, h, w) bool -> (N, D).
 
-        An empty mask stands for the whole picture. Whatever a run computes in, this is in float32.
+        An empty mask stands for the whole picture.
         """
-        images = images.float()
         height, width = images.shape[-2:]
         blurs = [(_blur(s, height, images), _blur(s, width, images)) for s in SCALES_PX]
         if torch.compiler.is_compiling():
