@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -257,7 +258,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
         background="remove",
         method=SimCLRMethod(readout=Plain(), beside="nothing"),
     )
-    return Restored(experiment, None, crops, model, torch.device("cpu"), untrained=False)
+    return Restored(experiment, None, crops, model, torch.device("cpu"), nullcontext, untrained=False)
 
 
 def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():

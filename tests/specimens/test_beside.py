@@ -116,6 +116,27 @@ def test_of_two_folders_of_the_same_specimens_the_one_with_most_bands_is_taken(t
     assert "'uv' and 'rgb' show the same specimens; 'uv' has most bands" in words
 
 
+def test_beside_few_files_of_other_bands_the_folder_that_holds_nearly_all_is_taken(
+    tmp_path,
+) -> None:
+    for number in range(18):
+        picture(tmp_path / "crowns" / f"{number}.png")
+    Image.new("L", (24, 20)).save(tmp_path / "map.png")
+    (tmp_path / "traits.csv").write_text(
+        "file,sex\n" + "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(18))
+    )
+    source, words = seen(tmp_path)
+    assert isinstance(source, Folder)
+    assert source.path == tmp_path / "crowns"
+    assert source.metadata == tmp_path / "traits.csv"  # which lies beside all of them
+    assert "'crowns' holds 18 of 19 files and is looked at" in words
+    assert "others have 1 bands instead of 3" in words
+    # half of them are a collection of their own, which nobody can choose for you
+    for number in range(9):
+        Image.new("L", (24, 20)).save(tmp_path / f"map {number}.png")
+    assert seen(tmp_path)[0].path == tmp_path
+
+
 def test_folders_of_classes_stay_together_and_name_them(tmp_path) -> None:
     for stem, species in zip(STEMS, "aabb", strict=True):
         picture(tmp_path / species / f"{stem}.png")

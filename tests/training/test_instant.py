@@ -109,6 +109,15 @@ def test_what_was_embedded_to_fit_it_is_not_embedded_again(run: Path) -> None:
         np.testing.assert_array_equal(read_embeddings(run, space).x, x)
 
 
+def test_whatever_a_net_is_computed_in_what_was_fitted_is_applied_to_the_same_views(
+    samples: Path, tmp_path: Path
+) -> None:
+    run = result(train(instant(samples, tmp_path, runtime={"precision": "bf16"})))
+    net, batch = result(restore(run)), np.arange(24)
+    for space, x in net.embedding(net.looks()(batch), batch).items():
+        np.testing.assert_array_equal(result(embed(run))[space].x, x)
+
+
 def test_of_very_many_specimens_some_are_fitted_to_and_all_are_embedded(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

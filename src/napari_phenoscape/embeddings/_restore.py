@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ class Restored:
 
     Parameters
     ----------
+    autocast
+        The precision that the run computes a net in, as a context.
     untrained
         Its weights are those that training began with instead.
     norms
@@ -69,23 +72,19 @@ class Restored:
     crops: Crops
     model: ReadNet | InstantNet
     device: torch.device
+    autocast: Callable[[], AbstractContextManager[None]]
     untrained: bool
     norms: dict[str, Norms] = field(default_factory=dict)
     offsets: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     note: str = ""
 
-    @property
-    def unwrapped(self) -> ReadNet | InstantNet:
-        """The model, without what runs it on its device."""
-        return getattr(self.model, "module", self.model)
-
     def features(self, views: Views, batch: NDArray[np.int64]) -> Representations:
         """Features and projections of views of (n,) specimens."""
         import torch
 
-        with torch.inference_mode():
-            images, mask = pictures(self.crops, views, self.device)
-            having = present(self.crops, batch) or None
+        images, mask = pictures(self.crops, views, self.device)
+        having = present(self.crops, batch) or None
+        with torch.inference_mode(), self.autocast():
             if not self.norms:
                 representations: Representations = self.model(images, mask=mask, present=having)
                 return representations
@@ -179,10 +178,10 @@ def with_net(
     yield from read_out_once(run, experiment, untrained=untrained, own=(collection, crops))
     runtime, note = runtime_here(experiment.runtime)
     fabric = fabric_of(runtime, alone=True)
-    net = net_of(run, experiment, crops.statistics, untrained=untrained)
-    model = fabric.setup(net)
-    net.eval()
-    restored = Restored(experiment, collection, crops, model, fabric.device, untrained, note=note)
+    model = net_of(run, experiment, crops.statistics, untrained=untrained).to(fabric.device).eval()
+    restored = Restored(
+        experiment, collection, crops, model, fabric.device, fabric.autocast, untrained, note=note
+    )
     return (yield from _with_levels(restored, read_state(last_checkpoint(run)).offsets))
 
 

@@ -59,7 +59,7 @@ def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFr
 
     from napari_phenoscape.training import InstantNet, present
 
-    model = net.unwrapped
+    model = net.model
     assert isinstance(model, InstantNet)  # of another, nobody asks
     readout, looks, number = model.readouts[space], net.looks(), len(net.crops.ids)
     rows = []

@@ -171,7 +171,7 @@ def _of_cells(
 
     from napari_phenoscape.training import ReadNet
 
-    model = net.unwrapped
+    model = net.model
     if not isinstance(model, ReadNet) or space not in model.net.modalities or net.norms:
         return None
     encoder = dict(zip(model.net.modalities, model.net.encoders, strict=True))[space]

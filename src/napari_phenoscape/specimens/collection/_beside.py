@@ -49,8 +49,9 @@ _COLOURS = 3
 #: Pixels a side from which a net sees what is on a picture.
 _SEEN_PX = 64
 
-#: Share of the pictures on which a specimen must be clear; the others are left out.
-_PLAIN = 0.9
+#: Share of the pictures on which a specimen must be clear, or that must have the same bands; the
+#: others are left out.
+_MOST = 0.9
 
 #: Specimens that a folder must share with the one beside it to show the same, as a share.
 _SHARED = 0.5
@@ -114,10 +115,11 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
             f"'{sets[0][1].name}': the second is laid on the first, and gives it more bands "
             f"(together: '{together}')."
         )
-    chosen, notice = _of_several(root, files)
+    given, every = root, files
+    root, notice = _of_several(given, every)
     if notice:
         yield Notice(notice)
-        root, files = chosen, [file for file in files if file.is_relative_to(chosen)]
+        files = [file for file in every if file.is_relative_to(root)]
     mask, masks, lacking = _masks(files)
     pictures = [file for file in files if file not in masks and file.suffix.lower() not in TABLES]
     if mask is None and pictures and all(map(_is_mask, _some(pictures))):
@@ -133,7 +135,7 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
             for file in pictures
             if kind and file.suffix == kind[0][0]
         ]
-        table = next((one for one in _tables(root, files) if _names_files(one, ids)), None)
+        table = next((one for one in _tables(given, every) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
     if mask is None:
@@ -196,7 +198,11 @@ def _together(root: Path, files: Sequence[Path]) -> tuple[str | None, list[list[
 
 
 def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
-    """Of folders that show the same specimens, that with most bands; and a sentence about it."""
+    """The folder to look at, of several, and a sentence about it, "" where it is all of them.
+
+    Of those that show the same specimens, that with most bands; else that in which nearly all lie,
+    where the others have other bands.
+    """
     inside: dict[Path, list[Path]] = {}
     names: dict[Path, set[str]] = {}
     of_name: dict[str, set[Path]] = {}
@@ -225,6 +231,19 @@ def _of_several(root: Path, files: Sequence[Path]) -> tuple[Path, str]:
                 f"'{folder.name}' and {others} show the same specimens; '{folder.name}' has most "
                 f"bands and is looked at, and nothing else in '{root.name}'. Name another to look "
                 "at it."
+            )
+    kind = Counter(file.suffix for file in files).most_common(1)
+    pictures = [file for file in files if file.suffix == kind[0][0]]
+    for folder in ranked:
+        elsewhere = [file for file in pictures if not file.is_relative_to(folder)]
+        if not 0 < len(elsewhere) <= (1 - _MOST) * len(pictures):
+            continue
+        other = {_bands([file]) for file in _some(elsewhere)} - {0, bands[folder]}
+        if other:
+            return folder, (
+                f"'{folder.name}' holds {len(pictures) - len(elsewhere)} of {len(pictures)} files "
+                f"and is looked at, and nothing else in '{root.name}', where others have "
+                f"{min(other)} bands instead of {bands[folder]}. Name another to look at it."
             )
     return root, ""
 
@@ -262,7 +281,7 @@ def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, b
             found.labels(cube)
         except PhenoscapeError:
             doubtful += 1
-        if doubtful > (1 - _PLAIN) * len(files):
+        if doubtful > (1 - _MOST) * len(files):
             return False
         yield Progress("telling specimens from the background", done, len(files))
     return True if files else None
