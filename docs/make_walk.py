@@ -331,6 +331,9 @@ def walk(hand: Hand, folder: Path, steps: int = STEPS) -> Iterator[str]:
 
     hand.menu("Plugins", "Phenoscape", "Train (Phenoscape)")
     train = hand.dock(TrainDock)
+    hand.choose(train.preset.box, "quick")
+    hand.rest()
+    hand.open(train.settings)
     hand.open(train.form.folds["schedule"])
     hand.type(train.form.editors["schedule"].editors["steps"], str(steps))
     hand.rest()
