@@ -85,7 +85,7 @@ def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here)
     pictures(here / "moths", 8)
     end = phenoscape("train", "moths", "--preset", "look")
     assert end.exit_code == 0, end.output
-    (run,) = Path("runs").iterdir()
+    (run,) = (here / "runs").glob("*_moths")
     experiment = read_experiment(run)
     assert experiment.method.kind == "instant"
     for given in (run, run / "experiment.yaml"):

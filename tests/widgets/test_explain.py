@@ -12,7 +12,12 @@ import pandas as pd
 import pytest
 from qtpy.QtGui import QPalette
 
-from napari_phenoscape.analysis import SpecimenSpectra, colour_distances, nearest
+from napari_phenoscape.analysis import (
+    SpecimenSpectra,
+    colour_distances,
+    explained as explanation_of,
+    nearest,
+)
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import NOISE, embed, unit_length
 from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
@@ -228,8 +233,9 @@ def test_an_eye_of_ones_own_is_compared_by_its_numbers_as_on_the_command_line(do
     spectra = SpecimenSpectra(
         tuple(table["specimen"]), Bands(Band(f"{x:g}", x) for x in nm), values
     )
-    with_nm = replace(asked, explanation=replace(asked.explanation, spectra=spectra))
-    dock.session.set_explained(with_nm)
+    clustered = asked.clustered
+    with_nm = explanation_of(clustered.embeddings, clustered.clusters, spectra)
+    dock.session.set_explained(replace(asked, explanation=with_nm))
     dock.own_eye.set(OwnEye(eye="honeybee", densities="1:1:1"))
     dock.see_button.click()
     wait(lambda: explained(dock) and dock.explanation.colours is not None)

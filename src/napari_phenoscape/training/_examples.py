@@ -69,6 +69,6 @@ class Examples:
     @cached_property
     def _limits(self) -> tuple[float, float]:
         """Reflectance that is black, and white."""
-        bands = list(rgb_bands(self._crops.bands))
-        images, masks = self._crops.images[:MEASURED, bands], self._crops.masks[:MEASURED, 0]
-        return stretch(images.swapaxes(0, 1), masks)
+        some = self._crops.rows(np.arange(min(MEASURED, len(self._crops.ids))))
+        images = np.asarray(some.images)[:, list(rgb_bands(some.bands))]
+        return stretch(images.swapaxes(0, 1), some.masks[:, 0])
