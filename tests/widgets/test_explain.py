@@ -209,6 +209,7 @@ def test_places_are_laid_over_the_specimens_that_were_asked_for(viewer, dock, cl
 
 def test_elements_are_laid_over_all_specimens_and_exported(viewer, dock, wait, tmp_path):
     assert dock.apart.isHidden()  # photographs have no wavelengths
+    assert dock.eye_fold.isHidden()
     dock.cutting.set(Cutting(elements=5))
     dock.elements_button.click()
     wait(lambda: explained(dock))
@@ -236,6 +237,7 @@ def test_an_eye_of_ones_own_is_compared_by_its_numbers_as_on_the_command_line(do
     clustered = asked.clustered
     with_nm = explanation_of(clustered.embeddings, clustered.clusters, spectra)
     dock.session.set_explained(replace(asked, explanation=with_nm))
+    assert dock.eye_fold.isVisible()
     dock.own_eye.set(OwnEye(eye="honeybee", densities="1:1:1"))
     dock.see_button.click()
     wait(lambda: explained(dock) and dock.explanation.colours is not None)

@@ -47,17 +47,17 @@ EXPERIMENT_PRESETS: dict[ExperimentPresetName, ExperimentPreset] = {
         trains=False,
     ),
     "quick": ExperimentPreset(
-        "A short training, to see where it goes. Minutes on a laptop.",
+        "A short training, to see where it goes. Minutes, on a laptop too.",
         times=20,
         least_steps=50,
         most_steps=300,
     ),
     "workstation": ExperimentPreset(
-        "A training that fits most collections. Minutes on a GPU, an hour or more on a processor."
+        "A training that fits most collections. Minutes on a GPU, up to some hours on a processor."
     ),
     "paper": ExperimentPreset(
-        "A long training of a large net on large views, to be published. Hours on a GPU, days on "
-        "a processor.",
+        "A long training of a large net on large views, to be published. Up to hours on a GPU; on "
+        "a processor for small specimens alone.",
         times=800,
         least_steps=2000,
         most_steps=30_000,

@@ -127,7 +127,8 @@ class ExplainDock(Dock):
         column.addWidget(self.cutting)
         column.addWidget(self.elements_button)
         column.addWidget(self.apart)
-        column.addWidget(Fold("Another eye", stacked(self.own_eye, self.see_button)))
+        self.eye_fold = Fold("Another eye", stacked(self.own_eye, self.see_button))
+        column.addWidget(self.eye_fold)
         for title, strip in (
             ("Typical", self.typical), ("Borderline", self.borderline), ("Neighbours", self.like),
         ):  # fmt: skip
@@ -260,6 +261,7 @@ class ExplainDock(Dock):
         bands = explanation.spectra.bands
         many = len(bands) > SINGLE and bands.wavelengths_nm is not None
         self.hiding.setVisible(many)
+        self.eye_fold.setVisible(bands.wavelengths_nm is not None)
         self._list(self.cluster, ALL, explanation.numbers)
         self._show_cluster()
         self._show_neighbours()
