@@ -328,6 +328,7 @@ def walk(hand: Hand, folder: Path, steps: int = 0) -> Iterator[str]:
 
     hand.menu("Plugins", "Phenoscape", "Train (Phenoscape)")
     train = hand.dock(TrainDock)
+    hand.until(train.preset.isEnabled)
     hand.choose(train.preset.box, "quick")
     hand.rest()
     if steps:

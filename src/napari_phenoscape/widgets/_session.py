@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from napari_phenoscape.widgets._clustered import (
         ClusteredRun,
         EmbeddedSpaces,
+        FoundTwins,
         Looked,
         Projection2D,
     )
     from napari_phenoscape.widgets._labelled import LabelledRun
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
-    from napari_phenoscape.widgets.map._twins import FoundTwins
 
 
 TRAINING, WATCHING = "Training", "Watching"

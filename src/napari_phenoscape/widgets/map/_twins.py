@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QLabel, QSizePolicy, QWidget
 from napari_phenoscape.analysis import twins_among
 from napari_phenoscape.embeddings import METADATA, embedded_specimens
 from napari_phenoscape.events import Event
+from napari_phenoscape.widgets._clustered import FoundTwins
 from napari_phenoscape.widgets._dock import column_of, row, short_combo
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
@@ -18,12 +19,8 @@ from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.map._picture_table import chosen_rows, fill_pictures, picture_table
 
 if TYPE_CHECKING:
-    from napari_phenoscape.analysis import Twins
-    from napari_phenoscape.widgets._clustered import ClusteredRun
     from napari_phenoscape.widgets._dock import Dock
     from napari_phenoscape.widgets._session import Session
-
-    FoundTwins = tuple[ClusteredRun, Twins]
 
 FINDING = "Finding twins"
 
@@ -109,7 +106,7 @@ class TwinsPanel(QWidget):
             if crops is None:
                 crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
             found = yield from twins_among(clustered.embeddings, crops, over=over, same=same)
-            return clustered, found
+            return FoundTwins(clustered, found)
 
         self.words.setText("")
         session = self.dock.session
@@ -117,7 +114,7 @@ class TwinsPanel(QWidget):
         self.dock.follow(task, beside=self.words)
 
     def _show(self, found: FoundTwins | None) -> None:
-        if found is None or self._of is not found[0].embeddings:
+        if found is None or self._of is not found.clustered.embeddings:
             return  # others are shown by now
         clustered, twins = found
         lines = twins.lines()
