@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_phenoscape.training import Example
 from napari_phenoscape.widgets._dock import row
-from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.form._note import as_it_is, note
 
 #: Height of the pictures in pixels of the screen.
 HEIGHT = 88
@@ -23,10 +23,6 @@ class ExampleViews(QWidget):
         layout = row(self.picture, self.words)
         layout.setStretch(1, 1)
         self.setLayout(layout)
-        self.setToolTip(
-            "The net learns that these two show one specimen, and that others do not: what differs "
-            "between them, it learns to ignore"
-        )
         self.hide()
 
     def show_example(self, example: Example | None) -> None:
@@ -44,4 +40,10 @@ class ExampleViews(QWidget):
             else Qt.TransformationMode.SmoothTransformation
         )
         self.picture.setPixmap(QPixmap.fromImage(image).scaledToHeight(HEIGHT, how))
-        self.words.setText(f"Two views of {example.specimen}, step {example.done + 1}.")
+        self.words.setText(f"Two views of one specimen, in step {example.done + 1}.")
+        self.setToolTip(
+            as_it_is(
+                f"{example.specimen}. The net learns that these show one specimen, and that others "
+                "do not: what differs between them, it learns to ignore."
+            )
+        )

@@ -44,12 +44,12 @@ class PresetChoice(QWidget):
 
     def show_of(self, parts: Mapping[str, object], busy: bool = False) -> None:
         """Say which preset these fields of an experiment are; ``busy``: they cannot be changed."""
-        name = next((name for name, one in self._offered.items() if _settles(one, parts)), OWN)
+        name = next((name for name, one in self._offered.items() if _settles(one, parts)), None)
         with QSignalBlocker(self.box):
-            self.box.setCurrentText(name)
+            self.box.setCurrentText(name or OWN)
         self.setEnabled(bool(self._offered) and not busy)
         self.setToolTip("" if self._offered else UNKNOWN)
-        self.words.setText("" if name == OWN else self._meaning(name))
+        self.words.setText("" if name is None else self._meaning(name))
 
     def _meaning(self, name: ExperimentPresetName) -> str:
         preset, experiment = EXPERIMENT_PRESETS[name], self._offered[name]
@@ -62,10 +62,10 @@ class PresetChoice(QWidget):
             f"net {experiment.encoder.backbone}."
         )
 
-    def _accept(self) -> None:
-        name = self.box.currentText()
-        if name in self._offered:
-            self.accepted.emit(self._offered[name])
+    def _accept(self, chosen: int) -> None:
+        names = list(EXPERIMENT_PRESETS)
+        if chosen < len(names):  # or it is the user's own, and nothing to take
+            self.accepted.emit(self._offered[names[chosen]])
 
 
 def _settles(experiment: Experiment, parts: Mapping[str, object]) -> bool:
