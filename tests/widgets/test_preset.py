@@ -10,6 +10,7 @@ from napari_phenoscape.events import result
 from napari_phenoscape.specimens import collect
 from napari_phenoscape.training import SETTLED, experiment_for
 from napari_phenoscape.widgets import TrainDock
+from napari_phenoscape.widgets._dock import WIDTH
 from napari_phenoscape.widgets._session import session_of
 from napari_phenoscape.widgets._specimens import collected
 from napari_phenoscape.widgets.form._variants import OWN
@@ -85,3 +86,11 @@ def test_a_preset_fits_other_specimens_when_these_are_collected(dock, session, w
     fitting = result(collected(folder))[1]
     session.set_collection(fewer, **fitting)
     assert session.experiment.schedule == experiment_for(fewer, "workstation").schedule
+
+
+def test_the_modalities_of_all_specimens_are_no_wider_than_the_dock(open_dock):
+    dock = open_dock(TrainDock)
+    modalities = dock.form.editors["modalities"]
+    assert sum(box.isVisibleTo(modalities) for box in modalities.boxes.values()) > 8
+    # its margins, and the bar that scrolls it
+    assert modalities.minimumSizeHint().width() <= WIDTH - 12 - 20
