@@ -90,6 +90,7 @@ MADE: dict[str, Made] = {
         "measure_ground.py embeddings --number 32",
     ),
     "full-disk": _measured("reliability.md", "measure_full_disk.py"),
+    "how-much": _measured("how-much.md", "measure_how_much.py samples/multispectral"),
     "intervals": _measured("intervals.md", "measure_intervals.py 300 2 silhouette"),
     "kills": _measured("reliability.md", "measure_kills.py 30"),
     "memory": _measured("performance.md", "measure_memory.py"),

@@ -227,6 +227,7 @@ def main(size: tuple[int, int] = (1600, 1000)) -> None:
 
         train = put(viewer, TrainDock(viewer), "Train")
         assert isinstance(train, TrainDock)
+        wait(train.preset.isEnabled)
         train.start_button.click()
         session = train.session
         wait(lambda: steps_of(session) > STEPS * 0.7 or not session.busy)

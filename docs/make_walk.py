@@ -53,9 +53,6 @@ from napari_phenoscape.widgets.map._scatter import Scatter
 
 IMAGES = Path(__file__).parent / "images"
 
-#: Of the net that is trained: enough for a curve that falls.
-STEPS = 60
-
 #: Of the cluster that only the UV tells from another.
 NAME = "yellow with UV"
 
@@ -270,7 +267,7 @@ def _named(menu: QWidget, name: str) -> QAction:
     return found
 
 
-def walk(hand: Hand, folder: Path, steps: int = STEPS) -> Iterator[str]:
+def walk(hand: Hand, folder: Path, steps: int = 0) -> Iterator[str]:
     """From a folder to a report: the name of each step, when it is done.
 
     Parameters
@@ -278,7 +275,7 @@ def walk(hand: Hand, folder: Path, steps: int = STEPS) -> Iterator[str]:
     folder
         Of the samples' multispectral pictures.
     steps
-        That the net is trained for.
+        That the net is trained for; 0: those of the preset.
     """
     session = hand.session
     hand.menu("Plugins", "Phenoscape", "Specimens (Phenoscape)")
@@ -331,10 +328,16 @@ def walk(hand: Hand, folder: Path, steps: int = STEPS) -> Iterator[str]:
 
     hand.menu("Plugins", "Phenoscape", "Train (Phenoscape)")
     train = hand.dock(TrainDock)
-    hand.open(train.form.folds["schedule"])
-    hand.type(train.form.editors["schedule"].editors["steps"], str(steps))
+    hand.until(train.preset.isEnabled)
+    hand.choose(train.preset.box, "quick")
     hand.rest()
+    if steps:
+        hand.open(train.settings)
+        hand.open(train.form.folds["schedule"])
+        hand.type(train.form.editors["schedule"].editors["steps"], str(steps))
+        hand.rest()
     yield "settings"
+    steps = session.experiment.schedule.steps
     hand.push(train.start_button)
     hand.until(lambda: sum(isinstance(one, Step) for one in session.history) > steps * 0.7)
     yield "train"

@@ -292,7 +292,7 @@ def measure_embeddings(number: int) -> None:
             for words, source in (("without", folder), ("with found masks", things.masked)):
                 if source is folder:
                     source = Folder(path=folder.path, pattern="*.png")
-                experiment, _ = result(proposed(source, Path(runs), trains=False))
+                experiment, _ = result(proposed(source, Path(runs)))
                 for features in experiment.method.features:
                     method = experiment.method.model_copy(update={"features": (features,)})
                     one = experiment.model_copy(update={"method": method})

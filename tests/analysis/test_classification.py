@@ -23,7 +23,15 @@ from napari_phenoscape.analysis._retrieval import _row_of
 from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import Band, Bands
-from napari_phenoscape.embeddings import Embeddings, embed, read_embeddings, write_embeddings
+from napari_phenoscape.embeddings import (
+    Embeddings,
+    cluster,
+    clusters_path,
+    embed,
+    read_embeddings,
+    write_clusters,
+    write_embeddings,
+)
 from napari_phenoscape.errors import CollectionError, OptionError, RunError, TableError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
@@ -37,7 +45,7 @@ from napari_phenoscape.specimens import (
     read_labels,
     write_labels,
 )
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, KMeans, train
 
 
 def directions(*degrees: float) -> np.ndarray:
@@ -166,6 +174,38 @@ def test_labels_beside_the_photographs_go_before_the_metadata_and_are_never_lost
     with pytest.raises(RunError, match="was changed by another program"):
         write_labels(labels, source, table)
     labels.path.unlink()
+
+
+def test_clusters_and_specimens_are_named_beside_the_photographs(run: Path) -> None:
+    embeddings = read_embeddings(run)
+    two = cluster(embeddings.x, embeddings.ids, KMeans(clusters=2))
+    write_clusters(replace(two, names={1: "one", 2: "two"}), clusters_path(run, embeddings))
+    ids = np.array(embeddings.ids)
+    first, second = ids[two.labels == 1], ids[two.labels == 2]
+    label = ("label", run, "--label", "wing/colour", "--name")
+    end = phenoscape(*label, "pale", "--cluster", "one", "--specimen", second[0])
+    assert end.exit_code == 0, end.output
+    assert "pale: " in end.stdout
+    path = labels_path(embeddings.source, "wing/colour")
+    written = pd.read_csv(path).set_index("specimen")["wing/colour"]
+    assert set(written.dropna().index) == {*first, second[0]}
+    assert phenoscape(*label, "dark", "--specimen", second[1]).exit_code == 0
+    assert phenoscape(*label, "", "--specimen", second[0]).exit_code == 0
+    given = read_labels(embeddings.source, "wing/colour").values
+    assert given == dict.fromkeys(first, "pale") | {second[1]: "dark"}
+    # and these vote
+    votes = result(classify(run, "wing/colour")).table
+    assert votes["wing/colour"].notna().sum() == len(first) + 1
+    for wrong, words in (
+        (("--cluster", "onee"), "no cluster 'onee'. Did you mean 'one'?"),
+        (("--specimen", "nobody"), "no specimen 'nobody'"),
+        ((), "Nobody is chosen"),
+    ):
+        end = phenoscape(*label, "x", *wrong)
+        assert end.exit_code == 2
+        assert words in " ".join(end.stderr.split())
+    assert read_labels(embeddings.source, "wing/colour").values == given
+    path.unlink()
 
 
 def test_a_table_that_is_none_of_labels_is_not_written_over(tmp_path):

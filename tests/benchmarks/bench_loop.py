@@ -70,7 +70,8 @@ def comparisons() -> Iterator[Comparison | Figure]:
         fields = RGB.anchored(samples).model_dump(mode="json")
         fields["schedule"] = {"steps": STEPS, "batch_size": 32, "checkpoint_every": STEPS}
         experiment = Experiment.parse({**fields, "image_size": 64, "runs": str(folder / "runs")})
-        yield Figure("loop-watched", partial(_watched, experiment), "% longer", 3)
+        yield Figure("loop-watched", partial(_watched, experiment, snapshots=1000), "% longer", 3)
+        yield Figure("loop-shown", partial(_watched, experiment, examples=True), "% longer", 2)
         with our_steps(experiment) as ours:
             yield Comparison("loop", ours, _bare(experiment), 0.97)
         with (
@@ -82,15 +83,16 @@ def comparisons() -> Iterator[Comparison | Figure]:
             yield Comparison("loop-sleeping-as-spinning", sleeping, spinning, 1 / 1.05)
 
 
-def _watched(experiment: Experiment) -> float:
-    """How much more of a processor's time a training takes whose specimens are told of, in %.
+def _watched(experiment: Experiment, *, snapshots: int = 0, examples: bool = False) -> float:
+    """How much more of a processor's time a training takes that tells of its specimens, in %.
 
-    The net so far embeds all 32 of them after 25 steps of 8, nearly the most that it may; the first
-    time, at the start, is warm-up.
+    After 25 steps of 8, the net so far embeds all 32 of them, nearly the most that it may, or two
+    views of one are drawn as a picture; the first time, at the start, is warm-up.
     """
     schedule = experiment.schedule.model_copy(update={"steps": 26, "batch_size": 8})
     steps, seen, before = list[float](), 0.0, time.process_time()
-    for event in train(experiment.model_copy(update={"schedule": schedule}), snapshots=1000):
+    asked = experiment.model_copy(update={"schedule": schedule})
+    for event in train(asked, snapshots=snapshots, examples=examples):
         now = time.process_time()
         if isinstance(event, Step):
             steps.append(now - before)

@@ -81,6 +81,20 @@ def test_of_the_samples_the_folder_with_uv_is_looked_at_and_the_other_named(here
     assert "32 specimens, compared in 'rgb+uv'" in end.stderr
 
 
+def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here) -> None:
+    pictures(here / "moths", 8)
+    end = phenoscape("train", "moths", "--preset", "look")
+    assert end.exit_code == 0, end.output
+    (run,) = (here / "runs").glob("*_moths")
+    experiment = read_experiment(run)
+    assert experiment.method.kind == "instant"
+    for given in (run, run / "experiment.yaml"):
+        end = phenoscape("train", given, "--preset", "quick")
+        assert end.exit_code == 2
+        assert "says itself how much to compute" in " ".join(end.stderr.split())
+    assert read_experiment(run) == experiment
+
+
 def test_a_folder_is_trained_on_as_it_is(here) -> None:
     pictures(here / "moths", 12)
     short = ("--set", "schedule.steps=2", "--set", "image_size=32")

@@ -43,7 +43,7 @@ def collection(tmp_path: Path) -> Collection:
 
 @pytest.fixture
 def fitting(collection, tmp_path) -> Experiment:
-    return experiment_for(collection, trains=True, runs=tmp_path / "runs")
+    return experiment_for(collection, "workstation", runs=tmp_path / "runs")
 
 
 def grave(found: tuple[Check, ...]) -> list[Check]:
@@ -87,14 +87,14 @@ def test_each_fault_is_said_with_the_change_that_mends_it(
 
 def test_small_views_of_large_specimens_are_said(tmp_path):
     large = folder(tmp_path / "large", 8, 120)
-    wrong = mended(experiment_for(large, trains=True, runs=tmp_path), {"image_size": 16})
+    wrong = mended(experiment_for(large, "workstation", runs=tmp_path), {"image_size": 16})
     (check,) = grave(checks(wrong, large))
     assert check.change == {"image_size": 96}
 
 
 def test_pictures_without_a_mask_are_said_to_be_compared_with_their_background(tmp_path):
     bare = folder(tmp_path / "bare", mask=False)
-    experiment = experiment_for(bare, trains=True, runs=tmp_path)
+    experiment = experiment_for(bare, "workstation", runs=tmp_path)
     (check,) = [one for one in checks(experiment, bare) if "outlines" in one.words]
     assert "24 of 24 cubes" in check.words
     assert mended(experiment, check.change).collection == Folder(
@@ -104,9 +104,9 @@ def test_pictures_without_a_mask_are_said_to_be_compared_with_their_background(t
 
 def test_few_specimens_are_advised_to_do_without_training_and_two_are_too_few(tmp_path):
     few = folder(tmp_path / "few", 5)
-    (check,) = grave(checks(experiment_for(few, trains=True, runs=tmp_path), few))
+    (check,) = grave(checks(experiment_for(few, "workstation", runs=tmp_path), few))
     assert "A net learns little from 5 specimens" in check.words
-    instant = mended(experiment_for(few, trains=True, runs=tmp_path), check.change)
+    instant = mended(experiment_for(few, "workstation", runs=tmp_path), check.change)
     assert instant.method == InstantMethod()
     assert grave(checks(instant, few)) == []
     two = few.take([few.specimens[0].id, few.specimens[1].id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ import tifffile
 from napari_phenoscape.events import result
 from napari_phenoscape.nets import SpectralResponse
 from napari_phenoscape.specimens import Collection, Drawer, Folder, collect
-from napari_phenoscape.training import PCA, UMAP, KMeans, experiment_for
+from napari_phenoscape.training import (
+    EXPERIMENT_PRESETS,
+    PCA,
+    SETTLED,
+    UMAP,
+    ExperimentPresetName,
+    KMeans,
+    experiment_for,
+    experiments_for,
+)
 
 
 def folder(path: Path, planes: int, number: int, size: tuple[int, int] = (40, 30)) -> Collection:
@@ -54,8 +64,27 @@ def test_batches_are_a_quarter_and_steps_show_each_150_times(
     tmp_path, number, batch, steps
 ) -> None:
     collection = folder(tmp_path, 3, number, (4, 4))
-    schedule = experiment_for(collection, trains=True).schedule
+    schedule = experiment_for(collection, "workstation").schedule
     assert (schedule.batch_size, schedule.steps) == (batch, steps)
+
+
+@pytest.mark.parametrize(
+    ("preset", "batch", "steps"),
+    [("quick", 64, 93), ("workstation", 64, 703), ("paper", 75, 3200)],
+)
+def test_a_preset_says_how_often_each_specimen_is_seen(tmp_path, preset, batch, steps) -> None:
+    """300 specimens 20, 150 and 800 times; a quarter of them is the largest batch."""
+    schedule = experiment_for(folder(tmp_path, 3, 300, (4, 4)), preset).schedule
+    assert (schedule.batch_size, schedule.steps) == (batch, steps)
+
+
+def test_presets_differ_in_what_they_settle_and_in_the_map_alone(tmp_path) -> None:
+    each = experiments_for(folder(tmp_path, 3, 12, (300, 4)))
+    assert list(each) == list(EXPERIMENT_PRESETS) == list(get_args(ExperimentPresetName))
+    assert [one.image_size for one in each.values()] == [96, 96, 96, 224]
+    assert [one.method.trains for one in each.values()] == [False, True, True, True]
+    same = [one.model_dump(exclude={*SETTLED, "grouping"}) for one in each.values()]
+    assert all(one == same[0] for one in same)
 
 
 @pytest.mark.parametrize(("side", "size"), [(5, 16), (40, 40), (75, 72), (500, 96)])
@@ -65,7 +94,7 @@ def test_a_view_is_as_large_as_the_median_specimen_between_16_and_96(tmp_path, s
 
 def test_a_look_is_instant_on_a_quick_map_and_a_training_is_not(tmp_path) -> None:
     collection = folder(tmp_path / "my moths (2)", 3, 3)
-    look, training = experiment_for(collection), experiment_for(collection, trains=True)
+    look, training = experiment_for(collection), experiment_for(collection, "workstation")
     assert (look.method.kind, training.method.kind) == ("instant", "simclr")
     assert (look.grouping.map, training.grouping.map) == (PCA(), UMAP())
     assert look.grouping.method == KMeans(clusters=0)
@@ -83,7 +112,7 @@ def test_the_net_of_photographs_is_asked_of_photographs_alone(
     net = "efficientnet_lite0" if there else None
     monkeypatch.setattr("napari_phenoscape.training._proposal.offline_net", lambda: net)
     collection = folder(tmp_path, planes, 4, (side, side))
-    look, training = experiment_for(collection), experiment_for(collection, trains=True)
+    look, training = experiment_for(collection), experiment_for(collection, "workstation")
     kinds = [features.kind for features in look.method.features]
     assert kinds == ["descriptor", "pretrained"][: 1 + beside]
     assert training.encoder.backbone.startswith("pretrained:") is beside

@@ -1,4 +1,4 @@
-"""Snapshots: the training does not notice that it is watched."""
+"""Snapshots and examples: the training does not notice that it is watched."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from safetensors.torch import load_file
 from napari_phenoscape.events import Event, Finished, Progress, Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
+from napari_phenoscape.spectra import stretch, stretched
 from napari_phenoscape.training import (
+    Example,
     Experiment,
     InstantMethod,
     Snapshot,
     _snapshots as snapshots,
     last_checkpoint,
     read_events,
+    specimens_of,
     train,
+    views_of,
 )
+from napari_phenoscape.training._examples import Examples
+from napari_phenoscape.training._recipe import Batches
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def experiment(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """Three steps, watched every second one."""
+    monkeypatch.setattr(Examples, "every", 2)
     monkeypatch.setattr(snapshots, "EVERY", 2)
     monkeypatch.setattr(snapshots, "SHARE", 1.0)
     given = RGB_UV.anchored(samples).model_dump(mode="json")
@@ -52,7 +59,8 @@ def of_kind(events: list[Event]) -> list[Snapshot]:
 
 
 def test_what_is_learnt_is_the_same_to_the_bit(experiment: Experiment) -> None:
-    alone, watched = list(train(experiment)), list(train(experiment, snapshots=10))
+    alone = list(train(experiment))
+    watched = list(train(experiment, snapshots=10, examples=True))
     assert losses(watched) == losses(alone)
     first, second = sorted(experiment.runs.iterdir())
     one, other = weights(first), weights(second)
@@ -72,6 +80,23 @@ def test_what_is_learnt_is_the_same_to_the_bit(experiment: Experiment) -> None:
     assert not np.array_equal(seen[0].x, seen[1].x)
 
 
+def test_an_example_is_what_the_net_is_shown_in_that_step(experiment: Experiment) -> None:
+    seen = [one for one in train(experiment, examples=True) if isinstance(one, Example)]
+    assert [(one.done, one.total) for one in seen] == [(0, 3), (2, 3)]
+    crops = result(specimens_of(experiment))[1]
+    batches = Batches(24, 8, experiment.seed)
+    limits = stretch(crops.images[:, :3].swapaxes(0, 1), crops.masks[:, 0])
+    for one in seen:
+        assert one.specimen == crops.ids[batches(one.done)[0]]
+        views = views_of(
+            experiment, crops, crops.ids.index(one.specimen), seed=experiment.seed, step=one.done
+        )
+        left, right = (stretched(np.asarray(view[:3]), limits) for view in views.image)
+        assert np.array_equal(one.picture[:, :32], left)
+        assert np.array_equal(one.picture[:, -32:], right)
+        assert not np.array_equal(left, right)
+
+
 def test_a_training_that_is_stopped_while_it_is_watched_is_saved(experiment: Experiment) -> None:
     verb = train(experiment, snapshots=24)
     for event in verb:
@@ -85,7 +110,8 @@ def test_a_training_that_is_stopped_while_it_is_watched_is_saved(experiment: Exp
 
 def test_an_instant_run_has_nothing_to_watch(experiment: Experiment) -> None:
     instant = experiment.model_copy(update={"method": InstantMethod()})
-    assert not of_kind(list(train(instant, snapshots=24)))
+    told = list(train(instant, snapshots=24, examples=True))
+    assert not any(isinstance(event, Example | Snapshot) for event in told)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,22 @@ import pandas as pd
 import pytest
 from qtpy.QtGui import QPalette
 
-from napari_phenoscape.analysis import nearest
+from napari_phenoscape.analysis import (
+    SpecimenSpectra,
+    colour_distances,
+    explained as explanation_of,
+    nearest,
+)
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import NOISE, embed, unit_length
 from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.events import result
+from napari_phenoscape.spectra import read_eye
 from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock, ExplainDock
 from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
-from napari_phenoscape.widgets.explain._asking import Cutting
+from napari_phenoscape.widgets.explain._asking import Cutting, OwnEye
 from napari_phenoscape.widgets.explain._dock import HIDING, PLACES
 
 pytestmark = pytest.mark.gui
@@ -202,6 +209,7 @@ def test_places_are_laid_over_the_specimens_that_were_asked_for(viewer, dock, cl
 
 def test_elements_are_laid_over_all_specimens_and_exported(viewer, dock, wait, tmp_path):
     assert dock.apart.isHidden()  # photographs have no wavelengths
+    assert dock.eye_fold.isHidden()
     dock.cutting.set(Cutting(elements=5))
     dock.elements_button.click()
     wait(lambda: explained(dock))
@@ -216,6 +224,34 @@ def test_elements_are_laid_over_all_specimens_and_exported(viewer, dock, wait, t
     dock.export(tmp_path)
     wait(lambda: not dock.session.busy)
     assert len(pd.read_csv(tmp_path / "explanation-elements.csv")) == 5 * 6
+
+
+def test_an_eye_of_ones_own_is_compared_by_its_numbers_as_on_the_command_line(dock, wait):
+    asked = dock.session.explained
+    table, numbers = asked.explanation.table, asked.explanation.nearest
+    nm = np.arange(300.0, 701.0, 10.0)
+    values = np.random.default_rng(0).uniform(0.2, 0.8, (len(table), len(nm)))
+    spectra = SpecimenSpectra(
+        tuple(table["specimen"]), Bands(Band(f"{x:g}", x) for x in nm), values
+    )
+    clustered = asked.clustered
+    with_nm = explanation_of(clustered.embeddings, clustered.clusters, spectra)
+    dock.session.set_explained(replace(asked, explanation=with_nm))
+    assert dock.eye_fold.isVisible()
+    dock.own_eye.set(OwnEye(eye="honeybee", densities="1:1:1"))
+    dock.see_button.click()
+    wait(lambda: explained(dock) and dock.explanation.colours is not None)
+    known = colour_distances(dock.explanation, read_eye("honeybee"), (1, 1, 1))
+    assert dock.apart.eye.currentText() == "honeybee"
+    assert dock.apart.isVisibleTo(dock)
+    cells = [dock.apart.table.item(row, 2).text() for row in range(dock.apart.table.rowCount())]
+    assert cells == [f"{jnd:.2f}" for jnd in known["jnd"]]
+    assert len(cells) == len(numbers) * (len(numbers) - 1) / 2
+    dock.own_eye.set(OwnEye(eye="honeybee", densities="1:many"))
+    dock.see_button.click()
+    wait(lambda: not dock.session.busy)
+    assert "The densities '1:many' are no numbers" in dock.words.text()
+    assert len(dock.explanation.colours) == len(cells)
 
 
 def test_the_control_is_asked_with_the_weights_that_made_its_embeddings(dock, clusters, wait):

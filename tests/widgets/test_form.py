@@ -18,6 +18,7 @@ from napari_phenoscape.views import PRESETS, RandomErasing, RandomHorizontalFlip
 from napari_phenoscape.widgets import Fold, Form, note
 from napari_phenoscape.widgets.form._note import as_it_is
 from napari_phenoscape.widgets.form._variants import OWN
+from napari_phenoscape.widgets.form._words import setting_words, value_words
 
 
 @pytest.fixture
@@ -338,3 +339,26 @@ def test_a_name_in_a_tooltip_is_shown_as_it_is(qapp, name):
     shown.setHtml(as_it_is(name))
     assert shown.toPlainText() == name
     assert as_it_is("A & B") == "A & B"  # which Qt takes for plain words
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("schedule.batch_size", "schedule › batch size"),
+        ("augmentations.0.kind", "augmentations › 1"),
+        ("hiding.window_nm", "hiding › window (nm)"),
+    ],
+)
+def test_a_setting_is_called_as_its_form_calls_it(name, words):
+    assert setting_words(name) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("true", "yes"), ("null", "none"), ('["rgb", "uv"]', "rgb; uv"), ("[]", "none"),
+        ("0.001", "0.001"), ("simclr", "simclr"),
+    ],
+)  # fmt: skip
+def test_a_value_is_said_without_json(value, words):
+    assert value_words(value) == words

@@ -18,6 +18,7 @@ from napari_phenoscape.embeddings import embed, read_spaces, write_embeddings
 from napari_phenoscape.events import result
 from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock
+from napari_phenoscape.widgets._dock import frame_of
 
 pytestmark = pytest.mark.gui
 
@@ -131,7 +132,7 @@ def test_a_column_of_the_metadata_is_where_labels_begin(dock, wait):
     assert dock.session.labelled.labels.stamp is None  # nothing was written
 
 
-def test_twins_are_shown_side_by_side_and_chosen_together(dock, wait):
+def test_twins_are_shown_side_by_side_and_chosen_together(dock, open_dock, wait, qtbot):
     panel, clustered = dock.twins, dock.session.clustered
     crops = clustered.backdrop.crops
     for of in (crops.images, crops.masks, clustered.embeddings.x):
@@ -146,3 +147,11 @@ def test_twins_are_shown_side_by_side_and_chosen_together(dock, wait):
     assert sorted(whys) == ["same sex", "same sex", "twins"]
     panel.table.selectRow(whys.index("twins"))
     assert set(dock.session.selected) == {clustered.ids[2], clustered.ids[5]}
+    said, session = panel.words.text(), dock.session
+    with qtbot.waitSignal(dock.destroyed):
+        frame_of(dock).titleBarWidget().close_button.click()
+    again = open_dock(ClustersDock).twins
+    wait(lambda: not session.busy)
+    assert again.words.text() == said
+    again.table.selectRow(whys.index("twins"))
+    assert set(session.selected) == {clustered.ids[2], clustered.ids[5]}

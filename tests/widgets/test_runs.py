@@ -95,7 +95,7 @@ def test_runs_stand_in_a_table_with_what_differs_and_their_curves(dock, session,
     assert dock.different_words.text().startswith("Choose several runs")
     click(dock, 1, Qt.KeyboardModifier.ControlModifier)
     assert cells(dock.different) == [
-        {"differs": "schedule.batch_size", "interrupted": "11", "finished": "8"}
+        {"differs": "schedule › batch size", "interrupted": "11", "finished": "8"}
     ]
     assert dock.different_words.text() == ""
     wait(lambda: len(dock.curves.getPlotItem().listDataItems()) == 2)
@@ -175,10 +175,10 @@ def test_a_run_that_another_program_trains_is_watched_as_if_it_were_here(
         assert not dock.discard_button.isEnabled()
         press(dock.watch_button)
         train_dock = open_dock(TrainDock)
-        wait(lambda: train_dock._loss_line.getData()[0] is not None)
-        wait(lambda: len(train_dock._steps) == 5)
+        wait(lambda: train_dock.curve.line.getData()[0] is not None)
+        wait(lambda: len(train_dock.curve.steps) == 5)
         log_event(runs[1], Step(6, 8, 0.25, 0.5, 1e-3, 10.0, 1.0))
-        wait(lambda: train_dock._steps == [1, 2, 3, 4, 5, 6])
+        wait(lambda: train_dock.curve.steps == [1, 2, 3, 4, 5, 6])
         assert train_dock.stop_button.text() == "Stop watching"
         assert not train_dock.pause_button.isEnabled()
         assert open_dock(ClustersDock).embed_button.isEnabled()  # nothing is trained here

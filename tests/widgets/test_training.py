@@ -72,7 +72,7 @@ def test_start_pause_resume_stop_continue(dock, session, wait, qtbot):
     dock.stop_button.click()
     wait(lambda: not session.training.busy)
     made = len(steps(session))
-    x, losses = dock._loss_line.getData()
+    x, losses = dock.curve.line.getData()
     assert x.tolist() == list(range(1, made + 1))
     assert losses.tolist() == [step.loss for step in steps(session)]
     assert read_state(checkpoints(session.run)[-1]).step == made
@@ -100,7 +100,7 @@ def test_closing_the_dock_does_not_stop_the_training_and_a_new_one_shows_it_all(
     assert again.stop_button.isEnabled()
     again.stop_button.click()
     wait(lambda: not session.training.busy)
-    x, _ = again._loss_line.getData()
+    x, _ = again.curve.line.getData()
     assert x.tolist() == list(range(1, len(steps(session)) + 1))
 
 

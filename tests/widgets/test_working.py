@@ -12,7 +12,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
 
 from napari_phenoscape.analysis import cluster_run
-from napari_phenoscape.embeddings import embed, read_clusters
+from napari_phenoscape.embeddings import clusters_path, embed, read_clusters
 from napari_phenoscape.events import result
 from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock, _grouping
@@ -140,6 +140,22 @@ def test_results_are_kept_and_compared_with_columns_and_each_other(dock, wait):
     table = dock.working.results
     rows = {table.item(i, 0).text(): table.item(i, 1).text() for i in range(table.rowCount())}
     assert rows["three"] == "1.00"
+
+
+def test_results_are_compared_with_those_of_the_runs_beside_them(dock, wait):
+    run = dock.session.clustered.run
+    other, broken = run.with_name("other"), run.with_name("broken")
+    for copy in (other, broken):
+        shutil.copytree(run, copy)
+    space = clusters_path(run, dock.session.clustered.embeddings)
+    (broken / space.relative_to(run)).write_bytes(b"no table")
+    dock.working.fold.opened = True
+    QTest.mouseClick(dock.working.compare, Qt.MouseButton.LeftButton)
+    wait(lambda: not dock.session.busy)
+    table = dock.working.results
+    rows = {table.item(i, 0).text(): table.item(i, 1).text() for i in range(table.rowCount())}
+    assert rows[f"other: {space.stem}"] == "1.00"
+    assert not any("broken" in name for name in rows)
 
 
 def test_the_map_is_saved_in_the_colours_that_are_shown(dock, wait, tmp_path):

@@ -2,6 +2,7 @@ from ._association import (
     associate as associate,
     association as association,
     results_agreement as results_agreement,
+    results_beside as results_beside,
 )
 from ._classification import (
     VOTERS as VOTERS,
@@ -22,6 +23,7 @@ from ._masks import (
     tile as tile,
     write_masks as write_masks,
 )
+from ._naming import label as label
 from ._retrieval import neighbours_of as neighbours_of
 from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare

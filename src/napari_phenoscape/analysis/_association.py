@@ -20,13 +20,19 @@ from napari_phenoscape.embeddings import (
     labels_of,
     read_clusters,
     read_embeddings,
+    read_results,
 )
-from napari_phenoscape.events import Event, Saved
+from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.events import Event, Notice, Saved
+from napari_phenoscape.training import runs_in
 
 #: Parts that numbers are divided into, each with as many specimens.
 QUARTERS = 4
 
 PERMUTATIONS = 999
+
+#: Runs of a folder whose results are looked at.
+RUNS = 20
 
 
 def association(
@@ -109,6 +115,27 @@ def associate(
     with atomic(output) as temporary:
         found.to_csv(temporary, index=False, float_format="%.6g")
     yield Saved(output)
+    return found
+
+
+def results_beside(run: Path) -> Generator[Event, None, dict[str, Clusters]]:
+    """The results of clustering of the runs in the same folder, the one changed last first.
+
+    Of `RUNS` runs at most; what cannot be read is told of and left out.
+
+    Returns
+    -------
+    ``run: result`` → clusters.
+    """
+    found: dict[str, Clusters] = {}
+    others = [one.path for one in (yield from runs_in(run.parent)) if one.path.name != run.name]
+    for other in others[:RUNS]:
+        try:
+            results = read_results(other)
+        except PhenoscapeError as error:
+            yield Notice(str(error))
+            continue
+        found |= {f"{other.name}: {name}": clusters for name, clusters in results.items()}
     return found
 
 

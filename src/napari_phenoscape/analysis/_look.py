@@ -19,7 +19,14 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Notice, Saved
 from napari_phenoscape.specimens import Collection, Source, collect, source_at
-from napari_phenoscape.training import Experiment, crops_of, experiment_for, run_near, train
+from napari_phenoscape.training import (
+    Experiment,
+    ExperimentPresetName,
+    crops_of,
+    experiment_for,
+    run_near,
+    train,
+)
 
 T = TypeVar("T")
 
@@ -87,7 +94,7 @@ def look(
 def _look(
     given: Path | Source, runs: Path, said: Mapping[str, Any]
 ) -> Generator[Event, None, Look]:
-    experiment, collection = yield from proposed(given, runs, said, trains=False)
+    experiment, collection = yield from proposed(given, runs, said)
     run = yield from train(experiment)
     spaces = yield from embed(run)
     embeddings = list(spaces.values())[-1]
@@ -104,7 +111,7 @@ def proposed(
     runs: Path = Path("runs"),
     said: Mapping[str, Any] = MappingProxyType({}),
     *,
-    trains: bool,
+    preset: ExperimentPresetName = "look",
 ) -> Generator[Event, None, tuple[Experiment, Collection]]:
     """The experiment that fits specimens, and these, found and prepared; see `experiment_for`.
 
@@ -112,8 +119,8 @@ def proposed(
     ----------
     given, runs, said
         As `look` takes them.
-    trains
-        Whether a net is to be trained.
+    preset
+        How much to compute.
     """
     if isinstance(given, Path):
         _refuse_run(given)
@@ -128,7 +135,7 @@ def proposed(
             "it takes as many to tell any apart. Add some; where each file shows many, name one "
             "of the files."
         )
-    experiment = experiment_for(collection, trains=trains, runs=runs)
+    experiment = experiment_for(collection, preset, runs=runs)
     # once on disk, for all that follows
     crops = yield from crops_of(experiment, collection, keep=True)
     yield Notice(

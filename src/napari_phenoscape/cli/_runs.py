@@ -22,6 +22,8 @@ from napari_phenoscape.cli._console import (
     print_events,
     source_of,
 )
+from napari_phenoscape.errors import OptionError
+from napari_phenoscape.training import ExperimentPresetName
 
 if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
@@ -103,6 +105,14 @@ def train(
         bool,
         typer.Option("--check", help="train nothing; say what would go wrong, and what mends it"),
     ] = False,
+    preset: Annotated[
+        ExperimentPresetName | None,
+        typer.Option(
+            help="of a folder of specimens, or a drawer: how much to compute; "
+            "workstation when not given",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Made | None:
     """Train a net, or fit an instant one; a run directory instead of a file goes on.
 
@@ -112,12 +122,19 @@ def train(
 
     run = None
     is_folder = experiment.is_dir()
-    if is_folder and run_near(experiment):
+    is_run = is_folder and run_near(experiment) is not None
+    is_specimens = is_folder or (experiment.is_file() and experiment.suffix not in YAML)
+    if preset and (is_run or not is_specimens):
+        raise OptionError(
+            f"--preset {preset}: '{experiment}' says itself how much to compute, and a folder of "
+            "specimens, or a drawer, was expected. Leave it out, or change values with --set."
+        )
+    if is_run:
         run, given = experiment, read_experiment(experiment)
-    elif is_folder or (experiment.is_file() and experiment.suffix not in YAML):
+    elif is_specimens:
         from napari_phenoscape.analysis import proposed
 
-        given, _ = listen(proposed(experiment, trains=True))
+        given, _ = listen(proposed(experiment, preset=preset or "workstation"))
     else:
         given = Experiment.read(experiment)
     given = changed(given, [*change, *_places(devices, nodes)])

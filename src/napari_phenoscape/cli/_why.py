@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,6 @@ from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import SetCollection, change_run
 from napari_phenoscape.cli._console import Others, Overwrite, Run, command, listen, source_of
-from napari_phenoscape.errors import OptionError
 
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
@@ -57,6 +57,7 @@ def explain(
 ) -> Answer:
     """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
     from napari_phenoscape.analysis import explain as verb, looked_at
+    from napari_phenoscape.spectra import densities_from
 
     change_run(run, change)
     explanation = listen(
@@ -70,7 +71,7 @@ def explain(
             where=where,
             against=against,
             eyes=eye or (),
-            densities=_numbers(densities),
+            densities=densities_from(densities),
             weber=weber,
             elements=elements,
         )
@@ -177,6 +178,36 @@ def neighbours(
 
 
 @command
+def label(
+    run: Run,
+    label: Annotated[str, typer.Option(help="what is told apart, e.g. morph")],
+    name: Annotated[str, typer.Option(help="what they are; '' takes their names away")],
+    cluster: Annotated[
+        list[str], typer.Option(help="all specimens of this cluster, by its name; repeatable")
+    ] = [],  # noqa: B006
+    specimen: Annotated[list[str], typer.Option(help="this specimen, by its id; repeatable")] = [],  # noqa: B006
+    space: Space = "",
+    collection: Others = None,
+    change: SetCollection = [],  # noqa: B006
+) -> Answer:
+    """Name specimens, or all of a cluster, in a table beside the photographs."""
+    from napari_phenoscape.analysis import label as verb
+
+    change_run(run, change)
+    chosen = {"clusters": cluster, "specimens": specimen}
+    source = source_of(collection)
+    labels = listen(verb(run, label, name, **chosen, space=space, source=source))
+    given = Counter(labels.values.values())
+    facts = {
+        "label": label,
+        "table": labels.path,
+        "names": [{"name": name, "specimens": number} for name, number in given.most_common()],
+    }
+    words = [f"{name}: {number} specimens" for name, number in given.most_common()]
+    return Answer(facts, [*words, f"table {labels.path}"], "names")
+
+
+@command
 def classify(
     run: Run,
     label: Annotated[
@@ -270,16 +301,6 @@ def report(
     source = source_of(collection)
     page = listen(verb(run, output, source=source, untrained=untrained))
     return wrote([page], "page")
-
-
-def _numbers(words: str) -> list[float] | None:
-    """``1:2:2:4`` as numbers; None of nothing."""
-    try:
-        return [float(word) for word in words.split(":")] if words else None
-    except ValueError:
-        raise OptionError(
-            f"The densities '{words}' are no numbers with colons between them. Write e.g. 1:2:2:4."
-        ) from None
 
 
 def _colours_table(rows: list[dict[str, Any]]) -> Table:

@@ -70,6 +70,7 @@ from .vision._catch import (
 from .vision._colours import colours_table as colours_table
 from .vision._curves import standard_table as standard_table
 from .vision._discrimination import (
+    densities_from as densities_from,
     densities_of as densities_of,
     discrimination as discrimination,
     told as told,

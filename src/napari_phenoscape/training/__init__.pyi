@@ -11,6 +11,7 @@ from ._checkpoint import (
     read_state as read_state,
 )
 from ._described import described as described, versions as versions
+from ._examples import Example as Example
 from ._experiment import (
     Experiment as Experiment,
     Grouping as Grouping,
@@ -32,13 +33,22 @@ from ._looks import BATCH as BATCH, Looks as Looks, batches as batches, pictures
 from ._loop import train as train
 from ._method import InstantMethod as InstantMethod, SimCLRMethod as SimCLRMethod
 from ._model import Representations as Representations, SimCLR as SimCLR
+from ._presets import (
+    EXPERIMENT_PRESETS as EXPERIMENT_PRESETS,
+    ExperimentPreset as ExperimentPreset,
+    ExperimentPresetName as ExperimentPresetName,
+)
 from ._preview import (
     SHEET as SHEET,
     preview as preview,
     views_of as views_of,
     with_only as with_only,
 )
-from ._proposal import experiment_for as experiment_for
+from ._proposal import (
+    SETTLED as SETTLED,
+    experiment_for as experiment_for,
+    experiments_for as experiments_for,
+)
 from ._read_net import BandEncoder as BandEncoder, ReadNet as ReadNet, Readouts as Readouts
 from ._readouts import (
     instant_beside as instant_beside,

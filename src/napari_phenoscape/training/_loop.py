@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -59,12 +59,13 @@ from napari_phenoscape.training._run import (
     read_experiment,
 )
 from napari_phenoscape.training._specimens import specimens_of
+from napari_phenoscape.training._watching import Watched
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from napari_phenoscape.training._model import SimCLR
-    from napari_phenoscape.training._snapshots import Snapshots
+    from napari_phenoscape.training._watching import Watcher
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ HEALTH_EVERY = 25
 
 
 def train(
-    experiment: Experiment, run: Path | None = None, *, snapshots: int = 0
+    experiment: Experiment, run: Path | None = None, *, snapshots: int = 0, examples: bool = False
 ) -> Generator[Event, None, Path]:
     """Train a net, or fit an instant one; closing the generator stops it and saves.
 
@@ -87,6 +88,8 @@ def train(
     snapshots
         Specimens at most that the net so far embeds every so many steps, told as `Snapshot`; what
         is learnt stays the same. None of an instant run, on several devices, or when compiled.
+    examples
+        Whether two views of one specimen are told every so many steps, as `Example`, likewise.
 
     Yields
     ------
@@ -126,7 +129,8 @@ def train(
         check_batch(experiment.schedule, crops)
         yield from _noted(small_levels(experiment, crops), notices)
         experiment = in_steps(experiment, crops)
-        training = _training(experiment, collection, crops, snapshots, pretrained=not found)
+        watched = Watched(snapshots, examples)
+        training = _training(experiment, collection, crops, watched, pretrained=not found)
         experiment, work, fabric = yield from _noted(training, notices)
     else:
         work, fabric = _fitting(experiment, crops)
@@ -164,7 +168,7 @@ def _training(
     experiment: Experiment,
     collection: Collection,
     crops: Crops,
-    snapshots: int,
+    watched: Watched,
     *,
     pretrained: bool,
 ) -> Generator[Event, None, tuple[Experiment, Work, Fabric]]:
@@ -173,7 +177,6 @@ def _training(
     from napari_phenoscape.training._gradient import check_caching, known_columns
     from napari_phenoscape.training._model import SimCLR
     from napari_phenoscape.training._precision import precision_of
-    from napari_phenoscape.training._snapshots import Snapshots
     from napari_phenoscape.training.parallel._runtime import (
         compile_encoders,
         device_of,
@@ -198,10 +201,8 @@ def _training(
     check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
-    watched = None
-    if snapshots and fabric.world_size == 1 and not experiment.runtime.compile:
-        watched = Snapshots(experiment, crops, snapshots, fabric)
-    work = partial(_steps, experiment, crops, known, fabric=fabric, net=net, watched=watched)
+    watchers = watched.watchers(experiment, crops, fabric)
+    work = partial(_steps, experiment, crops, known, fabric=fabric, net=net, watchers=watchers)
     return experiment, work, fabric
 
 
@@ -257,7 +258,7 @@ def _steps(
     run: Path,
     fabric: Fabric,
     net: SimCLR,
-    watched: Snapshots | None,
+    watchers: Sequence[Watcher],
 ) -> Generator[Event, None, None]:
     """Events of the optimisation itself."""
     import torch
@@ -334,9 +335,10 @@ def _steps(
         yield Started(run, len(crops.ids), step, schedule.steps, str(fabric.device))
         # asked after the last step too: every rank asks equally often
         while not any_rank(False, fabric.device) and step < schedule.steps:
-            if watched is not None and step % watched.every == 0:
-                yield from told()
-                yield from watched(net if average is None else average.module, step)
+            for watcher in watchers:
+                if step % watcher.every == 0:
+                    yield from told()
+                    yield from watcher(net if average is None else average.module, step)
             start = time.perf_counter()
             torch.manual_seed(step_seed(seed, step))
             rate = learning_rate(schedule, step)

@@ -21,6 +21,11 @@ from napari_phenoscape.nets import (
 from napari_phenoscape.specimens import Collection
 from napari_phenoscape.training._experiment import Experiment, Grouping, Schedule
 from napari_phenoscape.training._method import InstantMethod, SimCLRMethod
+from napari_phenoscape.training._presets import (
+    EXPERIMENT_PRESETS,
+    ExperimentPreset,
+    ExperimentPresetName,
+)
 from napari_phenoscape.training.grouping._maps import PCA, UMAP
 
 #: Cubes whose bands are looked at, at most, evenly over the collection.
@@ -32,36 +37,39 @@ COMMON = 0.9
 #: More bands than a camera's filters are a spectrum.
 SPECTRUM = 16
 
-#: Side of a view in pixels, the least and the most, and what it is a multiple of.
-LEAST_PX, MOST_PX, STEP_PX = 16, 96, 8
+#: Side of a view in pixels, the least, and what it is a multiple of.
+LEAST_PX, STEP_PX = 16, 8
 
 #: Side of a specimen in pixels from which a net that was trained on photographs sees its texture.
 LEAST_SEEN_PX = 32
 
-#: Specimens of a batch at most, and how many batches the collection must fill.
-BATCH, BATCHES = 64, 4
+#: What is said of other settings is measured against.
+USUAL = EXPERIMENT_PRESETS["workstation"]
 
-#: Times that a training sees each specimen, and its least and most steps.
-TIMES, LEAST_STEPS, MOST_STEPS = 150, 200, 2000
+#: How many batches the collection must fill.
+BATCHES = 4
+
+#: Fields that a preset of `EXPERIMENT_PRESETS` settles; which bands are compared, it does not.
+SETTLED = ("image_size", "method", "encoder", "schedule")
 
 
 def experiment_for(
-    collection: Collection, *, trains: bool = False, runs: Path = Path("runs")
+    collection: Collection, preset: ExperimentPresetName = "look", *, runs: Path = Path("runs")
 ) -> Experiment:
     """What to ask of a collection that nothing else is known of.
 
     Modalities by the bands that nine of ten specimens have; views as large as the median specimen
-    (its longest side), between 16 and 96 px; batches of a quarter of the specimens, at most 64; as
-    many steps as show each specimen 150 times, between 200 and 2000. With the extra ``pretrained``
-    installed, RGB of 32 px or more is described by its net too, beside the descriptor, and a
-    training on such starts from it.
+    (its longest side), from 16 px on; batches of a quarter of the specimens; steps and the largest
+    of all this by the preset. With the extra ``pretrained`` installed, RGB of 32 px or more is
+    described by its net too, beside the descriptor, and a training on such starts from it.
 
     Parameters
     ----------
     collection
         N specimens, of which the headers of up to 100 cubes are read.
-    trains
-        Whether a net is to be trained, by SimCLR; else the run is instant, on a map by PCA.
+    preset
+        How much to compute: by ``look`` the run is instant, on a map by PCA, by the others a net is
+        trained by SimCLR.
     runs
         Folder that holds the run directories.
 
@@ -70,11 +78,28 @@ def experiment_for(
     CubeError, BandMismatchError
         A cube cannot be opened any more.
     """
+    return experiments_for(collection, runs=runs)[preset]
+
+
+def experiments_for(
+    collection: Collection, *, runs: Path = Path("runs")
+) -> dict[ExperimentPresetName, Experiment]:
+    """The experiment of each preset; see `experiment_for`."""
     cubes = some_cubes(collection)
+    return {
+        name: _experiment(collection, cubes, preset, runs)
+        for name, preset in EXPERIMENT_PRESETS.items()
+    }
+
+
+def _experiment(
+    collection: Collection, cubes: Sequence[Cube], preset: ExperimentPreset, runs: Path
+) -> Experiment:
     number = len(collection.specimens)
-    longest = longest_side(collection)
-    size, batch = fitting_size(longest), fitting_batch(number)
-    steps = int(np.clip(TIMES * number // batch, LEAST_STEPS, MOST_STEPS))
+    size = fitting_size(longest_side(collection), preset.most_px)
+    batch = fitting_batch(number, preset.most_batch)
+    wanted = preset.times * number // batch
+    steps = int(np.clip(wanted, preset.least_steps, preset.most_steps))
     name = re.sub(r"[^\w.-]+", "-", collection.source.path.stem).strip("-.") or "look"
     spectral = all(
         len(cube.bands) > SPECTRUM and cube.bands.wavelengths_nm is not None for cube in cubes
@@ -86,10 +111,10 @@ def experiment_for(
         collection=collection.source,
         modalities=(modality,),
         image_size=size,
-        method=SimCLRMethod() if trains else _instant(net),
-        encoder=_encoder(net, spectral),
+        method=SimCLRMethod() if preset.trains else _instant(net),
+        encoder=_encoder(net, spectral, preset.backbone),
         schedule=Schedule(steps=steps, batch_size=batch),
-        grouping=Grouping(map=UMAP() if trains else PCA()),
+        grouping=Grouping(map=UMAP() if preset.trains else PCA()),
         runs=runs,
     )
 
@@ -100,14 +125,14 @@ def longest_side(collection: Collection) -> float:
     return float(np.median(np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2])))
 
 
-def fitting_size(longest: float) -> int:
+def fitting_size(longest: float, most: int = USUAL.most_px) -> int:
     """Side of a view in pixels, for specimens of this longest side."""
-    return int(np.clip(STEP_PX * round(longest / STEP_PX), LEAST_PX, MOST_PX))
+    return int(np.clip(STEP_PX * round(longest / STEP_PX), LEAST_PX, most))
 
 
-def fitting_batch(number: int) -> int:
+def fitting_batch(number: int, most: int = USUAL.most_batch) -> int:
     """Specimens of a batch, of so many."""
-    return max(2, min(BATCH, number // BATCHES))
+    return max(2, min(most, number // BATCHES))
 
 
 def _net(modality: str, size: int) -> NetName | None:
@@ -121,10 +146,10 @@ def _instant(net: NetName | None) -> InstantMethod:
     return InstantMethod(features=(DescriptorFeatures(), PretrainedNetFeatures(net=net)))
 
 
-def _encoder(net: NetName | None, spectral: bool) -> Encoder:
+def _encoder(net: NetName | None, spectral: bool, backbone: str) -> Encoder:
     if spectral:
-        return Encoder(stem=SpectralResponse())
-    return Encoder(backbone=f"pretrained:{net}") if net else Encoder()
+        return Encoder(stem=SpectralResponse(), backbone=backbone)
+    return Encoder(backbone=f"pretrained:{net}" if net else backbone)
 
 
 def some_cubes(collection: Collection) -> list[Cube]:

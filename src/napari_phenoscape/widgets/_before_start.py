@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,23 +18,45 @@ from napari_phenoscape.widgets.form._note import note
 
 if TYPE_CHECKING:
     from napari_phenoscape.specimens import Collection
-    from napari_phenoscape.training import Check, Experiment
+    from napari_phenoscape.training import Check, Experiment, ExperimentPresetName
 
 
-def checked(
-    experiment: Experiment, collection: Collection
-) -> Generator[Event, None, tuple[Experiment, tuple[Check, ...], tuple[str, ...]]]:
-    """The checks of an experiment, and the modalities that its specimens have.
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is known before a start.
 
-    A cube that cannot be opened any more is one of the checks, and leaves the modalities unknown.
+    Parameters
+    ----------
+    experiment
+        That was asked about.
+    checks
+        Of it.
+    modalities
+        That its specimens have; none where a cube cannot be opened any more, which is a check.
+    presets
+        What each preset would make of the specimens.
     """
-    from napari_phenoscape.training import Check, checks, modalities_seen
+
+    experiment: Experiment
+    checks: tuple[Check, ...]
+    modalities: tuple[str, ...] = ()
+    presets: Mapping[ExperimentPresetName, Experiment] = field(default_factory=dict)
+
+
+def checked(experiment: Experiment, collection: Collection) -> Generator[Event, None, Checked]:
+    """Check an experiment, and look for what fits its specimens."""
+    from napari_phenoscape.training import Check, checks, experiments_for, modalities_seen
 
     yield Progress("looking for what would go wrong", 0, 1)
     try:
-        return experiment, checks(experiment, collection), modalities_seen(collection)
+        return Checked(
+            experiment,
+            checks(experiment, collection),
+            modalities_seen(collection),
+            experiments_for(collection),
+        )
     except PhenoscapeError as error:
-        return experiment, (Check(str(error), "error"),), ()
+        return Checked(experiment, (Check(str(error), "error"),))
 
 
 class BeforeStart(QWidget):

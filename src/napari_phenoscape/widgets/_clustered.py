@@ -27,6 +27,7 @@ from napari_phenoscape.training import PCA, AnyReduction
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_phenoscape.analysis import Twins
     from napari_phenoscape.specimens import Crops
 
 
@@ -241,6 +242,13 @@ class ClusteredRun:
         Ids are unique within one source only: ``001.png`` is in many folders.
         """
         return self.embeddings.source == embeddings.source
+
+
+class FoundTwins(NamedTuple):
+    """Specimens that are there twice, and what was shown when they were looked for."""
+
+    clustered: ClusteredRun
+    twins: Twins
 
 
 @dataclass(frozen=True, eq=False)

@@ -325,6 +325,12 @@ class Plot(pg.PlotWidget):
 def plot(x: str, y: str, height: int) -> Plot:
     """An empty plot with its axes named."""
     widget = Plot(height)
+    name_axes(widget, x, y)
+    return widget
+
+
+def name_axes(widget: Plot, x: str, y: str) -> None:
+    """Name the axes of a plot, in the ink of the window."""
     widget.setLabel("bottom", x)
     widget.setLabel("left", y)
     for side in ("bottom", "left"):
@@ -333,7 +339,6 @@ def plot(x: str, y: str, height: int) -> Plot:
         widget.ink(axis.setPen)
         widget.ink(axis.setTextPen)
     widget.getPlotItem().layout.setContentsMargins(0, 8, 4, 8)  # or ends of axes are cut
-    return widget
 
 
 def swatch(colour: str) -> QIcon:

@@ -158,7 +158,7 @@ class PreviewDock(Dock):
         except OptionError as error:
             self.say(str(error), error=True)
             return
-        collection, crops = self.session.collection, self.session.crops_for(experiment)
+        collection, crops = self.session.collection, self.session.crops.of(experiment)
         step = self.step.value()
         chosen = collection.specimens[self.specimen.currentIndex()].id
         self._offer(self.only, [ALL, *(op.kind for op in operations(experiment.augmentations))])
@@ -199,7 +199,7 @@ class PreviewDock(Dock):
 
     def _show(self, made: tuple[Experiment, Crops, int, Any]) -> None:
         experiment, crops, number, views = made
-        self.session.keep_crops(experiment, crops)
+        self.session.crops.keep(experiment, crops)
         new = not ours(self.viewer, "view")
         ways = pictures(crops.bands)
         self._offer(self.show_as, list(ways))

@@ -45,6 +45,7 @@ from napari_phenoscape.widgets._dock import (
 from napari_phenoscape.widgets._grouping import opened
 from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._note import as_it_is, note
+from napari_phenoscape.widgets.form._words import setting_words, value_words
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -275,7 +276,8 @@ class RunsDock(Dock):
         known = [(at, run) for at, run in enumerate(chosen) if run.experiment is not None]
         rows = differences([run.experiment for _, run in known if run.experiment is not None])
         names = [run.path.name.partition("_")[2] or run.path.name for _, run in known]
-        fill_table(self.different, ["differs", *names], [[n, *v] for n, v in rows.items()])
+        words = [[setting_words(of), *map(value_words, values)] for of, values in rows.items()]
+        fill_table(self.different, ["differs", *names], words)
         for column, (at, run) in enumerate(known, start=1):
             header = self.different.horizontalHeaderItem(column)
             if header is not None:

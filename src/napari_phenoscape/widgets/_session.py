@@ -23,6 +23,7 @@ from napari_phenoscape.training import (
     follow,
     read_experiment,
 )
+from napari_phenoscape.widgets._crops_at_hand import CropsAtHand
 from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._place import guard_points
 from napari_phenoscape.widgets._settings import settings
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 
     from napari_phenoscape.embeddings import Embeddings
     from napari_phenoscape.specimens import Collection, Crops
+    from napari_phenoscape.training import Example
     from napari_phenoscape.widgets._clustered import (
         ClusteredRun,
         EmbeddedSpaces,
+        FoundTwins,
         Looked,
         Projection2D,
     )
@@ -57,10 +60,14 @@ class Session(QObject):
         Specimens of ``parts["collection"]``, or None before they were collected.
     measured
         A collection, and small crops of all its bands, for their statistics.
+    crops
+        Those of the experiment that was previewed last.
     training
         The training task, at work or ended.
     history
         Events of the training that is shown, oldest first.
+    example
+        What its net was shown last, as a picture.
     run
         Run directory of that training.
     embedded
@@ -74,6 +81,8 @@ class Session(QObject):
         Ids of the specimens of ``clustered`` that are selected.
     labelled
         What the specimens of ``clustered`` were named.
+    twins
+        Pairs of its specimens, and of those before, that were found to be alike.
     kept_spectra
         What the list of the dock *Spectrum* shows.
     explained
@@ -96,15 +105,17 @@ class Session(QObject):
         self._fitting: dict[str, Any] = {}
         self.collection: Collection | None = None
         self.measured: tuple[Collection, Crops] | None = None
-        self._crops: tuple[Any, Crops] | None = None
+        self.crops = CropsAtHand()
         self.training: Task | None = None
         self.history: list[Event] = []
+        self.example: Example | None = None
         self.run: Path | None = None
         self.embedded: EmbeddedSpaces | None = None
         self.clustered: ClusteredRun | None = None
         self.clusterings: History | None = None
         self.selected: tuple[str, ...] = ()
         self.labelled: LabelledRun | None = None
+        self.twins: FoundTwins | None = None
         self.kept_spectra: tuple[Any, ...] = ()
         self.explained: ExplainedRun | None = None
         self.shows_emerging = True
@@ -151,9 +162,15 @@ class Session(QObject):
         self._fitting = fitting
         self.parts = {**fitting, **chosen, "collection": collection.source}
         self.collection = collection
-        self._crops = None  # files may have changed since
+        self.crops.forget()
         self.collection_changed.emit()
         self.experiment_changed.emit("" if fitting else "collection")
+
+    def fit(self, **fitting: Any) -> None:
+        """Take settings that fit the specimens, until others are chosen, or fit other specimens."""
+        self._fitting |= fitting
+        self.parts |= fitting
+        self.experiment_changed.emit("")
 
     def set_looked(self, looked: Looked) -> None:
         """Show a first look, and go on from what it chose; how to train is chosen elsewhere."""
@@ -250,16 +267,6 @@ class Session(QObject):
             self.explained = explained
             self.explained_changed.emit()
 
-    def crops_for(self, experiment: Experiment) -> Crops | None:
-        """The prepared crops of an experiment, if they are at hand."""
-        if self._crops is not None and self._crops[0] == _crops_key(experiment):
-            return self._crops[1]
-        return None
-
-    def keep_crops(self, experiment: Experiment, crops: Crops) -> None:
-        """Keep the crops of an experiment in place of those before."""
-        self._crops = _crops_key(experiment), crops
-
     @property
     def runs_folder(self) -> Path:
         """The folder of the experiment's runs; before there is one, that of the session before."""
@@ -291,8 +298,9 @@ class Session(QObject):
             from napari_phenoscape.widgets._emerging import WATCHED, emerging
 
             if not watched:
-                return train(experiment, run)
-            return emerging(train(experiment, run, snapshots=WATCHED), lambda: self.clustered)
+                return train(experiment, run, examples=True)
+            training = train(experiment, run, snapshots=WATCHED, examples=True)
+            return emerging(training, lambda: self.clustered)
 
         self.train(verb)
 
@@ -305,12 +313,12 @@ class Session(QObject):
         self.set_experiment(experiment)
         self.run = run
         if self.training is None or not self.training.busy:
-            self.training, self.history = None, []
+            self.training, self.history, self.example = None, [], None
             self.training_changed.emit()
 
     def train(self, verb: Verb, title: str = TRAINING) -> Task:
         """Start a training, or watching one, that goes on when its dock is closed."""
-        self.history = []
+        self.history, self.example = [], None
         task = Task(title, verb, torch=title == TRAINING)
         task.event_received.connect(self._remember)
         self.training = task
@@ -363,8 +371,12 @@ class Session(QObject):
         return shown is not None and shown.embeddings.source == experiment.collection
 
     def _remember(self, event: Event) -> None:
-        from napari_phenoscape.widgets._emerging import Emerging  # brings what a cube needs not
+        from napari_phenoscape.training import Example  # bring what a cube needs not
+        from napari_phenoscape.widgets._emerging import Emerging
 
+        if isinstance(event, Example):
+            self.example = event  # a thousand pictures would be as large as the specimens
+            return
         if isinstance(event, Emerging):
             now, shown = event.clustered, self.clustered
             if shown is not None and shown.clusters.labels is now.clusters.labels:
@@ -374,18 +386,6 @@ class Session(QObject):
         if isinstance(event, Started):
             self.run = event.run
             keep_last_folder(event.run.parent)
-
-
-def _crops_key(experiment: Experiment) -> tuple[Any, ...]:
-    """What crops depend on."""
-    return (
-        experiment.collection,
-        experiment.modalities,
-        experiment.image_size,
-        experiment.preparation,
-        experiment.nuisance,
-        experiment.runs,
-    )
 
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()

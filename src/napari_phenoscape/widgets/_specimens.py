@@ -20,7 +20,7 @@ from napari_phenoscape.specimens import (
     collect,
     prepare,
 )
-from napari_phenoscape.training import Experiment, experiment_for
+from napari_phenoscape.training import SETTLED, Experiment, experiment_for
 from napari_phenoscape.widgets._dock import (
     Dock,
     count_of,
@@ -52,7 +52,7 @@ MEASURED_PX = 32
 ROWS = 8
 
 #: Settings that fit the specimens that were collected, where nobody chose others.
-FITTED = ("name", "modalities", "image_size", "encoder", "schedule")
+FITTED = ("name", "modalities", *SETTLED)
 
 COLLECTING, MEASURING, LOOKING = "Collecting specimens", "Measuring bands", "Looking"
 
@@ -63,7 +63,7 @@ def collected(source: Source) -> Generator[Event, None, tuple[Collection, dict[s
     """The specimens of a source, and settings that fit them."""
     collection = yield from collect(source)
     try:
-        fitting = experiment_for(collection, trains=True)
+        fitting = experiment_for(collection, "workstation")
     except PhenoscapeError:  # which stands beside Start
         return collection, {}
     return collection, {name: getattr(fitting, name) for name in FITTED}

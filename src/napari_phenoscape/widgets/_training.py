@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,17 @@ from napari_phenoscape.events import (
     Saved,
     Started,
     Step,
-    agreement_words,
 )
-from napari_phenoscape.training import Experiment, RunSummary, runs_in
-from napari_phenoscape.widgets._before_start import BeforeStart, checked
-from napari_phenoscape.widgets._dock import Dock, plot, row, short
+from napari_phenoscape.training import SETTLED, Example, Experiment, RunSummary, runs_in
+from napari_phenoscape.widgets._before_start import BeforeStart, Checked, checked
+from napari_phenoscape.widgets._dock import Dock, row, short
 from napari_phenoscape.widgets._emerging import WATCHED
+from napari_phenoscape.widgets._example_views import ExampleViews
 from napari_phenoscape.widgets._experiment_file import ExperimentFile
+from napari_phenoscape.widgets._loss_curve import LossCurve, left
+from napari_phenoscape.widgets._preset import PresetChoice
 from napari_phenoscape.widgets._session import WATCHING
 from napari_phenoscape.widgets._unfinished import Unfinished
-from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._modalities import Modalities
 from napari_phenoscape.widgets.form._note import note
@@ -56,11 +56,12 @@ class TrainDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._clear()
         self.source = note()
-        self.form = Form(Experiment, hide=ELSEWHERE)
+        self.preset = PresetChoice()
+        self.preset.accepted.connect(self._settle)
+        self.form = Form(Experiment, hide=ELSEWHERE, first=("modalities",))
         self.form.changed.connect(self._store)
-        self.settings = Fold("Settings", self.form, opened=True)
+        self.settings = self.form.rest
         self.file = ExperimentFile(self)
         self.continue_button = self.button(
             "Continue…", "Go on with a run directory that was stopped", self._continue
@@ -72,7 +73,8 @@ class TrainDock(Dock):
         self.column.addLayout(
             row(self.file.load_button, self.file.save_button, self.continue_button)
         )
-        self.column.addWidget(self.settings)
+        self.column.addWidget(self.preset)
+        self.column.addWidget(self.form)
 
         self.stop_button.hide()  # there is one beside Pause
         self.start_button = self.button("Start", "Train in a new run directory", self._start)
@@ -84,10 +86,7 @@ class TrainDock(Dock):
         self._check_soon.setSingleShot(True)
         self._check_soon.setInterval(CHECK_MS)
         self._check_soon.timeout.connect(self._check)
-        self.curve = plot("step", "loss (nats)", 185)
-        self.curve.setDownsampling(auto=True, mode="peak")  # of 100 000 steps, those that are seen
-        self.curve.setClipToView(True)
-        self._loss_line = self.curve.plot(pen={"color": "#4fc3f7", "width": 2})
+        self.curve, self.example = LossCurve(), ExampleViews()
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
         self.foot.insertWidget(0, self.before)
         self.emerging = QCheckBox("Show clusters while it trains")
@@ -95,10 +94,12 @@ class TrainDock(Dock):
         self.emerging.toggled.connect(self._watch)
         self.foot.insertWidget(2, self.emerging)
         self.foot.insertWidget(3, self.curve)
+        self.foot.insertWidget(4, self.example)
         self.run_words = note()
         self.foot.addWidget(self.run_words)
 
         self.listen(self.session.experiment_changed, self._take)
+        self.listen(self.session.collection_changed, self._forget)
         self.listen(self.session.collection_changed, self._refresh)
         self.listen(self.session.clustered_changed, self._offer_emerging)
         self.listen(self.session.training_changed, self._attach)
@@ -107,13 +108,6 @@ class TrainDock(Dock):
         folder = self.session.runs_folder
         if self.session.training is None and folder.is_dir():
             self.session.do(UNFINISHED, lambda: runs_in(folder), self._offer, torch=False)
-
-    def _clear(self) -> None:
-        self._steps: list[int] = []
-        self._losses: list[float] = []
-        self._first: Step | None = None
-        self._last: deque[Step] = deque(maxlen=10)
-        self._drawn = 0
 
     def _offer(self, runs: tuple[RunSummary, ...]) -> None:
         if self.session.training is None:
@@ -146,6 +140,9 @@ class TrainDock(Dock):
                 self.session.set_part(name, getattr(experiment, name))
         self._refresh()
 
+    def _forget(self) -> None:
+        self.preset.offer({})
+
     def _check(self) -> None:
         """Say beside Start what would go wrong, when the settings have come to rest."""
         task, collection = self.session.training, self.session.collection
@@ -157,14 +154,19 @@ class TrainDock(Dock):
             return
         self.session.do(CHECKING, lambda: checked(experiment, collection), self._show_checks)
 
-    def _show_checks(self, found: tuple[Experiment, tuple[Check, ...], tuple[str, ...]]) -> None:
-        experiment, checks, modalities = found
+    def _show_checks(self, found: Checked) -> None:
         editor = self.form.editors["modalities"]
         assert isinstance(editor, Modalities)
-        editor.offer(modalities)
+        editor.offer(found.modalities)
+        self.preset.offer(found.presets)
         task = self.session.training
-        if experiment == self._asked() and not (task and task.busy):
-            self.before.show_checks(checks)
+        busy = task is not None and task.busy
+        self.preset.show_of(self.session.parts, busy)
+        if found.experiment == self._asked() and not busy:
+            self.before.show_checks(found.checks)
+
+    def _settle(self, experiment: Experiment) -> None:
+        self.session.fit(**{name: getattr(experiment, name) for name in SETTLED})
 
     def _asked(self) -> Experiment | None:
         try:
@@ -191,6 +193,7 @@ class TrainDock(Dock):
             self.source.setText("No specimens yet: collect them in the Specimens dock.")
         task = self.session.training
         busy = task is not None and task.busy
+        self.preset.show_of(self.session.parts, busy)
         state = task.state if task is not None else ""
         idle = "" if busy else "Nothing is being trained."
         missing = "" if chosen is not None else "Collect specimens first, in the Specimens dock."
@@ -293,10 +296,11 @@ class TrainDock(Dock):
     def _attach(self) -> None:
         """Show the session's training, from its first event."""
         task = self.session.training
-        self._clear()
+        self.curve.forget()
         self.run_words.setText("")
         for event in self.session.history:
             self._on_training_event(event)
+        self.example.show_example(self.session.example)
         if task is not None and not task.busy:
             self.settings.opened = True
         self._draw()
@@ -316,11 +320,10 @@ class TrainDock(Dock):
                 self.progress.setValue(step)
                 self.work.show()
                 self.settings.opened = False  # to make room, once the settings were fine
-            case Step():  # thousands may come at once; `_draw` tells of the last one
-                self._steps.append(event.step)
-                self._losses.append(event.loss)
-                self._first = self._first or event
-                self._last.append(event)
+            case Step():
+                self.curve.add(event)
+            case Example():
+                self.example.show_example(event)
             case Progress(what=what, done=done, total=total):
                 self.progress.setRange(0, max(total, 1))
                 self.progress.setValue(done)
@@ -331,25 +334,18 @@ class TrainDock(Dock):
             case Saved(path=path):
                 self.run_words.setToolTip(f"Saved {path.name}")
             case Failed(message=message):
-                self._drawn = len(self._steps)  # or a step would be said in its place
+                self.curve.leave_untold()
                 self.say(message, error=True)
             case Finished(path=path):
                 self.run_words.setText(f"Run: {short(path)}")
 
     def _draw(self) -> None:
-        if self._first is not None and len(self._steps) > self._drawn:
-            self._drawn, step = len(self._steps), self._last[-1]
+        if (told := self.curve.draw()) is not None:
+            step, words = told
             self.progress.setRange(0, step.steps)
             self.progress.setValue(step.step)
             self.progress.setFormat(f"step {step.step} of {step.steps}, {left(step)}")
-            terms = [f"{name.replace('_', ' ')} {term:.3f}" for name, term in step.terms.items()]
-            several = f" ({', '.join(terms)})" if len(terms) > 1 else ""
-            self.say(
-                f"Loss {step.loss:.3f}{several}, {step.specimens_per_s:.0f} specimens/s; "
-                f"{agreement_words(self._first, self._last)}."
-            )
-        self._loss_line.setData(self._steps, self._losses)
-        self.curve.setVisible(bool(self._steps))
+            self.say(words)
 
     def _on_training_state(self, state: str) -> None:
         here = short(self.session.run) if self.session.run is not None else ""
@@ -365,7 +361,7 @@ class TrainDock(Dock):
                 }.get(state, self.words.text())
             )
         elif state == "running":
-            self.say("Going on …" if self._steps else "Starting …")
+            self.say("Going on …" if self.curve.steps else "Starting …")
         elif state == "done":
             self.say(f"Done. Embed and cluster the run in the Clusters dock: {here}")
         elif state == "stopped":
@@ -377,13 +373,3 @@ class TrainDock(Dock):
                 "Paused. Nothing is lost." if state == "paused" else "Pausing after this step …"
             )
         self._refresh()
-
-
-def left(step: Step) -> str:
-    """Time to the end, in words."""
-    seconds = round(step.remaining_s)
-    if seconds < 90:
-        return f"{seconds} s left"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min left"
-    return f"{seconds / 3600:.1f} h left"

@@ -47,6 +47,22 @@ def densities_of(eye: Eye) -> tuple[float, ...]:
     return DENSITIES[eye.name]
 
 
+def densities_from(words: str) -> tuple[float, ...] | None:
+    """``1:2:2:4`` as numbers; None of nothing.
+
+    Raises
+    ------
+    OptionError
+        They are none.
+    """
+    try:
+        return tuple(float(word) for word in words.split(":")) if words.strip() else None
+    except ValueError:
+        raise OptionError(
+            f"The densities '{words}' are no numbers with colons between them. Write e.g. 1:2:2:4."
+        ) from None
+
+
 def weber_of(eye: Eye) -> float:
     """Noise over signal of the receptor of the longest waves; that of a bird if not known."""
     return WEBERS.get(eye.name, WEBER)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -34,17 +35,46 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.option import Option
-from napari_phenoscape.spectra import read_eye
+from napari_phenoscape.spectra import Eye, densities_from, read_eye
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._grouping import THUMBNAIL
 
 
 class Hiding(Option):
-    """Which bands are hidden from the net together."""
+    """Which bands are hidden together."""
 
     window_nm: float = Field(
         WINDOW_NM, ge=1, description="width of the windows when there are more than 16 bands"
     )
+
+
+class OwnEye(Option):
+    """An eye that is not among those that are shown, and how many receptors of each kind it has."""
+
+    eye: Path | Literal["bird-uv", "bird-v", "honeybee", "human"] = Field(
+        "honeybee",
+        description="by name, or a CSV of sensitivities",
+        json_schema_extra={"picks": "file"},
+    )
+    densities: str = Field(
+        "", description="relative numbers of its receptors, short waves first, e.g. 1:2:2:4"
+    )
+    weber: float | None = Field(
+        None,
+        ge=1e-4,
+        description="noise over signal of its receptor of the longest waves; as is known of it, or "
+        "that of a bird, when not given",
+        json_schema_extra={"step": 0.01},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Seeing:
+    """An eye, and the noise of its receptors; None: what is known of it."""
+
+    eye: Eye
+    densities: tuple[float, ...] | None = None
+    weber: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +90,13 @@ class Facts:
     false_colour
         Whether these are in UV false colour.
     eyes
-        Names of those that see what these bands show.
+        Those that see what these bands show.
     """
 
     spectra: SpecimenSpectra
     pictures: NDArray[np.uint8]
     false_colour: bool
-    eyes: tuple[str, ...] = ()
+    eyes: tuple[Seeing, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +122,24 @@ def compare(
         facts = yield from _facts(clustered)
     yield Progress("comparing clusters", 0, 1)
     explanation = explained(clustered.embeddings, clustered.clusters, facts.spectra)
-    apart = [colour_distances(explanation, read_eye(eye)) for eye in facts.eyes]
-    if apart:
-        explanation = replace(explanation, colours=pd.concat(apart, ignore_index=True))
-    return ExplainedRun(clustered, facts, explanation)
+    return ExplainedRun(clustered, facts, _seen(explanation, facts.eyes))
+
+
+def _seen(explanation: Explanation, eyes: Sequence[Seeing]) -> Explanation:
+    """With how far its clusters are apart for each eye, if there is any."""
+    apart = [colour_distances(explanation, of.eye, of.densities, of.weber) for of in eyes]
+    if not apart:
+        return explanation
+    return replace(explanation, colours=pd.concat(apart, ignore_index=True))
+
+
+def see(before: ExplainedRun, own: OwnEye) -> Generator[Event, None, ExplainedRun]:
+    """How far clusters are apart for one more eye, or for one by other numbers."""
+    yield Progress("comparing colours", 0, 1)
+    seeing = Seeing(read_eye(str(own.eye)), densities_from(own.densities), own.weber)
+    others = [one for one in before.facts.eyes if one.eye.name != seeing.eye.name]
+    facts = replace(before.facts, eyes=(seeing, *others))
+    return replace(before, facts=facts, explanation=_seen(before.explanation, facts.eyes))
 
 
 def _facts(clustered: ClusteredRun) -> Generator[Event, None, Facts]:
@@ -103,7 +147,8 @@ def _facts(clustered: ClusteredRun) -> Generator[Event, None, Facts]:
     spectra = yield from specimen_spectra(crops)
     shown = false_colour(crops)
     small = thumbnails(crops, THUMBNAIL, shown)
-    return Facts(spectra, small, shown is not None, eyes_of(spectra))
+    eyes = tuple(Seeing(read_eye(name)) for name in eyes_of(spectra))
+    return Facts(spectra, small, shown is not None, eyes)
 
 
 def hide(before: ExplainedRun, hiding: Hiding) -> Generator[Event, None, ExplainedRun]:

@@ -34,7 +34,7 @@ class Curves(QWidget):
             "Difference of the means in standard deviations; above 0 the cluster reflects more"
         )
         self.lost.setToolTip(
-            "How much nearer specimens come to another cluster when the net cannot see these bands "
+            "How much nearer specimens come to another cluster when these bands are hidden "
             "(cosine, mean ± standard deviation)"
         )
         self.plots = (self.spectra, self.effect, self.lost)

@@ -30,6 +30,7 @@ from napari_phenoscape.widgets._dock import (
     count_of,
     fields,
     short_combo,
+    stacked,
     swatch,
 )
 from napari_phenoscape.widgets._overlay import overlay_of
@@ -38,15 +39,17 @@ from napari_phenoscape.widgets.explain._apart import Apart
 from napari_phenoscape.widgets.explain._asking import (
     Cutting,
     Hiding,
+    OwnEye,
     compare,
     cut,
     hide,
     hide_places,
     save,
+    see,
 )
 from napari_phenoscape.widgets.explain._curves import Curves
 from napari_phenoscape.widgets.explain._strip import ACROSS, Strip, Tile
-from napari_phenoscape.widgets.form._fold import heading
+from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._form import Form
 from napari_phenoscape.widgets.form._note import note
 
@@ -59,7 +62,8 @@ if TYPE_CHECKING:
 
 COMPARING, HIDING, WRITING = "Comparing clusters", "Hiding bands", "Writing the explanation"
 PLACES, CUTTING = "Hiding places", "Finding pattern elements"
-WORK = (COMPARING, HIDING, PLACES, CUTTING, WRITING)
+SEEING = "Comparing colours"
+WORK = (COMPARING, HIDING, PLACES, CUTTING, SEEING, WRITING)
 
 #: Typical specimens of each of all clusters whose places are hidden; of one cluster, `ACROSS`.
 OF_EACH = 3
@@ -86,14 +90,14 @@ class ExplainDock(Dock):
         self.answer = note()
         self.hiding = Form(Hiding)
         self.hide_button = self.button(
-            "Hide bands from the net",
-            "Embed the specimens again without some of their bands, in turn: what the net looks at",
+            "Hide bands",
+            "Embed the specimens again without some of their bands, in turn: what tells them apart",
             self._hide,
         )
         self.where_button = self.button(
             "Where on the specimens",
-            "Hide places of the selected specimens, or else of typical ones, from the net, and lay "
-            "over them how much each place tells them from the other cluster",
+            "Hide places of the selected specimens, or else of typical ones, and lay over them how "
+            "much each place tells them from the other cluster",
             self._where,
         )
         self.cutting = Form(Cutting)
@@ -104,6 +108,10 @@ class ExplainDock(Dock):
             self._cut,
         )
         self.apart = Apart()
+        self.own_eye = Form(OwnEye)
+        self.see_button = self.button(
+            "Compare for this eye", "Add it to the eyes above, for all clusters", self._see
+        )
         self.typical, self.borderline, self.like = Strip(), Strip(), Strip()
         self.export_button = self.button(
             "Export…", "Write spectra, bands and specimens as CSV, and a figure", self._export
@@ -119,6 +127,8 @@ class ExplainDock(Dock):
         column.addWidget(self.cutting)
         column.addWidget(self.elements_button)
         column.addWidget(self.apart)
+        self.eye_fold = Fold("Another eye", stacked(self.own_eye, self.see_button))
+        column.addWidget(self.eye_fold)
         for title, strip in (
             ("Typical", self.typical), ("Borderline", self.borderline), ("Neighbours", self.like),
         ):  # fmt: skip
@@ -132,6 +142,7 @@ class ExplainDock(Dock):
         self.against.currentIndexChanged.connect(self._show_curves)
         self.hiding.changed.connect(self._refresh)
         self.cutting.changed.connect(self._refresh)
+        self.own_eye.changed.connect(self._refresh)
         self.listen(self.session.clustered_changed, self._follow_clusters)
         self.listen(self.session.explained_changed, self._show)
         self.listen(self.session.selected_changed, self._show_neighbours)
@@ -208,6 +219,15 @@ class ExplainDock(Dock):
             done = partial(_lay_elements, self.session, self.overlay)
             self._begin(CUTTING, lambda: cut(explained, cutting), done, words)
 
+    def _see(self) -> None:
+        explained, own = self.session.explained, self.own_eye.value
+        if explained is not None and self.explanation is not None:
+            self._begin(SEEING, lambda: see(explained, own), self._show_seen)
+
+    def _show_seen(self, explained: ExplainedRun) -> None:
+        self.session.set_explained(explained)
+        self.apart.eye.setCurrentText(explained.facts.eyes[0].eye.name)
+
     def _export(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Export into a folder")
         if folder:
@@ -220,15 +240,14 @@ class ExplainDock(Dock):
             self._begin(WRITING, lambda: save(explanation, folder), words=words)
 
     def _refresh(self) -> None:
-        tasks = [
-            self.session.task(title) for title in (COMPARING, HIDING, PLACES, CUTTING, WRITING)
-        ]
+        tasks = [self.session.task(title) for title in WORK]
         busy = next((f"{t.title}: wait for its end." for t in tasks if t and t.busy), "")
         if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
         self.allow(self.hide_button, busy or self.hiding.error)
         self.allow(self.where_button, busy)
         self.allow(self.elements_button, busy or self.cutting.error)
+        self.allow(self.see_button, busy or self.own_eye.error)
         self.allow(self.export_button, busy)
 
     def _show(self) -> None:
@@ -242,6 +261,7 @@ class ExplainDock(Dock):
         bands = explanation.spectra.bands
         many = len(bands) > SINGLE and bands.wavelengths_nm is not None
         self.hiding.setVisible(many)
+        self.eye_fold.setVisible(bands.wavelengths_nm is not None)
         self._list(self.cluster, ALL, explanation.numbers)
         self._show_cluster()
         self._show_neighbours()

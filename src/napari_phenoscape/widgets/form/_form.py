@@ -46,9 +46,16 @@ class Form(Editor, Generic[O]):
         The kind of Option that the form shows.
     hide
         Fields that are edited elsewhere; they keep the value given to `set` or `keep`.
+    first
+        Fields that are always in sight; the others are in the fold `rest`. None: all are.
     """
 
-    def __init__(self, option_class: type[O], hide: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        option_class: type[O],
+        hide: Collection[str] = (),
+        first: Collection[str] | None = None,
+    ) -> None:
         super().__init__()
         self.option_class = option_class
         self.error = ""
@@ -57,6 +64,9 @@ class Form(Editor, Generic[O]):
         self._errors: dict[str, Note] = {}
         self._kept: dict[str, Any] = {}
         self._layout = _rows_of(self)
+        self._first, content = first, QWidget()
+        self._rest_layout = _rows_of(content)
+        self.rest = Fold("Settings", content)
         self._shared: dict[str, Fold] = {}  # by field
         for name, info in option_class.model_fields.items():
             default = _default(info)
@@ -64,6 +74,8 @@ class Form(Editor, Generic[O]):
                 self._kept[name] = default
             if name not in hide and name != "kind":
                 self._add(name, info, default)
+        if first is not None:
+            self._layout.addRow(self.rest)
         self._problem = note(tone="error")
         self._layout.addRow(self._problem)
         self._check()
@@ -109,7 +121,7 @@ class Form(Editor, Generic[O]):
     def _add(self, name: str, info: FieldInfo, default: Any) -> None:
         editor = self.editors[name] = editor_of(self.option_class, name)
         words = field_words(name)
-        layout = self._layout
+        layout = self._layout if self._in_sight(name) else self._rest_layout
         if title := field_hint(info, "fold"):
             layout = self._sharing(name, title)
         tip = info.description or ""
@@ -136,6 +148,9 @@ class Form(Editor, Generic[O]):
             else:
                 layout.addRow(label, cell)
         editor.changed.connect(self._changed)
+
+    def _in_sight(self, name: str) -> bool:
+        return self._first is None or name in self._first
 
     def _sharing(self, name: str, title: str) -> QFormLayout:
         """The rows of a fold that several fields share."""
@@ -170,6 +185,8 @@ class Form(Editor, Generic[O]):
             for folds in (self._shared, self.folds):
                 if name == first and name in folds:
                     folds[name].opened = True
+            if name == first and not self._in_sight(name):
+                self.rest.opened = True
         # of hidden fields without a value, whoever hid them says so
         missing = set(self.option_class.model_fields) - {"kind", *self._kept}
         self._problem.setText("" if first in {*self.editors, *missing} else self.error)

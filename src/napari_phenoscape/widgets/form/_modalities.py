@@ -17,13 +17,13 @@ WORDS = {
     "uv": "ultraviolet",
     "vis": "visible",
     "nir": "near infrared",
-    "swir": "short-wave infrared",
+    "swir": "short-wave IR",
     "full": "all good bands",
     "all": "all, bad ones too",
     "human": "human eye",
     "bird-uv": "bird's eye, UV",
-    "bird-v": "bird's eye, violet",
-    "honeybee": "honeybee's eye",
+    "bird-v": "bird's eye, V",
+    "honeybee": "bee's eye",
 }
 
 #: Boxes beside each other.

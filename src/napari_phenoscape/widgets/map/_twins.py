@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QAbstractItemView, QLabel, QSizePolicy, QWidget
 
-from napari_phenoscape.analysis import Twins, twins_among
+from napari_phenoscape.analysis import twins_among
 from napari_phenoscape.embeddings import METADATA, embedded_specimens
 from napari_phenoscape.events import Event
+from napari_phenoscape.widgets._clustered import FoundTwins
 from napari_phenoscape.widgets._dock import column_of, row, short_combo
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
@@ -17,8 +19,8 @@ from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.map._picture_table import chosen_rows, fill_pictures, picture_table
 
 if TYPE_CHECKING:
-    from napari_phenoscape.widgets._clustered import ClusteredRun
     from napari_phenoscape.widgets._dock import Dock
+    from napari_phenoscape.widgets._session import Session
 
 FINDING = "Finding twins"
 
@@ -42,6 +44,7 @@ class TwinsPanel(QWidget):
         self.dock = dock
         self._pairs: list[tuple[str, str]] = []
         self._of: object = None
+        self._shown: FoundTwins | None = None
         self.over, self.same = short_combo(), short_combo()
         self.over.setToolTip("A column such as split or collection: what lies on both sides leaks")
         self.same.setToolTip("A column such as individual, which must not lie on both sides")
@@ -86,6 +89,10 @@ class TwinsPanel(QWidget):
             self._pairs = []
             self.words.setText("")
             self.table.hide()
+            self._shown = None
+        if clustered is not None and session.twins is not self._shown:
+            self._shown = session.twins
+            self._show(session.twins)
 
     def _find(self) -> None:
         clustered = self.dock.session.clustered
@@ -94,21 +101,22 @@ class TwinsPanel(QWidget):
             "" if box.currentIndex() == 0 else box.currentText() for box in (self.over, self.same)
         )
 
-        def verb() -> Generator[Event, None, tuple[ClusteredRun, Twins]]:
+        def verb() -> Generator[Event, None, FoundTwins]:
             crops = clustered.backdrop.crops
             if crops is None:
                 crops = yield from embedded_specimens(clustered.run, clustered.embeddings)
             found = yield from twins_among(clustered.embeddings, crops, over=over, same=same)
-            return clustered, found
+            return FoundTwins(clustered, found)
 
         self.words.setText("")
-        task = self.dock.session.do(FINDING, verb, self._show, torch=False)
+        session = self.dock.session
+        task = session.do(FINDING, verb, partial(_keep, session), torch=False)
         self.dock.follow(task, beside=self.words)
 
-    def _show(self, found: tuple[ClusteredRun, Twins]) -> None:
-        clustered, twins = found
-        if self._of is not clustered.embeddings:
+    def _show(self, found: FoundTwins | None) -> None:
+        if found is None or self._of is not found.clustered.embeddings:
             return  # others are shown by now
+        clustered, twins = found
         lines = twins.lines()
         self._pairs = [(first, second) for first, second, *_ in lines[:LISTED]]
         more = f" The first {LISTED} are shown." if len(lines) > LISTED else ""
@@ -124,3 +132,8 @@ class TwinsPanel(QWidget):
             pair = self._pairs[chosen[0]]
             self.dock.session.select(pair)
             overlay_of(self.dock.viewer).bring_into_view(pair[0])
+
+
+def _keep(session: Session, found: FoundTwins) -> None:
+    """For this dock, which then refreshes, or the next one."""
+    session.twins = found

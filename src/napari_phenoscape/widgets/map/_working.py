@@ -10,7 +10,7 @@ import pandas as pd
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QInputDialog, QSizePolicy, QWidget
 
-from napari_phenoscape.analysis import association, results_agreement
+from napari_phenoscape.analysis import association, results_agreement, results_beside
 from napari_phenoscape.embeddings import (
     Clusters,
     History,
@@ -76,8 +76,8 @@ class Working(QWidget):
         )
         self.compare = dock.button(
             "Compare",
-            "How far these clusters go with each column of the metadata, and with the other "
-            "results of this run: its spaces, and those that were kept",
+            "How far these clusters go with each column of the metadata, and with other results: "
+            "the spaces of this run, those that were kept, and those of the runs beside it",
             self._compare,
         )
         self.columns, self.results, self.words = small_table(150), small_table(120), note()
@@ -187,14 +187,11 @@ class Working(QWidget):
         def verb() -> Generator[Event, None, tuple[pd.DataFrame, pd.DataFrame]]:
             yield Progress("comparing with the metadata", 0, 1)
             found = association(shown.embeddings.table, shown.clusters)
-            yield Progress("comparing with other results", 0, 1)
-            others = {
-                name: other
-                for name, other in read_results(shown.run).items()
-                if name != clusters_path(shown.run, shown.embeddings).stem
-            }
-            both = results_agreement({"these": shown.clusters, **others})
-            return found, both[both["first"] == "these"]
+            others = read_results(shown.run)
+            others.pop(clusters_path(shown.run, shown.embeddings).stem, None)
+            others |= yield from results_beside(shown.run)
+            both = [results_agreement({"": shown.clusters, name: c}) for name, c in others.items()]
+            return found, pd.concat(both) if both else results_agreement({})
 
         self.dock.follow(self.dock.session.do(COMPARING, verb, self._show, torch=False))
 
