@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape._remote import located
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import Set, SetCollection, SetGrouping, change_run, changed
 from napari_phenoscape.cli._console import (
@@ -110,7 +111,7 @@ def train(
     """
     from napari_phenoscape.training import Experiment, read_experiment, run_near, train as verb
 
-    run = None
+    run, experiment = None, located(experiment)
     is_folder = experiment.is_dir()
     if is_folder and run_near(experiment):
         run, given = experiment, read_experiment(experiment)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
+from napari_phenoscape._remote import Place
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
@@ -32,7 +33,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import matches, walked
+from napari_phenoscape.specimens.collection._walk import brought, matches, walked
 from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, Finding
 from napari_phenoscape.specimens.finding._kept import kept, kept_at
@@ -59,7 +60,7 @@ class Folder(Source):
     """A folder of pictures or cubes, one specimen in each."""
 
     kind: Literal["folder"] = "folder"
-    path: Path = Field(description="the folder")
+    path: Place = Field(description="the folder, or its address (https://, s3://, ...)")
     pattern: str = Field(
         "**/*", description="which files, e.g. '*.bmp'; '**/' = in folders inside it too"
     )
@@ -70,7 +71,7 @@ class Folder(Source):
         "thing on the picture's background",
     )
     finding: Finding = Finding()
-    metadata: Path | None = Field(
+    metadata: Place | None = Field(
         None, description="CSV with one row per file; metadata.csv in the folder when there is one"
     )
     name_pattern: str | None = Field(
@@ -189,7 +190,7 @@ class Folder(Source):
             files, strays = firsts(files, root, self.together)
             skipped += strays
         found: dict[str, Opened] = {}
-        for done, path in enumerate(files, 1):
+        for done, path in enumerate(brought(files), 1):
             try:
                 if is_drawn(path):
                     raise CollectionError(
@@ -332,8 +333,7 @@ class Folder(Source):
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
         masks = {outline for path, outline in outlines.items() if outline != path}
-        standards = (standard for path in files if (standard := self._standard(path)))
-        masks.update(file for standard in standards for file in standard.files)
+        masks.update(f for path in files if (own := self._standard(path)) for f in own.files)
         files = [path for path in files if path not in masks and not is_reference(path)]
         return as_shots(files), table, skipped
 
