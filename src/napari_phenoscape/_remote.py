@@ -101,7 +101,7 @@ def located(given: str | Path) -> Path:
 
 
 def list_place(path: Path) -> None:
-    """Mirror a file of a server with those that are named like it, or a folder.
+    """Mirror a file or a folder of a server, with those beside it that are named like it.
 
     Of another path, nothing is done.
     """
@@ -109,10 +109,12 @@ def list_place(path: Path) -> None:
         return
     with network(address(path)) as server:
         beside = {} if _is_top(path) else _beside(server, path)
-        if path.name in beside and not _is_folder(beside[path.name]):
+        if path.name in beside:
             stem = path.name.split(".")[0]
             _mirror(server, path.parent, {name: beside[name] for name in beside if stem in name})
-        elif (names := inside(server, address(path))) or path.name in beside or _is_top(path):
+            if not _is_folder(beside[path.name]):
+                return
+        if (names := inside(server, address(path))) or path.name in beside or _is_top(path):
             _mirror(server, path, names, whole=True)
         else:  # of a server that lists no folders
             _mirror(server, path.parent, {path.name: {"type": "file"}})

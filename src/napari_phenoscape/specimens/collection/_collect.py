@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated
 
-from napari_phenoscape._remote import list_place
+from napari_phenoscape._remote import address, list_place
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Variants
@@ -46,8 +46,8 @@ def collect(source: Source) -> Generator[Progress | Notice, None, Collection]:
     if len(collection.specimens) < 2:
         others = "; ".join(f"'{left.path.name}': {left.reason}" for left in collection.skipped[:3])
         raise CollectionError(
-            f"'{source.path}' holds 1 specimen, '{collection.specimens[0].id}'; at least 2 were "
-            "expected, since specimens are compared. "
+            f"'{address(source.path)}' holds 1 specimen, '{collection.specimens[0].id}'; at least "
+            "2 were expected, since specimens are compared. "
             + (f"Mend what was left out ({others})." if others else "Add specimens.")
         )
     return collection

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
-from napari_phenoscape._remote import Place
+from napari_phenoscape._remote import Place, address
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
@@ -212,8 +212,8 @@ class Folder(Source):
             yield Progress("finding specimens", done, len(files))
         if not found:
             raise CollectionError(
-                f"None of the {len(files)} files in '{self.path}' that match '{self.pattern}' is a "
-                f"specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
+                f"None of {len(files)} files in '{address(self.path)}' that match '{self.pattern}' "
+                f"is a specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
             )
         ordered = [found[name] for name in sorted(found, key=natural)]
         ids = [one.specimen.id for one in ordered]
@@ -323,11 +323,11 @@ class Folder(Source):
             listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
             if not there:
                 raise CollectionError(
-                    f"'{self.path}' holds no files; pictures or cubes of specimens were expected. "
-                    "Name the folder that they are in."
+                    f"'{address(self.path)}' holds no files; pictures or cubes of specimens "
+                    "were expected. Name the folder that they are in."
                 )
             raise CollectionError(
-                f"No file in '{self.path}' matches '{self.pattern}'; "
+                f"No file in '{address(self.path)}' matches '{self.pattern}'; "
                 f"it holds {listed}. Correct the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))

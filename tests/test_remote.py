@@ -19,10 +19,14 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from typer.testing import CliRunner
 
 from napari_phenoscape import _brought, _remote, _server
 from napari_phenoscape._remote import Place, address, local
+from napari_phenoscape.analysis import look
+from napari_phenoscape.cli import app
 from napari_phenoscape.cubes import Band, Bands, Cube, as_modality, open_cube, read_mask, write_cube
+from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import MissingFileError, OptionError, RemoteError
 from napari_phenoscape.events import result
 from napari_phenoscape.option import Option
@@ -486,3 +490,19 @@ def test_names_that_a_server_makes_up_stay_in_their_folder(
             return [evil, evil | {"name": f"{site.url}/moths/.."}]
 
     assert listed(Server(), f"{site.url}/moths") == {}
+
+
+def test_a_folder_on_a_server_is_looked_at_and_embedded_by_its_address(site: Site, tmp_path: Path):
+    moths(site.folder / "moths", 8)
+    seen = result(look(Path(f"{site.url}/moths"), tmp_path / "runs"))
+    assert len(seen.embeddings.table) == 8
+    written = (seen.run / "experiment.yaml").read_text()
+    assert f"path: {site.url}/moths\n" in written
+    assert "mask: ../masks/{stem}.png" in written
+    assert str(tmp_path / "cache") not in written
+    again = list(result(embed(seen.run)).values())[-1]
+    assert again.table.equals(seen.embeddings.table)
+    command = ["info", f"{site.url}/moths"]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0
+    assert f"{site.url}/moths: 16 specimens" in said.output.replace("\n", " ")
