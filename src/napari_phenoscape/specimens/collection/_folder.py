@@ -212,8 +212,9 @@ class Folder(Source):
             yield Progress("finding specimens", done, len(files))
         if not found:
             raise CollectionError(
-                f"None of {len(files)} files in '{address(self.path)}' that match '{self.pattern}' "
-                f"is a specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
+                f"None of the {len(files)} files in '{address(self.path)}' that match "
+                f"'{self.pattern}' is a specimen: '{skipped[0].path.name}' was left out, since: "
+                f"{skipped[0].reason}"
             )
         ordered = [found[name] for name in sorted(found, key=natural)]
         ids = [one.specimen.id for one in ordered]
@@ -309,8 +310,7 @@ class Folder(Source):
         reached = yield from walked(root)
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
-        default = root / "metadata.csv"
-        table = default if default in there else None
+        table = next((path for path in there if path == root / "metadata.csv"), None)
         if self.metadata is not None:
             table = self.metadata.absolute()
         files = [
