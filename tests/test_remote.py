@@ -90,7 +90,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
                 self.send_error(403)
             elif path.is_dir():
                 super().do_GET() if body else super().do_HEAD()
-            elif not path.is_file():
+            elif not path.is_file() or self.path.endswith("/"):
                 self.send_error(404)
             else:
                 self._send(path, body)

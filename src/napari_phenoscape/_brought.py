@@ -189,7 +189,9 @@ def _make_room(size: int) -> None:
         for path in map(Path(place).joinpath, names):
             with suppress(FileNotFoundError):
                 there = path.stat()
-                room = min(there.st_size, 512 * getattr(there, "st_blocks", 1 << 62))
+                # Windows does not say what of a file is empty
+                blocks = getattr(there, "st_blocks", 0 if is_awaited(there) else 1 << 62)
+                room = min(there.st_size, 512 * blocks)
                 if room and there.st_mtime_ns < NUMBERS_NS:
                     files.append((there.st_atime_ns, room, path, there))
     excess = sum(room for _, room, _, _ in files) - _limit()

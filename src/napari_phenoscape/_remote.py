@@ -108,15 +108,20 @@ def list_place(path: Path) -> None:
     if not is_mirrored(path):
         return
     with network(address(path)) as server:
-        beside = {} if _is_top(path) else _beside(server, path)
+        beside = {} if _is_top(path) else _told(server, path.parent)
         if path.name in beside:
             stem = path.name.split(".")[0]
             _mirror(server, path.parent, {name: beside[name] for name in beside if stem in name})
             if not _is_folder(beside[path.name]):
                 return
-        if (names := inside(server, address(path))) or path.name in beside or _is_top(path):
+        if path.name in beside or _is_top(path):
+            _mirror(server, path, inside(server, address(path)), whole=True)
+            return
+        # a web server that lists no folders may give a large file as if it were a page
+        names = {} if path.suffix and _is_web(path) else _told(server, path)
+        if names:
             _mirror(server, path, names, whole=True)
-        else:  # of a server that lists no folders
+        else:
             _mirror(server, path.parent, {path.name: {"type": "file"}})
 
 
@@ -179,14 +184,18 @@ def _is_top(path: Path) -> bool:
     return len(path.relative_to(root()).parts) == 2
 
 
+def _is_web(path: Path) -> bool:
+    return path.relative_to(root()).parts[0] in WEB
+
+
 def _is_folder(listed: dict[str, Any]) -> bool:
     return bool(listed["type"] == "directory")
 
 
-def _beside(server: Any, path: Path) -> dict[str, dict[str, Any]]:
-    """What is in the folder of a file; nothing where the server does not say it."""
+def _told(server: Any, folder: Path) -> dict[str, dict[str, Any]]:
+    """What is in what may be a folder; nothing where the server does not say it."""
     try:
-        return inside(server, address(path.parent))
+        return inside(server, address(folder))
     except Exception:  # noqa: BLE001  many do not list what they give; of one that is away, the
         return {}  # next question tells
 
