@@ -70,8 +70,7 @@ def info(
     from napari_phenoscape.specimens import MANIFEST, Folder, store_words
     from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
 
-    path = located(path)
-    if (path / MANIFEST).is_file():
+    if ((path := located(path)) / MANIFEST).is_file():
         return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
     if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
         return _of_run(path)
@@ -304,11 +303,8 @@ def _of_collection(source: Source) -> Answer:
             for one in collection.skipped
         ],
         "specimens": [
-            {
-                "specimen": one.id,
-                "path": address(one.path),
-                **{name: known[name][row] for name in known},
-            }
+            {"specimen": one.id, "path": address(one.path)}
+            | {name: known[name][row] for name in known}
             for row, one in enumerate(collection.specimens)
         ],
     }
