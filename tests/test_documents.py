@@ -61,6 +61,8 @@ NOT_RUN = {
     "phenoscape demo": "two trainings of minutes; test_pipeline.py runs it",
     "phenoscape join moth_vis.dng": "a camera's raw file; tests/cubes reads one",
     "phenoscape join moth.mspec": "a list of such",
+    "phenoscape info https://": "a server; tests/test_remote.py is one",
+    "phenoscape look s3://": "the same",
     "import scanpy": "a program of others; tests/embeddings/test_table_export.py opens the file",
 }
 #: A package of its own, which test_extending.py installs and uses.
