@@ -286,6 +286,19 @@ def test_a_picture_that_changes_between_list_and_read_ends_the_verb(
     assert len(result(collect(given)).specimens) == 4
 
 
+def test_a_picture_that_vanishes_between_list_and_read_ends_the_verb(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    folder = moths(site.folder / "moths")
+    monkeypatch.setattr(_remote, "FRESH_S", 60.0)
+    given = source(f"{site.url}/moths")
+    given.files()
+    (folder / "Arctia caja" / "2.png").unlink()
+    with pytest.raises(RemoteError, match=r"2\.png' is gone from its server since"):
+        result(collect(given))
+    assert len(result(collect(given)).specimens) == 3
+
+
 @pytest.mark.parametrize("status", [403, 500, 503])
 def test_a_server_that_fails_leaves_out_no_specimen(site: Site, status: int):
     moths(site.folder / "moths")

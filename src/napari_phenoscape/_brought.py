@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from napari_phenoscape._remote import (
     root,
 )
 from napari_phenoscape._server import NUMBERS_NS, asked, network, size_and_stamp
-from napari_phenoscape.errors import OptionError, PhenoscapeError, RemoteError
+from napari_phenoscape.errors import MissingFileError, OptionError, PhenoscapeError, RemoteError
 
 #: Bytes that the cache holds at most, and the variable of the system that says otherwise, in GB.
 LIMIT, LIMIT_GB = 20_000_000_000, "PHENOSCAPE_REMOTE_GB"
@@ -35,6 +35,9 @@ AHEAD = 8
 
 #: A file is said to be in use again after so many ns.
 _USED_NS = 60_000_000_000
+
+#: Age in seconds of what a process that was killed has left.
+_DEAD_S = 86_400.0
 
 #: Bytes that were brought since the cache was measured, of this process.
 _brought: list[int] = []
@@ -64,9 +67,8 @@ def bring(path: Path, spans: Iterable[tuple[int, int]] | None = None) -> None:
         )
     if spans is not None and _bring_pieces(path, there, spans):
         return
-    url = address(path)
-    with network(url) as server, part() as new:
-        server.get_file(asked(server, url), str(new))
+    with _server_of(path) as server, part() as new:
+        server.get_file(asked(server, address(path)), str(new))
         _refuse_another(server, path, there, new.stat().st_size)
         with new.open("rb+") as file:
             os.fsync(file.fileno())
@@ -120,6 +122,19 @@ def _limit() -> int:
         ) from None
 
 
+@contextmanager
+def _server_of(path: Path) -> Iterator[Any]:
+    """The file system of a file that was listed there."""
+    try:
+        with network(address(path)) as server:
+            yield server
+    except MissingFileError:
+        forget(path.parent)
+        raise RemoteError(
+            f"'{address(path)}' is gone from its server since it was listed. Run the same again."
+        ) from None
+
+
 def _refuse_another(server: Any, path: Path, there: os.stat_result, size: int) -> None:
     """An error when what came is not what was listed."""
     now = size_and_stamp(server, address(path), {})
@@ -154,11 +169,10 @@ def _bring_pieces(path: Path, there: os.stat_result, spans: Iterable[tuple[int, 
         )
         run, lacking = lacking[: min(count, MOST // PIECE)], lacking[min(count, MOST // PIECE) :]
         begin, end = run[0] * PIECE, min((run[-1] + 1) * PIECE, there.st_size)
-        url = address(path)
-        with network(url) as server:
-            size = there.st_size
+        with _server_of(path) as server:
+            size, url = there.st_size, asked(server, address(path))
             try:
-                with server.open(asked(server, url), cache_type="none", size=size) as file:
+                with server.open(url, cache_type="none", size=size) as file:
                     file.seek(begin)
                     came = file.read(end - begin)
             except ValueError:  # of a web server that gives files whole alone
@@ -189,6 +203,9 @@ def _make_room(size: int) -> None:
         for path in map(Path(place).joinpath, names):
             with suppress(FileNotFoundError):
                 there = path.stat()
+                if path.parent.name == ".parts" and there.st_ctime < time.time() - _DEAD_S:
+                    path.unlink()  # of a process that was killed
+                    continue
                 # Windows does not say what of a file is empty
                 blocks = getattr(there, "st_blocks", 0 if is_awaited(there) else 1 << 62)
                 room = min(there.st_size, 512 * blocks)
