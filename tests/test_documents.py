@@ -61,6 +61,8 @@ NOT_RUN = {
     "phenoscape demo": "two trainings of minutes; test_pipeline.py runs it",
     "phenoscape join moth_vis.dng": "a camera's raw file; tests/cubes reads one",
     "phenoscape join moth.mspec": "a list of such",
+    "phenoscape info https://": "a server; tests/test_remote.py is one",
+    "phenoscape look s3://": "the same",
     "import scanpy": "a program of others; tests/embeddings/test_table_export.py opens the file",
 }
 #: A package of its own, which test_extending.py installs and uses.
@@ -374,6 +376,8 @@ def run_yaml(block: Block, names: dict[str, Any]) -> None:
             Path(f"{name}.yaml").write_text(block.text, "utf-8")
     whole = {"collection": {"kind": "folder", "path": "moths"}, **given}
     experiment = Experiment.parse(whole, block.place).anchored(Path.cwd())
+    if "://" in block.text:  # a server; tests/test_remote.py is one
+        return
     experiment = experiment.model_copy(update={"image_size": min(experiment.image_size, 32)})
     result(preview(experiment, Path(f"views-{block.line}.png"), 0))
     if experiment.method.trains and given.keys() & {"encoder", "fusion", "head"}:

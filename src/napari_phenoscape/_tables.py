@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._brought import bring
 from napari_phenoscape.errors import MissingFileError, TableError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
 
 def _cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[str]], str]:
     """As `read_cells`, and the mark between the cells."""
+    bring(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # line ends as csv wants them
             text = unicodedata.normalize("NFC", file.read())

@@ -43,6 +43,10 @@ class MissingFileError(PhenoscapeError, FileNotFoundError):
     """A file that is named, or needed by another one, is not there."""
 
 
+class RemoteError(PhenoscapeError, ConnectionError):
+    """A file of a server cannot be had now; nothing is left out for that."""
+
+
 class TableError(PhenoscapeError, ValueError):
     """A file cannot be read as a table."""
 

@@ -17,6 +17,7 @@ import pandas as pd
 from qtpy.QtWidgets import QApplication
 
 from napari_phenoscape.analysis import Colouring, by_cluster, by_values, inside, nearest
+from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.embeddings import Clusters, Embeddings, unit_length
 from napari_phenoscape.embeddings._clustering import COLOURS
 from napari_phenoscape.specimens import Folder
@@ -48,6 +49,10 @@ def comparisons() -> Iterator[Figure]:
     unit = unit_length(np.random.default_rng(0).normal(size=(1_000_000, 64)).astype(np.float32))
     yield Figure(
         "map-neighbours-of-one-in-1000000", lambda: median(lambda: nearest(unit, 7, 10)), "s", 0.1
+    )
+    few, codes = unit[:20_000], np.arange(20_000) % GROUPS
+    yield Figure(
+        "map-neighbours-of-all-20000", lambda: seconds(lambda: knn_correct(few, codes)), "s", 10
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from napari_phenoscape.analysis import evaluate
 from napari_phenoscape.embeddings import (
     Embeddings,
+    _parts,
     embed,
     read_embeddings,
     some_specimens,
@@ -123,6 +124,16 @@ def test_what_was_written_before_a_kill_is_not_computed_again(
     events = list(embed(run))
     assert embedded_of(events) == {24, 30}
     assert without_paths((run / FILES[1]).read_bytes(), run, made) == alone[FILES[1]]
+
+
+def test_one_table_holds_no_parts_of_two_kinds_of_device(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = embed(run)
+    until(work, 24)
+    work.close()
+    monkeypatch.setattr(_parts, "device_of", lambda _: "cuda")
+    assert embedded_of(list(embed(run))) == {8, 16, 24, 30}
 
 
 def test_a_file_that_changed_since_is_computed_again_and_no_other(run: Path) -> None:

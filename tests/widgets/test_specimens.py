@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import fsspec
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QLineEdit
 
 from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.events import result
@@ -284,3 +286,14 @@ def test_photographs_that_were_laid_on_each_other_are_seen_in_turn(viewer, dock,
 def test_a_collection_of_single_photographs_has_no_pairs(dock, wait, specimens):
     gather(dock, wait, Folder(path=specimens))
     assert dock.pairs.isHidden()
+
+
+def test_an_address_is_collected_as_a_folder_is_and_shown_as_it_was_typed(dock, wait, specimens):
+    memory = fsspec.filesystem("memory")
+    memory.put(str(specimens), "/moths/all", recursive=True)
+    gather(dock, wait, Folder(path="memory://moths/all"))
+    assert dock.summary.text().startswith("24 specimens in 24 files of 'memory://moths/all'")
+    shown = [line.text() for line in dock.form.findChildren(QLineEdit)]
+    assert "memory://moths/all" in shown
+    assert dock.form.get().path == Folder(path="memory://moths/all").path
+    memory.rm("/moths", recursive=True)

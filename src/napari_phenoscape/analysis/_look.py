@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from napari_phenoscape._remote import address
 from napari_phenoscape.analysis._cluster_run import cluster_run
 from napari_phenoscape.embeddings import (
     Clusters,
@@ -131,9 +132,9 @@ def proposed(
     number = len(collection.specimens)
     if number < FEWEST:
         raise CollectionError(
-            f"'{source.path}' holds {number} specimens, and {FEWEST} or more were expected, since "
-            "it takes as many to tell any apart. Add some; where each file shows many, name one "
-            "of the files."
+            f"'{address(source.path)}' holds {number} specimens, and {FEWEST} or more were "
+            "expected, since it takes as many to tell any apart. Add some; where each file shows "
+            "many, name one of the files."
         )
     experiment = experiment_for(collection, preset, runs=runs)
     # once on disk, for all that follows

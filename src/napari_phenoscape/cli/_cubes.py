@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Answer, Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
 from napari_phenoscape.cli._listing import listed
@@ -69,7 +70,7 @@ def info(
     from napari_phenoscape.specimens import MANIFEST, Folder, store_words
     from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
 
-    if (path / MANIFEST).is_file():
+    if ((path := located(path)) / MANIFEST).is_file():
         return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
     if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
         return _of_run(path)
@@ -245,7 +246,7 @@ def _of_cube(cube: Cube) -> Answer:
     bands, rows, columns = cube.shape
     nm, doubted = cube.bands.wavelengths_nm, doubts(cube)
     facts: dict[str, Any] = {
-        "cube": cube.path,
+        "cube": address(cube.path),
         "rows": rows,
         "columns": columns,
         "dtype": cube.array.dtype.name,
@@ -258,7 +259,7 @@ def _of_cube(cube: Cube) -> Answer:
         ],
     }
     words: list[str | Text] = [
-        f"{cube.path}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}",
+        f"{address(cube.path)}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}",
         "bands: " + ", ".join(cube.bands.names)
         if nm is None
         else f"{nm.min():.2f} to {nm.max():.2f} nm",
@@ -295,22 +296,25 @@ def _of_collection(source: Source) -> Answer:
     collection = listen(collect(source))
     known = {name: collection.metadata[name].tolist() for name in collection.metadata}
     facts = {
-        "collection": source.path,
+        "collection": address(source.path),
         "assumed": collection.assumed,
         "left_out": [
-            {"path": one.path, "reason": one.reason, "lacking": one.only_lacks}
+            {"path": address(one.path), "reason": one.reason, "lacking": one.only_lacks}
             for one in collection.skipped
         ],
         "specimens": [
-            {"specimen": one.id, "path": one.path, **{name: known[name][row] for name in known}}
+            {"specimen": one.id, "path": address(one.path)}
+            | {name: known[name][row] for name in known}
             for row, one in enumerate(collection.specimens)
         ],
     }
     number, columns = len(collection.specimens), ", ".join(map(str, known)) or "none"
-    words = [f"{source.path}: {number} specimens; metadata: {columns}"]
+    words = [f"{address(source.path)}: {number} specimens; metadata: {columns}"]
     words += [f"assumed: {sentence}" for sentence in collection.assumed]
     for one in collection.skipped:
-        words.append(f"{'lacking' if one.only_lacks else 'left out'}: {one.path}: {one.reason}")
+        words.append(
+            f"{'lacking' if one.only_lacks else 'left out'}: {address(one.path)}: {one.reason}"
+        )
     return Answer(facts, words, "specimens")
 
 

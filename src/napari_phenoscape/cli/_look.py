@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Made
 from napari_phenoscape.cli._console import command, listen
 
@@ -34,6 +35,7 @@ def look(
     from napari_phenoscape.analysis import look as verb
     from napari_phenoscape.embeddings import METADATA, legend
 
+    specimens = located(specimens)
     said = {"white_region": white_region, "panel": panel} if white_region else {}
     seen = listen(verb(specimens, runs, said))
     clusters = seen.clusters
@@ -50,7 +52,7 @@ def look(
         (f"phenoscape cluster {run} --clusters {number + 1}", "as many as you say"),
     ]
     if not said:  # which only this run's experiment knows
-        train = f"phenoscape train {shlex.quote(str(specimens))}"
+        train = f"phenoscape train {shlex.quote(address(specimens))}"
         nexts.append((train, "whether a trained net sees more"))
     if column is not None:
         label = shlex.quote(str(column))

@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from napari_phenoscape._atomic import check_outputs
+from napari_phenoscape._remote import located
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
 from napari_phenoscape.cli._changes import Set, SetCollection, SetGrouping, change_run, changed
 from napari_phenoscape.cli._console import (
@@ -120,7 +121,7 @@ def train(
     """
     from napari_phenoscape.training import Experiment, read_experiment, run_near, train as verb
 
-    run = None
+    run, experiment = None, located(experiment)
     is_folder = experiment.is_dir()
     is_run = is_folder and run_near(experiment) is not None
     is_specimens = is_folder or (experiment.is_file() and experiment.suffix not in YAML)

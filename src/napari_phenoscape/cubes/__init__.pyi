@@ -38,6 +38,7 @@ from ._modality import (
 from ._open import (
     doubts as doubts,
     files_of as files_of,
+    is_whole as is_whole,
     open_cube as open_cube,
     read_mask as read_mask,
     recognise as recognise,

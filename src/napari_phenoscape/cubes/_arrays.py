@@ -6,7 +6,7 @@ import errno
 import mmap
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import get_ident
@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from napari_phenoscape._brought import bring, is_in_pieces
+from napari_phenoscape._remote import is_mirrored
 from napari_phenoscape.cubes._lazy import LazyArray, as_slice
 from napari_phenoscape.cubes._mapping import Mapping, reading
 from napari_phenoscape.errors import CubeError
@@ -75,6 +77,10 @@ class FileArray(LazyArray):
         depth, rows, columns = (shape[axis] for axis in order)
         super().__init__((depth, rows, columns), np.zeros(0, dtype).real.dtype)
         self._path, self._offset = path, offset
+        if is_mirrored(path):  # the last byte shows whether its server gives parts of a file
+            size = path.stat().st_size
+            bring(path, [(max(0, size - 1), size)])
+        self._is_in_pieces = is_in_pieces(path)
         self.file_dtype, self.order = dtype, order
         self._sure_until = 0
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -101,6 +107,10 @@ class FileArray(LazyArray):
         # numpy indexes the view itself: what the base would add takes longer than a spectrum
         parts = index if isinstance(index, tuple) else (index,)
         is_copy = not _LISTS.isdisjoint(map(type, parts))
+        if self._is_in_pieces:
+            part = self._spanned(parts)[0] if is_copy else self._view[index]
+            bring(self._path, self._spans(part))
+            self._sure_until = 0
         thread = get_ident()
         reading[thread] = self._mapping
         try:
@@ -143,7 +153,8 @@ class FileArray(LazyArray):
                 f"'{self._path.name}' has changed from {then.st_size} to {now.st_size} bytes since "
                 "it was opened. Open it again."
             )
-        if (now.st_mtime_ns, now.st_ino) != (then.st_mtime_ns, then.st_ino):
+        is_written = now.st_mtime_ns != then.st_mtime_ns and not self._is_in_pieces
+        if is_written or now.st_ino != then.st_ino:
             raise CubeError(
                 f"'{self._path.name}' has been written anew since it was opened; its header may "
                 "say something else now. Open it again."
@@ -179,6 +190,18 @@ class FileArray(LazyArray):
         if wanted is not self._reads_ahead and hasattr(mmap, "MADV_RANDOM"):
             self._reads_ahead = wanted
             self._mapping.bytes.madvise(mmap.MADV_NORMAL if wanted else mmap.MADV_RANDOM)
+
+    def _spans(self, part: NDArray[Any]) -> Iterator[tuple[int, int]]:
+        """Bytes of the file, from and to, that hold a view of it."""
+        if not part.size:
+            return
+        slowest = int(np.argmax(np.abs(part.strides))) if part.ndim else 0
+        start = np.frombuffer(self._mapping.bytes, np.uint8).ctypes.data
+        for each in np.moveaxis(part, slowest, 0) if part.ndim else [part]:
+            reach = [(side - 1) * step for side, step in zip(each.shape, each.strides, strict=True)]
+            first = each.__array_interface__["data"][0] - start
+            low = first + sum(step for step in reach if step < 0)
+            yield low, first + sum(step for step in reach if step > 0) + each.itemsize
 
     def _spanned(self, index: tuple[Any, ...]) -> tuple[NDArray[Any], float]:
         """The view of all that lies between the chosen bands, and their share of it."""

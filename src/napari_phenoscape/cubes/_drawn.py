@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._brought import bring
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +56,7 @@ def is_drawn(path: Path) -> bool:
     """
     if path.suffix.lower() != ".png" or path.is_dir():
         return False
+    bring(path)
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return all(f"{key}\0{value}".encode() in head for key, value in _DRAWN.items())

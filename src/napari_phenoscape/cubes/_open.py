@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._brought import bring
+from napari_phenoscape._remote import is_mirrored, located
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
+from napari_phenoscape.cubes.readers._envi_data import contents_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
 from napari_phenoscape.cubes.readers._folder import is_capture
 from napari_phenoscape.cubes.readers._reader import Reader, needs
@@ -66,9 +69,10 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     MissingFileError
         The file, or its header or data, is not there.
     """
-    path, inside = _container(Path(path))
+    path, inside = _container(path)
     with _readable(path):
-        path = described_tiff(path) or path if path.suffix.lower() == ".hdr" else path
+        if path.suffix.lower() == ".hdr" and (found := described_tiff(path)):
+            path, _ = _container(found)
     said = read_as or Interpretation()
     with _readable(path):
         reader = _reader(path)
@@ -132,7 +136,7 @@ def recognise(path: str | Path) -> str | None:
     convention is evident are ours, other people's TIFFs are not, nor are pictures. Of MATLAB and
     HDF5, those with a cube and its wavelengths are, and an array in them that is named.
     """
-    path, inside = _container(Path(path))
+    path, inside = _container(path)
     try:
         reader = reader_of(path, _head(path))
         if reader is None or reader.recognise is None or (inside and not reader.open_array):
@@ -162,7 +166,7 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     MissingFileError
         It is not there.
     """
-    path = Path(path)
+    path = _here(path)
     with _readable(path):
         reader = reader_of(path, _head(path))
     if reader is None or reader.read_mask is None:
@@ -185,8 +189,19 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     return numbers
 
 
-def _container(path: Path) -> tuple[Path, str]:
+def _here(given: str | Path) -> Path:
+    """The path of a file; one of a server is brought, but for numbers that are read in pieces."""
+    path = located(given)
+    if is_mirrored(path):
+        with _readable(path):
+            if is_whole(path):
+                bring(path)
+    return path
+
+
+def _container(given: str | Path) -> tuple[Path, str]:
     """The file or Zarr store, and the rest of a path that goes on inside it."""
+    path = _here(given)
     if (store := root_of(path)) is not None:
         rest = path.relative_to(store).as_posix()
         return store, "" if rest == "." else rest
@@ -197,6 +212,11 @@ def _container(path: Path) -> tuple[Path, str]:
         if is_capture(path):
             return path.parent, path.name
     return path, ""
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is read whole: it has no plain numbers that an ENVI header describes."""
+    return header_of(path) is None or bool(contents_of(path))
 
 
 def _head(path: Path) -> bytes:

@@ -26,12 +26,14 @@ from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
 from napari_phenoscape.training import (
+    device_of,
     freed_memory_kept,
     joins,
     last_checkpoint,
     rank,
     ranks,
     read_experiment,
+    runtime_here,
 )
 
 #: Seconds between two looks whether other processes are done.
@@ -64,13 +66,16 @@ class Part:
 
 
 def net_key(run: Path, *untrained: bool) -> str:
-    """Hexadecimal digits that change when what a run's net makes of the same pixels would.
+    """Hexadecimal digits that change when what a run's net makes of the same pixels would, here.
 
     ``untrained``: of the control, of the trained net, or both.
     """
     checkpoint = last_checkpoint(run)
     readouts = ["readout.untrained" if control else "readout" for control in untrained]
-    told = hashlib.sha256(read_experiment(run).to_yaml().encode())
+    experiment = read_experiment(run)
+    told = hashlib.sha256(experiment.to_yaml().encode())
+    # to rounding the devices agree, and one table is of one of them
+    told.update(device_of(runtime_here(experiment.runtime)[0]).encode())
     for path in (checkpoint / f"{name}.safetensors" for name in ("weights", "average", *readouts)):
         if path.is_file():
             with path.open("rb") as file:

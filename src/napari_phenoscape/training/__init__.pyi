@@ -104,6 +104,7 @@ from .grouping._maps import (
 from .parallel._launch import launch as launch, launch_shares as launch_shares
 from .parallel._memory import freed_memory_kept as freed_memory_kept
 from .parallel._runtime import (
+    device_of as device_of,
     fabric_of as fabric_of,
     joins as joins,
     rank as rank,

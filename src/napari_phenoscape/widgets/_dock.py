@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_phenoscape._remote import address
 from napari_phenoscape.events import Event, Failed, Notice, Progress
 from napari_phenoscape.widgets._problem import CopyReport
 from napari_phenoscape.widgets._session import session_of
@@ -350,10 +351,10 @@ def swatch(colour: str) -> QIcon:
     return icon
 
 
-def short(path: Path) -> Path:
-    """A path as seen from the current folder, when it lies in it."""
+def short(path: Path) -> str:
+    """A path as seen from the current folder, when it lies in it; of a server its address."""
     here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return str(path.relative_to(here)) if path.is_relative_to(here) else address(path)
 
 
 def count_of(number: int, noun: str) -> str:

@@ -12,8 +12,8 @@ from napari_phenoscape.analysis.evaluation._columns import group_codes
 from napari_phenoscape.embeddings import unit_length
 from napari_phenoscape.errors import CollectionError
 
-#: Rows that are compared with all others at once.
-ROWS = 1024
+#: Rows that are compared with all others at once, and bytes that their similarities take at most.
+ROWS, MOST = 1024, 1 << 28
 
 
 def knn_correct(
@@ -90,7 +90,7 @@ def knn_vote(
     share, closest = np.zeros(len(codes)), np.full(len(codes), np.nan)
     known = np.flatnonzero(codes >= 0)
     for rows, similarity in _similar_others(x, groups, known):
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        nearest = _first(similarity, k)
         cosine = np.take_along_axis(similarity, nearest, axis=1)
         may_vote = np.isfinite(cosine)
         voters = np.where(may_vote, codes[known][nearest], -1)
@@ -136,8 +136,8 @@ def nearest_others(
     """
     number = len(unit)
     k = min(k, number - 1)
-    for start in range(0, number, ROWS):
-        rows = np.arange(start, min(start + ROWS, number))
+    for part in _blocks(number, number):
+        rows = np.arange(number)[part]
         similarity = unit[rows] @ unit.T
         similarity[np.arange(len(rows)), rows] = -np.inf
         yield rows, np.argpartition(-similarity, k - 1, axis=1)[:, :k]
@@ -182,8 +182,7 @@ def matched(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArr
     """
     unit, others = unit_length(x), unit_length(y)
     nearest = np.empty(len(x), dtype=np.intp)
-    for start in range(0, len(x), ROWS):
-        rows = slice(start, start + ROWS)
+    for rows in _blocks(len(x), len(others)):
         nearest[rows] = (unit[rows] @ others.T).argmax(axis=1)
     own: NDArray[np.bool_] = nearest == np.arange(len(x))
     return own
@@ -204,8 +203,29 @@ def _similar_others(
         )
     unit = unit_length(np.asarray(x, np.float64))
     others, other_group = unit[among], group[among]
-    for start in range(0, number, ROWS):
-        rows = slice(start, start + ROWS)
+    for rows in _blocks(number, len(others)):
         similarity = unit[rows] @ others.T
         similarity[group[rows, None] == other_group] = -np.inf
         yield rows, similarity
+
+
+def _blocks(number: int, others: int) -> Iterator[slice]:
+    """Rows, some at a time, whose similarities to so many others fit into `MOST` bytes."""
+    count = max(1, min(ROWS, MOST // (8 * max(others, 1))))
+    for start in range(0, number, count):
+        yield slice(start, start + count)
+
+
+def _first(similarity: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """(n, k) columns of the largest of (n, M), these first; of equals the first columns.
+
+    As a stable sort of all of them gives, in a tenth of its time.
+    """
+    number, others = similarity.shape
+    k = min(k, others)
+    least = np.partition(similarity, others - k, axis=1)[:, others - k]
+    rows, columns = np.nonzero(similarity >= least[:, None])
+    order = np.lexsort((-similarity[rows, columns], rows))
+    starts = np.searchsorted(rows, np.arange(number))
+    found: NDArray[np.intp] = columns[order][starts[:, None] + np.arange(k)]
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_phenoscape._brought import bring
 from napari_phenoscape.cubes.readers._envi_header import Header
 from napari_phenoscape.errors import CubeError, MissingFileError
 
@@ -25,6 +26,9 @@ INTERLEAVES = {"bsq": ("CHW", (0, 1, 2)), "bil": ("HCW", (1, 0, 2)), "bip": ("HW
 
 #: The slowest axis of each interleave, as a header and as people call it.
 _SLOWEST = {"bsq": ("C", "bands"), "bil": ("H", "lines"), "bip": ("H", "lines")}
+
+#: The bytes by which a file of another kind is known.
+HEAD = (0, 16)
 
 TIFF, GZIP = "a TIFF", "compressed by gzip"
 
@@ -147,8 +151,9 @@ def refuse_other_contents(header: Header, data: Path, layout: Layout) -> None:
 
 def contents_of(path: Path) -> str:
     """What a file is by its first bytes when these are no plain numbers, else empty."""
+    bring(path, [HEAD])
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(HEAD[1])
     known = READ_OTHERWISE | NO_NUMBERS
     return next((what for start, what in known.items() if head.startswith(start)), "")
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from napari_phenoscape._brought import bring
 from napari_phenoscape.errors import CubeError
 
 #: Larger is no header: 10 000 bands with every list that ENVI knows are a tenth of it.
@@ -71,6 +72,7 @@ MOST_KEYS = 500
 
 def is_header(path: Path) -> bool:
     """Whether a file exists and begins as an ENVI header does."""
+    bring(path)
     try:
         with path.open("rb") as file:
             return _IS_ENVI.match(file.read(64) + b"\n") is not None
@@ -92,6 +94,7 @@ class Header:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
+        bring(path)
         with path.open("rb") as file:
             is_large = path.stat().st_size > LARGEST_HEADER
             raw = file.read(64 if is_large else -1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._brought import bring
 from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
@@ -243,6 +244,7 @@ def _listed(captures: dict[str, list[Path]]) -> str:
 
 
 def _is_tiff(file: Path) -> bool:
+    bring(file)
     with file.open("rb") as opened:
         return opened.read(4) in SIGNATURES
 

@@ -22,6 +22,8 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._brought import bring
+from napari_phenoscape._remote import list_folder
 from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
@@ -240,6 +242,7 @@ def _contents_of(path: Path) -> Iterator[Path | zipfile.Path]:
         It is a zip file that is damaged.
     """
     if path.is_dir():
+        list_folder(path, deep=True)
         yield path
         return
     try:
@@ -276,6 +279,8 @@ def _json(file: Path | zipfile.Path) -> dict[str, Any]:
             f"'{file}' has {size} bytes; metadata of at most {MOST_TEXT} were expected. Copy the "
             "store again from its source."
         )
+    if isinstance(file, Path):
+        bring(file)
     return dict(json.loads(file.read_bytes()))
 
 

@@ -29,6 +29,8 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import RangeByteRequest
 from zarr.storage import LocalStore, StorePath, WrapperStore, ZipStore
 
+from napari_phenoscape._brought import bring
+from napari_phenoscape._remote import is_mirrored
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.errors import CubeError
 
@@ -80,7 +82,7 @@ class Numbers:
     ) -> None:
         where = f"'{name}' in '{path.name}'"
         inner = LocalStore(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r")
-        store = _Files(inner)
+        store = _Files(inner, path)
         self._array: Any = zarr.Array.from_dict(StorePath(store, name), _bounded(where, said))
         block, part = self._array.chunks, self._array.shards or self._array.chunks
         grid = [-(-side // of) for side, of in zip(self._array.shape, part, strict=True)]
@@ -119,8 +121,9 @@ class Numbers:
 class _Files(WrapperStore[Any]):
     """Of a store, the files alone whose sizes are known; says when one of them is gone."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, path: Path) -> None:
         super().__init__(store)
+        self._path = path
         self.sizes: dict[str, int] = {}
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
@@ -130,6 +133,8 @@ class _Files(WrapperStore[Any]):
             raise ValueError(f"'{key}' ends before its block at {byte_range.start}")
         try:
             await self._ensure_open()
+            if is_mirrored(self._path):
+                await asyncio.to_thread(bring, self._path / key)
             if (found := await self._store.get(key, prototype, byte_range)) is not None:
                 return found
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:

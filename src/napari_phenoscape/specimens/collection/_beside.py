@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from napari_phenoscape._remote import located
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import open_cube, read_mask
-from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
+from napari_phenoscape.errors import (
+    CollectionError,
+    MissingFileError,
+    PhenoscapeError,
+    RemoteError,
+)
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawer
 from napari_phenoscape.specimens.collection._folder import Folder
@@ -74,7 +79,7 @@ def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
     CollectionError
         Nothing there can be a collection.
     """
-    path = path.absolute()
+    path = located(path).absolute()
     if not path.exists():
         raise MissingFileError(f"There is nothing at '{path}'. Correct its path.")
     yield Progress("looking at what is there", 0, 1)
@@ -256,8 +261,12 @@ def _bands(files: Sequence[Path]) -> int:
 def _shape(files: Sequence[Path]) -> tuple[int, int, int]:
     """(C, H, W) of the first cube among the files, zeros if none of the first opens."""
     for file in files[:_FEW]:
-        with suppress(PhenoscapeError):
+        try:
             return open_cube(file).shape
+        except RemoteError:
+            raise
+        except PhenoscapeError:
+            continue
     return 0, 0, 0
 
 
@@ -265,6 +274,8 @@ def _is_mask(path: Path) -> bool:
     """Whether a file holds few whole numbers, 0 among them."""
     try:
         values = np.unique(read_mask(path))
+    except RemoteError:
+        raise
     except PhenoscapeError:
         return False
     return len(values) <= _VALUES and bool(values[0] == 0)
@@ -279,6 +290,8 @@ def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, b
             if cube.mask is not None:
                 return None
             found.labels(cube)
+        except RemoteError:
+            raise
         except PhenoscapeError:
             doubtful += 1
         if doubtful > (1 - _MOST) * len(files):
@@ -303,6 +316,8 @@ def _names_files(table: Path, ids: Sequence[str]) -> bool:
     """Whether a table has a row for half of the files or more."""
     try:
         rows, _ = join_by_file(read_table(table), table, ids)
+    except RemoteError:
+        raise
     except PhenoscapeError:
         return False
     return bool(rows.notna().any(axis=1).mean() >= _SHARED)

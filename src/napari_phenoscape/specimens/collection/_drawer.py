@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_phenoscape._remote import Place
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError
@@ -36,8 +37,8 @@ class Drawer(Source):
     """One cube that shows many specimens, e.g. a scanned museum drawer."""
 
     kind: Literal["drawer"] = "drawer"
-    path: Path = Field(description="the cube")
-    regions: Literal["auto"] | Path | None = Field(
+    path: Place = Field(description="the cube, or its address (https://, s3://, ...)")
+    regions: Literal["auto"] | Place | None = Field(
         None,
         description="image of the same size that numbers the specimens from 1, 0 between them; "
         "without it, each connected piece of the cube's own mask is a specimen; 'auto': what is "
@@ -45,7 +46,7 @@ class Drawer(Source):
     )
     finding: Finding = Finding()
     min_area: int = Field(64, ge=1, description="pixels; a smaller region is dust, no specimen")
-    metadata: Path | None = Field(
+    metadata: Place | None = Field(
         None, description="CSV with one row per specimen, numbered in its column 'region'"
     )
     read_as: Interpretation = Field(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
+from napari_phenoscape._remote import Place, address
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
@@ -32,7 +33,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import matches, walked
+from napari_phenoscape.specimens.collection._walk import brought, matches, walked
 from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, Finding
 from napari_phenoscape.specimens.finding._kept import kept, kept_at
@@ -59,7 +60,7 @@ class Folder(Source):
     """A folder of pictures or cubes, one specimen in each."""
 
     kind: Literal["folder"] = "folder"
-    path: Path = Field(description="the folder")
+    path: Place = Field(description="the folder, or its address (https://, s3://, ...)")
     pattern: str = Field(
         "**/*", description="which files, e.g. '*.bmp'; '**/' = in folders inside it too"
     )
@@ -70,7 +71,7 @@ class Folder(Source):
         "thing on the picture's background",
     )
     finding: Finding = Finding()
-    metadata: Path | None = Field(
+    metadata: Place | None = Field(
         None, description="CSV with one row per file; metadata.csv in the folder when there is one"
     )
     name_pattern: str | None = Field(
@@ -189,7 +190,7 @@ class Folder(Source):
             files, strays = firsts(files, root, self.together)
             skipped += strays
         found: dict[str, Opened] = {}
-        for done, path in enumerate(files, 1):
+        for done, path in enumerate(brought(files), 1):
             try:
                 if is_drawn(path):
                     raise CollectionError(
@@ -211,8 +212,9 @@ class Folder(Source):
             yield Progress("finding specimens", done, len(files))
         if not found:
             raise CollectionError(
-                f"None of the {len(files)} files in '{self.path}' that match '{self.pattern}' is a "
-                f"specimen: '{skipped[0].path.name}' was left out, since: {skipped[0].reason}"
+                f"None of the {len(files)} files in '{address(self.path)}' that match "
+                f"'{self.pattern}' is a specimen: '{skipped[0].path.name}' was left out, since: "
+                f"{skipped[0].reason}"
             )
         ordered = [found[name] for name in sorted(found, key=natural)]
         ids = [one.specimen.id for one in ordered]
@@ -308,8 +310,7 @@ class Folder(Source):
         reached = yield from walked(root)
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
-        default = root / "metadata.csv"
-        table = default if default in there else None
+        table = next((path for path in there if path == root / "metadata.csv"), None)
         if self.metadata is not None:
             table = self.metadata.absolute()
         files = [
@@ -322,18 +323,17 @@ class Folder(Source):
             listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
             if not there:
                 raise CollectionError(
-                    f"'{self.path}' holds no files; pictures or cubes of specimens were expected. "
-                    "Name the folder that they are in."
+                    f"'{address(self.path)}' holds no files; pictures or cubes of specimens "
+                    "were expected. Name the folder that they are in."
                 )
             raise CollectionError(
-                f"No file in '{self.path}' matches '{self.pattern}'; "
+                f"No file in '{address(self.path)}' matches '{self.pattern}'; "
                 f"it holds {listed}. Correct the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
         masks = {outline for path, outline in outlines.items() if outline != path}
-        standards = (standard for path in files if (standard := self._standard(path)))
-        masks.update(file for standard in standards for file in standard.files)
+        masks.update(f for path in files if (own := self._standard(path)) for f in own.files)
         files = [path for path in files if path not in masks and not is_reference(path)]
         return as_shots(files), table, skipped
 

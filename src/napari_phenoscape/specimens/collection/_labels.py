@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._remote import address, is_mirrored
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.errors import OptionError, RunError, TableError
 from napari_phenoscape.specimens.collection._drawer import Drawer
@@ -71,12 +72,19 @@ def labels_path(source: Source, name: str) -> Path:
     Raises
     ------
     OptionError
-        The label has no name, or that of another column of the table.
+        The label has no name, or that of another column of the table; the specimens are on a
+        server.
     """
     if not name.strip() or name in (*_OWN, *VOTES):
         raise OptionError(
             f"'{name}' cannot be what a label is called; type a word for what is told apart, e.g. "
             "morph."
+        )
+    if is_mirrored(source.path):
+        raise OptionError(
+            f"'{address(source.path)}' is on a server, and the names that specimens are given are "
+            "written beside them. Copy the specimens to this machine, or name them in a table of "
+            "your own ('metadata')."
         )
     path = source.path.absolute()
     return path.with_name(f"{_stem(path)}.{_word(name)}{LABELS}")

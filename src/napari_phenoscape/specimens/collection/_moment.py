@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, RemoteError
 
 #: What the system says of a name or of what is in a file; all else may be over in a minute.
 LASTING = frozenset(
@@ -40,12 +40,16 @@ def refuse_moment(error: BaseException, path: Path) -> None:
 
     Raises
     ------
+    RemoteError
+        It says so itself.
     CollectionError
         The reason may pass: too many open files, a drive that is away, no permission, or the file
         was there a moment ago.
     """
     behind: BaseException | None = error
     while behind is not None:
+        if isinstance(behind, RemoteError):
+            raise behind
         number = behind.errno if isinstance(behind, OSError) else None
         was_there = number == errno.ENOENT and not os.path.lexists(path)
         if number is not None and (was_there or number not in LASTING):

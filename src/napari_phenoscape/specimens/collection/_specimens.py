@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape._remote import address
 from napari_phenoscape.cubes import Cube, Interpretation
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
@@ -166,8 +167,8 @@ class Collection:
         specimens = {specimen.id: specimen for specimen in self.specimens}
         if missing := [name for name in ids if name not in specimens]:
             raise CollectionError(
-                f"{len(missing)} of {len(ids)} specimens are not in '{self.source.path}' any more, "
-                f"e.g. '{missing[0]}'. Put them back, or embed what is there again."
+                f"{len(missing)} of {len(ids)} specimens are not in '{address(self.source.path)}' "
+                f"any more, e.g. '{missing[0]}'. Put them back, or embed what is there again."
             )
         chosen = tuple(specimens[name] for name in ids)
         return replace(self, specimens=chosen, metadata=self.metadata.loc[list(ids)])

@@ -8,7 +8,9 @@ from collections.abc import Generator, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from napari_phenoscape.cubes import is_store
+from napari_phenoscape._brought import ahead
+from napari_phenoscape._remote import list_folder
+from napari_phenoscape.cubes import is_store, is_whole
 from napari_phenoscape.errors import CollectionError, MissingFileError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
@@ -70,6 +72,7 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
     seen: set[str] = set()
     while folders or links:
         folder = folders.popleft() if folders else links.popleft()
+        list_folder(folder)
         real = os.path.realpath(folder)
         if real in seen:
             yield Skipped(folder, f"It is a link to '{real}', which is looked through already.")
@@ -98,12 +101,19 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
             except OSError as error:  # a link in a circle
                 refuse_moment(error, path)
                 is_folder = is_file = False
+            if is_folder:
+                list_folder(path)
             if is_file or (is_folder and is_store(path)):
                 yield path
             elif is_folder:
                 (links if names[name].is_symlink() else folders).append(path)
             elif names[name].is_symlink():
                 yield Skipped(path, "It is a link to what is not there.")
+
+
+def brought(files: Sequence[Path]) -> Iterator[Path]:
+    """Files one by one; of a server, while those behind are brought, but for plain numbers."""
+    return ahead(files, is_whole)
 
 
 def matches(parts: Sequence[str], pattern: str) -> bool:

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_phenoscape._remote import address
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.widgets.form._fold import without_wheel
 
@@ -136,7 +137,7 @@ class Line(Leaf):
 
 
 class PathLine(Line):
-    """A path as it was written, relative ones too, with a dialog for those who like to point.
+    """A path or an address as it was written, with a dialog for those who like to point.
 
     The line is read and not the value of magicgui's `FileEdit`, which makes paths absolute.
 
@@ -154,7 +155,10 @@ class PathLine(Line):
         def read(text: str) -> Any:
             return text.strip() if text.strip() in words else _path(text)
 
-        super().__init__(read, optional=optional, annotation=Path)
+        def write(value: Any) -> str:
+            return address(value) if isinstance(value, Path) else str(value)
+
+        super().__init__(read, write, optional=optional, annotation=Path)
         assert isinstance(self.widget, FileEdit)
         self.edit = self.widget
         self.edit.mode = "d" if picks == "folder" else "r"
