@@ -203,11 +203,28 @@ def test_names_that_gdal_counts_are_names_of_bands(tmp_path):
     "flags",
     ['<Item name="bbl" domain="ENVI">{1, 0, 1, 1, 1, 1, 1, 1}</Item>',
      '<Item name="bbl" sample="0">1</Item><Item name="bbl" sample="1">0</Item>',
-     '<Item name="BAD_BAND" sample="1">1</Item><Item name="BAD_BAND" sample="2">0</Item>'],
+     '<Item name="BAD_BAND" sample="1">1</Item><Item name="BAD_BAND" sample="2">0</Item>',
+     '<Item name="bad_bands_list" domain="ENVI">{1, 0, 1, 1, 1, 1, 1, 1}</Item>',
+     '<Item name="bad band multiplier">1 0 1 1 1 1 1 1</Item>',
+     "".join(f'<Item name="good_bands" sample="{i}">{int(i != 1)}</Item>' for i in range(8))],
 )  # fmt: skip
 def test_flags_of_bad_bands_are_read(tmp_path, flags):
     cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["default"] + flags))
     assert cube.bands.good.tolist() == [True, False] + 6 * [True]
+
+
+@pytest.mark.parametrize(
+    ("item", "note"),
+    [
+        ('<Item name="bbl" domain="ENVI">{1, 0, 1}</Item>', "'bbl' does not fit to the bands"),
+        ('<Item name="bad_bands">{1, 2}</Item>', "'badbands' does not say how it names bands"),
+        ('<Item name="Bad_Band">0 1 0 0 0 0 0 0</Item>', "'badband' does not say how it names"),
+    ],
+)
+def test_a_list_of_bad_bands_that_cannot_be_used_is_named(tmp_path, item, note):
+    cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["default"] + item))
+    assert cube.bands.good.all()
+    assert any(note in said for said in cube.provenance)
 
 
 def test_a_scale_of_a_foreign_domain_is_no_scale_and_that_is_said(tmp_path):

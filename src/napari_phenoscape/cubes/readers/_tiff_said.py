@@ -12,6 +12,12 @@ import tifffile
 
 from napari_phenoscape.cubes._labels import MASK, band_of_label, wavelength_of, wavelengths_of
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
+from napari_phenoscape.cubes.readers._centres import (
+    BAD_BANDS,
+    GOOD_BANDS,
+    UNCLEAR,
+    unclear_note,
+)
 
 _PAGE_NAME, _DESCRIPTION, _XMP = 285, 270, 700
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
@@ -123,7 +129,7 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
         times = [_number(item.text) for item in items if item.key == "integrationtime"]
         said = replace(
             said,
-            bad=_bad(items, count),
+            bad=_bad(items, count, notes),
             scale=_scale(items, count, notes),
             units="".join(units) if len(units) == 1 else "",
             integration_time=next((time for time in times if time and 0 < time < math.inf), None),
@@ -287,11 +293,17 @@ def _wavelengths(items: list[_Item], count: int) -> tuple[dict[int, str], str] |
     return None
 
 
-def _bad(items: list[_Item], count: int) -> tuple[int, ...]:
-    good = _listed(items, re.compile("bbl"), count)
-    bad = _listed(items, re.compile("badband"), count)
+def _bad(items: list[_Item], count: int, notes: list[str]) -> tuple[int, ...]:
+    """Planes that are 0 in a list of good ones, or each called bad."""
+    good = _listed(items, GOOD_BANDS, count)
     flagged = {plane for plane, flag in good.items() if _number(flag) == 0}
-    flagged |= {plane for plane, flag in bad.items() if _number(flag) not in (0, None)}
+    for item in items:
+        if item.plane is None and not good and GOOD_BANDS.fullmatch(item.key):
+            notes.append(unclear_note(item.key, "does not fit to the bands"))
+        elif BAD_BANDS.fullmatch(item.key) and item.plane is None:
+            notes.append(unclear_note(item.key, UNCLEAR))
+        elif BAD_BANDS.fullmatch(item.key) and _number(item.text) not in (0, None):
+            flagged.add(item.plane)
     return tuple(sorted(flagged))
 
 
