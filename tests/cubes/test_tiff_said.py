@@ -46,6 +46,9 @@ def test_other_labels_are_not(label):
         ("led365mW10_450nm_", 450), ("col_0365_nm", 365), ("moth_365NM_raw", 365),
         ("365.5nm_refl", 365.5), ("0.94 µm", 940), ("moth_550nm_v2", 550),
         ("548,351 nm", 548.351), ("moth_550,5nm", 550.5), ("moth7,550nm", 550),
+        ("Ex 405 nm, Em 520 nm", 520), ("520nm (exc. 405nm)", 520), ("Ex405nm", 405),
+        ("apex 550 nm", 550), ("0.450 Micrometers", 450), ("Band 1 (450.5 Nanometers)", 450.5),
+        ("1.05 microns", 1050), ("550 nanotubes", None),
     ],
 )  # fmt: skip
 def test_the_centre_of_a_name_is_not_its_width(label, nm):
@@ -191,6 +194,39 @@ SAID = {
 def test_wavelengths_that_a_program_or_person_wrote_beside_the_planes_are_read(tmp_path, how):
     path = written(tmp_path / "a.tif", planes(8, "u2"), photometric="minisblack", **SAID[how])
     assert open_cube(path).bands.wavelengths_nm.tolist() == CENTRES
+
+
+def test_what_snap_says_of_its_bands_is_read(tmp_path):
+    xml = "".join(
+        f"<Spectral_Band_Info><BAND_INDEX>{i}</BAND_INDEX><BAND_NAME>refl_{i}</BAND_NAME>"
+        f"<BAND_WAVELEN>{nm if i < 7 else 0.0}</BAND_WAVELEN><BANDWIDTH>15.0</BANDWIDTH>"
+        "<SCALING_FACTOR>1.0E-4</SCALING_FACTOR><SCALING_OFFSET>-0.1</SCALING_OFFSET>"
+        "<NO_DATA_VALUE_USED>true</NO_DATA_VALUE_USED><NO_DATA_VALUE>0.0</NO_DATA_VALUE>"
+        "</Spectral_Band_Info>"
+        for i, nm in enumerate(CENTRES)
+    )
+    how = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tags = [(65000, "s", 0, f"<Dimap_Document>{xml}</Dimap_Document>".encode(), True)]
+    cube = open_cube(written(tmp_path / "a.tif", planes(8, "u2"), extratags=tags, **how))
+    assert cube.bands.names == tuple(f"refl_{i}" for i in range(8))
+    assert [band.wavelength_nm for band in cube.bands] == [*CENTRES[:7], None]
+    assert (cube.gain[0], cube.offset[0]) == (np.float32(1e-4), np.float32(-0.1))
+    assert cube.ignore_value == 0
+    plain = xml.replace("1.0E-4", "1.0").replace("-0.1", "0.0")  # which SNAP writes of no scale
+    tags = [(65000, "s", 0, plain.encode(), True)]
+    cube = open_cube(written(tmp_path / "b.tif", planes(8, "u2"), extratags=tags, **how))
+    assert "No scale is given; 65535, the largest number, is taken as reflectance 1." in (
+        cube.provenance
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["Wavelengths (nm)", "wavelength_nanometers", "center wavelength [nm]", "wavelength in nm"]
+)
+def test_a_key_that_says_its_unit_is_read(tmp_path, key):
+    listed = ", ".join(map(str, CENTRES))
+    cube = open_cube(of_gdal(tmp_path / "a.tif", f'<Item name="{key}">{listed}</Item>'))
+    assert cube.bands.wavelengths_nm.tolist() == CENTRES
 
 
 def test_names_that_gdal_counts_are_names_of_bands(tmp_path):

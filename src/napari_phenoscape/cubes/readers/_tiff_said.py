@@ -21,6 +21,7 @@ from napari_phenoscape.cubes.readers._centres import (
 
 _PAGE_NAME, _DESCRIPTION, _XMP = 285, 270, 700
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_SNAP = 65000
 
 #: Characters of a description of a page that is a name, and of XMP that are looked at.
 _SHORT, _LONG = 80, 1 << 18
@@ -29,7 +30,10 @@ _SHORT, _LONG = 80, 1 << 18
 _DOMAINS = ("", "ENVI", "IMAGERY")
 
 # keys are in lower case, without blanks and underscores
-_WAVELENGTH = re.compile(r"(?:cent(?:er|re|ral))?(?:wavelengths?|wvls?|wls?)(?P<unit>nm|um)?")
+_WAVELENGTH = re.compile(
+    r"(?:cent(?:er|re|ral))?(?:wavelengths?|wvls?|wls?)(?:in)?"
+    r"[(\[]?(?P<unit>nm|[uµμ]m|nanomet(?:er|re)s?|micromet(?:er|re)s?|microns?|angstroms?)?[)\]]?"
+)
 _UNITS = re.compile(r"wavelengthunits?")
 _NAMES = re.compile(r"bandnames?|longname")
 _SCALE = re.compile(r"scale(?:factor)?|reflectancescalefactor|gains?")
@@ -117,7 +121,7 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
     said = Said(capture="".join(_in_xmp(text, "Capture(?:Id|UUID)")[:1]))
     if nodata := tags.get(_GDAL_NODATA):
         said = replace(said, nodata=_number(str(nodata.value).strip(" \0")))
-    items = list(_of_python(tif))
+    items = [*_of_python(tif), *_of_snap(str(tags.valueof(_SNAP, ""))[:_LONG])]
     if metadata := tags.get(_GDAL_METADATA):
         items += _counted_from_0(list(_items(str(metadata.value))), count)
     if items:
@@ -126,10 +130,12 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
         if found := _wavelengths(items, count):
             numbers, unit = found
         units = dict.fromkeys(item.text for item in items if item.role == "unittype" and item.text)
+        unmeasured = {_number(item.text) for item in items if item.role == "nodata"}
         times = [_number(item.text) for item in items if item.key == "integrationtime"]
         said = replace(
             said,
             bad=_bad(items, count, notes),
+            nodata=unmeasured.pop() if len(unmeasured) == 1 else said.nodata,
             scale=_scale(items, count, notes),
             units="".join(units) if len(units) == 1 else "",
             integration_time=next((time for time in times if time and 0 < time < math.inf), None),
@@ -212,6 +218,25 @@ def _of_python(tif: tifffile.TiffFile) -> Iterator[_Item]:
             if isinstance(value, str | list):
                 text = value if isinstance(value, str) else ", ".join(map(str, value))
                 yield _Item(re.sub(r"[\s_]", "", key.lower()), text, "", "", None)
+
+
+def _of_snap(xml: str) -> Iterator[_Item]:
+    """What ESA's SNAP says of each band."""
+    for block in re.findall(r"<Spectral_Band_Info>(.*?)</Spectral_Band_Info>", xml, re.DOTALL):
+        said = {key: html.unescape(text) for key, text in re.findall(r"<(\w+)>([^<]*)</", block)}
+        plane = said.get("BAND_INDEX", "")
+        if not re.fullmatch(r"[0-9]{1,6}", plane):
+            continue
+        own = {"description": said.get("BAND_NAME", ""), "unittype": said.get("PHYSICAL_UNIT", "")}
+        factor, offset = said.get("SCALING_FACTOR", "1"), said.get("SCALING_OFFSET", "0")
+        if (_number(factor), _number(offset)) != (1, 0):  # which it writes where there is none
+            own |= {"scale": factor, "offset": offset}
+        for role, text in own.items():
+            yield _Item(role, text.strip(), "", role, int(plane))
+        if _number(said.get("BAND_WAVELEN", "")):  # 0 of what is no light
+            yield _Item("wavelength", f"{said['BAND_WAVELEN']} nm", "", "", int(plane))
+        if said.get("NO_DATA_VALUE_USED") == "true":
+            yield _Item("nodata", said.get("NO_DATA_VALUE", ""), "", "nodata", int(plane))
 
 
 def _in_xmp(xmp: str, name: str) -> list[str]:
