@@ -28,6 +28,12 @@ MISSING = frozenset(
     {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "#NULL!", "<NA>"}
 )
 
+#: What people write of an individual, a sex, a place that they do not know, in any case.
+_NOT_KNOWN = frozenset(
+    {"", "?", "??", "???", "--", "–", "—", "na", "n.a.", "n/a", "nan", "unk", "unk.", "unknown",
+     "not known", "indet", "indet."}
+)  # fmt: skip
+
 #: A number as a person types it. "007" is a name, and so is "1e5" or a code of twenty digits.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 
@@ -167,8 +173,10 @@ def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
 
 
 def is_unknown(column: pd.Series) -> pd.Series:
-    """Whether a cell of a column tells nothing."""
-    return column.isna() | column.astype(str).str.strip().eq("")
+    """Whether a cell of a column tells nothing: it is empty, or says so (``?``, ``unknown``)."""
+    words = column.astype(str).str.strip().str.casefold()
+    dash = words.eq("-") & ~words.eq("+").any()  # beside a plus it is an answer
+    return column.isna() | words.isin(_NOT_KNOWN) | dash
 
 
 def is_numeric(column: pd.Series) -> bool:

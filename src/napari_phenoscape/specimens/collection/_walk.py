@@ -56,7 +56,10 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
             "collected as a drawer (kind: drawer)."
         ) from None
     except FileNotFoundError:
-        raise MissingFileError(f"There is no folder at '{root}'. Correct its path.") from None
+        raise MissingFileError(
+            f"There is no folder at '{root}'. Correct its path: of a YAML or a run it is "
+            "'collection.path' (--set collection.path=FOLDER)."
+        ) from None
     except OSError as error:
         refuse_moment(error, root)
         raise CollectionError(
