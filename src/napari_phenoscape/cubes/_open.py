@@ -68,7 +68,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     """
     path, inside = _container(Path(path))
     with _readable(path):
-        path = described_tiff(path) or path if path.suffix.lower() == ".hdr" else path
+        is_header = path.suffix.lower() == ".hdr" and path.is_file()
+        path = described_tiff(path) or path if is_header else path
     said = read_as or Interpretation()
     with _readable(path):
         reader = _reader(path)
@@ -203,6 +204,11 @@ def _head(path: Path) -> bytes:
     """The first bytes of a file; of a folder, none."""
     if path.is_dir():
         return b""
+    if path.exists() and not path.is_file():  # opening a pipe waits for ever
+        raise CubeError(
+            f"'{path.name}' is a pipe, a socket or a device; a file was expected. Write what comes "
+            "from it into one."
+        )
     with path.open("rb") as file:
         return file.read(16)
 

@@ -177,7 +177,7 @@ def read_events(run: Path) -> list[Event]:
     """
     events: list[Event] = []
     for line in _lines(run):
-        with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
+        with suppress(ValueError):  # of a crash, or a later version
             events.append(event_from_line(line))
     return events
 
@@ -214,10 +214,10 @@ def read_log(run: Path) -> Log:
         if line.startswith('{"event": "Step"') and line.endswith("}\n"):
             steps, last = steps + 1, line
         elif line.startswith('{"event": "Notice"') and len(notices) < MOST_NOTICES:
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 notices[str(json.loads(line)["message"])] = None
     step = None
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError):
         step = event_from_line(last)
     return Log(steps, step if isinstance(step, Step) else None, tuple(notices))
 

@@ -73,6 +73,8 @@ MOST_KEYS = 500
 def is_header(path: Path) -> bool:
     """Whether a file exists and begins as an ENVI header does."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return _IS_ENVI.match(file.read(64) + b"\n") is not None
     except OSError:
