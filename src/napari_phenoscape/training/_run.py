@@ -7,7 +7,6 @@ import json
 import ntpath
 import os
 import posixpath
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,7 +42,7 @@ def new_run(experiment: Experiment) -> Path:
     part = beside(folder / stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_dead(folder, rf"\d{{4}}-\d\d-\d\d_{re.escape(experiment.name)}")
+        _remove_leftovers(folder)
         (part / CHECKPOINTS).mkdir(parents=True)
         keep_experiment(part, experiment)
         number = 1
@@ -68,6 +67,16 @@ def new_run(experiment: Experiment) -> Path:
     finally:
         if part.exists():
             shutil.rmtree(part)
+
+
+def _remove_leftovers(runs: Path) -> None:
+    """Remove what processes that were killed have left in a folder of runs, and in each run."""
+    remove_dead(runs, r"\d{4}-\d\d-\d\d_.+")
+    with suppress(OSError):  # those of somebody else
+        for run in runs.iterdir():
+            if (run / EXPERIMENT).is_file() and not run.is_symlink():
+                for inner, _, _ in os.walk(run):
+                    remove_dead(Path(inner), ".+")
 
 
 def keep_experiment(run: Path, experiment: Experiment) -> None:

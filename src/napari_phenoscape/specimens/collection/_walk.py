@@ -45,6 +45,10 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
         ``root`` is no folder, or it or another cannot be read just now.
     """
     reached: list[Path | Skipped] = []
+    if not _is_text(str(root)):
+        raise CollectionError(
+            f"The path '{root}' is not UTF-8, so no table can hold it. Rename its folders."
+        )
     try:
         for one in _walk(root):
             reached.append(one)
@@ -96,6 +100,9 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
                 continue
             if name.lower().endswith(_EXPERIMENTS):
                 continue
+            if not _is_text(name):
+                yield Skipped(path, "Its name is not UTF-8, so no table can hold it. Rename it.")
+                continue
             try:
                 is_folder, is_file = names[name].is_dir(), names[name].is_file()
             except OSError as error:  # a link in a circle
@@ -107,6 +114,11 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
                 (links if names[name].is_symlink() else folders).append(path)
             elif names[name].is_symlink():
                 yield Skipped(path, "It is a link to what is not there.")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written; bytes that are no UTF-8 are half characters in Python."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def matches(parts: Sequence[str], pattern: str) -> bool:
