@@ -47,7 +47,8 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
     reached: list[Path | Skipped] = []
     if not _is_text(str(root)):
         raise CollectionError(
-            f"The path '{root}' is not UTF-8, so no table can hold it. Rename its folders."
+            f"The path '{os.fsencode(root).decode('utf-8', 'backslashreplace')}' is not UTF-8, so "
+            "no table can hold it. Rename its folders."
         )
     try:
         for one in _walk(root):
@@ -101,7 +102,8 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
             if name.lower().endswith(_EXPERIMENTS):
                 continue
             if not _is_text(name):
-                yield Skipped(path, "Its name is not UTF-8, so no table can hold it. Rename it.")
+                shown = folder / os.fsencode(name).decode("utf-8", "backslashreplace")
+                yield Skipped(shown, "Its name is not UTF-8, so no table can hold it. Rename it.")
                 continue
             try:
                 is_folder, is_file = names[name].is_dir(), names[name].is_file()
