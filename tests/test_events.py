@@ -50,7 +50,7 @@ def test_an_event_comes_back_from_its_line(event: Event) -> None:
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_event_is_no_event(line: str) -> None:
-    with pytest.raises(ValueError, match="no event|Expecting|dictionary"):
+    with pytest.raises(ValueError, match=r"no event|Expecting|dictionary"):
         event_from_line(line)
 
 

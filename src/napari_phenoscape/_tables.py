@@ -175,8 +175,9 @@ def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
 def is_unknown(column: pd.Series) -> pd.Series:
     """Whether a cell of a column tells nothing: it is empty, or says so (``?``, ``unknown``)."""
     words = column.astype(str).str.strip().str.casefold()
-    dash = words.eq("-") & ~words.eq("+").any()  # beside a plus it is an answer
-    return column.isna() | words.isin(_NOT_KNOWN) | dash
+    # beside a plus, a dash is an answer
+    unknown = _NOT_KNOWN if words.eq("+").any() else _NOT_KNOWN | {"-"}
+    return column.isna() | words.isin(unknown)
 
 
 def is_numeric(column: pd.Series) -> bool:

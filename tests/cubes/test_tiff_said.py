@@ -221,7 +221,8 @@ def test_what_snap_says_of_its_bands_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["Wavelengths (nm)", "wavelength_nanometers", "center wavelength [nm]", "wavelength in nm"]
+    "key",
+    ["Wavelengths (nm)", "wavelength_nanometers", "center wavelength [nm]", "wavelength in nm"],
 )
 def test_a_key_that_says_its_unit_is_read(tmp_path, key):
     listed = ", ".join(map(str, CENTRES))

@@ -138,7 +138,7 @@ def test_a_net_whose_weights_are_no_numbers_is_not_exported(run: Path, tmp_path:
     weights = load_file(path)
     weights["encoders.0.backbone.trunk.bn1.bias"][3] = float("nan")
     save_file(weights, path)
-    with pytest.raises(CheckpointError, match="NaN or infinite, in '.*bn1.bias' first"):
+    with pytest.raises(CheckpointError, match=r"NaN or infinite, in '.*bn1\.bias' first"):
         result(export(copy, tmp_path / "encoder"))
     assert not (tmp_path / "encoder").exists()
 

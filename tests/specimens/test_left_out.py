@@ -148,6 +148,8 @@ def test_what_phenoscape_drew_is_no_specimen_and_told(tmp_path):
     for i, name in enumerate(["1.png", "2.png"]):
         assert not is_drawn(photograph(tmp_path / name, i))
     save_drawn(Image.new("RGB", (8, 8)), tmp_path / "views.png")
+    with pytest.raises(OptionError, match=r"end it in .png"):
+        save_drawn(Image.new("RGB", (8, 8)), tmp_path / "views.jpg")
     collection = result(collect(Folder(path=tmp_path)))
     assert ids(collection) == ["1.png", "2.png"]
     (left,) = collection.skipped

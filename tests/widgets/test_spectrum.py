@@ -432,7 +432,8 @@ def test_the_points_are_left_as_they_are_when_a_kept_spectrum_is_renamed(viewer,
     (points,) = ours(viewer, "kept spectra")
     points.size, points.selected_data = 9, {0}
     dock.kept.pins.item(0).setText("wing")
-    assert points.size.tolist() == [9] and set(points.selected_data) == {0}
+    assert points.size.tolist() == [9]
+    assert set(points.selected_data) == {0}
     viewer.layers.remove(points)
     dock.kept.pins.item(0).setText("hind wing")
     assert not ours(viewer, "kept spectra")

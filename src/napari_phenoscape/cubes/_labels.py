@@ -21,7 +21,8 @@ _OF_A_CAMERA = re.compile(
 _INFRARED = re.compile(r"(?P<region>nir|swir)[ _-]?\d*")
 _WIDTH = r"(?:fwhm|h?bw|(?:band|half)?[ _-]?width)"
 _LENGTH = re.compile(
-    rf"(?P<width>{_WIDTH}[ :=_-]*)?(?P<excites>(?<![a-z])ex(?:c(?:itation)?)?[ .:=_-]*)?(?:(?<![\d.])(?P<low>[1-9]\d{{2,3}}) ?[-–] ?)?"
+    rf"(?P<width>{_WIDTH}[ :=_-]*)?(?P<excites>(?<![a-z])ex(?:c(?:itation)?)?[ .:=_-]*)?"
+    r"(?:(?<![\d.])(?P<low>[1-9]\d{2,3}) ?[-–] ?)?"
     r"(?<![\d.])(?P<centre>\d{3,4},\d{1,3}|\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
     r"[ _-]?(?P<unit>nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)(?![a-z])"
     rf"(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"

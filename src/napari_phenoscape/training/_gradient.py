@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 
 def known_columns(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
-    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: not known.
+    """(N,) whole numbers of each metadata column that a loss needs, equal where it is.
+
+    -1 where it is not known.
 
     Raises
     ------
