@@ -164,10 +164,10 @@ def _tiffs(folder: Path) -> list[bytes]:
         (seven, {"photometric": "minisblack", "metadata": None}),
         (seven, {"photometric": "minisblack", "compression": "zlib"}),
         (seven.transpose(1, 2, 0), {"planarconfig": "contig", "photometric": "minisblack"}),
-        (stack, {"photometric": "minisblack", "metadata": None, "extratags": SAID}),
         (stack, {"imagej": True, "metadata": {"axes": "CYX"}}),
         (NUMBERS[..., :3].astype("u1"), {"photometric": "rgb", "compression": "lzw"}),
         (np.zeros((16, 16, 3), "u1"), {"tile": (16, 16), "compression": "zlib", "predictor": True}),
+        (stack, {"photometric": "minisblack", "metadata": None, "extratags": SAID}),
     ]
     contents = []
     for numbers, how in files:

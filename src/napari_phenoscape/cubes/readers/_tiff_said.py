@@ -323,12 +323,13 @@ def _bad(items: list[_Item], count: int, notes: list[str]) -> tuple[int, ...]:
     good = _listed(items, GOOD_BANDS, count)
     flagged = {plane for plane, flag in good.items() if _number(flag) == 0}
     for item in items:
-        if item.plane is None and not good and GOOD_BANDS.fullmatch(item.key):
-            notes.append(unclear_note(item.key, "does not fit to the bands"))
-        elif BAD_BANDS.fullmatch(item.key) and item.plane is None:
+        is_bad = BAD_BANDS.fullmatch(item.key)
+        if item.plane is not None:
+            flagged |= {item.plane} if is_bad and _number(item.text) not in (0, None) else set()
+        elif is_bad:
             notes.append(unclear_note(item.key, UNCLEAR))
-        elif BAD_BANDS.fullmatch(item.key) and _number(item.text) not in (0, None):
-            flagged.add(item.plane)
+        elif not good and GOOD_BANDS.fullmatch(item.key):
+            notes.append(unclear_note(item.key, "does not fit to the bands"))
     return tuple(sorted(flagged))
 
 
