@@ -33,7 +33,7 @@ def main(*names: str) -> None:
                 met += bool(said)
                 is_sentence = "cannot be written" in said and "Traceback" not in said
                 findings |= {f"{limit}: {said[-200:]}"} if said and not is_sentence else set()
-                findings |= {f"half: {path.relative_to(folder)}" for path in half(folder)}
+                findings |= {f"half: {path.relative_to(folder)}" for path in half(folder, set())}
                 findings |= {f"left: {path.relative_to(folder)}" for path in leftovers(folder)}
                 shutil.rmtree("made")
                 Path("made").mkdir()

@@ -40,6 +40,20 @@ def test_an_event_comes_back_from_its_line(event: Event) -> None:
     assert event_from_line(event_line(event)) == event
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "3", "null", "[]", "[1]", '"Notice"', "{}", '{"event": 3}', '{"event": "Quantum"}',
+        '{"event": "Notice"}', '{"event": "Notice", "message": 3}', '{"event": ["Notice"]}',
+        '{"event": "Notice", "message": "a", "colour": 3}', '{"event": "Saved", "path": 3}',
+        '{"event": "Progress", "what": "a", "done": "x", "total": 3}', "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_event_is_no_event(line: str) -> None:
+    with pytest.raises(ValueError, match=r"no event|Expecting|dictionary"):
+        event_from_line(line)
+
+
 def test_agreement_is_told_beside_chance_and_the_start():
     def step(number: int, agreement: float) -> Step:
         return Step(number, 100, 1.0, agreement, 1e-3, 10.0, 1.0, chance=1 / 127)

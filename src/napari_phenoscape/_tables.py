@@ -29,6 +29,12 @@ MISSING = frozenset(
     {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "#NULL!", "<NA>"}
 )
 
+#: What people write of an individual, a sex, a place that they do not know, in any case.
+_NOT_KNOWN = frozenset(
+    {"", "?", "??", "???", "--", "–", "—", "na", "n.a.", "n/a", "nan", "unk", "unk.", "unknown",
+     "not known", "indet", "indet."}
+)  # fmt: skip
+
 #: A number as a person types it. "007" is a name, and so is "1e5" or a code of twenty digits.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 
@@ -169,8 +175,11 @@ def _typed(cells: tuple[str, ...], number: re.Pattern[str]) -> pd.Series:
 
 
 def is_unknown(column: pd.Series) -> pd.Series:
-    """Whether a cell of a column tells nothing."""
-    return column.isna() | column.astype(str).str.strip().eq("")
+    """Whether a cell of a column tells nothing: it is empty, or says so (``?``, ``unknown``)."""
+    words = column.astype(str).str.strip().str.casefold()
+    # beside a plus, a dash is an answer
+    unknown = _NOT_KNOWN if words.eq("+").any() else _NOT_KNOWN | {"-"}
+    return column.isna() | words.isin(unknown)
 
 
 def is_numeric(column: pd.Series) -> bool:

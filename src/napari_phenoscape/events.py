@@ -177,15 +177,32 @@ def event_line(event: Event) -> str:
     return json.dumps({"event": type(event).__name__, **fields}, default=str)
 
 
+#: What JSON holds of a field, by the type that it is declared with.
+_IN_JSON: dict[Any, Any] = {
+    "int": int, "float": int | float, "str": str, "bool": bool, "Path": str,
+    "dict[str, float]": dict,
+}  # fmt: skip
+
+
 def event_from_line(line: str) -> Event:
-    """The event that `event_line` printed."""
-    fields = json.loads(line)
+    """The event that `event_line` printed.
+
+    Raises
+    ------
+    ValueError
+        The line is cut short, of a later version, or no event.
+    """
     kinds = {cls.__name__: cls for cls in Event.__args__}
-    cls = kinds[fields.pop("event")]
-    for name in ("run", "path"):
-        if name in fields:
-            fields[name] = Path(fields[name])
-    return cls(**fields)  # type: ignore[no-any-return]
+    try:
+        fields = dict(json.loads(line))
+        cls = kinds[fields.pop("event")]
+        declared = {field.name: field.type for field in dataclasses.fields(cls)}
+        if all(isinstance(value, _IN_JSON[declared[name]]) for name, value in fields.items()):
+            paths = {name: Path(fields[name]) for name in ("run", "path") if name in fields}
+            return cls(**fields | paths)  # type: ignore[no-any-return]
+    except (KeyError, TypeError, RecursionError):
+        pass
+    raise ValueError(f"{line[:40]!r} is no event")
 
 
 def result(generator: Generator[Event, None, T]) -> T:

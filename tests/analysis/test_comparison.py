@@ -73,7 +73,7 @@ def test_individuals_that_are_not_known_are_each_their_own():
     x, labels = draws.normal(size=(24, 4)).astype(np.float32), pd.Series(list("ab") * 12)
     pairs = [f"i{i // 2}" for i in range(12)]
     said = compare(x, labels, pd.Series([*pairs, *(f"alone {i}" for i in range(12))]))
-    for unknown in (None, np.nan, "", " "):
+    for unknown in (None, np.nan, "", " ", "?", "Unknown", "-", "n.a."):
         assert compare(x, labels, pd.Series([*pairs, *[unknown] * 12])) == said
 
 

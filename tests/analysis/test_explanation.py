@@ -258,7 +258,9 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
         background="remove",
         method=SimCLRMethod(readout=Plain(), beside="nothing"),
     )
-    return Restored(experiment, None, crops, model, torch.device("cpu"), nullcontext, untrained=False)
+    return Restored(
+        experiment, None, crops, model, torch.device("cpu"), nullcontext, untrained=False
+    )
 
 
 def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():

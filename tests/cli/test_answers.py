@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from napari_phenoscape import __version__
 from napari_phenoscape.cli import _console
+from napari_phenoscape.cli._answer import Answer
 from napari_phenoscape.cli._console import app
 
 
@@ -161,3 +163,8 @@ def test_help_loads_no_numbers() -> None:
     loaded = process.stdout.partition("\nloaded ")[2].split()
     assert "typer" in loaded
     assert not {"numpy", "pandas", "pydantic", "torch", "tifffile"} & set(loaded)
+
+
+def test_a_table_without_rows_has_its_header(tmp_path: Path) -> None:
+    Answer({"pairs": []}, [], "pairs", ["first", "second"]).show(file=tmp_path / "a.csv")
+    assert pd.read_csv(tmp_path / "a.csv").columns.tolist() == ["first", "second"]

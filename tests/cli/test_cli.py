@@ -121,13 +121,14 @@ def test_clustering_is_by_the_runs_grouping_and_what_is_set_is_kept_there(run: P
         ("grouping.method=kmeens", "'gaussian_mixture' was expected. Did you mean 'kmeans"),
         ("grouping.map=atlas", "the kind 'atlas' is unknown; one of 'pca', 'umap', 'tsne'"),
         ("grouping.map={kind: umap, neighbors: 5}", "Did you mean 'neighbours'"),
+        ("groupin.map=pca", "has no 'groupin'. Did you mean 'grouping'? There is name, coll"),
         (
             "grouping.map={kind: tsne, perplexity: 90}",
             "t-SNE with perplexity 90 needs more",
         ),
         ("schedule.steps=3", "the 'grouping' and the 'collection' can be changed here, and"),
     ],
-    ids=["clustering", "map", "key", "perplexity", "training"],
+    ids=["clustering", "map", "key", "word", "perplexity", "training"],
 )
 def test_what_is_wrong_in_a_grouping_is_one_sentence_and_not_kept(
     run: Path, change: str, words: str

@@ -113,6 +113,12 @@ def test_a_list_of_flags_says_which_bands_are_bad(tmp_path, name):
     assert f"The bands that are 0 in '{name}' are taken as bad." in cube.provenance
 
 
+def test_a_list_of_bad_bands_that_does_not_say_how_it_counts_is_named(tmp_path):
+    cube = open_cube(hdf5(tmp_path / "a.h5", wavelengths=NM, bad_bands=np.array([1, 2])))
+    assert cube.bands.good.all()
+    assert any("'bad_bands' does not say how it names bands" in note for note in cube.provenance)
+
+
 def test_neons_windows_are_bad_and_its_text_names_the_axes(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["SITE/Reflectance/Data"] = NUMBERS[:, :4, :4]  # three sides of 4

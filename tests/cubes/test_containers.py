@@ -165,6 +165,15 @@ def test_labels_of_fixed_length_name_the_axes(tmp_path):
     assert open_cube(path).shape == (4, 5, 6)
 
 
+def test_a_scale_that_was_removed_names_no_axis_and_the_cube_opens(tmp_path):
+    path = hdf5(tmp_path / "a.h5", scene=NUMBERS, old=NM, wavelengths=NM)
+    with h5py.File(path, "r+") as file:
+        file["old"].make_scale("old")
+        file["scene"].dims[2].attach_scale(file["old"])
+        del file["old"]
+    np.testing.assert_array_equal(open_cube(path).array[...], NUMBERS.transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("write", [mat5, mat73, hdf5])
 def test_an_axis_of_one_is_left_out_and_the_others_keep_their_numbers(tmp_path, write):
     shape = (1, 4, 5, 6) if write is hdf5 else (4, 5, 1, 6)

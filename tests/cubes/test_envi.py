@@ -232,8 +232,9 @@ def test_band_names_say_roles_when_there_are_no_wavelengths(tmp_path):
     ]  # fmt: skip
 
 
-def test_bands_that_the_file_flags_are_bad(tmp_path):
-    bands = open_cube(write(tmp_path, WAVELENGTHS + "bbl = {1, 0, 1, 1}\n")).bands
+@pytest.mark.parametrize("key", ["bbl", "bad bands list", "good_bands", "Bad Band Multiplier"])
+def test_bands_that_the_file_flags_are_bad(tmp_path, key):
+    bands = open_cube(write(tmp_path, WAVELENGTHS + f"{key} = {{1, 0, 1, 1}}\n")).bands
     assert [band.bad for band in bands] == [False, True, False, False]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import types
@@ -160,3 +161,19 @@ def test_a_file_that_is_not_what_its_name_says_is_judged_by_its_name(tmp_path, n
     assert recognise(tmp_path / name) is None
     with pytest.raises((CubeError, MissingFileError), match=words):
         open_cube(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["a.tif", "a.hdr", "a.png"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    path = tmp_path / name
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR)
+    os.write(pipe, b"ENVI\n" + bytes(100))  # so that nobody has to wait where this fails
+    try:
+        for read in (open_cube, read_mask):
+            with pytest.raises(CubeError, match=f"'{name}' is a pipe, a socket or a device"):
+                read(path)
+        assert recognise(path) is None
+    finally:
+        os.close(pipe)

@@ -46,6 +46,9 @@ def test_other_labels_are_not(label):
         ("led365mW10_450nm_", 450), ("col_0365_nm", 365), ("moth_365NM_raw", 365),
         ("365.5nm_refl", 365.5), ("0.94 µm", 940), ("moth_550nm_v2", 550),
         ("548,351 nm", 548.351), ("moth_550,5nm", 550.5), ("moth7,550nm", 550),
+        ("Ex 405 nm, Em 520 nm", 520), ("520nm (exc. 405nm)", 520), ("Ex405nm", 405),
+        ("apex 550 nm", 550), ("0.450 Micrometers", 450), ("Band 1 (450.5 Nanometers)", 450.5),
+        ("1.05 microns", 1050), ("550 nanotubes", None),
     ],
 )  # fmt: skip
 def test_the_centre_of_a_name_is_not_its_width(label, nm):
@@ -193,6 +196,40 @@ def test_wavelengths_that_a_program_or_person_wrote_beside_the_planes_are_read(t
     assert open_cube(path).bands.wavelengths_nm.tolist() == CENTRES
 
 
+def test_what_snap_says_of_its_bands_is_read(tmp_path):
+    xml = "".join(
+        f"<Spectral_Band_Info><BAND_INDEX>{i}</BAND_INDEX><BAND_NAME>refl_{i}</BAND_NAME>"
+        f"<BAND_WAVELEN>{nm if i < 7 else 0.0}</BAND_WAVELEN><BANDWIDTH>15.0</BANDWIDTH>"
+        "<SCALING_FACTOR>1.0E-4</SCALING_FACTOR><SCALING_OFFSET>-0.1</SCALING_OFFSET>"
+        "<NO_DATA_VALUE_USED>true</NO_DATA_VALUE_USED><NO_DATA_VALUE>0.0</NO_DATA_VALUE>"
+        "</Spectral_Band_Info>"
+        for i, nm in enumerate(CENTRES)
+    )
+    how = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tags = [(65000, "s", 0, f"<Dimap_Document>{xml}</Dimap_Document>".encode(), True)]
+    cube = open_cube(written(tmp_path / "a.tif", planes(8, "u2"), extratags=tags, **how))
+    assert cube.bands.names == tuple(f"refl_{i}" for i in range(8))
+    assert [band.wavelength_nm for band in cube.bands] == [*CENTRES[:7], None]
+    assert (cube.gain[0], cube.offset[0]) == (np.float32(1e-4), np.float32(-0.1))
+    assert cube.ignore_value == 0
+    plain = xml.replace("1.0E-4", "1.0").replace("-0.1", "0.0")  # which SNAP writes of no scale
+    tags = [(65000, "s", 0, plain.encode(), True)]
+    cube = open_cube(written(tmp_path / "b.tif", planes(8, "u2"), extratags=tags, **how))
+    assert "No scale is given; 65535, the largest number, is taken as reflectance 1." in (
+        cube.provenance
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["Wavelengths (nm)", "wavelength_nanometers", "center wavelength [nm]", "wavelength in nm"],
+)
+def test_a_key_that_says_its_unit_is_read(tmp_path, key):
+    listed = ", ".join(map(str, CENTRES))
+    cube = open_cube(of_gdal(tmp_path / "a.tif", f'<Item name="{key}">{listed}</Item>'))
+    assert cube.bands.wavelengths_nm.tolist() == CENTRES
+
+
 def test_names_that_gdal_counts_are_names_of_bands(tmp_path):
     items = "".join(f'<Item name="Band_{i + 1}">{name}</Item>' for i, name in enumerate("pqrstu"))
     cube = open_cube(of_gdal(tmp_path / "a.tif", items, 6))
@@ -203,11 +240,28 @@ def test_names_that_gdal_counts_are_names_of_bands(tmp_path):
     "flags",
     ['<Item name="bbl" domain="ENVI">{1, 0, 1, 1, 1, 1, 1, 1}</Item>',
      '<Item name="bbl" sample="0">1</Item><Item name="bbl" sample="1">0</Item>',
-     '<Item name="BAD_BAND" sample="1">1</Item><Item name="BAD_BAND" sample="2">0</Item>'],
+     '<Item name="BAD_BAND" sample="1">1</Item><Item name="BAD_BAND" sample="2">0</Item>',
+     '<Item name="bad_bands_list" domain="ENVI">{1, 0, 1, 1, 1, 1, 1, 1}</Item>',
+     '<Item name="bad band multiplier">1 0 1 1 1 1 1 1</Item>',
+     "".join(f'<Item name="good_bands" sample="{i}">{int(i != 1)}</Item>' for i in range(8))],
 )  # fmt: skip
 def test_flags_of_bad_bands_are_read(tmp_path, flags):
     cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["default"] + flags))
     assert cube.bands.good.tolist() == [True, False] + 6 * [True]
+
+
+@pytest.mark.parametrize(
+    ("item", "note"),
+    [
+        ('<Item name="bbl" domain="ENVI">{1, 0, 1}</Item>', "'bbl' does not fit to the bands"),
+        ('<Item name="bad_bands">{1, 2}</Item>', "'badbands' does not say how it names bands"),
+        ('<Item name="Bad_Band">0 1 0 0 0 0 0 0</Item>', "'badband' does not say how it names"),
+    ],
+)
+def test_a_list_of_bad_bands_that_cannot_be_used_is_named(tmp_path, item, note):
+    cube = open_cube(of_gdal(tmp_path / "a.tif", DOMAINS["default"] + item))
+    assert cube.bands.good.all()
+    assert any(note in said for said in cube.provenance)
 
 
 def test_a_scale_of_a_foreign_domain_is_no_scale_and_that_is_said(tmp_path):

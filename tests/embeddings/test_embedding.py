@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from dataclasses import replace
@@ -23,6 +24,7 @@ from napari_phenoscape.embeddings import (
     embedded_specimens,
     embeddings_path,
     labelled_today,
+    read_clusters,
     read_embeddings,
     read_spaces,
     restore,
@@ -265,6 +267,27 @@ def test_a_table_that_another_program_wrote_anew_is_read(copy: Path) -> None:
     assert after.table["glued"].tolist() == ["a", "b"] * 12
 
 
+def test_a_file_that_the_system_refuses_is_not_called_damaged(copy, monkeypatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(pd, "read_parquet", refused)
+    monkeypatch.setattr(pq, "read_table", refused)
+    refusal = r"uv.parquet' cannot be read \(Permission denied\)"
+    with pytest.raises(RunError, match=refusal):
+        read_embeddings(copy, "uv")
+    with pytest.raises(RunError, match=refusal):
+        read_clusters(embeddings_path(copy, "uv"))
+
+
+def test_a_folder_in_the_place_of_embeddings_is_not_offered(copy: Path) -> None:
+    path = embeddings_path(copy, "uv")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(MissingFileError, match=r"no embeddings 'uv'\. Name one .*, rgb[,)]"):
+        read_embeddings(copy, "uv")
+
+
 def test_what_does_not_hold_embeddings_is_one_sentence(copy: Path) -> None:
     path = embeddings_path(copy, "uv")
     whole, table = path.read_bytes(), pd.read_parquet(path)
@@ -277,6 +300,7 @@ def test_what_does_not_hold_embeddings_is_one_sentence(copy: Path) -> None:
         (table.drop(columns="x7"), "no column 'x7'"),
         (table.assign(x7="much"), "could not convert"),
         (table.assign(specimen="same"), "told apart"),
+        (table.iloc[:0], "no specimens"),
     ):
         damaged.to_parquet(path)
         with pytest.raises(RunError, match=words):

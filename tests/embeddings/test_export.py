@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from napari_phenoscape.embeddings import embed, export, load_encoder
 from napari_phenoscape.embeddings._card import model_card
@@ -18,7 +19,13 @@ from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionEr
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.training import Experiment, read_experiment, specimens_of, train
+from napari_phenoscape.training import (
+    Experiment,
+    last_checkpoint,
+    read_experiment,
+    specimens_of,
+    train,
+)
 from napari_phenoscape.views import Augmenter
 
 
@@ -123,6 +130,17 @@ def test_the_specimens_are_not_needed(run: Path, exported: Path, tmp_path: Path)
     finally:
         elsewhere.rename(source)
     assert (folder / "encoder.yaml").read_bytes() == (exported / "encoder.yaml").read_bytes()
+
+
+def test_a_net_whose_weights_are_no_numbers_is_not_exported(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    path = last_checkpoint(copy) / "weights.safetensors"
+    weights = load_file(path)
+    weights["encoders.0.backbone.trunk.bn1.bias"][3] = float("nan")
+    save_file(weights, path)
+    with pytest.raises(CheckpointError, match=r"NaN or infinite, in '.*bn1\.bias' first"):
+        result(export(copy, tmp_path / "encoder"))
+    assert not (tmp_path / "encoder").exists()
 
 
 def test_nothing_is_written_over_and_damage_is_told(

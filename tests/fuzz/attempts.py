@@ -49,6 +49,20 @@ data gain values = {1, 1, 1, 1, 1, 1}
 """
 
 
+#: What GDAL and SNAP say of the bands of a TIFF, in tags of their own.
+SAID = [
+    (42112, "s", 0, b"<GDALMetadata>"
+     b'<Item name="DESCRIPTION" sample="0" role="description">a 450 nm, 10 nm FWHM</Item>'
+     b'<Item name="SCALE" sample="0" role="scale">0.0001</Item>'
+     b'<Item name="Wavelengths (um)">0.4,0.45,0.5,0.55,0.6,0.65</Item>'
+     b'<Item name="bbl" domain="ENVI">{1,1,0,1,1,1}</Item></GDALMetadata>', True),
+    (42113, "s", 0, b"-9999", True),
+    (65000, "s", 0, b"<D><Spectral_Band_Info><BAND_INDEX>1</BAND_INDEX><BAND_NAME>B</BAND_NAME>"
+     b"<BAND_WAVELEN>450.0</BAND_WAVELEN><SCALING_FACTOR>1.0E-4</SCALING_FACTOR>"
+     b"<NO_DATA_VALUE_USED>true</NO_DATA_VALUE_USED><NO_DATA_VALUE>0.0</NO_DATA_VALUE>"
+     b"</Spectral_Band_Info></D>", True),
+]  # fmt: skip
+
 #: Of each of our readers, the name of the file that is damaged.
 NAMES = {
     "folder": "any/a_500nm.tif",
@@ -153,6 +167,7 @@ def _tiffs(folder: Path) -> list[bytes]:
         (stack, {"imagej": True, "metadata": {"axes": "CYX"}}),
         (NUMBERS[..., :3].astype("u1"), {"photometric": "rgb", "compression": "lzw"}),
         (np.zeros((16, 16, 3), "u1"), {"tile": (16, 16), "compression": "zlib", "predictor": True}),
+        (stack, {"photometric": "minisblack", "metadata": None, "extratags": SAID}),
     ]
     contents = []
     for numbers, how in files:
@@ -185,6 +200,8 @@ def _hdf5(folder: Path) -> list[bytes]:
         with h5py.File(folder / "a.h5", "w") as file:
             file.create_dataset("scene", data=NUMBERS.astype("f4"), **how)
             file["wavelength"] = NM
+            file["wavelength"].make_scale("wavelength")
+            file["scene"].dims[2].attach_scale(file["wavelength"])
         contents.append((folder / "a.h5").read_bytes())
     return contents
 

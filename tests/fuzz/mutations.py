@@ -26,7 +26,7 @@ ATTRIBUTES = (
 
 #: (name) of tags of TIFF whose values decide how pixels are read, or what they mean.
 TAGS = (256, 257, 258, 259, 262, 270, 273, 274, 277, 278, 279, 284, 305, 317, 320, 322, 323, 324,
-        338, 339, 340, 42112, 42113, 50838, 50839)  # fmt: skip
+        338, 339, 340, 700, 42112, 42113, 50838, 50839, 65000)  # fmt: skip
 
 KEYS = (
     "samples", "lines", "bands", "header offset", "data type", "interleave", "byte order",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from napari_phenoscape.nets import Encoder, ResponseCurves, SpectralResponse
 from napari_phenoscape.nets._backbone import Tokens
 from napari_phenoscape.nets._encoder import ModalityEncoder
 from napari_phenoscape.nets._stem import Standardised, rgb_mixing
+from napari_phenoscape.nets._weights import read_weights
 
 RGB = Bands(Band(name, region="vis") for name in "RGB")
 UV = Bands(Band(f"UV_{name}", region="uv") for name in "RGB")
@@ -357,6 +359,22 @@ def wrong_weights(kind: str, folder: Path) -> Path:
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path, kind, said):
     with pytest.raises(CheckpointError, match=said):
         encoder(weights=wrong_weights(kind, tmp_path))
+
+
+def test_damage_of_any_kind_is_no_error_of_torchs(tmp_path):
+    path, draws = tmp_path / "weights.pth", np.random.default_rng(0)
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    with pytest.raises(CheckpointError, match="cannot be read as weights"):
+        read_weights(path)
+    torch.save({"x": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in draws.integers(0, len(whole), 3):
+            damaged[place] = draws.integers(256)
+        path.write_bytes(damaged)
+        with suppress(CheckpointError):
+            read_weights(path)
 
 
 def test_two_starts_are_refused():

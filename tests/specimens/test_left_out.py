@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,27 @@ def heard(verb: Iterator[Event]) -> tuple[list[str], Crops]:
             return said, end.value
         if isinstance(event, Notice):
             said.append(event.message)
+
+
+def test_a_name_as_long_as_the_system_takes_is_that_of_a_specimen(tmp_path):
+    names = sorted(photograph(tmp_path / (letter * 251 + ".png")).name for letter in "ab")
+    collection = result(collect(Folder(path=tmp_path)))
+    assert ids(collection) == names
+    assert not collection.skipped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_name_that_is_not_utf8_is_left_out_by_name_and_such_a_folder_is_refused(tmp_path):
+    odd = os.fsdecode(b"caf\xe9")
+    for name in ("a.png", "b.png", f"{odd}.png", f"{odd}/c.png"):
+        photograph(tmp_path / name)
+    collection = result(collect(Folder(path=tmp_path)))
+    assert ids(collection) == ["a.png", "b.png"]
+    # as it can be written, into a report too
+    assert [left.path.name for left in collection.skipped] == [r"caf\xe9", r"caf\xe9.png"]
+    assert all("not UTF-8" in skipped.reason for skipped in collection.skipped)
+    with pytest.raises(CollectionError, match=r"caf\\xe9' is not UTF-8, so no table can hold it"):
+        result(collect(Folder(path=tmp_path / odd)))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +148,8 @@ def test_what_phenoscape_drew_is_no_specimen_and_told(tmp_path):
     for i, name in enumerate(["1.png", "2.png"]):
         assert not is_drawn(photograph(tmp_path / name, i))
     save_drawn(Image.new("RGB", (8, 8)), tmp_path / "views.png")
+    with pytest.raises(OptionError, match=r"end it in .png"):
+        save_drawn(Image.new("RGB", (8, 8)), tmp_path / "views.jpg")
     collection = result(collect(Folder(path=tmp_path)))
     assert ids(collection) == ["1.png", "2.png"]
     (left,) = collection.skipped

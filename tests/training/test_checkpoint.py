@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from napari_phenoscape._atomic import beside
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Finished, Progress, Started, result
 from napari_phenoscape.samples import write_samples
@@ -136,6 +138,23 @@ def test_a_run_that_was_killed_as_it_was_made_is_removed_by_the_next(
         assert len(leftovers(experiment.runs)) == 1
     assert new_run(experiment).is_dir()
     assert not leftovers(experiment.runs)
+
+
+def test_what_a_kill_left_in_a_run_is_removed_when_the_next_run_is_made(
+    experiment: Experiment,
+) -> None:
+    run = new_run(experiment)
+    living = beside(run / "checkpoints" / "step-00000001")
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    dead = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{ended.stdout.strip()}-"))
+    for part in (living, dead):
+        part.mkdir()
+        (part / "weights.safetensors").write_bytes(b"half")
+    new_run(experiment.model_copy(update={"name": "another"}))
+    assert leftovers(run) == [living.name]
+    shutil.rmtree(living)
 
 
 KILLED = """

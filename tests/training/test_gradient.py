@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -18,7 +20,7 @@ from napari_phenoscape.errors import OptionError, TrainingError
 from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import Experiment, SimCLR, augmenter, build_model
-from napari_phenoscape.training._gradient import Gradient, _joined, check_caching
+from napari_phenoscape.training._gradient import Gradient, _joined, check_caching, known_columns
 from napari_phenoscape.training._health import advice, check_finite
 from napari_phenoscape.training._inputs import InputPipeline
 
@@ -273,3 +275,10 @@ def test_lack_of_memory_becomes_advice(chunk: int, share: int, words: str, error
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shapes differ"), advice(experiment(""), 7):
         raise RuntimeError("shapes differ")
+
+
+def test_specimens_of_unknown_individuals_are_no_positives_of_each_other():
+    experiment: Any = SimpleNamespace(losses=[SimpleNamespace(columns=("individual",))])
+    metadata = pd.DataFrame({"individual": ["b", "?", None, "unknown", "a", "b", ""]})
+    known = known_columns(experiment, SimpleNamespace(metadata=metadata))  # type: ignore[arg-type]
+    assert known["individual"].tolist() == [1, -1, -1, -1, 0, 1, -1]

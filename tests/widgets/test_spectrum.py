@@ -427,6 +427,19 @@ def test_kept_spectra_are_there_again_in_a_dock_that_is_opened_again(viewer, ope
     assert again.kept.pins.count() == 3
 
 
+def test_the_points_are_left_as_they_are_when_a_kept_spectrum_is_renamed(viewer, dock):
+    dock.kept.keep(pixel_spectrum(dock.cube, 2, 3), (2, 3))
+    (points,) = ours(viewer, "kept spectra")
+    points.size, points.selected_data = 9, {0}
+    dock.kept.pins.item(0).setText("wing")
+    assert points.size.tolist() == [9]
+    assert set(points.selected_data) == {0}
+    viewer.layers.remove(points)
+    dock.kept.pins.item(0).setText("hind wing")
+    assert not ours(viewer, "kept spectra")
+    assert [kept.spectrum.name for kept in dock.session.kept_spectra] == ["hind wing"]
+
+
 def test_shift_and_a_click_of_the_mouse_keep_a_spectrum(viewer, dock, qtbot):
     canvas = next(
         widget for widget in QApplication.allWidgets() if type(widget).__name__.startswith("Canvas")

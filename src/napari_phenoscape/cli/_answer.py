@@ -43,11 +43,14 @@ class Answer:
     table
         Which of the facts is the table that a CSV holds, a list of rows; "" when they are one
         row themselves.
+    columns
+        The first of that table, which then has a header without rows too.
     """
 
     facts: Mapping[str, Any]
     words: Sequence[RenderableType]
     table: str = ""
+    columns: Sequence[str] = ()
 
     def show(self, *, as_json: bool = False, file: Path | None = None) -> None:
         """Print it, and write it into a file."""
@@ -105,7 +108,7 @@ def _write(answer: Answer, file: Path) -> None:
             temporary.write_text(text + "\n", "utf-8")
             return
         rows = facts[answer.table] if answer.table else [facts]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        columns = list(dict.fromkeys([*answer.columns, *(name for row in rows for name in row)]))
         with temporary.open("w", encoding="utf-8", newline="") as lines:
             writer = csv.writer(lines, delimiter=_SEPARATORS[file.suffix.lower()])
             writer.writerow(columns)

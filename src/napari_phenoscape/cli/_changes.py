@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
@@ -56,11 +56,15 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
         *parents, last = name.split(".")
         inner: Any = given
         for parent in parents:
-            outer, inner = inner, inner.get(parent) if isinstance(inner, dict) else None
+            outer, inner = inner, inner.get(parent)
             if isinstance(inner, str):  # a kind alone
                 inner = outer[parent] = {"kind": inner}
-        if not isinstance(inner, dict):
-            raise OptionError(f"--set {text}: the experiment has no '{'.'.join(parents)}'.")
+            if not isinstance(inner, dict):
+                meant = "" if parent in outer else did_you_mean(parent, outer)
+                raise OptionError(
+                    f"--set {text}: the experiment has no '{'.'.join(parents)}'. "
+                    f"{meant}There is {', '.join(outer)}."
+                )
         try:
             inner[last] = yaml.safe_load(value)
         except (yaml.YAMLError, RecursionError, ValueError):

@@ -278,7 +278,8 @@ def twins(
     for line in found.lines():
         table.add_row(*line)
     facts = {"specimens": found.specimens, "pairs": rows_of(found.table)}
-    return Answer(facts, [*([table] if len(found.table) else []), found.words()], "pairs")
+    words: list[Any] = [*([table] if len(found.table) else []), found.words()]
+    return Answer(facts, words, "pairs", [*map(str, found.table)])
 
 
 @command

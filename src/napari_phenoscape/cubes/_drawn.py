@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape._brought import bring
+from napari_phenoscape.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,10 +28,15 @@ def save_drawn(image: Image.Image, path: Path) -> None:
 
     Raises
     ------
+    OptionError
+        The name is that of another format.
     RunError
         The disk is full or cannot be written; a file that was there stays.
     """
     from PIL.PngImagePlugin import PngInfo
+
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"'{path}' is no name of a PNG, which is written; end it in .png.")
 
     said = PngInfo()
     for key, value in _DRAWN.items():

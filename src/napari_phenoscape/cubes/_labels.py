@@ -21,9 +21,11 @@ _OF_A_CAMERA = re.compile(
 _INFRARED = re.compile(r"(?P<region>nir|swir)[ _-]?\d*")
 _WIDTH = r"(?:fwhm|h?bw|(?:band|half)?[ _-]?width)"
 _LENGTH = re.compile(
-    rf"(?P<width>{_WIDTH}[ :=_-]*)?(?:(?<![\d.])(?P<low>[1-9]\d{{2,3}}) ?[-–] ?)?"
+    rf"(?P<width>{_WIDTH}[ :=_-]*)?(?P<excites>(?<![a-z])ex(?:c(?:itation)?)?[ .:=_-]*)?"
+    r"(?:(?<![\d.])(?P<low>[1-9]\d{2,3}) ?[-–] ?)?"
     r"(?<![\d.])(?P<centre>\d{3,4},\d{1,3}|\d+(?:\.\d+)?)(?: ?(?:±|\+/?-|/) ?\d+(?:\.\d+)?)?"
-    rf"[ _-]?(?P<unit>nm|[uµμ]m)(?![a-z])(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"
+    r"[ _-]?(?P<unit>nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)(?![a-z])"
+    rf"(?P<wide>[ _-]*{_WIDTH}(?![ :=_-]*\d))?"
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -53,19 +55,19 @@ _LIGHT_NM, _BARE_NM, _SPREAD = (100.0, 100_000.0), (300.0, 2600.0), 1.1
 def wavelength_of(label: str) -> float | None:
     """The centre in nm that a label says with its unit, not a width: ``moth_550nm_fwhm10nm``.
 
-    A range (``500-550 nm``) says none.
+    A range (``500-550 nm``) says none; light that excites (``Ex 405 nm, Em 520 nm``) comes last.
     """
-    light, widths, others = [], [], 0
+    light, exciting, widths, others = list[float](), list[float](), list[float](), 0
     for match in _LENGTH.finditer(label.lower()):
-        factor = 1 if match["unit"] == "nm" else 1000
+        factor = 1 if match["unit"].startswith("n") else 1000
         nm = round(factor * float(match["centre"].replace(",", ".")), 6)
         if not _LIGHT_NM[0] <= nm <= _LIGHT_NM[1]:
             others += 1
         elif match["width"] or match["wide"]:
             widths.append(nm)
         elif not (match["low"] and 0 < nm - float(match["low"]) <= 200):
-            light.append(nm)
-    return next(iter(light or (widths if others else ())), None)
+            (exciting if match["excites"] else light).append(nm)
+    return next(iter(light or exciting or (widths if others else ())), None)
 
 
 def wavelengths_of(names: Sequence[str]) -> list[float] | None:

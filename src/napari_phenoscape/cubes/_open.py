@@ -71,7 +71,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     """
     path, inside = _container(path)
     with _readable(path):
-        if path.suffix.lower() == ".hdr" and (found := described_tiff(path)):
+        is_header = path.suffix.lower() == ".hdr" and path.is_file()
+        if is_header and (found := described_tiff(path)):
             path, _ = _container(found)
     said = read_as or Interpretation()
     with _readable(path):
@@ -223,6 +224,11 @@ def _head(path: Path) -> bytes:
     """The first bytes of a file; of a folder, none."""
     if path.is_dir():
         return b""
+    if path.exists() and not path.is_file():  # opening a pipe waits for ever
+        raise CubeError(
+            f"'{path.name}' is a pipe, a socket or a device; a file was expected. Write what comes "
+            "from it into one."
+        )
     with path.open("rb") as file:
         return file.read(16)
 

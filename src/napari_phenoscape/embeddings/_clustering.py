@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.embeddings._reduction import unit_length
+from napari_phenoscape.embeddings._table import refuse_unreadable
 from napari_phenoscape.errors import CollectionError, MissingFileError, RunError
 from napari_phenoscape.option import Option
 from napari_phenoscape.training import AnyClustering, AnyReduction, Choice, Clustering
@@ -244,6 +245,7 @@ def read_clusters(path: Path) -> Clusters:
             edits=made.edits,
         )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        refuse_unreadable(path, error)
         reason = " ".join(str(error).split())[:200]
         raise RunError(
             f"'{path}' does not hold clusters ({reason}); "

@@ -77,7 +77,7 @@ def export(run: Path, folder: Path, *, onnx: bool = False) -> Generator[Event, N
     RunError
         The folder is there, or cannot be written.
     CheckpointError
-        The run has no checkpoint.
+        The run has no checkpoint, or its weights are no numbers.
     """
     import torch
     from safetensors.torch import save
@@ -99,6 +99,12 @@ def export(run: Path, folder: Path, *, onnx: bool = False) -> Generator[Event, N
     places = {name: index.tolist() for name, index in positions.items()}
     mean = dict(pair for of in statistics.values() for pair in zip(of.bands, of.mean, strict=True))
     encoder = net.alone(places).eval()
+    state = encoder.state_dict()
+    if dead := [name for name, weight in state.items() if not weight.isfinite().all()]:
+        raise CheckpointError(
+            f"The net of '{run}' holds numbers that are NaN or infinite, in '{dead[0]}' first, so "
+            "it can embed nothing, and nothing is written. Train again with a lower learning rate."
+        )
     spaces = net.net.spaces if isinstance(net, ReadNet) else net.spaces
     description = {
         "bands": [dataclasses.asdict(band) for band in bands],
@@ -126,7 +132,6 @@ def export(run: Path, folder: Path, *, onnx: bool = False) -> Generator[Event, N
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (temporary / DESCRIPTION).write_text(text, "utf-8")
         (temporary / CARD).write_text(model_card(run, experiment, list(spaces)), "utf-8")
-        state = encoder.state_dict()
         # its own writer names a full disk by no error of the system's
         (temporary / WEIGHTS).write_bytes(
             save({name: tensor.contiguous().clone() for name, tensor in state.items()})

@@ -132,11 +132,11 @@ def read_embeddings(
     MissingFileError
         There are none of this space and collection.
     RunError
-        The file is cut short, or lacks what `write_embeddings` wrote.
+        The file is cut short, lacks what `write_embeddings` wrote, or cannot be read.
     """
     path = embeddings_path(run, space, source, untrained=untrained)
     if not path.is_file():
-        stems = sorted(other.stem for other in path.parent.glob("*.parquet"))
+        stems = sorted(it.stem for it in path.parent.glob("*.parquet") if it.is_file())
         way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
         others = (" --collection …" if source else "") + (" --untrained" if untrained else "")
         raise MissingFileError(
@@ -162,11 +162,14 @@ def _read(path: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
         lacking = [name for name in (*OWN, *(dimensions or ["x1"])) if name not in whole]
         if lacking:
             raise ValueError(f"it has no column '{lacking[0]}'")
+        if whole.empty:
+            raise ValueError("it holds no specimens")
         if whole["specimen"].duplicated().any() or whole["specimen"].isna().any():
             raise ValueError("its specimens are not told apart by their ids")
         with np.errstate(over="ignore"):  # becomes infinite, which is refused where it matters
             x = whole[dimensions].to_numpy(np.float32)
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        refuse_unreadable(path, error)
         reason = " ".join(str(error).split())[:200]
         raise RunError(
             f"'{path}' does not hold embeddings ({reason}); the columns {', '.join(OWN)}, x1, x2, "
@@ -176,6 +179,21 @@ def _read(path: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
     table = whole[[*OWN, *rest]].reset_index(drop=True)
     table.attrs = {}
     return x, table
+
+
+def refuse_unreadable(path: Path, error: Exception) -> None:
+    """Raise where it is the system that refuses a file of a run, which may be whole.
+
+    Raises
+    ------
+    RunError
+        The error has a number of the system's; of a damaged file, Arrow's have none.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        raise RunError(
+            f"'{path}' cannot be read ({error.strerror}). Check its permissions and its disk, and "
+            "try again."
+        ) from None
 
 
 def read_spaces(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -20,6 +22,13 @@ from napari_phenoscape.nets._options import Encoder
 CLASSIFIERS = {"avgpool", "classifier", "fc", "head", "heads", "aux1", "aux2", "AuxLogits"}
 
 
+#: What torch raises of files that are no weights: its unpickler follows what bytes say.
+_DAMAGE = (
+    SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError,
+    ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, struct.error,
+)  # fmt: skip
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name; never runs code that a file holds."""
     if not path.is_file():
@@ -29,8 +38,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an odd protocol: it is refused, or whole
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
         reason = " ".join(str(error).split())[:120]
         raise CheckpointError(
             f"'{path}' cannot be read as weights ({reason}). A .safetensors file, or a .pth file "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from napari_phenoscape.spectra._calibration import calibrated
 #: How Specim's cameras name what belongs to the scan of the rest of the name; copies of them may be
 #: in small letters.
 WHITE, DARK, WHITE_DARK = "WHITEREF_", "DARKREF_", "WHITEDARKREF_"
+
+#: Bytes of a name, on every common file system; of a longer one they refuse to say that it is none.
+_LONGEST = 255
 
 
 def is_reference(path: Path) -> bool:
@@ -28,7 +32,11 @@ def own_references(path: Path) -> dict[str, Path]:
         for prefix in (WHITE, DARK, WHITE_DARK)
         for spelt in (prefix.lower(), prefix.capitalize(), prefix)
     )
-    return {prefix: file for prefix, file in beside if file.is_file()}
+    return {
+        prefix: file
+        for prefix, file in beside
+        if len(os.fsencode(file.name)) <= _LONGEST and file.is_file()
+    }
 
 
 def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:

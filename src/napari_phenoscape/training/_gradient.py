@@ -24,6 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from napari_phenoscape._device import together
 from napari_phenoscape._distributed import average_gradients, gathered, local_batch
+from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.specimens import Collection, Crops
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 
 def known_columns(experiment: Experiment, collection: Collection) -> dict[str, NDArray[np.int64]]:
-    """(N,) whole numbers of each metadata column that a loss needs, equal where it is; -1: empty.
+    """(N,) whole numbers of each metadata column that a loss needs, equal where it is.
+
+    -1 where it is not known.
 
     Raises
     ------
@@ -47,14 +50,14 @@ def known_columns(experiment: Experiment, collection: Collection) -> dict[str, N
     metadata = collection.metadata
     known = {}
     for column in {name for loss in experiment.losses for name in loss.columns}:
-        if column not in metadata or metadata[column].isna().all():
+        if column not in metadata or (unknown := is_unknown(metadata[column])).all():
             raise OptionError(
                 f"A loss names the metadata column '{column}', which the specimens do not have "
                 f"(they have {', '.join(metadata.columns) or 'none'}). "
                 f"{did_you_mean(column, metadata)}Name one of these, or leave 'positives' "
                 "and 'ignore' empty."
             )
-        codes = metadata[column].astype("category").cat.codes
+        codes = metadata[column].mask(unknown).astype("category").cat.codes
         known[column] = np.asarray(codes, dtype=np.int64)
     return known
 

@@ -7,7 +7,6 @@ import json
 import ntpath
 import os
 import posixpath
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,7 +42,7 @@ def new_run(experiment: Experiment) -> Path:
     part = beside(folder / stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_dead(folder, rf"\d{{4}}-\d\d-\d\d_{re.escape(experiment.name)}")
+        _remove_leftovers(folder)
         (part / CHECKPOINTS).mkdir(parents=True)
         keep_experiment(part, experiment)
         number = 1
@@ -68,6 +67,16 @@ def new_run(experiment: Experiment) -> Path:
     finally:
         if part.exists():
             shutil.rmtree(part)
+
+
+def _remove_leftovers(runs: Path) -> None:
+    """Remove what processes that were killed have left in a folder of runs, and in each run."""
+    remove_dead(runs, r"\d{4}-\d\d-\d\d_.+")
+    with suppress(OSError):  # those of somebody else
+        for run in runs.iterdir():
+            if (run / EXPERIMENT).is_file() and not run.is_symlink():
+                for inner, _, _ in os.walk(run):
+                    remove_dead(Path(inner), ".+")
 
 
 def keep_experiment(run: Path, experiment: Experiment) -> None:
@@ -177,7 +186,7 @@ def read_events(run: Path) -> list[Event]:
     """
     events: list[Event] = []
     for line in _lines(run):
-        with suppress(ValueError, KeyError, TypeError):  # of a crash, or a later version
+        with suppress(ValueError):  # of a crash, or a later version
             events.append(event_from_line(line))
     return events
 
@@ -214,10 +223,10 @@ def read_log(run: Path) -> Log:
         if line.startswith('{"event": "Step"') and line.endswith("}\n"):
             steps, last = steps + 1, line
         elif line.startswith('{"event": "Notice"') and len(notices) < MOST_NOTICES:
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 notices[str(json.loads(line)["message"])] = None
     step = None
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError):
         step = event_from_line(last)
     return Log(steps, step if isinstance(step, Step) else None, tuple(notices))
 

@@ -319,7 +319,7 @@ def _events(text: bytes) -> list[Event]:
     """Those that are whole."""
     found = []
     for line in text.splitlines():
-        with suppress(ValueError, KeyError, TypeError):  # cut short, or of a later version
+        with suppress(ValueError):  # cut short, or of a later version
             found.append(event_from_line(line.decode("utf-8", "replace")))
     return found
 

@@ -26,7 +26,8 @@ def check_columns(run: Path, table: pd.DataFrame, columns: Sequence[str]) -> Non
 def group_codes(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
     """(N,) number of the group of each specimen; one that is not known is a group of its own.
 
-    Not known is None, NaN or blank: two specimens without a name are not the same individual.
+    Not known is None, NaN, blank, ``?`` or ``unknown``: two specimens without a name are not the
+    same individual.
     Without ``groups``, each of ``number`` specimens is one.
     """
     if groups is None:

@@ -45,8 +45,13 @@ _ABBREVIATED = {"cw", "cwl", "cwls", "cwvl"}
 _UNITS = {"nm": "nm", "nanometers": "nm", "nanometer": "nm", "um": "um", "µm": "um", "μm": "um",
           "micrometers": "um", "microns": "um"}  # fmt: skip
 
-#: Lists of 0 and 1 in which 1 is a band that can be used.
-_GOOD = re.compile(r"good((wave?len(gth)?|band)s?)?|bbl|badbandlist|(use?able|valid)bands?")
+#: Lists of 0 and 1 in which 1 is a band that can be used, in one word: ENVI's ``bbl`` by any name.
+GOOD_BANDS = re.compile(
+    r"good((wave?len(gth)?|band)s?)?(list)?|bbl|badband(s?list|multipliers?)|(use?able|valid)bands?"
+)
+
+#: Lists of which nothing says whether they are flags, or count bands from 0 or from 1.
+BAD_BANDS = re.compile(r"bad(wave?length|band)s?(index|indices|idx|mask|flags?)?")
 
 #: NEON's pairs of wavelengths between which the air lets nothing through.
 _WINDOW = re.compile(r"(bad)?bandwindow\d*")
@@ -84,7 +89,20 @@ class Centres:
 def says_of_bands(name: str) -> bool:
     """Whether a list of this name may say something of the bands: a centre, or which are bad."""
     word = _word(name)
-    return bool(_trust(name) or _GOOD.fullmatch(word) or _WINDOW.fullmatch(word))
+    flags = GOOD_BANDS, BAD_BANDS, _WINDOW
+    return bool(_trust(name) or any(known.fullmatch(word) for known in flags))
+
+
+#: What is wrong with `BAD_BANDS`.
+UNCLEAR = "does not say how it names bands"
+
+
+def unclear_note(name: str, what: str) -> str:
+    """Said of a list of bad bands that cannot be used."""
+    return (
+        f"'{name}' {what} and is not used; a list 'bbl' (1 good, 0 bad) for all bands is, or leave "
+        "bands out by the modality."
+    )
 
 
 def wavelengths_of(
@@ -122,11 +140,13 @@ def bad_bands(
     bad = np.zeros(count, np.bool_)
     for variable in variables:
         name = variable.name.rpartition("/")[2]
-        if variable.length == count and _GOOD.fullmatch(_word(name)):
+        if variable.length == count and GOOD_BANDS.fullmatch(_word(name)):
             flags = np.ravel(variable.numbers())
             if set(flags.tolist()) == {0, 1}:
                 notes.append(f"The bands that are 0 in '{name}' are taken as bad.")
                 bad |= flags == 0
+        elif BAD_BANDS.fullmatch(_word(name)) and np.any(variable.numbers()):
+            notes.append(unclear_note(name, UNCLEAR))
         elif variable.length == 2 and _WINDOW.fullmatch(_word(name)):
             low, high = np.ravel(variable.numbers()).tolist()
             bad |= [nm is not None and low <= nm <= high for nm in centres_nm]

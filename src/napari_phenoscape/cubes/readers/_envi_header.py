@@ -50,7 +50,8 @@ SPELT_OTHERWISE = {
         "center wavelength", "centre wavelength", "center wavelengths", "centre wavelengths",
         "wavelength centers", "band centers", "band centres", "wavelength nm",
     ),
-    "bbl": ("bad band list", "bad bands list"),
+    "bbl": ("bad band list", "bad bands list", "bad band multiplier", "good bands",
+            "good band list", "good wavelengths"),
     "ceiling": ("saturation", "saturation value", "saturation level"),
     "tint": ("integration time", "exposure time", "exposure", "shutter"),
     "bit depth": ("bits", "data bits", "significant bits"),
@@ -74,6 +75,8 @@ def is_header(path: Path) -> bool:
     """Whether a file exists and begins as an ENVI header does."""
     bring(path)
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return _IS_ENVI.match(file.read(64) + b"\n") is not None
     except OSError:

@@ -39,9 +39,17 @@ def axes_of(data: Any) -> tuple[str, ...]:
         if kind.shape == (count,) and entry and h5py.check_ref_dtype(entry) is h5py.Reference:
             for axis, scales in enumerate(data.attrs[DIMENSION_LIST]):
                 if not labels[axis] and len(scales) and scales[0]:
-                    labels[axis] = (data.file[scales[0]].name or "").rpartition("/")[2]
+                    labels[axis] = _name_of(data.file, scales[0])
     stated = re.split(r"\s*,\s*", text_of(data.attrs, "Dimensions"))  # NEON's
     return tuple(stated) if len(stated) == count and not any(labels) else tuple(labels)
+
+
+def _name_of(file: Any, reference: Any) -> str:
+    """The last word of what is referred to; "" where that was removed since."""
+    try:
+        return (file[reference].name or "").rpartition("/")[2]
+    except (ValueError, KeyError, OSError, RuntimeError):
+        return ""
 
 
 def axis_of_hyperspy(place: str, said: Any) -> Iterator[Variable]:

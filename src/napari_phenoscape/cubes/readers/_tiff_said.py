@@ -12,9 +12,16 @@ import tifffile
 
 from napari_phenoscape.cubes._labels import MASK, band_of_label, wavelength_of, wavelengths_of
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
+from napari_phenoscape.cubes.readers._centres import (
+    BAD_BANDS,
+    GOOD_BANDS,
+    UNCLEAR,
+    unclear_note,
+)
 
 _PAGE_NAME, _DESCRIPTION, _XMP = 285, 270, 700
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+_SNAP = 65000
 
 #: Characters of a description of a page that is a name, and of XMP that are looked at.
 _SHORT, _LONG = 80, 1 << 18
@@ -23,7 +30,10 @@ _SHORT, _LONG = 80, 1 << 18
 _DOMAINS = ("", "ENVI", "IMAGERY")
 
 # keys are in lower case, without blanks and underscores
-_WAVELENGTH = re.compile(r"(?:cent(?:er|re|ral))?(?:wavelengths?|wvls?|wls?)(?P<unit>nm|um)?")
+_WAVELENGTH = re.compile(
+    r"(?:cent(?:er|re|ral))?(?:wavelengths?|wvls?|wls?)(?:in)?"
+    r"[(\[]?(?P<unit>nm|[uµμ]m|nanomet(?:er|re)s?|micromet(?:er|re)s?|microns?|angstroms?)?[)\]]?"
+)
 _UNITS = re.compile(r"wavelengthunits?")
 _NAMES = re.compile(r"bandnames?|longname")
 _SCALE = re.compile(r"scale(?:factor)?|reflectancescalefactor|gains?")
@@ -111,7 +121,7 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
     said = Said(capture="".join(_in_xmp(text, "Capture(?:Id|UUID)")[:1]))
     if nodata := tags.get(_GDAL_NODATA):
         said = replace(said, nodata=_number(str(nodata.value).strip(" \0")))
-    items = list(_of_python(tif))
+    items = [*_of_python(tif), *_of_snap(str(tags.valueof(_SNAP, ""))[:_LONG])]
     if metadata := tags.get(_GDAL_METADATA):
         items += _counted_from_0(list(_items(str(metadata.value))), count)
     if items:
@@ -120,10 +130,12 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
         if found := _wavelengths(items, count):
             numbers, unit = found
         units = dict.fromkeys(item.text for item in items if item.role == "unittype" and item.text)
+        unmeasured = {_number(item.text) for item in items if item.role == "nodata"}
         times = [_number(item.text) for item in items if item.key == "integrationtime"]
         said = replace(
             said,
-            bad=_bad(items, count),
+            bad=_bad(items, count, notes),
+            nodata=unmeasured.pop() if len(unmeasured) == 1 else said.nodata,
             scale=_scale(items, count, notes),
             units="".join(units) if len(units) == 1 else "",
             integration_time=next((time for time in times if time and 0 < time < math.inf), None),
@@ -208,6 +220,25 @@ def _of_python(tif: tifffile.TiffFile) -> Iterator[_Item]:
                 yield _Item(re.sub(r"[\s_]", "", key.lower()), text, "", "", None)
 
 
+def _of_snap(xml: str) -> Iterator[_Item]:
+    """What ESA's SNAP says of each band."""
+    for block in re.findall(r"<Spectral_Band_Info>(.*?)</Spectral_Band_Info>", xml, re.DOTALL):
+        said = {key: html.unescape(text) for key, text in re.findall(r"<(\w+)>([^<]*)</", block)}
+        plane = said.get("BAND_INDEX", "")
+        if not re.fullmatch(r"[0-9]{1,6}", plane):
+            continue
+        own = {"description": said.get("BAND_NAME", ""), "unittype": said.get("PHYSICAL_UNIT", "")}
+        factor, offset = said.get("SCALING_FACTOR", "1"), said.get("SCALING_OFFSET", "0")
+        if (_number(factor), _number(offset)) != (1, 0):  # which it writes where there is none
+            own |= {"scale": factor, "offset": offset}
+        for role, text in own.items():
+            yield _Item(role, text.strip(), "", role, int(plane))
+        if _number(said.get("BAND_WAVELEN", "")):  # 0 of what is no light
+            yield _Item("wavelength", f"{said['BAND_WAVELEN']} nm", "", "", int(plane))
+        if said.get("NO_DATA_VALUE_USED") == "true":
+            yield _Item("nodata", said.get("NO_DATA_VALUE", ""), "", "nodata", int(plane))
+
+
 def _in_xmp(xmp: str, name: str) -> list[str]:
     """The texts of an element, or of an attribute, of this name; some have a list of them."""
     if element := re.search(rf"<(?:\w+:)?{name}\b[^>]*>(.*?)</(?:\w+:)?{name}>", xmp, re.DOTALL):
@@ -287,11 +318,18 @@ def _wavelengths(items: list[_Item], count: int) -> tuple[dict[int, str], str] |
     return None
 
 
-def _bad(items: list[_Item], count: int) -> tuple[int, ...]:
-    good = _listed(items, re.compile("bbl"), count)
-    bad = _listed(items, re.compile("badband"), count)
+def _bad(items: list[_Item], count: int, notes: list[str]) -> tuple[int, ...]:
+    """Planes that are 0 in a list of good ones, or each called bad."""
+    good = _listed(items, GOOD_BANDS, count)
     flagged = {plane for plane, flag in good.items() if _number(flag) == 0}
-    flagged |= {plane for plane, flag in bad.items() if _number(flag) not in (0, None)}
+    for item in items:
+        is_bad = BAD_BANDS.fullmatch(item.key)
+        if item.plane is not None:
+            flagged |= {item.plane} if is_bad and _number(item.text) not in (0, None) else set()
+        elif is_bad:
+            notes.append(unclear_note(item.key, UNCLEAR))
+        elif not good and GOOD_BANDS.fullmatch(item.key):
+            notes.append(unclear_note(item.key, "does not fit to the bands"))
     return tuple(sorted(flagged))
 
 

@@ -320,6 +320,8 @@ def _nodes(path: Path) -> dict[str, Node]:
 def _stated(place: str, attributes: dict[str, Any]) -> dict[str, Node]:
     """The lists of bands that are attributes of a group or an array, by name."""
     unit = text_of(attributes, "wavelength_units")
+    if "band_names" in attributes:  # a list of bad bands beside it is ours, and counts from 0
+        attributes = {key: said for key, said in attributes.items() if key != "bad_bands"}
     return {one.name: Node(one, attributes) for one in stated_lists(place, attributes, unit)}
 
 

@@ -215,7 +215,7 @@ def association(levels: Levels, labels: pd.Series[Any]) -> float:
     ----------
     .. [1] Bergsma 2013, A bias-correction for Cramér's V. https://doi.org/10.1016/j.jkss.2012.10.002
     """
-    known = (levels.codes >= 0) & labels.notna().to_numpy()
+    known = (levels.codes >= 0) & ~is_unknown(labels).to_numpy()
     table = pd.crosstab(levels.codes[known], labels[known].astype(str).to_numpy()).to_numpy(float)
     number, (rows, columns) = table.sum(), table.shape
     if min(rows, columns) < 2:

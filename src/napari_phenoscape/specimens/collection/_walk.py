@@ -47,6 +47,11 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
         ``root`` is no folder, or it or another cannot be read just now.
     """
     reached: list[Path | Skipped] = []
+    if not _is_text(str(root)):
+        raise CollectionError(
+            f"The path '{os.fsencode(root).decode('utf-8', 'backslashreplace')}' is not UTF-8, so "
+            "no table can hold it. Rename its folders."
+        )
     try:
         for one in _walk(root):
             reached.append(one)
@@ -58,7 +63,10 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
             "collected as a drawer (kind: drawer)."
         ) from None
     except FileNotFoundError:
-        raise MissingFileError(f"There is no folder at '{root}'. Correct its path.") from None
+        raise MissingFileError(
+            f"There is no folder at '{root}'. Correct its path: of a YAML or a run it is "
+            "'collection.path' (--set collection.path=FOLDER)."
+        ) from None
     except OSError as error:
         refuse_moment(error, root)
         raise CollectionError(
@@ -96,6 +104,10 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
                 continue
             if name.lower().endswith(_EXPERIMENTS):
                 continue
+            if not _is_text(name):
+                shown = folder / os.fsencode(name).decode("utf-8", "backslashreplace")
+                yield Skipped(shown, "Its name is not UTF-8, so no table can hold it. Rename it.")
+                continue
             try:
                 is_folder, is_file = names[name].is_dir(), names[name].is_file()
             except OSError as error:  # a link in a circle
@@ -114,6 +126,11 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
 def brought(files: Sequence[Path]) -> Iterator[Path]:
     """Files one by one; of a server, while those behind are brought, but for plain numbers."""
     return ahead(files, is_whole)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written; bytes that are no UTF-8 are half characters in Python."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def matches(parts: Sequence[str], pattern: str) -> bool:

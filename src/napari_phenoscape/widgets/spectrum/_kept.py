@@ -171,11 +171,14 @@ class KeptSection(QWidget):
         self._number += 1
         self._say_changed()
 
-    def _say_changed(self) -> None:
+    def _remember(self) -> None:
         # the curves are this dock's own
         self.dock.session.kept_spectra = tuple(
             replace(kept, items=()) for kept in self._kept.values()
         )
+
+    def _say_changed(self) -> None:
+        self._remember()
         self.mark()
         self.changed.emit()
 
@@ -225,7 +228,7 @@ class KeptSection(QWidget):
         if kept is not None and kept.spectrum.name != entry.text():
             renamed = replace(kept.spectrum, name=entry.text())
             self._kept[_number_of(entry)] = replace(kept, spectrum=renamed)
-            self._say_changed()
+            self._remember()  # the points have no names
 
     def _remove(self) -> None:
         for entry in self._entries():
