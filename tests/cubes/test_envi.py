@@ -18,6 +18,7 @@ from hypothesis import given, settings, strategies as st
 
 from napari_phenoscape.cubes import doubts, open_cube, recognise
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES
+from napari_phenoscape.cubes.readers._envi_doubt import roughness
 from napari_phenoscape.cubes.readers._envi_header import Header
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
@@ -232,8 +233,22 @@ def test_band_names_say_roles_when_there_are_no_wavelengths(tmp_path):
     ]  # fmt: skip
 
 
-def test_bands_that_the_file_flags_are_bad(tmp_path):
-    bands = open_cube(write(tmp_path, WAVELENGTHS + "bbl = {1, 0, 1, 1}\n")).bands
+def test_wavelengths_go_before_the_roles_that_names_say(tmp_path):
+    path = write(tmp_path, WAVELENGTHS + "band names = {Red, Green, Blue, UV_R}\n")
+    assert open_cube(path).bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+
+
+def test_bands_without_a_word_about_them_are_counted_from_one(tmp_path):
+    path = write(tmp_path, "wavelength = {}\n")
+    assert [band.name for band in open_cube(path).bands] == ["band 1", "band 2", "band 3", "band 4"]
+    assert "No wavelengths are given." in notes_of(path)
+
+
+@pytest.mark.parametrize(
+    "lines", ["", WAVELENGTHS, "band names = {Red, Green, Blue, UV_R}\n"], ids=["", "nm", "roles"]
+)
+def test_bands_that_the_file_flags_are_bad(tmp_path, lines):
+    bands = open_cube(write(tmp_path, lines + "bbl = {1, 0, 1, 1}\n")).bands
     assert [band.bad for band in bands] == [False, True, False, False]
 
 
@@ -264,6 +279,7 @@ def test_gains_are_in_the_order_of_the_bands_in_the_file(tmp_path):
         ("wavelength_unts = nm", "The key 'wavelength unts' is read as 'wavelength units'"),
         ("band = 4", ""),
         ("file_type = ENVI Standard", ""),
+        ("file type = Something", "The file type 'Something' is read as 'ENVI Standard'"),
         ("scale factor = 10000", "'scale factor = 10000' is none of ENVI's and is not used"),
         ("bad bands = {3}", "'bad bands = 3' is none of ENVI's"),
         ("nodata = 0", "'nodata = 0' is none of ENVI's"),
@@ -290,25 +306,44 @@ def test_a_key_that_is_read_for_another_is_noted(tmp_path, key, note):
         ("reflectance scale factor = 1000\ndata units = Radiance", 0.213, "though 'data units"),
         ("reflectance scale factor = 0.001", 0.213, "it is taken as what multiplies"),
         ("z plot titles = {Wavelength, Reflectance x 1000}", 0.213, "multiples of reflectance"),
+        ("data gain values = 2\ndata offset values = 50\ndata units = Reflectance (%)", 4.76,
+         "per cent of reflectance"),
+        ("ceiling = 1", 213, "1, by 'ceiling', is taken"),
+        ("ceiling = 65535", 213 / 65535, "65535, by 'ceiling', is taken"),
         ("ceiling = 426", 0.5, "426, by 'ceiling', is taken as reflectance 1"),
         ("bit depth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
         ("bitdepth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
         ("saturation value = 426", 0.5, "426, by 'ceiling', is taken"),
         ("ceiling = 99999", 213 / 65535, "'ceiling = 99999' is no largest number of uint16"),
     ],
-)
+)  # fmt: skip
 def test_what_the_numbers_are_is_read_or_said(tmp_path, lines, reflectance, note):
     path = write(tmp_path, WAVELENGTHS + lines + "\n")
     assert open_cube(path).reflectance()[2, 1, 3] == pytest.approx(reflectance)
     assert note in notes_of(path)
     if not note and "_" not in lines:
         assert notes_of(path) == ""
+    cube = open_cube(path)
+    assert bool(cube.units) == bool(re.search(r"are radiance|radiance \(", note))
+    assert cube.gain.shape == ((C,) if re.search(r"(gain|factor) .*, ", lines) else ())
+
+
+def test_a_camera_of_32_bits_is_one(tmp_path):
+    path = write(tmp_path, WAVELENGTHS + "bit depth = 32\n", data_type="13")
+    assert "4294967295, by 'bit depth', is taken" in notes_of(path)
+
+
+def test_an_ignore_value_that_is_used_needs_no_word(tmp_path):
+    assert notes_of(write(tmp_path, WAVELENGTHS + "ceiling = 9\n")) == notes_of(
+        write(tmp_path, WAVELENGTHS + "ceiling = 9\ndata ignore value = 0\n")
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "ms"),
     [
         ("tint = 12.5", 12.5),
+        ("tint = 0.5", 0.5),
         ("tint = 12,5 ms", 12.5),
         ("exposure time = 12500 us", 12.5),
         ("integration time (s) = 0.0125", 12.5),
@@ -487,6 +522,20 @@ def test_a_tiff_has_the_bands_and_scale_of_the_header_beside_it(tmp_path, name, 
         assert "wavelength" not in " ".join(cube.provenance).lower()
 
 
+def test_a_tiff_has_names_offsets_and_default_bands_of_the_header_beside_it(tmp_path):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", NUMBERS[[0, 1, 2, 3, 0]].astype("u2"), **options)
+    (tmp_path / "a.hdr").write_text(
+        f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = 5\n"
+        "band names = {a, b, c, d, e}\ndefault bands = {3, 2, 1}\n"
+        "data reflectance gain values = 1\ndata reflectance offset values = {1, 2, 3, 4, 5}\n"
+    )
+    cube = open_cube(tmp_path / "a.tif")
+    assert [band.name for band in cube.bands] == ["a", "b", "c", "d", "e"]
+    assert cube.reflectance()[2, 1, 3] == 213 + 3
+    assert cube.bands.proposed == (2, 1, 0)
+
+
 def test_a_header_beside_a_tiff_that_is_of_another_file_or_size_is_not_used(tmp_path):
     options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
     tifffile.imwrite(tmp_path / "a.tif", NUMBERS[:3].astype("u2"), **options)
@@ -517,10 +566,11 @@ def test_formats_of_other_programs_are_named_with_the_step_to_one_of_ours(
         open_cube(tmp_path / name)
 
 
-def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path):
-    write(tmp_path, header="leaf.hdr")
+@pytest.mark.parametrize("name", ["leaf.bil", "leaf.raw"])
+def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path, name):
+    write(tmp_path, name=name, header="leaf.hdr")
     (tmp_path / "leaf.img").write_bytes(b"decoy")
-    assert open_cube(tmp_path / "leaf.hdr").path.name == "leaf.bil"
+    assert open_cube(tmp_path / "leaf.hdr").path.name == name
 
 
 def test_the_interleave_names_the_data_among_files_of_one_size(tmp_path):
@@ -611,6 +661,7 @@ def test_data_without_a_header_names_what_is_missing(tmp_path):
         (("bands = 4", "bands = 4\nfile type = ENVI Classification"), r"is a classification"),
         (("bands = 4", "bands = 4\nfile type = ENVI Spectral Library"), r"is a spectral library"),
         (("bands = 4", "bands = 4\nmajor frame offsets = {4, 0}"), r"'major frame offsets'"),
+        (("bands = 4", "bands = 4\nminor frame offsets = {4, 0}"), r"'minor frame offsets'"),
         (("bands = 4", "bands = 4\nwavelength = {1, 2"), r"brace at 'wavelength' .* never closed"),
         (("bands = 4", "bands = 4\ndata gain values = {1, 2}"), r"has 2 'data gain values' for 4"),
         (("ENVI\n", "BYTEORDER I\n"), r"an ESRI header, not an ENVI header"),
@@ -823,6 +874,25 @@ def test_noise_and_small_cubes_are_not_doubted(tmp_path, smooth):
     assert doubts(open_cube(written(tmp_path, noise, "bsq", "<u2", words))) == ()
     assert doubts(open_cube(written(tmp_path, smooth[:, :10], "bsq", "<u2", words))) == ()
     assert doubts(open_cube(written(tmp_path, 0 * smooth, "bsq", "<u2", words))) == ()
+
+
+def test_a_doubt_reads_27_windows_of_a_thousand_numbers(tmp_path, smooth, monkeypatch):
+    array = open_cube(written(tmp_path, smooth, "bil", "<u2", "interleave = bil")).array
+    whole, read = type(array).__getitem__, []
+
+    def counted(self, index):
+        block = whole(self, index)
+        read.append(block.shape)
+        return block
+
+    monkeypatch.setattr(type(array), "__getitem__", counted)
+    assert 0 < roughness(array) < 0.3
+    assert read == [(8, 8, 16)] * 27
+
+
+def test_nothing_is_rough_where_all_is_the_same(tmp_path, smooth):
+    path = written(tmp_path, 0 * smooth + 7, "bil", "<u2", "interleave = bil")
+    assert roughness(open_cube(path).array) == 0
 
 
 def test_no_header_of_the_real_files_is_doubted(phenoscape_data):
