@@ -25,14 +25,19 @@ with suppress(ImportError):
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+#: Windows, and where nets are trained: a file takes minutes, one of another room seconds.
+FIRST = ("widgets", "test_documents.py", "test_pipeline.py", "training", "embeddings", "analysis")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Windows and what is slow first, so that no worker waits for another at the end."""
-    items.sort(
-        key=lambda item: (
-            "widgets" not in item.path.parts,
-            item.get_closest_marker("slow") is None,
-        )
-    )
+    """Files that take long first, so that no worker waits for another at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        room = next((room for room in FIRST if room in item.path.parts), None)
+        return len(FIRST) if room is None else FIRST.index(room), item.path not in slow
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

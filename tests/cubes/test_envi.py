@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 from napari_phenoscape.cubes import doubts, open_cube, recognise
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES
 from napari_phenoscape.cubes.readers._envi_doubt import roughness
-from napari_phenoscape.cubes.readers._envi_header import Header
+from napari_phenoscape.cubes.readers._envi_header import SPELT_OTHERWISE, Header
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
 C, H, W = 4, 3, 5
@@ -470,18 +470,20 @@ def test_the_one_file_of_the_declared_size_is_the_data(tmp_path, ending):
 
 
 @pytest.mark.parametrize(
-    ("start", "what"),
+    ("start", "what", "way_out"),
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-        (b"\xff\xd8\xff\xe0", "a JPEG"), (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-        (b"PK\x03\x04", "a zip archive"), (b"CDF\x01", "a NetCDF 3 file"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture", "Open 'leaf.bil' itself"),
+        (b"\xff\xd8\xff\xe0", "a JPEG", "Open 'leaf.bil' itself"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "Open 'leaf.bil' itself"),
+        (b"PK\x03\x04", "a zip archive", "Export it so"),
+        (b"CDF\x01", "a NetCDF 3 file", "Export it so"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("size", [80, 120, 200])
-def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, size):
+def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, way_out, size):
     header = write(tmp_path)
     (tmp_path / "leaf.bil").write_bytes(start.ljust(size, b"\0"))
-    with pytest.raises(CubeError, match=f"'leaf.bil' is {what}"):
+    with pytest.raises(CubeError, match=rf"'leaf\.bil' is {what}.* expected\. {way_out}\."):
         open_cube(header)
 
 
@@ -534,6 +536,16 @@ def test_a_tiff_has_names_offsets_and_default_bands_of_the_header_beside_it(tmp_
     assert [band.name for band in cube.bands] == ["a", "b", "c", "d", "e"]
     assert cube.reflectance()[2, 1, 3] == 213 + 3
     assert cube.bands.proposed == (2, 1, 0)
+
+
+def test_a_mask_in_a_tiff_is_no_band_whatever_a_header_without_wavelengths_counts(tmp_path):
+    planes = np.zeros((7, H, W), "u2")
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", planes, **options)
+    (tmp_path / "a.hdr").write_text(
+        f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = 7\nceiling = 100\n"
+    )
+    assert len(open_cube(tmp_path / "a.tif").bands) == 6
 
 
 def test_a_header_beside_a_tiff_that_is_of_another_file_or_size_is_not_used(tmp_path):
@@ -600,7 +612,9 @@ def test_the_way_out_of_a_truncated_cube_opens_what_is_there(tmp_path, interleav
     with (tmp_path / "leaf.bil").open("r+b") as file:
         file.truncate(85)
     with pytest.raises(
-        CubeError, match=r"2 of \d (lines|bands)\..* set '(lines|bands) = 2'"
+        CubeError,
+        match=r"2 of \d (lines|bands)\. Copy the file again .*, or set '(lines|bands) = 2' in "
+        r"'leaf\.bil\.hdr'( and shorten its lists of bands)? to open",
     ) as said:
         open_cube(header)
     key, number = re.search(r"'(\w+ = )(2)'", str(said.value)).groups()
@@ -615,7 +629,7 @@ def test_a_longer_file_is_opened_and_noted(tmp_path):
     with (tmp_path / "leaf.bil").open("ab") as file:
         file.write(b"xx")
     assert open_cube(header).array[2, 1, 3] == 213
-    assert "2 more than declared" in notes_of(header)
+    assert "has 122 bytes, 2 more than declared" in notes_of(header)
 
 
 def test_a_header_without_data_names_what_is_missing(tmp_path):
@@ -743,6 +757,25 @@ def test_a_copy_maps_the_file_again(tmp_path, again):
 def test_an_index_reads_what_it_reads_of_an_array(tmp_path, index):
     array = open_cube(write(tmp_path)).array
     np.testing.assert_array_equal(array[index], NUMBERS[index])
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ("1,2", (1, 2)), ("1;2", (1, 2)), ("1,5;2,5", (1.5, 2.5)), ("1,5; 2", (1.5, 2)),
+        ("1,2,3;4", (1, 2, 3, 4)), ("nan", None),
+    ],
+)  # fmt: skip
+def test_commas_are_decimal_marks_where_semicolons_are(tmp_path, words, numbers):
+    assert Header(write(tmp_path, f"x = {{{words}}}\n")).numbers("x") == numbers
+
+
+def test_of_two_other_spellings_the_first_of_ours_is_read(tmp_path):
+    key, (first, second) = next(
+        (key, words[:2]) for key, words in SPELT_OTHERWISE.items() if len(words) > 1
+    )
+    header = Header(write(tmp_path, f"{second} = {{2}}\n{first} = {{1}}\n"))
+    assert header.numbers(key) == (1,)
 
 
 @settings(max_examples=200, deadline=None)
