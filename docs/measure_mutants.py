@@ -56,7 +56,7 @@ ROOMS = {
             "-k",
             "not threads and not another_process and not need_little and not same_time",
         ),
-        "*[05]",
+        "*5",
     ),
     "envi": Room(
         ("cubes/readers/_envi*.py",),
@@ -71,17 +71,12 @@ ROOMS = {
     "readout": Room(
         ("nets/_readout.py", "nets/_linear_readout.py", "nets/_descriptor.py"),
         ("tests/nets/test_contrast.py", "tests/nets/test_descriptor.py"),
-        "*[05]",
+        "*5",
     ),
     "clustering": Room(
         ("embeddings/_clustering.py", "analysis/evaluation/_*.py"),
-        (
-            "tests/embeddings/test_clustering.py",
-            "tests/analysis/test_evaluation.py",
-            "tests/analysis/test_verdict.py",
-            "tests/analysis/test_across.py",
-        ),
-        "*[05]",
+        ("tests/embeddings/test_clustering.py", "tests/analysis/test_evaluation.py"),
+        "*5",
     ),
 }
 
@@ -89,7 +84,8 @@ ROOMS = {
 def planted_in(name: str, room: Room) -> Path:
     """A folder where mutmut can work: this tree, and what it is to do."""
     folder = ROOT / "mutants" / name
-    (folder / "mutants" / "src").mkdir(parents=True, exist_ok=True)  # Python looks for it as it starts
+    # a Python that starts without this folder does not look for modules in it later
+    (folder / "mutants" / "src").mkdir(parents=True, exist_ok=True)
     for part in ("src", "tests"):
         shutil.rmtree(folder / part, ignore_errors=True)
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -50,6 +50,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     given["encoder"] |= {"backbone": "shufflenet_v2_x0_5"}
     given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
     given["head"] = {"hidden": 8, "out": 4}
+    given["method"] = {"kind": "simclr", "readout": {"kind": "contrast", "views": 2}}
     return Experiment.parse({**given, "image_size": 64, "runs": str(folder.parent / "runs")})
 
 
