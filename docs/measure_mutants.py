@@ -21,8 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1].resolve()
 
-#: What mutmut's exit statuses mean; any other is that of a test that failed.
-STATUS = {0: "survived", 33: "reached by no test", None: "not tried"}
+#: What mutmut's exit statuses mean; any other is that of a test that failed, or never ended.
+ALIVE = {0: "survived", 33: "reached by no test"}
 
 #: Lines whose words are not changed: messages, and imports for the type checker.
 LEFT = [r'^\s*f?"', r"^\s*raise ", "TYPE_CHECKING", "^#:"]
@@ -70,11 +70,21 @@ ROOMS = {
     ),
     "readout": Room(
         ("nets/_readout.py", "nets/_linear_readout.py", "nets/_descriptor.py"),
-        ("tests/nets/test_contrast.py", "tests/nets/test_descriptor.py"),
+        (
+            "tests/nets/test_contrast.py",
+            "tests/nets/test_descriptor.py",
+            "tests/nets/test_linear_readout.py",
+        ),
         "*5",
     ),
     "clustering": Room(
-        ("embeddings/_clustering.py", "analysis/evaluation/_*.py"),
+        (
+            "embeddings/_clustering.py",
+            *(
+                f"analysis/evaluation/_{name}.py"
+                for name in ("geometry", "interval", "neighbours", "partition", "probes", "score")
+            ),
+        ),
         ("tests/embeddings/test_clustering.py", "tests/analysis/test_evaluation.py"),
         "*5",
     ),
@@ -124,15 +134,16 @@ def main() -> None:
     for name in sys.argv[1:] or ROOMS:
         folder = planted_in(name, ROOMS[name])
         ended = mutmut(folder, "run", "--max-children", "1", f"*_mutmut_{ROOMS[name].numbers}")
-        tried = {key: of for key, of in found(folder).items() if of is not None}
+        every = found(folder)
+        tried = {key: status for key, status in every.items() if status is not None}
         if not tried:
             sys.exit(ended.stdout + ended.stderr)
-        counted = Counter(STATUS.get(status, "killed") for status in tried.values())
         for key, status in tried.items():
-            if status in STATUS:
-                print(f"{STATUS[status]}: {mutmut(folder, 'show', key).stdout}")
-        alive = len(tried) - counted["killed"]
-        print(f"| {name} | {len(tried)} of {len(found(folder))} | {counted['killed']} | {alive} |")
+            if status in ALIVE:
+                print(f"{ALIVE[status]}: {mutmut(folder, 'show', key).stdout}")
+        counts = Counter(ALIVE.get(status, "found") for status in tried.values())
+        numbers = " | ".join(str(counts[of]) for of in ("found", *ALIVE.values()))
+        print(f"| {name} | {len(tried)} of {len(every)} | {numbers} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def test_complex_numbers_show_their_magnitude(tmp_path):
         pytest.param(lambda t: t.replace(" = ", "="), id="no spaces"),
         pytest.param(lambda t: t.replace("data type", "Data  \tType"), id="wide keys"),
         pytest.param(lambda t: t.replace("bands", "; bands = 9\nbands"), id="comments"),
+        pytest.param(lambda t: t.replace("bands", " ; bands = 9\nbands"), id="indented comments"),
         pytest.param(lambda t: t.replace("bands = 4", "bands = 4 ; four"), id="comment after"),
         pytest.param(lambda t: "\ufeff" + t, id="byte order mark"),
         pytest.param(lambda t: t + "description = {a {nested}\nlines = 9}\n", id="nested braces"),
@@ -124,6 +125,16 @@ def test_a_header_may_be_written_in_many_ways(tmp_path, text):
     assert cube.array[2, 1, 3] == 213
     assert cube.bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
     assert [band.name for band in cube.bands] == ["400 nm", "500.5 nm", "600 nm", "700 nm"]
+
+
+def test_what_is_left_of_the_first_equals_sign_is_the_key(tmp_path):
+    assert Header(write(tmp_path, "description = lines = 9\n")).text("description") == "lines = 9"
+
+
+@pytest.mark.parametrize("kind", ["ENVI", "ENVI Standard"])
+def test_a_file_type_that_is_envis_own_needs_no_word(tmp_path, kind):
+    plain = notes_of(write(tmp_path))
+    assert notes_of(write(tmp_path, f"file type = {kind}\n")) == plain
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])

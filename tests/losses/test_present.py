@@ -135,6 +135,19 @@ def test_where_only_one_modality_has_a_contrast_it_is_the_loss(
         assert float(LocalPatches().value(uneven)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("lonely", PRESENT)
+def test_across_modalities_two_at_least_must_have_both(lonely: str) -> None:
+    one = np.arange(N) == 3
+    uneven = batch({name: one if name == lonely else np.ones(N, bool) for name in PRESENT})
+    assert float(CrossModal().value(uneven)) == 0
+
+
+def test_of_a_space_that_all_have_all_take_part() -> None:
+    rgb = batch({"rgb": PRESENT["rgb"]})  # nothing is said of uv
+    each = [NTXent().value(only(of(rgb, PRESENT["rgb"]), "rgb")), NTXent().value(only(rgb, "uv"))]
+    assert float(NTXent().value(rgb)) == pytest.approx(float(sum(each)) / 2, abs=1e-12)
+
+
 def test_an_accelerator_that_counts_nobody_has_the_value_and_gradient_of_a_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
