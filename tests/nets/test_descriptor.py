@@ -210,3 +210,10 @@ def test_an_accelerator_that_counts_no_pixels_has_the_scatter_of_a_processor(mon
     for values in (1, 10**9):  # one picture at a time, and all
         monkeypatch.setattr("napari_phenoscape.nets._descriptor.CHUNK_VALUES_ELSEWHERE", values)
         torch.testing.assert_close(descriptor.pixel_scatter(images, mask), wanted)
+
+
+def test_leading_planes_have_a_mean_square_of_one_however_dark_the_pictures() -> None:
+    descriptor, scatter = of_bands(40), torch.diag(torch.linspace(0.4, 0.01, 40))
+    descriptor.lead(scatter)
+    planes = descriptor.components
+    torch.testing.assert_close(planes @ scatter @ planes.mT, torch.eye(len(planes)))
