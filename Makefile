@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 60
 SPECIMENS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage bench fuzz soak figures screenshots docs clean
+.PHONY: help demo test lint coverage bench fuzz mutants soak figures screenshots docs clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,10 +49,13 @@ bench: $(VENV)/.with-test ## time against the alternatives; ONLY=augment for one
 fuzz: $(VENV)/.with-fuzz ## damage files by coverage, each reader so long; FUZZ_SECONDS=600 ONLY=tiff
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS) $(ONLY)
 
+mutants: $(VENV)/.with-mutants ## plant faults that the tests must find; ONLY=losses for one room
+	$(BIN)/python docs/measure_mutants.py $(ONLY)
+
 soak: $(VENV)/.with-test ## very many specimens through every step, killed and disturbed; SPECIMENS=100000
 	$(BIN)/python -m tests.soak $(SPECIMENS)
 
-figures: $(VENV)/.with-test ## figures and numbers of the pages, for hours; ONLY=pretrained
+figures: $(VENV)/.with-mutants ## figures and numbers of the pages, for hours; ONLY=pretrained
 	$(SCREEN) $(BIN)/python docs/make_figures.py $(ONLY)
 
 screenshots: $(VENV)/.with-test ## draw every dock, and the tutorial, in a real window into docs/images
@@ -66,4 +69,4 @@ docs: $(VENV)/.with-docs ## build the documentation into docs/site/
 	$(BIN)/zensical build --clean --strict -f docs/zensical.toml
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) build dist docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz
+	rm -rf $(VENV) build dist docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz mutants

@@ -94,6 +94,7 @@ MADE: dict[str, Made] = {
     "intervals": _measured("intervals.md", "measure_intervals.py 300 2 silhouette"),
     "kills": _measured("reliability.md", "measure_kills.py 30"),
     "memory": _measured("performance.md", "measure_memory.py"),
+    "mutants": _measured("mutation-testing.md", "measure_mutants.py"),
     "patches": _measured("patches.md", "measure_patches.py 100 3"),
     "presets": Made(
         "augmentation.md",

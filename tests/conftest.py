@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -24,14 +25,19 @@ with suppress(ImportError):
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+#: Windows, and where nets are trained: a file takes minutes, one of another room seconds.
+FIRST = ("widgets", "test_documents.py", "test_pipeline.py", "training", "embeddings", "analysis")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Windows and what is slow first, so that no worker waits for another at the end."""
-    items.sort(
-        key=lambda item: (
-            "widgets" not in item.path.parts,
-            item.get_closest_marker("slow") is None,
-        )
-    )
+    """Files that take long first, so that no worker waits for another at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        room = next((room for room in FIRST if room in item.path.parts), None)
+        return len(FIRST) if room is None else FIRST.index(room), item.path not in slow
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,6 +55,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
     config.option.loadscopereorder = False  # by number of tests, not by their time
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_there_stays() -> None:
+    """Looking for garbage takes a third of a second among all that torch and napari bring.
+
+    napari's viewer has it looked for after each test.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

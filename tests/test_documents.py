@@ -1,7 +1,8 @@
 """Every bash, YAML and Python block of the pages runs as it is written, page by page, in order.
 
 Specimens are few and small, a training has three steps of a small net, a map by UMAP is one by PCA,
-and an evaluation draws no figure: what is cut is what a command costs, not its words.
+an explanation hides few bands and places, and an evaluation draws no figure: what is cut is what a
+command costs, not its words.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,14 +142,19 @@ def small() -> Iterator[None]:
             }
         )
 
+    from napari_phenoscape.analysis.explanation import _occlusion, _where
     from napari_phenoscape.cli import _runs
 
+    few = partial(_where.cells_of, number=8)
+    windows_of = _occlusion.windows_of
     changed = _runs.changed
     read = Experiment.read
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_runs, "changed", lambda *given: cut(changed(*given)))
         patch.setattr(Experiment, "read", lambda path: cut(read(path)))
         patch.setattr(UMAP, "map", lambda self, x, seed: PCA().map(x, seed))
+        patch.setattr(_where, "cells_of", few)
+        patch.setattr(_occlusion, "windows_of", lambda b, of, nm: windows_of(b, of, 10 * nm))
         patch.setattr("napari_phenoscape.embeddings._embed_all.offline_net", lambda: None)
         patch.setattr("napari_phenoscape.training._proposal.offline_net", lambda: None)
         patch.setattr(

@@ -11,6 +11,7 @@ from napari_phenoscape.analysis.evaluation._interval import interval
 from napari_phenoscape.analysis.evaluation._neighbours import (
     average_precision,
     knn_correct,
+    knn_vote,
     matched,
 )
 from napari_phenoscape.analysis.evaluation._partition import (
@@ -25,6 +26,7 @@ from napari_phenoscape.analysis.evaluation._probes import (
     few_shot_correct,
     linear_correct,
 )
+from napari_phenoscape.analysis.evaluation._score import mean_of
 from napari_phenoscape.cubes import Band, Bands, as_modality
 from napari_phenoscape.embeddings import Projections
 from napari_phenoscape.errors import CollectionError
@@ -41,6 +43,18 @@ def test_each_specimen_is_judged_by_the_majority_of_its_nearest_others():
     x = directions(0, 1, 2, 90, 91, 92, 3.5)
     labels = ["a", "a", "a", "b", "b", "b", "b"]  # the last one lies among a
     assert knn_correct(x, labels, k=2).mean() == pytest.approx(6 / 7)
+
+
+def test_two_votes_go_before_a_nearer_one():
+    x = directions(0, 1, 2, 3, 90)
+    votes = knn_vote(x, np.array([-1, 0, 1, 1, 0]), k=3)
+    # 0° is asked of 1° (0), 2° and 3° (1): two of three; 90° of 3° and 2° (1), then 1°
+    assert votes.codes[[0, 4]].tolist() == [1, 1]
+    assert votes.share[[0, 4]].tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert votes.similarity[[0, 4]].tolist() == pytest.approx(np.cos(np.radians([1, 87])))
+    # 1° has no more than three others that are known
+    assert votes.share[1] == pytest.approx(2 / 3)
+    assert knn_vote(x, np.array([-1, 0, 1, 1, 0]), k=9).share[0] == 1 / 2
 
 
 def test_length_does_not_matter():
@@ -166,7 +180,25 @@ def test_linear_probe_cannot_learn_an_individual_by_heart():
 def test_linear_probe_of_labels_rarer_than_folds():
     x = directions(0, 1, 2, 90, 91, 92)
     assert linear_correct(x, list("aaabbb")).all()
-    assert not linear_correct(x, list("abcdef")).any()
+    assert linear_correct(x, list("abcdef")).tolist() == [False] * 6
+    # five folds, and two of the second label
+    assert linear_correct(directions(0, 1, 2, 3, 4, 90, 91), list("aaaaabb")).all()
+
+
+@pytest.mark.parametrize("mixed", [0, 1, 2])
+def test_a_fold_that_leaves_one_label_to_learn_from_is_judged_by_it_and_the_others_go_on(mixed):
+    # all of the second label are in one group: without it there is nothing to choose from
+    groups = np.repeat([0, 1, 2], 4)
+    labels = (groups == mixed) & (np.arange(12) % 2 == 1)
+    x = directions(*(np.where(labels, 80, 10) + np.arange(12) / 10))
+    assert linear_correct(x, labels, groups).tolist() == (~labels).tolist()
+
+
+def test_who_was_always_known_was_never_asked():
+    found = few_shot_correct(directions(0, 1, 90, 91), [0, 0, 1, 1], shots=1, episodes=1)
+    assert found.dtype == np.float64
+    assert np.isnan(found).sum() == 2
+    assert np.nansum(found) == 2
 
 
 def test_few_shots_suffice_for_well_separated_labels():
@@ -256,6 +288,23 @@ def test_permanova_exchanges_whole_groups_and_inside_levels():
     x = directions(*(60 * level + 5 * (label == "b")))
     assert permanova(x, label).r2 < 0.1
     assert permanova(x, label, within=level).r2 == pytest.approx(1)
+
+
+def test_permanova_exchanges_inside_groups_that_hold_several_labels():
+    # the two days are 60° apart, the labels 3° within each
+    day, label = np.repeat([0, 1], 8), np.arange(16) % 2
+    x = directions(*(60 * day + 3 * label + np.arange(16) / 100))
+    assert permanova(x, label).p > 0.2
+    assert permanova(x, label, groups=day).p < 0.02
+
+
+def test_permanova_of_embeddings_that_are_all_alike_explains_nothing():
+    assert permanova(directions(5, 5, 5, 5), list("aabb")).r2 == 0
+
+
+def test_the_mean_of_nothing_is_not_defined():
+    assert np.isnan(mean_of(np.full(3, np.nan)))
+    assert mean_of(np.array([np.nan, 1, 0])) == 0.5
 
 
 def test_rank_counts_dimensions_that_are_used():

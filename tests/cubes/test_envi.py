@@ -18,7 +18,8 @@ from hypothesis import given, settings, strategies as st
 
 from napari_phenoscape.cubes import doubts, open_cube, recognise
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES
-from napari_phenoscape.cubes.readers._envi_header import Header
+from napari_phenoscape.cubes.readers._envi_doubt import roughness
+from napari_phenoscape.cubes.readers._envi_header import SPELT_OTHERWISE, Header
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
 C, H, W = 4, 3, 5
@@ -93,6 +94,7 @@ def test_complex_numbers_show_their_magnitude(tmp_path):
         pytest.param(lambda t: t.replace(" = ", "="), id="no spaces"),
         pytest.param(lambda t: t.replace("data type", "Data  \tType"), id="wide keys"),
         pytest.param(lambda t: t.replace("bands", "; bands = 9\nbands"), id="comments"),
+        pytest.param(lambda t: t.replace("bands", " ; bands = 9\nbands"), id="indented comments"),
         pytest.param(lambda t: t.replace("bands = 4", "bands = 4 ; four"), id="comment after"),
         pytest.param(lambda t: "\ufeff" + t, id="byte order mark"),
         pytest.param(lambda t: t + "description = {a {nested}\nlines = 9}\n", id="nested braces"),
@@ -123,6 +125,16 @@ def test_a_header_may_be_written_in_many_ways(tmp_path, text):
     assert cube.array[2, 1, 3] == 213
     assert cube.bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
     assert [band.name for band in cube.bands] == ["400 nm", "500.5 nm", "600 nm", "700 nm"]
+
+
+def test_what_is_left_of_the_first_equals_sign_is_the_key(tmp_path):
+    assert Header(write(tmp_path, "description = lines = 9\n")).text("description") == "lines = 9"
+
+
+@pytest.mark.parametrize("kind", ["ENVI", "ENVI Standard"])
+def test_a_file_type_that_is_envis_own_needs_no_word(tmp_path, kind):
+    plain = notes_of(write(tmp_path))
+    assert notes_of(write(tmp_path, f"file type = {kind}\n")) == plain
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -232,9 +244,23 @@ def test_band_names_say_roles_when_there_are_no_wavelengths(tmp_path):
     ]  # fmt: skip
 
 
+def test_wavelengths_go_before_the_roles_that_names_say(tmp_path):
+    path = write(tmp_path, WAVELENGTHS + "band names = {Red, Green, Blue, UV_R}\n")
+    assert open_cube(path).bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
+
+
+def test_bands_without_a_word_about_them_are_counted_from_one(tmp_path):
+    path = write(tmp_path, "wavelength = {}\n")
+    assert [band.name for band in open_cube(path).bands] == ["band 1", "band 2", "band 3", "band 4"]
+    assert "No wavelengths are given." in notes_of(path)
+
+
 @pytest.mark.parametrize("key", ["bbl", "bad bands list", "good_bands", "Bad Band Multiplier"])
-def test_bands_that_the_file_flags_are_bad(tmp_path, key):
-    bands = open_cube(write(tmp_path, WAVELENGTHS + f"{key} = {{1, 0, 1, 1}}\n")).bands
+@pytest.mark.parametrize(
+    "lines", ["", WAVELENGTHS, "band names = {Red, Green, Blue, UV_R}\n"], ids=["", "nm", "roles"]
+)
+def test_bands_that_the_file_flags_are_bad(tmp_path, lines, key):
+    bands = open_cube(write(tmp_path, lines + f"{key} = {{1, 0, 1, 1}}\n")).bands
     assert [band.bad for band in bands] == [False, True, False, False]
 
 
@@ -265,6 +291,7 @@ def test_gains_are_in_the_order_of_the_bands_in_the_file(tmp_path):
         ("wavelength_unts = nm", "The key 'wavelength unts' is read as 'wavelength units'"),
         ("band = 4", ""),
         ("file_type = ENVI Standard", ""),
+        ("file type = Something", "The file type 'Something' is read as 'ENVI Standard'"),
         ("scale factor = 10000", "'scale factor = 10000' is none of ENVI's and is not used"),
         ("bad bands = {3}", "'bad bands = 3' is none of ENVI's"),
         ("nodata = 0", "'nodata = 0' is none of ENVI's"),
@@ -291,25 +318,44 @@ def test_a_key_that_is_read_for_another_is_noted(tmp_path, key, note):
         ("reflectance scale factor = 1000\ndata units = Radiance", 0.213, "though 'data units"),
         ("reflectance scale factor = 0.001", 0.213, "it is taken as what multiplies"),
         ("z plot titles = {Wavelength, Reflectance x 1000}", 0.213, "multiples of reflectance"),
+        ("data gain values = 2\ndata offset values = 50\ndata units = Reflectance (%)", 4.76,
+         "per cent of reflectance"),
+        ("ceiling = 1", 213, "1, by 'ceiling', is taken"),
+        ("ceiling = 65535", 213 / 65535, "65535, by 'ceiling', is taken"),
         ("ceiling = 426", 0.5, "426, by 'ceiling', is taken as reflectance 1"),
         ("bit depth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
         ("bitdepth = 12", 213 / 4095, "4095, by 'bit depth', is taken"),
         ("saturation value = 426", 0.5, "426, by 'ceiling', is taken"),
         ("ceiling = 99999", 213 / 65535, "'ceiling = 99999' is no largest number of uint16"),
     ],
-)
+)  # fmt: skip
 def test_what_the_numbers_are_is_read_or_said(tmp_path, lines, reflectance, note):
     path = write(tmp_path, WAVELENGTHS + lines + "\n")
     assert open_cube(path).reflectance()[2, 1, 3] == pytest.approx(reflectance)
     assert note in notes_of(path)
     if not note and "_" not in lines:
         assert notes_of(path) == ""
+    cube = open_cube(path)
+    assert bool(cube.units) == bool(re.search(r"are radiance|radiance \(", note))
+    assert cube.gain.shape == ((C,) if re.search(r"(gain|factor) .*, ", lines) else ())
+
+
+def test_a_camera_of_32_bits_is_one(tmp_path):
+    path = write(tmp_path, WAVELENGTHS + "bit depth = 32\n", data_type="13")
+    assert "4294967295, by 'bit depth', is taken" in notes_of(path)
+
+
+def test_an_ignore_value_that_is_used_needs_no_word(tmp_path):
+    assert notes_of(write(tmp_path, WAVELENGTHS + "ceiling = 9\n")) == notes_of(
+        write(tmp_path, WAVELENGTHS + "ceiling = 9\ndata ignore value = 0\n")
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "ms"),
     [
         ("tint = 12.5", 12.5),
+        ("tint = 0.5", 0.5),
         ("tint = 12,5 ms", 12.5),
         ("exposure time = 12500 us", 12.5),
         ("integration time (s) = 0.0125", 12.5),
@@ -436,18 +482,20 @@ def test_the_one_file_of_the_declared_size_is_the_data(tmp_path, ending):
 
 
 @pytest.mark.parametrize(
-    ("start", "what"),
+    ("start", "what", "way_out"),
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-        (b"\xff\xd8\xff\xe0", "a JPEG"), (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-        (b"PK\x03\x04", "a zip archive"), (b"CDF\x01", "a NetCDF 3 file"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture", "Open 'leaf.bil' itself"),
+        (b"\xff\xd8\xff\xe0", "a JPEG", "Open 'leaf.bil' itself"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "Open 'leaf.bil' itself"),
+        (b"PK\x03\x04", "a zip archive", "Export it so"),
+        (b"CDF\x01", "a NetCDF 3 file", "Export it so"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("size", [80, 120, 200])
-def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, size):
+def test_the_bytes_of_another_format_are_never_pixels(tmp_path, start, what, way_out, size):
     header = write(tmp_path)
     (tmp_path / "leaf.bil").write_bytes(start.ljust(size, b"\0"))
-    with pytest.raises(CubeError, match=f"'leaf.bil' is {what}"):
+    with pytest.raises(CubeError, match=rf"'leaf\.bil' is {what}.* expected\. {way_out}\."):
         open_cube(header)
 
 
@@ -488,6 +536,30 @@ def test_a_tiff_has_the_bands_and_scale_of_the_header_beside_it(tmp_path, name, 
         assert "wavelength" not in " ".join(cube.provenance).lower()
 
 
+def test_a_tiff_has_names_offsets_and_default_bands_of_the_header_beside_it(tmp_path):
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", NUMBERS[[0, 1, 2, 3, 0]].astype("u2"), **options)
+    (tmp_path / "a.hdr").write_text(
+        f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = 5\n"
+        "band names = {a, b, c, d, e}\ndefault bands = {3, 2, 1}\n"
+        "data reflectance gain values = 1\ndata reflectance offset values = {1, 2, 3, 4, 5}\n"
+    )
+    cube = open_cube(tmp_path / "a.tif")
+    assert [band.name for band in cube.bands] == ["a", "b", "c", "d", "e"]
+    assert cube.reflectance()[2, 1, 3] == 213 + 3
+    assert cube.bands.proposed == (2, 1, 0)
+
+
+def test_a_mask_in_a_tiff_is_no_band_whatever_a_header_without_wavelengths_counts(tmp_path):
+    planes = np.zeros((7, H, W), "u2")
+    options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", planes, **options)
+    (tmp_path / "a.hdr").write_text(
+        f"ENVI\nfile type = TIFF\nsamples = {W}\nlines = {H}\nbands = 7\nceiling = 100\n"
+    )
+    assert len(open_cube(tmp_path / "a.tif").bands) == 6
+
+
 def test_a_header_beside_a_tiff_that_is_of_another_file_or_size_is_not_used(tmp_path):
     options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
     tifffile.imwrite(tmp_path / "a.tif", NUMBERS[:3].astype("u2"), **options)
@@ -518,10 +590,11 @@ def test_formats_of_other_programs_are_named_with_the_step_to_one_of_ours(
         open_cube(tmp_path / name)
 
 
-def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path):
-    write(tmp_path, header="leaf.hdr")
+@pytest.mark.parametrize("name", ["leaf.bil", "leaf.raw"])
+def test_a_file_of_another_size_is_not_mistaken_for_the_data(tmp_path, name):
+    write(tmp_path, name=name, header="leaf.hdr")
     (tmp_path / "leaf.img").write_bytes(b"decoy")
-    assert open_cube(tmp_path / "leaf.hdr").path.name == "leaf.bil"
+    assert open_cube(tmp_path / "leaf.hdr").path.name == name
 
 
 def test_the_interleave_names_the_data_among_files_of_one_size(tmp_path):
@@ -551,7 +624,9 @@ def test_the_way_out_of_a_truncated_cube_opens_what_is_there(tmp_path, interleav
     with (tmp_path / "leaf.bil").open("r+b") as file:
         file.truncate(85)
     with pytest.raises(
-        CubeError, match=r"2 of \d (lines|bands)\..* set '(lines|bands) = 2'"
+        CubeError,
+        match=r"2 of \d (lines|bands)\. Copy the file again .*, or set '(lines|bands) = 2' in "
+        r"'leaf\.bil\.hdr'( and shorten its lists of bands)? to open",
     ) as said:
         open_cube(header)
     key, number = re.search(r"'(\w+ = )(2)'", str(said.value)).groups()
@@ -566,7 +641,7 @@ def test_a_longer_file_is_opened_and_noted(tmp_path):
     with (tmp_path / "leaf.bil").open("ab") as file:
         file.write(b"xx")
     assert open_cube(header).array[2, 1, 3] == 213
-    assert "2 more than declared" in notes_of(header)
+    assert "has 122 bytes, 2 more than declared" in notes_of(header)
 
 
 def test_a_header_without_data_names_what_is_missing(tmp_path):
@@ -612,6 +687,7 @@ def test_data_without_a_header_names_what_is_missing(tmp_path):
         (("bands = 4", "bands = 4\nfile type = ENVI Classification"), r"is a classification"),
         (("bands = 4", "bands = 4\nfile type = ENVI Spectral Library"), r"is a spectral library"),
         (("bands = 4", "bands = 4\nmajor frame offsets = {4, 0}"), r"'major frame offsets'"),
+        (("bands = 4", "bands = 4\nminor frame offsets = {4, 0}"), r"'minor frame offsets'"),
         (("bands = 4", "bands = 4\nwavelength = {1, 2"), r"brace at 'wavelength' .* never closed"),
         (("bands = 4", "bands = 4\ndata gain values = {1, 2}"), r"has 2 'data gain values' for 4"),
         (("ENVI\n", "BYTEORDER I\n"), r"an ESRI header, not an ENVI header"),
@@ -693,6 +769,25 @@ def test_a_copy_maps_the_file_again(tmp_path, again):
 def test_an_index_reads_what_it_reads_of_an_array(tmp_path, index):
     array = open_cube(write(tmp_path)).array
     np.testing.assert_array_equal(array[index], NUMBERS[index])
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ("1,2", (1, 2)), ("1;2", (1, 2)), ("1,5;2,5", (1.5, 2.5)), ("1,5; 2", (1.5, 2)),
+        ("1,2,3;4", (1, 2, 3, 4)), ("nan", None),
+    ],
+)  # fmt: skip
+def test_commas_are_decimal_marks_where_semicolons_are(tmp_path, words, numbers):
+    assert Header(write(tmp_path, f"x = {{{words}}}\n")).numbers("x") == numbers
+
+
+def test_of_two_other_spellings_the_first_of_ours_is_read(tmp_path):
+    key, (first, second) = next(
+        (key, words[:2]) for key, words in SPELT_OTHERWISE.items() if len(words) > 1
+    )
+    header = Header(write(tmp_path, f"{second} = {{2}}\n{first} = {{1}}\n"))
+    assert header.numbers(key) == (1,)
 
 
 @settings(max_examples=200, deadline=None)
@@ -824,6 +919,25 @@ def test_noise_and_small_cubes_are_not_doubted(tmp_path, smooth):
     assert doubts(open_cube(written(tmp_path, noise, "bsq", "<u2", words))) == ()
     assert doubts(open_cube(written(tmp_path, smooth[:, :10], "bsq", "<u2", words))) == ()
     assert doubts(open_cube(written(tmp_path, 0 * smooth, "bsq", "<u2", words))) == ()
+
+
+def test_a_doubt_reads_27_windows_of_a_thousand_numbers(tmp_path, smooth, monkeypatch):
+    array = open_cube(written(tmp_path, smooth, "bil", "<u2", "interleave = bil")).array
+    whole, read = type(array).__getitem__, []
+
+    def counted(self, index):
+        block = whole(self, index)
+        read.append(block.shape)
+        return block
+
+    monkeypatch.setattr(type(array), "__getitem__", counted)
+    assert 0 < roughness(array) < 0.3
+    assert read == [(8, 8, 16)] * 27
+
+
+def test_nothing_is_rough_where_all_is_the_same(tmp_path, smooth):
+    path = written(tmp_path, 0 * smooth + 7, "bil", "<u2", "interleave = bil")
+    assert roughness(open_cube(path).array) == 0
 
 
 def test_no_header_of_the_real_files_is_doubted(phenoscape_data):

@@ -70,6 +70,14 @@ def before(*labels: int) -> Clusters:
     )
 
 
+def test_of_clusters_that_are_gone_the_names_that_somebody_gave_are_remembered() -> None:
+    old, x = before(7, 7, 7, 5, 5, 3), along(1, 1, 1, 0, 0, 0)
+    given = cluster(x, ids(6), KMeans(clusters=2), previous=old)
+    assert given.former == {ids(6)[5]: (3, "old 3", old.colours[3])}
+    own = replace(old, names={number: f"cluster {number}" for number in old.names})
+    assert cluster(x, ids(6), KMeans(clusters=2), previous=own).former == {}
+
+
 def test_numbers_names_and_colours_carry_over_by_overlap() -> None:
     old = before(7, 7, 7, 5, 5, 5)
     new = cluster(along(1, 1, 1, 1, 0, 0), ids(6), KMeans(clusters=2), previous=old)

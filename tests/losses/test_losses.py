@@ -106,6 +106,48 @@ def test_a_row_that_has_nothing_to_be_told_from_teaches_nothing(monkeypatch, row
     assert torch.autograd.gradcheck(loss, z.requires_grad_())
 
 
+def test_who_takes_no_part_is_not_there_in_any_part():
+    z, real = torch.cat(views(6)), torch.tensor([1, 1, 0, 1, 0, 1] * 2).bool()
+    group, part = torch.tensor([0, 1, 2, 0, 1, 2] * 2), torch.tensor([0] * 6 + [1] * 6)
+    found = contrast(z, group, 0.2, part=part, real=real)
+    expected = contrast(z[real], group[real], 0.2, part=part[real])
+    assert float(found) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_rows_repel_from_a_distance_of_one_on_wherever_they_lie():
+    z, group = torch.cat(views(20)), torch.arange(20).repeat(2)
+    # pairs along a line: 0, 1 and 2 wide, and 0.75 from there on; all exact in float32
+    gaps = torch.tensor([1.0, 1.0, 0.75, 0.75, 0.5]).repeat(4)
+    position = (gaps.cumsum(0).repeat(2)[:, None] * torch.tensor([[1.0, 0.0]])).float()
+    near = (position[:, None] - position).norm(dim=2) < 1
+    expected = by_hand_near(z, group, near)
+    for away in (0, 2**20):
+        found = contrast(z, group, 0.2, position=position + away)
+        assert float(found) == pytest.approx(expected, abs=1e-12), away
+
+
+def by_hand_near(z: Tensor, group: Tensor, near: Tensor) -> float:
+    unit = torch.nn.functional.normalize(z, dim=1)
+    s = (unit @ unit.T / 0.2).numpy()
+    losses = []
+    for i in range(len(z)):
+        (pair,) = (j for j in range(len(z)) if j != i and group[j] == group[i])
+        seen = [j for j in range(len(z)) if j == pair or (j != i and not near[i, j])]
+        losses.append(np.log(np.exp(s[i, seen]).sum()) - s[i, pair])
+    return float(np.mean(losses))
+
+
+def test_one_row_alone_that_has_something_to_be_told_from_is_the_mean():
+    # row 2 lies beside row 1, so that of the pair only row 0 is told from it
+    z, group = torch.cat(views(2))[:3], torch.tensor([0, 0, 1])
+    position = torch.tensor([[0.0], [4.0], [4.5]])
+    found = contrast(
+        z, group, 0.2, decoupled=True, position=position, real=torch.ones(3, dtype=torch.bool)
+    )
+    unit = torch.nn.functional.normalize(z, dim=1)
+    assert float(found) == pytest.approx(float(unit[0] @ (unit[2] - unit[1]) / 0.2), abs=1e-12)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 7, 100])
 @pytest.mark.parametrize("decoupled", [False, True])
 def test_blocks_give_the_value_and_gradient_of_the_whole(monkeypatch, rows, decoupled):

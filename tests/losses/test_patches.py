@@ -200,6 +200,23 @@ def test_what_is_erased_or_on_neither_view_has_no_pair() -> None:
     assert not matches(plain(none), plain(none), tiles(4, 4, 2)).position.isfinite().any()
 
 
+@pytest.mark.parametrize(("apart", "pairs"), [(2, 4), (2.5, 0), (3.5, 0)])
+def test_cells_are_a_pair_up_to_one_patch_apart(apart: float, pairs: int) -> None:
+    # the second view looks beside the first, whose last column is so many pixels from its first
+    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    beside = torch.tensor([[1.0, 0, -6 - apart], [0, 1, 0], [0, 0, 1]])
+    found = matches(plain(mask), plain(mask, beside), tiles(4, 4, 2))
+    assert pairs_of(found) == [(3 + 4 * row, 4 * row) for row in range(4)][:pairs]
+
+
+def test_half_of_a_cell_must_show_specimen() -> None:
+    # the right cells reach from column 4 to the edge; the left ones show nothing
+    for first, pairs in ((6, [(1, 1), (3, 3)]), (7, [])):
+        mask = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+        mask[..., first:] = True
+        assert pairs_of(matches(plain(mask), plain(mask), tiles(2, 2, 4))) == pairs
+
+
 def by_hand(z: Tensor, pair: Tensor, specimen: Tensor, position: Tensor, radius: float) -> float:
     """Dense contrast, one exponential at a time."""
     unit = normalize(z, dim=1).numpy()

@@ -198,3 +198,22 @@ def test_it_stays_on_the_device_of_the_pictures() -> None:
         images = torch.empty(2, 20, 32, 32, device="cuda")
         mask = torch.empty(2, 1, 32, 32, dtype=torch.bool, device="cuda")
         assert functional_call(descriptor, held, (images, mask)).device.type == "cuda"
+
+
+def test_an_accelerator_that_counts_no_pixels_has_the_scatter_of_a_processor(monkeypatch) -> None:
+    monkeypatch.setattr("napari_phenoscape.nets._descriptor.PIXELS", 20)
+    descriptor, images = of_bands(3), pictures(4, 3, 16, 16)
+    # of 316, 112, 1 and no pixels, at most 20 each
+    mask = torch.cat([disc(16, radius) for radius in (99, 6, 0.8, 0)])
+    wanted = descriptor.pixel_scatter(images, mask)
+    monkeypatch.setattr("napari_phenoscape.nets._descriptor.together", lambda _: True)
+    for values in (1, 10**9):  # one picture at a time, and all
+        monkeypatch.setattr("napari_phenoscape.nets._descriptor.CHUNK_VALUES_ELSEWHERE", values)
+        torch.testing.assert_close(descriptor.pixel_scatter(images, mask), wanted)
+
+
+def test_leading_planes_have_a_mean_square_of_one_however_dark_the_pictures() -> None:
+    descriptor, scatter = of_bands(40), torch.diag(torch.linspace(0.4, 0.01, 40))
+    descriptor.lead(scatter)
+    planes = descriptor.components
+    torch.testing.assert_close(planes @ scatter @ planes.mT, torch.eye(len(planes)))

@@ -22,7 +22,7 @@ from napari_phenoscape.events import Finished, Progress, Started, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import EXPERIMENT, Experiment, last_checkpoint, read_events, train
-from napari_phenoscape.training._checkpoint import checkpoints
+from napari_phenoscape.training._checkpoint import checkpoints, remove_partial_files
 from napari_phenoscape.training._run import new_run
 
 #: What Python says before each operation that changes files.
@@ -52,6 +52,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     given["encoder"] |= {"backbone": "shufflenet_v2_x0_5"}
     given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
     given["head"] = {"hidden": 8, "out": 4}
+    given["method"] = {"kind": "simclr", "readout": {"kind": "contrast", "views": 2}}
     return Experiment.parse({**given, "image_size": 64, "runs": str(folder.parent / "runs")})
 
 
@@ -190,6 +191,14 @@ def test_a_run_that_was_killed_with_9_goes_on_bit_for_bit(
     wanted = weights(whole)
     found = weights(run)
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_of_what_kills_left_the_newest_checkpoint_stays_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    for name in ("step-00000001", "step-00000002", "step-00000003", ".step-00000004.x.part"):
+        (folder / name).mkdir(parents=True)
+    remove_partial_files(tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["step-00000003"]
 
 
 def test_a_line_that_a_kill_cut_short_does_not_spoil_the_next_one(

@@ -293,6 +293,14 @@ def test_erasing_is_kornias():
     assert torch.equal(views.mask[:, 0], (expected != 0).all(1))
 
 
+def test_an_erased_rectangle_has_the_area_and_the_proportion_that_are_drawn():
+    u = np.array([[0.5, 0.5, 0, 0], [0.5, 0.5, 0.999, 0.999]])
+    quarter = RandomErasing(scale=(0.25, 0.25), ratio=(4, 4)).boxes(u, 32)  # height over width
+    assert quarter.tolist() == [[0, 0, 8, 32], [24, 0, 8, 32]]
+    least = RandomErasing(scale=(0.001, 0.001), ratio=(1, 1)).boxes(u, 8)
+    assert least.tolist() == [[0, 0, 1, 1], [7, 7, 1, 1]]
+
+
 @pytest.mark.parametrize(
     "jitter",
     [

@@ -111,7 +111,7 @@ def experiment(specimens, tmp_path) -> Experiment:
     return Experiment(
         collection=Folder(path=specimens),
         image_size=32,
-        encoder=Encoder(backbone="resnet18"),
+        encoder=Encoder(backbone="shufflenet_v2_x0_5"),
         schedule=Schedule(steps=100_000, batch_size=4, checkpoint_every=50_000),
         runtime=Runtime(device="cpu"),
         runs=tmp_path / "runs",
