@@ -21,6 +21,7 @@ from ._convert import (
     convert as convert,
 )
 from ._index import band_index as band_index
+from ._patches import standard_box as standard_box
 from ._picture_file import write_picture as write_picture
 from ._pictures import (
     COLOURS as COLOURS,
@@ -40,6 +41,7 @@ from ._references import (
     open_calibrated as open_calibrated,
 )
 from ._regions import mean_spectrum as mean_spectrum
+from ._shapes import smallest_box as smallest_box
 from ._smoothing import smoothed as smoothed
 from ._spectra import (
     Spectrum as Spectrum,

@@ -33,9 +33,8 @@ from napari_phenoscape.specimens.collection._specimens import (
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import matches, walked
-from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
-from napari_phenoscape.specimens.finding._finding import AUTO, Finding
-from napari_phenoscape.specimens.finding._kept import kept, kept_at
+from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
+from napari_phenoscape.specimens.finding._kept import kept_at, kept_largest
 from napari_phenoscape.spectra import (
     MOST_PX,
     References,
@@ -100,8 +99,8 @@ class Folder(Source):
     white_region: str | None = Field(
         None,
         description="a white or grey standard that each photograph shows (of those that belong "
-        "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place, or a label "
-        "image, seen from the photograph, e.g. 'standards/{stem}.png'",
+        "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place; a label image, "
+        "seen from the photograph, e.g. 'standards/{stem}.png'; 'auto': it is found in each",
         json_schema_extra=_STANDARD,
     )
     panel: float = Field(
@@ -163,7 +162,7 @@ class Folder(Source):
     def labels(self, cube: Cube) -> NDArray[Any] | None:
         """(H, W) above 0 on the specimen; None when nothing outlines it."""
         if self.mask == AUTO:
-            return self._found(cube)
+            return self._found(cube)[0]
         path = self.outline(cube.path)
         if path is None:
             return cube.mask
@@ -201,7 +200,8 @@ class Folder(Source):
                 if name not in found:  # a header and its data file are one cube
                     fields = self._spelt(cube.path)
                     specimen = Specimen(name, cube.path, self._box(cube))
-                    found[name] = Opened(specimen, fields, cube.provenance, residual_px)
+                    word = self._found(cube)[1] if self.mask == AUTO else ""
+                    found[name] = Opened(specimen, fields, cube.provenance, residual_px, word)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -230,6 +230,8 @@ class Folder(Source):
                 f"What is left between photographs that were laid on each other is "
                 f"{np.median(left):.2f} pixels (median) and at most {max(left):.2f}.",
             )
+        if self.mask == AUTO and OUTLINE not in metadata:
+            metadata[OUTLINE] = [one.outline for one in ordered]
         metadata.index = pd.Index(ids, name="specimen")
         specimens = tuple(one.specimen for one in ordered)
         return Collection(self, specimens, metadata, tuple(skipped), assumed)
@@ -365,19 +367,10 @@ class Folder(Source):
         name = self._mask_name(path)
         return None if name is None else Path(os.path.normpath(path.parent / name))
 
-    def _found(self, cube: Cube) -> NDArray[Any]:
-        """(H, W) above 0 on the largest thing that is found, if it is to be used."""
-        finding = self.finding
+    def _found(self, cube: Cube) -> tuple[NDArray[Any], str]:
         if self.together or self.white_region:  # found in the file itself, once
             cube = open_calibrated(cube.path, self.read_as)
-        found = result(kept(cube, self.read_as, finding, SPECIMEN, touching=False))
-        things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
-        if not things:
-            raise CollectionError(nothing_used(cube, found, SPECIMEN))
-        largest = max(things, key=lambda piece: piece.area)
-        if largest not in found.used(finding):
-            raise CollectionError(f"{found.not_plain} {REASONS[largest.word]}".strip())
-        return found.regions([largest])
+        return kept_largest(cube, self.read_as, self.finding, SPECIMEN)
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)
