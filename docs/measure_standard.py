@@ -1,4 +1,4 @@
-"""How well a standard is found by itself, and what is not taken for one: photographs.md's table.
+"""How well a standard is found by itself, and what is not taken for one: standards.md's table.
 
 ``python docs/measure_standard.py [--tries 100] [--first 0]`` draws so many photographs of each
 kind: a butterfly in six bands (every other one is white all over), on white, grey, black, blue or
@@ -85,12 +85,14 @@ class Scene:
         self.picture[:, *box] = self.picture[:, *box] * (1 - whole) + drawn
 
     def spot(self, fraction: float) -> tuple[float, float, float]:
-        """Row, column and half side of a square in the free part, of so much of the shorter side."""
+        """Row, column and half side of a square in the free part, of so much of a side."""
         half = fraction * min(self.height, self.width)
         row, column = 2 * self.height - 1.6 * half - 16, 2 * self.width - 1.6 * half - 16
         spread = 0.5 * abs(self.width - self.height)
         moved = self.rng.uniform(0, spread + 1)
-        return (row - moved, column, half) if self.width < self.height else (row, column - moved, half)
+        return (
+            (row - moved, column, half) if self.width < self.height else (row, column - moved, half)
+        )
 
     def lay(
         self, corners: list[tuple[float, float]], colour: NDArray[np.float64], *, disc: bool = False
@@ -218,25 +220,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="number of the first photograph")
+    parser.add_argument("--only", choices=(*SHOWN, *REFUSED), help="what is shown")
     parser.add_argument("--verbose", action="store_true", help="what became of each")
     asked = parser.parse_args()
     print("| shown | photographs | found | refused | wrong |")
     print("|---|---|---|---|---|")
-    for kind in (*SHOWN, *REFUSED):
-        right = refused = wrong = 0
+    for kind in [asked.only] if asked.only else (*SHOWN, *REFUSED):
+        ends = {"found": 0, "refused": 0, "wrong": 0}
         for seed in range(asked.first, asked.first + asked.tries):
             cube, truth, paper = planted(kind, seed)
-            said = ""
             try:
                 said = standard_box(cube)
-                top, bottom, left, end = map(int, re.findall(r"\d+", said))
-                inside = bool(truth[top:bottom, left:end].all() and truth.any())
-                right, wrong = right + inside, wrong + (not inside)
+                top, bottom, left, right = map(int, re.findall(r"\d+", said))
+                inside = truth[top:bottom, left:right]
+                end = "found" if inside.size and inside.all() else "wrong"
             except CubeError as error:
-                refused, inside, said = refused + 1, False, str(error)
-            if asked.verbose and inside != (kind in SHOWN):
+                end, said = "refused", str(error)
+            ends[end] += 1
+            if asked.verbose and end != ("found" if kind in SHOWN else "refused"):
                 print(kind, seed, paper, "white specimen" if seed % 2 else "", said)
-        print(f"| {kind} | {asked.tries} | {right} | {refused} | {wrong} |", flush=True)
+        print(f"| {kind} | {asked.tries} | {' | '.join(map(str, ends.values()))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -114,9 +114,9 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
             with torch.inference_mode():
                 planes = torch.from_numpy(np.array(seen)).permute(2, 0, 1)[None] / 255
                 grids.append(net(planes)[0].numpy())
-            pictures[place] = seen.resize((MASK_PX, MASK_PX), Image.Resampling.BOX)
+            pictures[place] = np.asarray(seen.resize((MASK_PX, MASK_PX), Image.Resampling.BOX))
             yield Progress("looking at pictures", part * len(places) + done, number)
-        found, agreement = yield from told(pictures[part::parts], np.stack(grids))
+        found, agreement = yield from told(list(pictures[part::parts]), np.stack(grids))
         for place, share, alike in zip(places, found, agreement.tolist(), strict=True):
             shares[place] = _one_piece(share)
             words[place] = _word(shares[place] > 0.5, alike)

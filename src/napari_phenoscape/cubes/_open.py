@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
+from napari_phenoscape.cubes.readers._capture import scans_of
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
 from napari_phenoscape.cubes.readers._folder import is_capture
@@ -53,7 +54,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     Parameters
     ----------
     path
-        A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
+        A file or folder of one of `READERS`, or of those of other packages; of the folder of a
+        capture its scan. An array of a MATLAB,
         HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``; so
         is a capture, of a folder that holds several: ``flight/IMG_0001``.
     read_as
@@ -132,8 +134,8 @@ def recognise(path: str | Path) -> str | None:
     convention is evident are ours, other people's TIFFs are not, nor are pictures. Of MATLAB and
     HDF5, those with a cube and its wavelengths are, and an array in them that is named.
     """
-    path, inside = _container(Path(path))
     try:
+        path, inside = _container(Path(path))
         reader = reader_of(path, _head(path))
         if reader is None or reader.recognise is None or (inside and not reader.open_array):
             return None
@@ -190,6 +192,14 @@ def _container(path: Path) -> tuple[Path, str]:
     if (store := root_of(path)) is not None:
         rest = path.relative_to(store).as_posix()
         return store, "" if rest == "." else rest
+    if path.is_dir() and (scans := scans_of(path)):
+        if len(scans) > 1:
+            names = ", ".join(f"'{one.name}'" for one in scans[:3]) + ", ..." * (len(scans) > 3)
+            raise CubeError(
+                f"'{path}' is a capture of {len(scans)} scans: {names}. Open one of them; together "
+                "they are a collection."
+            )
+        return scans[0], ""
     if not path.exists():
         for parent in path.parents:
             if parent.is_file():

@@ -37,7 +37,6 @@ from ._pictures import (
 )
 from ._references import (
     files_with_references as files_with_references,
-    is_reference as is_reference,
     open_calibrated as open_calibrated,
 )
 from ._regions import mean_spectrum as mean_spectrum

@@ -79,18 +79,21 @@ class _Small:
     lights: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Patch:
     """A plain grey piece.
 
     Parameters
     ----------
+    mask : (h, w)
+        True on it and its edges.
     place
         In words, a square inside of it.
     light
         What it sends back, in parts of the brightest plain piece; the median of the bands.
     """
 
+    mask: Mask
     place: str
     light: float
 
@@ -113,12 +116,16 @@ def standard_box(cube: Cube) -> str:
         raise CubeError(
             f"No standard was found in '{cube.path.name}': its background is not plain. {_SAY}"
         )
-    found = []
+    best: list[_Patch] = []
     for thing in _things(~background):
         patches = list(_patches(small, thing))
         brightest = max((patch.light for patch in patches), default=0.0)
-        if not _has_brighter(small, thing, brightest):
-            found += [patch for patch in patches if patch.light >= _ALIKE * brightest]
+        best += [patch for patch in patches if patch.light >= _ALIKE * brightest]
+    known = background.copy()
+    for patch in best:
+        known |= _widened(patch.mask)
+    unknown = ~_widened(known)
+    found = [patch for patch in best if not _is_outshone(small, unknown, patch)]
     most = max((patch.light for patch in found), default=0.0)
     places = [patch.place for patch in found if patch.light >= _RIVAL * most]
     if not places:
@@ -174,16 +181,17 @@ def _background(plain: Mask) -> Mask | None:
     ring[_EDGE:-_EDGE, _EDGE:-_EDGE] = False
     bordering = np.bincount(pieces[ring], minlength=number + 1) / ring.sum()
     bordering[0] = 0
+    bordering[bordering < _PIECE] = 0
     if bordering.sum() < _PLAIN:
         return None
-    return _widened(bordering[pieces] > _PIECE)
+    return _widened(bordering[pieces] > 0)
 
 
-def _widened(mask: Mask) -> Mask:
+def _widened(mask: Mask, by: int = _EDGE) -> Mask:
     """With the edges around."""
     from scipy import ndimage
 
-    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3)), _EDGE))
+    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_), by))
 
 
 def _things(mask: Mask) -> Iterator[Mask]:
@@ -193,7 +201,7 @@ def _things(mask: Mask) -> Iterator[Mask]:
     pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
     for number, box in enumerate(ndimage.find_objects(pieces), 1):
         sides = zip(box, mask.shape, strict=True)
-        if all(0 < part.start and part.stop < side for part, side in sides):
+        if all(part.start > 0 and part.stop < side for part, side in sides):
             thing = np.zeros_like(mask)
             thing[box] = ndimage.binary_fill_holes(pieces[box] == number)
             if _is_compact(thing, _THING):
@@ -211,7 +219,7 @@ def _patches(small: _Small, thing: Mask) -> Iterator[_Patch]:
         core = pieces[around] == number
         filled = ndimage.binary_fill_holes(core)
         patch = _widened(filled) & thing[around]
-        if core.sum() < (1 - _HOLES) * filled.sum() or not _is_compact(patch, _FILLS):
+        if filled.sum() - core.sum() > _HOLES * filled.sum() or not _is_compact(patch, _FILLS):
             continue
         seen = small.planes[:, *around][:, core].astype(np.float64)
         mean = seen.mean(axis=1)
@@ -222,16 +230,28 @@ def _patches(small: _Small, thing: Mask) -> Iterator[_Patch]:
             for region in small.regions
         ):
             share = float(np.median(mean / small.bright))
-            yield _Patch(_square(core, around, small.size), share)
+            mask = np.zeros_like(thing)
+            mask[around] = patch
+            yield _Patch(mask, _square(core, around, small.size), share)
 
 
-def _has_brighter(small: _Small, thing: Mask, light: float) -> bool:
-    """Whether a thing shows a patch that is brighter in every band than any that was found."""
-    from scipy import ndimage
+def _is_outshone(small: _Small, unknown: Mask, patch: _Patch) -> bool:
+    """Whether something else beside a patch is as bright, or brighter, in every band.
 
-    inner = ndimage.binary_erosion(thing, iterations=_EDGE)  # its edge is half background
-    share = (small.planes[:, inner] / small.bright[:, None]).min(axis=0)
-    return bool((share * _ALIKE > light).sum() > _LEAST)
+    The brightest patch of a chart may be too small to be told, or its frame too like the paper; and
+    a part of a label without writing is no patch.
+
+    Parameters
+    ----------
+    unknown : (h, w)
+        True on what is neither background nor a patch, away from their edges.
+    """
+    rows, columns = (np.flatnonzero(patch.mask.any(axis=axis)) for axis in (1, 0))
+    ends = ((int(at[0]), int(at[-1]) + 1) for at in (rows, columns))
+    near = tuple(slice(max(0, 2 * low - high), 2 * high - low) for low, high in ends)
+    others = small.planes[:, *near][:, unknown[near]]
+    brighter = (others > _ALIKE * patch.light * small.bright[:, None]).all(axis=0)
+    return int(brighter.sum()) > _LEAST
 
 
 def _is_compact(mask: Mask, fills: float) -> bool:

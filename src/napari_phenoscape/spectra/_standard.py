@@ -29,8 +29,8 @@ class References:
     Parameters
     ----------
     white, dark
-        Each the path of a cube, or a region of the cube itself in words (`region_of`); ``auto``: the
-        standard that the cube shows, found (`standard_box`).
+        Each the path of a cube, or a region of the cube itself in words (`region_of`); the white
+        one also ``auto``: the standard that the cube shows, found (`standard_box`).
     panel
         Reflectance of the white one.
     """

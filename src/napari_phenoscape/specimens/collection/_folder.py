@@ -16,7 +16,15 @@ from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
+from napari_phenoscape.cubes import (
+    Cube,
+    Interpretation,
+    as_shots,
+    is_drawn,
+    is_reference,
+    natural,
+    read_mask,
+)
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
@@ -32,7 +40,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import matches, walked
+from napari_phenoscape.specimens.collection._walk import matches, scans_alone, walked
 from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
 from napari_phenoscape.specimens.finding._kept import kept_at, kept_largest
 from napari_phenoscape.spectra import (
@@ -40,7 +48,6 @@ from napari_phenoscape.spectra import (
     References,
     by_references,
     files_with_references,
-    is_reference,
     open_calibrated,
     open_joined,
     region_file,
@@ -310,10 +317,8 @@ class Folder(Source):
         reached = yield from walked(root)
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
-        default = root / "metadata.csv"
-        table = default if default in there else None
-        if self.metadata is not None:
-            table = self.metadata.absolute()
+        default = root / "metadata.csv" if self.metadata is None else self.metadata.absolute()
+        table = default if self.metadata is not None or default in there else None
         files = [
             path
             for path in there
@@ -328,8 +333,8 @@ class Folder(Source):
                     "Name the folder that they are in."
                 )
             raise CollectionError(
-                f"No file in '{self.path}' matches '{self.pattern}'; "
-                f"it holds {listed}. Correct the pattern."
+                f"No file in '{self.path}' matches '{self.pattern}'; it holds {listed}. Correct "
+                "the pattern."
             )
         files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
         outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
@@ -337,7 +342,8 @@ class Folder(Source):
         standards = (standard for path in files if (standard := self._standard(path)))
         masks.update(file for standard in standards for file in standard.files)
         files = [path for path in files if path not in masks and not is_reference(path)]
-        return as_shots(files), table, skipped
+        files, beside = scans_alone(files)
+        return as_shots(files), table, skipped + beside
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
