@@ -127,7 +127,9 @@ def test_a_name_alone_makes_no_reference(tmp_path):
 def test_two_white_references_of_one_scan_are_refused(tmp_path):
     for name in ("leaf", "whiteReference", "white_panel"):
         scan(tmp_path / f"{name}.bil", 600)
-    with pytest.raises(CollectionError, match=r"two white references, 'white_panel\.hdr' and 'w"):
+    with pytest.raises(
+        CollectionError, match=r"two white references, 'whiteReference\.hdr' and 'w"
+    ):
         result(Folder(path=tmp_path).collect())
 
 

@@ -31,8 +31,8 @@ _EDGE, _LEAST = 2, 9
 #: outline of a disc may be, and the share of holes that a plain patch has at most.
 _FILLS, _THING, _LONG, _ROUND, _HOLES = 0.88, 0.8, 6.0, 0.14, 0.02
 
-#: Between the darker and the brighter end of a patch, without its slope, in parts of its light.
-_EVEN = 0.12
+#: Between the darkest and the brightest place of a patch, in parts of its light.
+_EVEN = 0.15
 
 #: How many times more of its light a grey patch may send back in one band than in another.
 _GREY = 1.25
@@ -270,7 +270,7 @@ def _is_compact(mask: Mask, fills: float) -> bool:
 
 
 def _is_even(seen: NDArray[np.float64], places: NDArray[np.intp]) -> bool:
-    """Whether a patch is no darker towards its edges, as what is round is; a slope is the lamp's.
+    """Whether a patch is as bright everywhere, as what is round, or two patches, is not.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ def _is_even(seen: NDArray[np.float64], places: NDArray[np.intp]) -> bool:
     y, x = (places - places.mean(axis=0)).T
     terms = np.stack([np.ones(len(x)), x, y, x * x, x * y, y * y], axis=1)
     found = np.linalg.lstsq(terms, light, rcond=None)[0]
-    return bool(np.ptp(terms[:, 3:] @ found[3:]) < _EVEN)
+    return bool(np.ptp(terms @ found) < _EVEN)
 
 
 def _is_grey(spectrum: NDArray[np.float64]) -> bool:
