@@ -110,6 +110,7 @@ MADE: dict[str, Made] = {
     "registration": _measured(
         "photographs.md",
         "measure_registration.py --tries 200",
+        "measure_registration.py --first 10000 --tries 200",
         "measure_registration.py --size 1600 --tries 3",
     ),
     "response-curves": Made(

@@ -255,6 +255,16 @@ def test_a_background_that_is_not_plain_gives_no_standard():
         standard_box(replace(cube, array=(cube.array + rough).astype(np.float32)))
 
 
+@pytest.mark.parametrize(
+    "numbers", [np.nan, 0.0, 0.5], ids=["not measured", "black", "of one grey"]
+)
+@pytest.mark.parametrize("side", [3, 60])
+def test_a_picture_of_nothing_gives_no_standard(numbers, side):
+    planes = np.full((3, side, side), numbers, np.float32)
+    with pytest.raises(CubeError, match="white_region"):
+        standard_box(Cube(planes, Bands(Band(name) for name in "RGB"), Path("drawn.tif")))
+
+
 def test_only_the_photographs_name_stands_in_braces(tmp_path):
     with pytest.raises(OptionError, match=r"other braces than \{stem\}"):
         Folder.parse({"path": tmp_path, "white_region": "standards/{id}.png"})

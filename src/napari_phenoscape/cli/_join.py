@@ -44,7 +44,7 @@ def join(
     full_scale: FullScale = None,
     other_names: Annotated[str, typer.Option(help="names of the others' planes")] = "",
     other_full_scale: Annotated[
-        float | None, typer.Option(help="full scale of the others; without it, the first's")
+        float | None, typer.Option(help="full scale of the others; without it that of the first")
     ] = None,
     overwrite: Overwrite = False,
 ) -> Made:
@@ -61,7 +61,9 @@ def join(
             [part.strip() for part in parts.split(",")],
             references=references,
             read_as=read_as_of(names, "", None, full_scale),
-            others_read_as=read_as_of(other_names, "", None, other_full_scale or full_scale),
+            others_read_as=read_as_of(
+                other_names, "", None, full_scale if other_full_scale is None else other_full_scale
+            ),
             most_residual_px=most_residual_px,
             overwrite=overwrite,
         )

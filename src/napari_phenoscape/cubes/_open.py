@@ -192,7 +192,9 @@ def _container(path: Path) -> tuple[Path, str]:
     if (store := root_of(path)) is not None:
         rest = path.relative_to(store).as_posix()
         return store, "" if rest == "." else rest
-    if path.is_dir() and (scans := scans_of(path)):
+    with _readable(path):
+        scans = scans_of(path) if path.is_dir() else []
+    if scans:
         if len(scans) > 1:
             names = ", ".join(f"'{one.name}'" for one in scans[:3]) + ", ..." * (len(scans) > 3)
             raise CubeError(

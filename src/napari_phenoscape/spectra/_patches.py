@@ -145,7 +145,8 @@ def standard_box(cube: Cube) -> str:
 def _small(cube: Cube) -> _Small:
     from scipy import ndimage
 
-    good = cropped(cube, np.flatnonzero(cube.bands.good), slice(None), slice(None))
+    bands = np.flatnonzero(cube.bands.good | ~cube.bands.good.any())
+    good = cropped(cube, bands, slice(None), slice(None))
     size, per = max(1, -(-max(cube.shape[1:]) // _LONGEST)), -(-good.shape[0] // _BANDS)
     coarse = binned(good, per, size)
     blocks = row_blocks(coarse, most=max(1, _BLOCK // (per * size * size)))
@@ -154,7 +155,9 @@ def _small(cube: Cube) -> _Small:
     of_uv = uv.indices(coarse) if uv.seen_by(coarse) else np.array([], np.intp)
     others = np.setdiff1d(np.arange(len(planes)), of_uv)
     measured = np.isfinite(planes).all(axis=0)
-    scale = np.nanpercentile(planes, 99, axis=(1, 2), keepdims=True)
+    if not measured.any():
+        raise CubeError(f"'{cube.path.name}' holds no pixel that was measured in all bands. {_SAY}")
+    scale = np.maximum(np.percentile(planes[:, measured], 99, axis=1), 1e-9)[:, None, None]
     # in parts of the light: a lamp's gradient is as steep on white as on black
     light = np.log(np.maximum(np.where(measured, planes / scale, 1), 0) + _DARK)
     slopes = [ndimage.gaussian_gradient_magnitude(one, 1.0, mode="nearest") for one in light]
@@ -163,7 +166,7 @@ def _small(cube: Cube) -> _Small:
     pieces, number = ndimage.label(plain)
     areas = np.bincount(pieces.ravel(), minlength=number + 1)
     areas[0] = 0
-    large = np.flatnonzero(areas >= _LEAST)
+    large = np.flatnonzero(areas >= min(_LEAST, areas.max()))
     means = np.array([ndimage.mean(plane, pieces, large) for plane in planes])
     bright = means.max(axis=1, initial=0)
     paper = means[:, int(np.argmax(areas[large]))]
@@ -187,11 +190,11 @@ def _background(plain: Mask) -> Mask | None:
     return _widened(bordering[pieces] > 0)
 
 
-def _widened(mask: Mask, by: int = _EDGE) -> Mask:
+def _widened(mask: Mask) -> Mask:
     """With the edges around."""
     from scipy import ndimage
 
-    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_), by))
+    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_), _EDGE))
 
 
 def _things(mask: Mask) -> Iterator[Mask]:
@@ -201,7 +204,8 @@ def _things(mask: Mask) -> Iterator[Mask]:
     pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
     for number, box in enumerate(ndimage.find_objects(pieces), 1):
         sides = zip(box, mask.shape, strict=True)
-        if all(part.start > 0 and part.stop < side for part, side in sides):
+        is_large = min(part.stop - part.start for part in box) >= _LEAST
+        if is_large and all(part.start > 0 and part.stop < side for part, side in sides):
             thing = np.zeros_like(mask)
             thing[box] = ndimage.binary_fill_holes(pieces[box] == number)
             if _is_compact(thing, _THING):
