@@ -62,6 +62,8 @@ class _Small:
         Those of UV and the others, each exposed by itself.
     size
         Pixels of the cube that one is wide.
+    measured : (h, w)
+        True where all bands are, away from where they are not.
     plain : (h, w)
         True where nothing is steep.
     bright : (R,)
@@ -74,6 +76,7 @@ class _Small:
     planes: NDArray[np.float32]
     regions: tuple[NDArray[np.intp], ...]
     size: int
+    measured: Mask
     plain: Mask
     bright: NDArray[np.float64]
     lights: NDArray[np.float64]
@@ -111,7 +114,7 @@ def standard_box(cube: Cube) -> str:
         There is none, or more than one; the message says where.
     """
     small = _small(cube)
-    background = _background(small.plain)
+    background = _background(small)
     if background is None:
         raise CubeError(
             f"No standard was found in '{cube.path.name}': its background is not plain. {_SAY}"
@@ -154,15 +157,17 @@ def _small(cube: Cube) -> _Small:
     uv = as_modality("uv")
     of_uv = uv.indices(coarse) if uv.seen_by(coarse) else np.array([], np.intp)
     others = np.setdiff1d(np.arange(len(planes)), of_uv)
-    measured = np.isfinite(planes).all(axis=0)
+    known = np.isfinite(planes).all(axis=0)
+    # photographs that are laid on each other do not show the same to their edges
+    measured = ndimage.binary_erosion(known, iterations=_EDGE + 1, border_value=1)
     if not measured.any():
         raise CubeError(f"'{cube.path.name}' holds no pixel that was measured in all bands. {_SAY}")
     scale = np.maximum(np.percentile(planes[:, measured], 99, axis=1), 1e-9)[:, None, None]
     # in parts of the light: a lamp's gradient is as steep on white as on black
-    light = np.log(np.maximum(np.where(measured, planes / scale, 1), 0) + _DARK)
+    light = np.log(np.maximum(np.where(known, planes / scale, 1), 0) + _DARK)
     slopes = [ndimage.gaussian_gradient_magnitude(one, 1.0, mode="nearest") for one in light]
     slope = np.sqrt(np.mean(np.square(slopes), axis=0))
-    plain = measured & (slope <= _STEEP + _TIMES * np.percentile(slope, 25))
+    plain = measured & (slope <= _STEEP + _TIMES * np.percentile(slope[measured], 25))
     pieces, number = ndimage.label(plain)
     areas = np.bincount(pieces.ravel(), minlength=number + 1)
     areas[0] = 0
@@ -172,22 +177,21 @@ def _small(cube: Cube) -> _Small:
     paper = means[:, int(np.argmax(areas[large]))]
     lights = np.stack([np.ones(len(planes)), bright, paper])
     regions = tuple(one for one in (of_uv, others) if len(one))
-    return _Small(planes, regions, size, plain, bright, lights)
+    return _Small(planes, regions, size, measured, plain, bright, lights)
 
 
-def _background(plain: Mask) -> Mask | None:
+def _background(small: _Small) -> Mask | None:
     """True on the plain pieces that make the border, and their edges; None: there are none."""
     from scipy import ndimage
 
-    pieces, number = ndimage.label(plain)
-    ring = np.ones_like(plain)
-    ring[_EDGE:-_EDGE, _EDGE:-_EDGE] = False
-    bordering = np.bincount(pieces[ring], minlength=number + 1) / ring.sum()
+    pieces, number = ndimage.label(small.plain)
+    ring = small.measured & ~ndimage.binary_erosion(small.measured, iterations=_EDGE)
+    bordering = np.bincount(pieces[ring], minlength=number + 1) / max(1, ring.sum())
     bordering[0] = 0
     bordering[bordering < _PIECE] = 0
     if bordering.sum() < _PLAIN:
         return None
-    return _widened(bordering[pieces] > 0)
+    return _widened(bordering[pieces] > 0) | ~small.measured
 
 
 def _widened(mask: Mask) -> Mask:
