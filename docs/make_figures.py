@@ -111,6 +111,7 @@ MADE: dict[str, Made] = {
     "registration": _measured(
         "photographs.md",
         "measure_registration.py --tries 200",
+        "measure_registration.py --first 10000 --tries 200",
         "measure_registration.py --size 1600 --tries 3",
     ),
     "response-curves": Made(
@@ -128,6 +129,7 @@ MADE: dict[str, Made] = {
         ("python -m tests.benchmarks.quality wbc.yaml --label 'class label' --seeds 3",),
         experiments={"wbc.yaml": "real-data.md"},
     ),
+    "standards": _measured("standards.md", "measure_standard.py --first 20000 --tries 20"),
     "twins": _measured("labelling.md", "measure_twins.py"),
     "verdict": _measured("intervals.md", "measure_verdict.py"),
     "window-kills": _measured("reliability.md", "measure_window_kills.py 20"),

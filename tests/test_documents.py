@@ -263,6 +263,21 @@ def write(cube: Cube, path: Path) -> None:
     result(write_cube(cube, path))
 
 
+def with_a_standard(folder: Path) -> None:
+    """Visible light and UV of specimens, with a grey square beside each."""
+    shutil.rmtree(folder / "moths")
+    (folder / "moths").mkdir()
+    for number in range(3):
+        planes, mask = photograph(individual(number, 0), 150)
+        seen = np.full((6, 150, 220), 20000, np.uint16)
+        seen[:, :, :150][:, mask] = planes[:, mask]
+        seen[:, 60:90, 170:200] = 50000
+        for part, of in (("vis", seen[:3]), ("uv", seen[3:])):
+            name = folder / "moths" / f"moth{number}_{part}.tif"
+            tifffile.imwrite(name, np.moveaxis(of, 0, -1), photometric="rgb")
+    shutil.copy(folder / "moths" / "moth0_vis.tif", folder / "moth.tif")
+
+
 def torn_apart(folder: Path) -> None:
     """Visible light and UV of a specimen in files of their own."""
     shutil.rmtree(folder / "moths")
@@ -339,6 +354,7 @@ BEFORE: dict[str, list[Callable[[Path], None]]] = {
     "own-eye.md": [camera_model],
     "writing-cubes.md": [scans],
     "photographs.md": [torn_apart],
+    "standards.md": [with_a_standard],
     "pretrained.md": [labelled_cells, same_file],
     "real-data.md": [labelled_cells, trees],
     "see-at-once.md": [labelled_cells],

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 from typer.testing import CliRunner
 
+from napari_phenoscape.analysis import tell_things
 from napari_phenoscape.cli import app
 from napari_phenoscape.cubes import read_mask
 from napari_phenoscape.events import Notice, result
@@ -39,7 +40,7 @@ def mottled(seed: int, mean: tuple[float, float, float]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def scenes() -> tuple[list[NDArray[np.float32]], NDArray[np.float32], list[Mask]]:
+def scenes() -> tuple[list[NDArray[np.uint8]], NDArray[np.float32], list[Mask]]:
     """Six things of the ground's own colours, each beside a red stone nearer to the middle.
 
     Only the grid knows the things: in its first two numbers, under noise.
@@ -55,7 +56,7 @@ def scenes() -> tuple[list[NDArray[np.float32]], NDArray[np.float32], list[Mask]
         known = mask.reshape(16, 8, 16, 8).mean(axis=(1, 3))
         grid = rng.normal(0, 1, (8, 16, 16))
         grid[:2] += 3 * known
-        pictures.append(picture)
+        pictures.append((255 * picture).astype(np.uint8))
         grids.append(grid)
         masks.append(mask)
     return pictures, np.array(grids, np.float32), masks
@@ -155,3 +156,22 @@ def test_a_first_look_says_how_to_tell_specimens_from_a_ground_that_is_not_plain
     told_so = [event.message for event in source_at(folder) if isinstance(event, Notice)]
     assert any("`phenoscape find`" in words and "not plain" in words for words in told_so)
     assert result(source_at(folder)).mask is None
+
+
+@needs_net
+def test_of_many_photographs_so_many_are_told_together_and_each_keeps_its_place(
+    photographs, monkeypatch
+):
+    folder, masks = photographs
+    monkeypatch.setattr("napari_phenoscape.analysis._masks._AT_ONCE", 3)
+    looked = []
+    monkeypatch.setattr(
+        "napari_phenoscape.analysis._masks.told",
+        lambda pictures, grids: looked.append(len(pictures)) or told(pictures, grids),
+    )
+    things = result(tell_things(Folder(path=folder)))
+    assert looked == [2, 2]
+    assert things.words == ("clear",) * 3 + ("touches the edge",)
+    for share, mask in zip(things.shares[:3], masks, strict=False):
+        square = np.asarray(Image.fromarray(mask).resize((MASK_PX, MASK_PX)))
+        assert overlap(share > 0.5, square) > 0.9

@@ -49,6 +49,37 @@ def test_the_photographs_of_a_list_are_joined_and_what_is_not_taken_is_said(list
     assert "--white-region" in said[1]
 
 
+def test_a_list_that_names_uv_first_gives_the_same_bands(listed, tmp_path):
+    labels = "uv:B,uv:R,visible:R,visible:G,visible:B"
+    listed.write_text(
+        LIST.replace("moth vis.tif,moth uv.tif", "moth uv.tif,moth vis.tif").replace(
+            "visible:R,visible:G,visible:B,uv:B,uv:R", labels
+        )
+    )
+    list(join([listed], tmp_path / "moth.tif"))
+    cube = open_cube(tmp_path / "moth.tif")
+    assert cube.bands.names == ("UV_R", "UV_G", "UV_B", "R", "G", "B")
+    uv = tifffile.imread(listed.parent / "moth uv.tif")
+    np.testing.assert_allclose(cube.reflectance()[0], uv[..., 0] / 65535, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mspec calibrated", "\ufeffmspec calibrated"),
+        ("\n", "\r\n"),
+        ("moth vis.tif,moth uv.tif", "Moth VIS.TIF, moth uv.tif"),
+        ("moth vis.tif", r"C:\moths\moth vis.tif"),
+    ],
+    ids=["byte order mark", "lines of Windows", "capitals", "folder of another machine"],
+)
+def test_lists_that_other_systems_wrote_name_the_same_photographs(listed, old, new):
+    listed.write_bytes(LIST.replace(old, new).encode())
+    named = read_mspec(listed)
+    assert [one.name for one in named.paths] == ["moth vis.tif", "moth uv.tif"]
+    assert named.parts == ("vis", "uv")
+
+
 def test_a_photograph_that_is_not_there_is_named(listed):
     (listed.parent / "moth uv.tif").unlink()
     with pytest.raises(MissingFileError, match=r"names 'moth uv.tif', and no such file"):

@@ -160,7 +160,7 @@ def test_a_cube_that_is_laid_on_another_has_its_bands_there():
     numbers = np.arange(20, dtype=np.float32).reshape(1, 4, 5)
     other = Cube(numbers, Bands([Band("grey")]), Path("b"))
     matrix = np.array([[1, 0, 1], [0, 1, -0.5], [0, 0, 1]])  # one to the right, half a row up
-    cube = joined(first, [other], ["uv"], [matrix])
+    cube = joined(first, [other], ["vis", "uv"], [matrix])
     assert cube.bands.names == ("grey", "UV")
     assert cube.bands[1].region == "uv"
     expected = np.full((4, 5), np.nan, np.float32)
@@ -173,7 +173,9 @@ def test_a_finer_photograph_is_averaged_where_it_is_laid_on_a_coarser_one():
     first = Cube(np.zeros((1, 2, 2), np.float32), Bands([Band("grey")]), Path("a"))
     fine = np.array([[[0, 2, 4, 4], [2, 0, 4, 4], [1, 1, 0, 9], [1, 1, 9, 0]]], np.float32)
     other = Cube(fine, Bands([Band("grey")]), Path("b"))
-    cube = joined(first, [other], ["nir"], [np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1.0]])])
+    cube = joined(
+        first, [other], ["vis", "nir"], [np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1.0]])]
+    )
     np.testing.assert_allclose(cube.array[1], [[1, 4], [1, 4.5]])
 
 
@@ -232,6 +234,21 @@ def test_a_standard_in_the_picture_makes_both_parts_reflectance(tmp_path):
     lower = slice(centre, high - 6), slice(low + 6, high - 6)  # of the same grey, not asked for
     patch = open_cube(output).reflectance(rows=lower[0], columns=lower[1])
     np.testing.assert_allclose(patch, 0.8, atol=0.01)
+
+
+def test_numbers_that_end_before_their_type_does_are_said_to(tmp_path):
+    paths = saved(tmp_path, PLANTED.planted(SEEDS[3]))
+    made = []
+    for more in ([], ["--full-scale", "4095"], ["--full-scale", "4095", "--other-full-scale", "1"]):
+        output = tmp_path / f"moth{len(made)}.tif"
+        words = ["join", *map(str, paths), "-o", str(output), *more]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        cube = open_cube(output)
+        middle = cube.shape[1] // 2
+        made.append(cube.reflectance()[:, middle, middle])
+    np.testing.assert_allclose(made[1] / made[0], 65535 / 4095, rtol=1e-4)
+    np.testing.assert_allclose(made[2][:3], made[1][:3])
+    np.testing.assert_allclose(made[2][3:], 4095 * made[1][3:], rtol=1e-4)
 
 
 def test_the_command_refuses_what_does_not_lie_on_it_in_a_sentence(tmp_path):

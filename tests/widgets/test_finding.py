@@ -73,8 +73,19 @@ def test_what_is_found_is_a_layer_of_outlines_and_what_is_left_out_is_said(dock)
     assert numbers_of(dock) == {1, 2}
     assert dock.finding.layer.contour > 0
     assert dock.finding.layer.editable
-    assert "2 specimens found" in dock.finding.words.text()
-    assert "1 (touches the edge)" in dock.finding.words.text()
+    said = dock.finding.words.text()
+    assert said.startswith("2 specimens found: 2 clear. Left out: 1 touches the edge.")
+
+
+def test_the_word_of_a_specimen_is_under_the_cursor(dock):
+    dock.finding.doubtful.setChecked(True)
+    layer = dock.finding.layer
+    said = [
+        layer.get_status((0, row, column), view_direction=None, dims_displayed=[1, 2])["value"]
+        for row, column in ((50, 40), (5, 75))
+    ]
+    assert "word: clear" in said[0]
+    assert "word: touches the edge" in said[1]
 
 
 def test_the_slider_finds_anew_and_undo_brings_back_what_was_there(dock, wait):

@@ -28,6 +28,9 @@ _CUT = 0.2
 #: things have.
 _AGREES, _SHARES = 0.35, (0.01, 0.8)
 
+#: Pictures that are told together, at most: while they are, each needs 0.4 MB of memory.
+_AT_ONCE = 1000
+
 #: Pictures in a row of the sheet, at least; rows and columns between them.
 _ROW, _BETWEEN = 4, 4
 
@@ -59,7 +62,7 @@ class Things:
     paths: tuple[Path, ...]
     shapes: tuple[tuple[int, int], ...]
     pictures: NDArray[np.uint8]
-    shares: NDArray[np.float32]
+    shares: NDArray[np.float16]
     words: tuple[GroundWord, ...]
 
     def used(self, *, doubtful: bool = False) -> tuple[int, ...]:
@@ -74,6 +77,8 @@ class Things:
 
 def tell_things(source: Folder) -> Generator[Event, None, Things]:
     """Tell the one specimen of each photograph in a folder from its ground; see `told`.
+
+    Of thousands, every second or third are told together, and so on, so that memory is bounded.
 
     Raises
     ------
@@ -94,27 +99,33 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
     masks = {Folder.parse(source.model_dump() | {"mask": named}).outline(p) for p in plain.files()}
     collection = yield from collect(plain)
     specimens = [one for one in collection.specimens if one.path not in masks]
-    shapes, small, grids = [], [], []
-    for done, specimen in enumerate(specimens, 1):
-        cube = plain.cube(specimen.path)
-        shapes.append((cube.shape[1], cube.shape[2]))
-        seen = _square(cube, PLACES_PX)
-        with torch.inference_mode():
-            planes = torch.from_numpy(np.array(seen)).permute(2, 0, 1)[None] / 255
-            grids.append(net(planes)[0].numpy())
-        small.append(np.asarray(seen.resize((MASK_PX, MASK_PX), Image.Resampling.BOX)))
-        yield Progress("looking at pictures", done, len(specimens))
-    found, agreement = yield from told(
-        [(one / 255).astype(np.float32) for one in small], np.stack(grids)
-    )
-    shares = np.stack([_one_piece(share) for share in found])
-    words = [_word(one > 0.5, alike) for one, alike in zip(shares, agreement.tolist(), strict=True)]
+    number = len(specimens)
+    shapes = [(0, 0)] * number
+    pictures = np.empty((number, MASK_PX, MASK_PX, 3), np.uint8)
+    shares = np.empty((number, MASK_PX, MASK_PX), np.float16)
+    words: list[GroundWord] = ["clear"] * number
+    parts = -(-number // _AT_ONCE)
+    for part in range(parts):
+        places, grids = range(part, number, parts), []
+        for done, place in enumerate(places, 1):
+            cube = plain.cube(specimens[place].path)
+            shapes[place] = (cube.shape[1], cube.shape[2])
+            seen = _square(cube, PLACES_PX)
+            with torch.inference_mode():
+                planes = torch.from_numpy(np.array(seen)).permute(2, 0, 1)[None] / 255
+                grids.append(net(planes)[0].numpy())
+            pictures[place] = np.asarray(seen.resize((MASK_PX, MASK_PX), Image.Resampling.BOX))
+            yield Progress("looking at pictures", part * len(places) + done, number)
+        found, agreement = yield from told(list(pictures[part::parts]), np.stack(grids))
+        for place, share, alike in zip(places, found, agreement.tolist(), strict=True):
+            shares[place] = _one_piece(share)
+            words[place] = _word(shares[place] > 0.5, alike)
     return Things(
         source,
         tuple(one.id for one in specimens),
         tuple(one.path for one in specimens),
         tuple(shapes),
-        np.stack(small),
+        pictures,
         shares,
         tuple(words),
     )
@@ -122,7 +133,7 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
 
 def write_masks(
     things: Things,
-    shares: Sequence[NDArray[np.float32] | None],
+    shares: Sequence[NDArray[np.floating] | None],
     *,
     overwrite: bool = False,
 ) -> Generator[Event, None, list[Path]]:
@@ -240,7 +251,7 @@ def _square(cube: Cube, side: int) -> Image.Image:
     return Image.fromarray(seen).resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _one_piece(share: NDArray[np.float64]) -> NDArray[np.float32]:
+def _one_piece(share: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest thing alone, its holes filled, its border between pixels kept."""
     from scipy import ndimage
 

@@ -112,8 +112,8 @@ def convert(
     white_region: Annotated[
         str,
         typer.Option(
-            help="instead of --white, where CUBE shows it: ROW:ROW,COLUMN:COLUMN, or a label image,"
-            " with ,NUMBER for one of its regions"
+            help="instead of --white, where CUBE shows it: ROW:ROW,COLUMN:COLUMN; or a label image,"
+            " with ,NUMBER for one of its regions; or auto: it is found"
         ),
     ] = "",
     dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",

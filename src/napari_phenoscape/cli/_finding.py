@@ -61,7 +61,7 @@ def find(
 ) -> Made:
     """Find the specimens of a drawer, or of photographs, without masks, and write these."""
     from napari_phenoscape.cubes import recognise
-    from napari_phenoscape.specimens import Finding, find_regions
+    from napari_phenoscape.specimens import Finding, find_regions, tallied
 
     read_as = read_as_of(names, wavelengths, axis, full_scale)
     if specimens.is_dir() and recognise(specimens) is None:
@@ -76,7 +76,7 @@ def find(
     found = listen(verb)
     used = set(found.used(finding))
     rows = [{**asdict(piece), "used": piece in used} for piece in found.pieces]
-    table = Table("region", "pixels", "rows", "columns", "", "used")
+    table = Table("region", "pixels", "rows", "columns", "word", "used")
     for row in rows:
         down, across = (f"{first}:{end}" for first, end in (row["rows"], row["columns"]))
         used_word = "yes" if row["used"] else "no"
@@ -86,7 +86,8 @@ def find(
     if found.not_plain:
         words.append(Text.assemble(("warning:", "bold yellow"), " ", found.not_plain))
     words.append(
-        f"{len(used)} specimens of {len(rows)} pieces, farther than {found.threshold:.1f} "
+        f"{len(used)} specimens of {len(rows)} pieces "
+        f"({tallied(piece.word for piece in found.pieces)}), farther than {found.threshold:.1f} "
         f"deviations from the background; regions in {output}"
     )
     facts = {"regions": output, "threshold": found.threshold, "not_plain": found.not_plain}
@@ -98,7 +99,7 @@ def _in_photographs(
 ) -> Made:
     """The masks of a folder of photographs."""
     from napari_phenoscape.analysis import find_masks
-    from napari_phenoscape.specimens import Folder
+    from napari_phenoscape.specimens import Folder, tallied
 
     source = Folder(path=folder, read_as=read_as)
     things = listen(find_masks(source, sheet, doubtful=doubtful, overwrite=overwrite))
@@ -108,12 +109,13 @@ def _in_photographs(
         {"photograph": name, "share": part, "word": word, "used": at in used}
         for at, (name, part, word) in enumerate(zip(things.ids, share, things.words, strict=True))
     ]
-    table = Table("photograph", "of its pixels", "", "used")
+    table = Table("photograph", "of its pixels", "word", "used")
     for row in rows:
         used_word = "yes" if row["used"] else "no"
         table.add_row(str(row["photograph"]), f"{row['share']:.0%}", str(row["word"]), used_word)
     words: list[RenderableType] = [
         table,
-        f"{len(used)} masks of {len(rows)} photographs; look at them in {sheet}",
+        f"{len(used)} masks of {len(rows)} photographs ({tallied(things.words)}); look at them in "
+        f"{sheet}",
     ]
     return Made({"sheet": sheet, "photographs": rows}, words)

@@ -9,7 +9,7 @@ import typer
 
 from napari_phenoscape.cli._answer import Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
-from napari_phenoscape.cli._cubes import Names, read_as_of
+from napari_phenoscape.cli._cubes import FullScale, Names, read_as_of
 from napari_phenoscape.errors import OptionError
 
 
@@ -31,8 +31,8 @@ def join(
     white_region: Annotated[
         str,
         typer.Option(
-            help="a white or grey standard in the first: ROW:ROW,COLUMN:COLUMN, or a label image,"
-            " with ,NUMBER for one of its regions"
+            help="a white or grey standard in the first: ROW:ROW,COLUMN:COLUMN; or a label image,"
+            " with ,NUMBER for one of its regions; or auto: it is found"
         ),
     ] = "",
     dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
@@ -41,7 +41,11 @@ def join(
         float, typer.Option(help="residual that may be left, in pixels of the first", min=0)
     ] = 2.0,
     names: Names = "",
-    other_names: Annotated[str, typer.Option(help="the same of the others")] = "",
+    full_scale: FullScale = None,
+    other_names: Annotated[str, typer.Option(help="names of the others' planes")] = "",
+    other_full_scale: Annotated[
+        float | None, typer.Option(help="full scale of the others; without it that of the first")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> Made:
     """Lay photographs of one specimen in other light on each other, and write one cube."""
@@ -56,8 +60,10 @@ def join(
             output,
             [part.strip() for part in parts.split(",")],
             references=references,
-            read_as=read_as_of(names, "", None, None),
-            others_read_as=read_as_of(other_names, "", None, None),
+            read_as=read_as_of(names, "", None, full_scale),
+            others_read_as=read_as_of(
+                other_names, "", None, full_scale if other_full_scale is None else other_full_scale
+            ),
             most_residual_px=most_residual_px,
             overwrite=overwrite,
         )

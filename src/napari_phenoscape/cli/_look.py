@@ -26,7 +26,8 @@ def look(
         str,
         typer.Option(
             help="a white or grey standard that each photograph of the folder shows: "
-            "ROW:ROW,COLUMN:COLUMN, or a label image beside it, e.g. 'standards/{stem}.png'"
+            "ROW:ROW,COLUMN:COLUMN; or a label image beside it, e.g. 'standards/{stem}.png'; or "
+            "auto: it is found in each"
         ),
     ] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,

@@ -44,6 +44,15 @@ from ._open import (
     recognise as recognise,
 )
 from ._write import ENVI_ENDINGS as ENVI_ENDINGS, write_cube as write_cube
+from .readers._capture import (
+    DARK as DARK,
+    WHITE as WHITE,
+    WHITE_DARK as WHITE_DARK,
+    capture_around as capture_around,
+    is_reference as is_reference,
+    reference_of as reference_of,
+    references_beside as references_beside,
+)
 from .readers._folder import as_shots as as_shots
 from .readers._reader import CODED as CODED, Reader as Reader
 from .readers._table import READERS as READERS, all_readers as all_readers

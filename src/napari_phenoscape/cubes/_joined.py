@@ -79,15 +79,21 @@ def joined(
 
     Parameters
     ----------
-    others, parts
-        Cubes, and what each shows. ``uv``, ``vis``, ``nir`` and ``swir`` are the spectral region of
-        its bands, whatever their channels were called: ``R`` of ``uv`` is ``UV_R``, a grey one
-        ``UV``. A band of a known wavelength stays what it is.
+    others
+        Cubes that are laid on it.
+    parts
+        What each shows, the first too. ``uv``, ``vis``, ``nir`` and ``swir`` are the spectral
+        region of its bands, whatever their channels were called: ``R`` of ``uv`` is ``UV_R``, a
+        grey one ``UV``. A band of a known wavelength stays what it is, and so do those of the first
+        that show visible light or what is no region.
     matrices : (3, 3)
         From (column, row, 1) of ``cube`` to those of each.
     """
     made, bands, provenance = [in_reflectance(cube)], list(cube.bands), list(cube.provenance)
-    for other, part, matrix in zip(others, parts, matrices, strict=True):
+    first, *rest = parts
+    if first.lower() in get_args(Region) and first.lower() != "vis":
+        bands = [_of_part(band, first, alone=len(bands) == 1) for band in bands]
+    for other, part, matrix in zip(others, rest, matrices, strict=True):
         size = max(1, int(np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
         if size > 1:
             other, matrix = binned(other, 1, size), _coarser(size) @ matrix

@@ -15,6 +15,7 @@ from napari_phenoscape._brought import bring
 from napari_phenoscape._remote import is_mirrored, located
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
+from napari_phenoscape.cubes.readers._capture import scans_of
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_data import contents_of
 from napari_phenoscape.cubes.readers._envi_doubt import envi_doubts
@@ -22,7 +23,13 @@ from napari_phenoscape.cubes.readers._folder import is_capture
 from napari_phenoscape.cubes.readers._reader import Reader, needs
 from napari_phenoscape.cubes.readers._table import all_readers, reader_of
 from napari_phenoscape.cubes.readers._zarr import root_of
-from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
+from napari_phenoscape.errors import (
+    CubeError,
+    MissingFileError,
+    OptionError,
+    PhenoscapeError,
+    RemoteError,
+)
 
 #: How files begin that hold a cube after one more step, and that step.
 _ONE_STEP_AWAY = {
@@ -56,7 +63,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     Parameters
     ----------
     path
-        A file or folder of one of `READERS`, or of those of other packages. An array of a MATLAB,
+        A file or folder of one of `READERS`, or of those of other packages; of the folder of a
+        capture its scan. An array of a MATLAB,
         HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``; so
         is a capture, of a folder that holds several: ``flight/IMG_0001``.
     read_as
@@ -137,12 +145,14 @@ def recognise(path: str | Path) -> str | None:
     convention is evident are ours, other people's TIFFs are not, nor are pictures. Of MATLAB and
     HDF5, those with a cube and its wavelengths are, and an array in them that is named.
     """
-    path, inside = _container(path)
     try:
+        path, inside = _container(path)
         reader = reader_of(path, _head(path))
         if reader is None or reader.recognise is None or (inside and not reader.open_array):
             return None
         return reader.name if inside or reader.recognise(path) else None
+    except (OptionError, RemoteError):
+        raise
     except (PhenoscapeError, ImportError, OSError):
         return None
 
@@ -206,6 +216,16 @@ def _container(given: str | Path) -> tuple[Path, str]:
     if (store := root_of(path)) is not None:
         rest = path.relative_to(store).as_posix()
         return store, "" if rest == "." else rest
+    with _readable(path):
+        scans = scans_of(path) if path.is_dir() else []
+    if scans:
+        if len(scans) > 1:
+            names = ", ".join(f"'{one.name}'" for one in scans[:3]) + ", ..." * (len(scans) > 3)
+            raise CubeError(
+                f"'{path}' is a capture of {len(scans)} scans: {names}. Open one of them; together "
+                "they are a collection."
+            )
+        return scans[0], ""
     if not path.exists():
         for parent in path.parents:
             if parent.is_file():

@@ -46,6 +46,6 @@ from .finding._find import (
     found_at as found_at,
     measured as measured,
 )
-from .finding._finding import AUTO as AUTO, Finding as Finding
+from .finding._finding import AUTO as AUTO, Finding as Finding, tallied as tallied
 from .finding._ground import MASK_PX as MASK_PX, largest_piece as largest_piece, told as told
 from .finding._pieces import Piece as Piece

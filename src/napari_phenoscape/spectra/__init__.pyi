@@ -21,6 +21,7 @@ from ._convert import (
     convert as convert,
 )
 from ._index import band_index as band_index
+from ._patches import standard_box as standard_box
 from ._picture_file import write_picture as write_picture
 from ._pictures import (
     COLOURS as COLOURS,
@@ -36,10 +37,10 @@ from ._pictures import (
 )
 from ._references import (
     files_with_references as files_with_references,
-    is_reference as is_reference,
     open_calibrated as open_calibrated,
 )
 from ._regions import mean_spectrum as mean_spectrum
+from ._shapes import smallest_box as smallest_box
 from ._smoothing import smoothed as smoothed
 from ._spectra import (
     Spectrum as Spectrum,

@@ -14,7 +14,10 @@ from napari_phenoscape.spectra._blocks import BLOCK, as_reflectance
 
 #: How it is said that reflectance 1 is where the numbers end; from which part of it on a camera was
 #: full, and the share of a standard's pixels that may be so.
-_ENDS, _FULL, _FEW = "taken as reflectance 1", 0.999, 0.05
+ENDS, _FULL, _FEW = "taken as reflectance 1", 0.999, 0.05
+
+#: Largest numbers of cameras of 8 to 16 bits, whatever type the file has.
+_ENDS_OF_BITS = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 
 
 class _Calibrated(LazyArray):
@@ -87,6 +90,11 @@ def calibrated(
             "they exchanged?"
         )
     longer, notes = _times(cube, white, dark, white_dark)
+    if dead := int(brighter.size - brighter.sum()):
+        notes.append(
+            f"{dead} of {brighter.size} places of the detector (bands × columns) see no more of "
+            "the white reference than of the dark one; nothing is measured there."
+        )
     gain = np.where(
         brighter, panel * longer / np.where(brighter, light - shade_of_white, 1), np.nan
     )
@@ -151,7 +159,8 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
         )
     raw = _in_numbers(cube)
     total, count, full = (np.zeros((cube.shape[0], cube.shape[2])) for _ in range(3))
-    ends = any(_ENDS in sentence for sentence in cube.provenance)
+    highest, at_highest = np.full(cube.shape[0], -np.inf), np.zeros(cube.shape[0])
+    ends = any(ENDS in sentence for sentence in cube.provenance)
     most = np.broadcast_to((_FULL - cube.offset) / cube.gain if ends else np.inf, cube.shape[0])
     for _, down in row_blocks(raw, rows=slice(int(rows[0]), int(rows[-1]) + 1), most=BLOCK):
         numbers = raw.reflectance(rows=down)
@@ -159,7 +168,12 @@ def region_reference(cube: Cube, region: NDArray[np.bool_]) -> Cube:
         total += np.where(inside, numbers, 0).sum(axis=1, dtype=np.float64)
         count += inside.sum(axis=1)
         full += (inside & (numbers >= most[:, None, None])).sum(axis=1)
-    over = full.sum(axis=1) > _FEW * count.sum(axis=1)
+        top = np.where(inside, numbers, -np.inf).max(axis=(1, 2))
+        reached = (inside & (numbers == top[:, None, None])).sum(axis=(1, 2))
+        at_highest = np.where(top < highest, 0, reached) + np.where(top > highest, 0, at_highest)
+        highest = np.maximum(highest, top)
+    at_end = (highest == highest.max()) & (highest.max() in _ENDS_OF_BITS)
+    over = np.maximum(full.sum(axis=1), at_highest * at_end) > _FEW * count.sum(axis=1)
     if over.any():
         names = ", ".join(cube.bands[band].label for band in np.flatnonzero(over)[:4])
         raise CubeError(

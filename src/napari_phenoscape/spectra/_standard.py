@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.spectra._calibration import calibrated, region_reference
+from napari_phenoscape.spectra._patches import standard_box
 
 #: A region in words: a box, or a label image and which of its numbers.
 _BOX = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 _IMAGE = re.compile(r"(.+?)(?:,(\d+))?")
+
+#: A white region that is to be found.
+FOUND = "auto"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class References:
     Parameters
     ----------
     white, dark
-        Each the path of a cube, or a region of the cube itself in words (`region_of`).
+        Each the path of a cube, or a region of the cube itself in words (`region_of`); the white
+        one also ``auto``: the standard that the cube shows, found (`standard_box`).
     panel
         Reflectance of the white one.
     """
@@ -55,15 +60,18 @@ def by_references(
     Raises
     ------
     CubeError
-        As `calibrated` and `region_of` do.
+        As `calibrated`, `region_of` and `standard_box` do.
     """
+    is_found = references.white == FOUND
+    if is_found:
+        references = replace(references, white=standard_box(cube))
     light, dark = _reference(cube, references.white, read_as), references.dark
     shade = None if dark is None else _reference(cube, dark, read_as)
     made = calibrated(cube, light, shade, references.panel)
     if isinstance(references.white, Path):
         return made
     words = (
-        f"Reflectance by the standard at {references.white}, taken to reflect "
+        f"Reflectance by the standard {'found ' * is_found}at {references.white}, taken to reflect "
         f"{references.panel:.4g}; numbers are taken as proportional to light."
     )
     return replace(made, provenance=(*made.provenance, words))
@@ -103,8 +111,8 @@ def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
 
 
 def region_file(words: str) -> Path | None:
-    """The label image of a region in words; None: they are a box."""
-    image = None if _BOX.fullmatch(words) else _IMAGE.fullmatch(words)
+    """The label image of a region in words; None: they are a box, or it is to be found."""
+    image = None if words == FOUND or _BOX.fullmatch(words) else _IMAGE.fullmatch(words)
     return None if image is None else Path(image[1])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -16,9 +15,16 @@ from superqt import QLabeledDoubleSlider
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.layers import regions_layer
-from napari_phenoscape.specimens import Distances, Finding, Found, found_at, measured
+from napari_phenoscape.specimens import (
+    Distances,
+    Finding,
+    Found,
+    found_at,
+    measured,
+    tallied,
+)
 from napari_phenoscape.widgets._dock import Dock, count_of, fields, row
-from napari_phenoscape.widgets._toggling import toggled
+from napari_phenoscape.widgets._toggling import say_of_each, toggled
 from napari_phenoscape.widgets.form._fields import column
 from napari_phenoscape.widgets.form._fold import without_wheel
 from napari_phenoscape.widgets.form._note import note
@@ -205,11 +211,12 @@ class FindPanel(QWidget):
         assert self._found is not None
         used = self._found.used(self._finding())
         self.doubt.setText(self._found.not_plain)
-        left = Counter(piece.word for piece in self._found.pieces if piece not in used)
-        words = f"{count_of(len(used), 'specimen')} found."
-        if left:
-            listed = ", ".join(f"{number} ({word})" for word, number in left.items())
-            words += f" Left out: {listed}."
+        words = f"{count_of(len(used), 'specimen')} found"
+        words += f": {tallied(piece.word for piece in used)}." if used else "."
+        if left := [piece.word for piece in self._found.pieces if piece not in used]:
+            words += f" Left out: {tallied(left)}."
+        if self.layer is not None:  # under the cursor
+            say_of_each(self.layer, word=[piece.word for piece in self._found.pieces])
         self.words.setText(
             f"{words} A click on a region takes it away, a click on what was left out takes it in; "
             "paint and erase with the tools of the layer. Ctrl+Z undoes."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -14,9 +13,9 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from napari_phenoscape.analysis import MASKS, Things, sheet_of, tell_things, tile, write_masks
 from napari_phenoscape.events import Event
 from napari_phenoscape.layers import OUTLINES
-from napari_phenoscape.specimens import AUTO, Folder
+from napari_phenoscape.specimens import AUTO, Folder, tallied
 from napari_phenoscape.widgets._dock import Dock, count_of
-from napari_phenoscape.widgets._toggling import toggled
+from napari_phenoscape.widgets._toggling import say_of_each, toggled
 from napari_phenoscape.widgets.form._fields import column
 from napari_phenoscape.widgets.form._note import note
 
@@ -99,6 +98,7 @@ class PhotographsPanel(QWidget):
         layers = self.dock.viewer.layers
         self.dock.viewer.add_image(sheet, rgb=True, name=f"{name}: photographs")
         self.layer = self.dock.viewer.add_labels(self._wanted(), name=f"{name}: masks", **OUTLINES)
+        say_of_each(self.layer, photograph=self._things.ids, word=self._things.words)
         self.layer.contour = 2
         self.layer.mode = "pan_zoom"
         self.layer.mouse_drag_callbacks.append(self._clicked)
@@ -131,10 +131,11 @@ class PhotographsPanel(QWidget):
     def _say(self) -> None:
         assert self._things is not None
         used = self._things.used(doubtful=self.doubtful.isChecked())
-        left = Counter(word for at, word in enumerate(self._things.words) if at not in set(used))
-        words = f"{count_of(len(used), 'specimen')} found in {len(self._things.ids)} photographs."
-        if left:
-            words += f" Left out: {', '.join(f'{n} ({word})' for word, n in left.items())}."
+        said = self._things.words
+        words = f"{count_of(len(used), 'specimen')} found in {len(said)} photographs"
+        words += f": {tallied(said[at] for at in used)}." if used else "."
+        if left := [word for at, word in enumerate(said) if at not in set(used)]:
+            words += f" Left out: {tallied(left)}."
         self.words.setText(
             f"{words} A net told them and may be wrong: look at them. A click on a mask takes it "
             "away, and brings it back; paint and erase with the tools of the layer. Ctrl+Z undoes."

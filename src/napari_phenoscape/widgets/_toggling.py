@@ -1,13 +1,20 @@
-"""Toggling: a click on a found piece takes it away, and brings it back."""
+"""Toggling: a click on a found piece takes it away, and brings it back; its word is under it."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
+
+
+def say_of_each(layer: Labels, **columns: Sequence[str]) -> None:
+    """Let napari say what is known of the piece under the cursor; the first has the number 1."""
+    numbers = range(1, len(next(iter(columns.values()))) + 1)
+    layer.features = pd.DataFrame({"index": numbers, **columns})
 
 
 def toggled(

@@ -25,8 +25,9 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.finding._find import REASONS, Found, nothing_used
-from napari_phenoscape.specimens.finding._finding import AUTO, Finding
+from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
 from napari_phenoscape.specimens.finding._kept import kept, kept_at
+from napari_phenoscape.specimens.finding._pieces import Word
 from napari_phenoscape.spectra import open_calibrated
 
 #: Columns that may number the regions in a drawer's metadata; the first that is there does.
@@ -102,6 +103,7 @@ class Drawer(Source):
         table = None if self.metadata is None else read_table(self.metadata.absolute())
         yield Progress("finding specimens", 0, 1)
         specimens, skipped = [], []
+        words: dict[int | None, Word] = {}
         if self.regions == AUTO:
             found = yield from self._found(cube)
             used = found.used(self.finding)
@@ -112,6 +114,7 @@ class Drawer(Source):
                 for piece in found.pieces
                 if piece not in used
             ]
+            words = {piece.number: piece.word for piece in used}
         labels = self.labels(cube)
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)
@@ -144,6 +147,8 @@ class Drawer(Source):
             keys = [str(specimen.region) for specimen in specimens]
             metadata, notes = join(table, self.metadata.absolute(), column, keys)
             skipped += notes
+        if self.regions == AUTO and OUTLINE not in metadata:
+            metadata[OUTLINE] = [words[specimen.region] for specimen in specimens]
         metadata.index = pd.Index([specimen.id for specimen in specimens], name="specimen")
         yield Progress("finding specimens", 1, 1)
         return Collection(self, tuple(specimens), metadata, tuple(skipped), cube.provenance)

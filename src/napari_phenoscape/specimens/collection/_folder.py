@@ -17,7 +17,15 @@ from pydantic.config import JsonDict
 
 from napari_phenoscape._remote import Place, address
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import Cube, Interpretation, as_shots, is_drawn, natural, read_mask
+from napari_phenoscape.cubes import (
+    Cube,
+    Interpretation,
+    as_shots,
+    is_drawn,
+    is_reference,
+    natural,
+    read_mask,
+)
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
@@ -33,16 +41,14 @@ from napari_phenoscape.specimens.collection._specimens import (
     box_around,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import brought, matches, walked
-from napari_phenoscape.specimens.finding._find import REASONS, nothing_used
-from napari_phenoscape.specimens.finding._finding import AUTO, Finding
-from napari_phenoscape.specimens.finding._kept import kept, kept_at
+from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
+from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
+from napari_phenoscape.specimens.finding._kept import kept_at, kept_largest
 from napari_phenoscape.spectra import (
     MOST_PX,
     References,
     by_references,
     files_with_references,
-    is_reference,
     open_calibrated,
     open_joined,
     region_file,
@@ -101,8 +107,8 @@ class Folder(Source):
     white_region: str | None = Field(
         None,
         description="a white or grey standard that each photograph shows (of those that belong "
-        "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place, or a label "
-        "image, seen from the photograph, e.g. 'standards/{stem}.png'",
+        "together the first): ROW:ROW,COLUMN:COLUMN where it is at the same place; a label image, "
+        "seen from the photograph, e.g. 'standards/{stem}.png'; 'auto': it is found in each",
         json_schema_extra=_STANDARD,
     )
     panel: float = Field(
@@ -164,7 +170,7 @@ class Folder(Source):
     def labels(self, cube: Cube) -> NDArray[Any] | None:
         """(H, W) above 0 on the specimen; None when nothing outlines it."""
         if self.mask == AUTO:
-            return self._found(cube)
+            return self._found(cube)[0]
         path = self.outline(cube.path)
         if path is None:
             return cube.mask
@@ -202,7 +208,8 @@ class Folder(Source):
                 if name not in found:  # a header and its data file are one cube
                     fields = self._spelt(cube.path)
                     specimen = Specimen(name, cube.path, self._box(cube))
-                    found[name] = Opened(specimen, fields, cube.provenance, residual_px)
+                    word = self._found(cube)[1] if self.mask == AUTO else ""
+                    found[name] = Opened(specimen, fields, cube.provenance, residual_px, word)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -232,6 +239,8 @@ class Folder(Source):
                 f"What is left between photographs that were laid on each other is "
                 f"{np.median(left):.2f} pixels (median) and at most {max(left):.2f}.",
             )
+        if self.mask == AUTO and OUTLINE not in metadata:
+            metadata[OUTLINE] = [one.outline for one in ordered]
         metadata.index = pd.Index(ids, name="specimen")
         specimens = tuple(one.specimen for one in ordered)
         return Collection(self, specimens, metadata, tuple(skipped), assumed)
@@ -310,9 +319,8 @@ class Folder(Source):
         reached = yield from walked(root)
         skipped = [one for one in reached if isinstance(one, Skipped)]
         there = [one for one in reached if isinstance(one, Path)]
-        table = next((path for path in there if path == root / "metadata.csv"), None)
-        if self.metadata is not None:
-            table = self.metadata.absolute()
+        default = root / "metadata.csv" if self.metadata is None else self.metadata.absolute()
+        table = default if self.metadata is not None or default in there else None
         files = [
             path
             for path in there
@@ -335,7 +343,8 @@ class Folder(Source):
         masks = {outline for path, outline in outlines.items() if outline != path}
         masks.update(f for path in files if (own := self._standard(path)) for f in own.files)
         files = [path for path in files if path not in masks and not is_reference(path)]
-        return as_shots(files), table, skipped
+        files, beside = scans_alone(files)
+        return as_shots(files), table, skipped + beside
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
@@ -365,19 +374,10 @@ class Folder(Source):
         name = self._mask_name(path)
         return None if name is None else Path(os.path.normpath(path.parent / name))
 
-    def _found(self, cube: Cube) -> NDArray[Any]:
-        """(H, W) above 0 on the largest thing that is found, if it is to be used."""
-        finding = self.finding
+    def _found(self, cube: Cube) -> tuple[NDArray[Any], str]:
         if self.together or self.white_region:  # found in the file itself, once
             cube = open_calibrated(cube.path, self.read_as)
-        found = result(kept(cube, self.read_as, finding, SPECIMEN, touching=False))
-        things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
-        if not things:
-            raise CollectionError(nothing_used(cube, found, SPECIMEN))
-        largest = max(things, key=lambda piece: piece.area)
-        if largest not in found.used(finding):
-            raise CollectionError(f"{found.not_plain} {REASONS[largest.word]}".strip())
-        return found.regions([largest])
+        return kept_largest(cube, self.read_as, self.finding, SPECIMEN)
 
     def _fields(self) -> tuple[str, ...]:
         return () if self.name_pattern is None else tuple(name_regex(self.name_pattern).groupindex)

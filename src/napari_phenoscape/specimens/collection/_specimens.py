@@ -87,12 +87,13 @@ class Specimen:
 
 
 class Opened(NamedTuple):
-    """A specimen, the labels that its name spells, and how its file was read and joined."""
+    """A specimen, the labels that its name spells, and how its file was read, joined, outlined."""
 
     specimen: Specimen
     fields: dict[str, str]
     provenance: tuple[str, ...]
     residual_px: float
+    outline: str
 
 
 class Source(Option):

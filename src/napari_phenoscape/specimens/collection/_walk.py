@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_phenoscape._brought import ahead
 from napari_phenoscape._remote import list_folder
-from napari_phenoscape.cubes import is_store, is_whole
+from napari_phenoscape.cubes import capture_around, is_store, is_whole, recognise
 from napari_phenoscape.errors import CollectionError, MissingFileError
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
@@ -131,6 +131,32 @@ def brought(files: Sequence[Path]) -> Iterator[Path]:
 def _is_text(name: str) -> bool:
     """Whether a name can be written; bytes that are no UTF-8 are half characters in Python."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def scans_alone(files: Sequence[Path]) -> tuple[list[Path], list[Skipped]]:
+    """Files without those that lie in the folder of a capture and are not its scan.
+
+    A scanner keeps a preview, a picture of the scene, and what it made of the scan there.
+    """
+    # the folder of a scan, and of its capture
+    insides = {one.parent: root for one in files if (root := capture_around(one)) is not None}
+    captures = set(insides.values())
+    found: list[Path] = []
+    others: dict[Path, list[Path]] = {}
+    for file in files:
+        capture = next((one for one in file.parents if one in captures), None)
+        if capture is None or (file.parent in insides and recognise(file)):
+            found.append(file)
+        else:
+            others.setdefault(capture, []).append(file)
+    return found, [
+        Skipped(
+            capture,
+            f"{len(beside)} files of the capture beside its scan, such as '{beside[0].name}', are "
+            "no specimens.",
+        )
+        for capture, beside in others.items()
+    ]
 
 
 def matches(parts: Sequence[str], pattern: str) -> bool:

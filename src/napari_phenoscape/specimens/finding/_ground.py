@@ -102,8 +102,8 @@ class Picture:
 
 
 def told(
-    pictures: Sequence[NDArray[np.float32]], grids: NDArray[np.float32]
-) -> Generator[Progress, None, tuple[Plane, NDArray[np.float64]]]:
+    pictures: Sequence[NDArray[np.uint8]], grids: NDArray[np.float32]
+) -> Generator[Progress, None, tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """What is thing in each picture of a collection: what all have in common but for their ground.
 
     It begins with what differs in colour from the border and lies about the middle. What a net
@@ -113,7 +113,7 @@ def told(
     Parameters
     ----------
     pictures : N of (128, 128, 3)
-        0 to 1, each squeezed to a square.
+        8 bits, each squeezed to a square.
     grids : (N, D, h', w')
         What a net sees at the places of each.
 
@@ -133,15 +133,15 @@ def told(
     for turn in range(ROUNDS):
         shares = np.empty_like(score)
         for place, pixels in enumerate(pictures):
-            picture = Picture(_resized(pixels, LEARNING_PX))
+            picture = Picture(_resized(_unit(pixels), LEARNING_PX))
             mask = largest_piece(picture.thing(_odds(score[place], LEARNING_PX)) > 0.5)
             shares[place] = _resized(mask.astype(np.float32), rows, columns)
             yield Progress(work, turn * number + place + 1, total)
         score = _learned(seen, shares)
-    found = np.empty((number, MASK_PX, MASK_PX))
+    found = np.empty((number, MASK_PX, MASK_PX), np.float32)
     agreement = np.empty(number)
     for place, pixels in enumerate(pictures):
-        found[place] = Picture(_resized(pixels, MASK_PX)).thing(_odds(score[place], MASK_PX))
+        found[place] = Picture(_resized(_unit(pixels), MASK_PX)).thing(_odds(score[place], MASK_PX))
         mask = _resized(largest_piece(found[place] > 0.5).astype(np.float32), rows, columns) > 0.5
         net = score[place] > 0
         agreement[place] = (mask & net).sum() / max((mask | net).sum(), 1)
@@ -205,6 +205,10 @@ def _resized(picture: NDArray[Any], rows: int, columns: int | None = None) -> ND
         return picture
     reduced = picture.shape[0] > rows
     return np.asarray(resize(picture, shape, order=1, anti_aliasing=reduced, mode="edge"))
+
+
+def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (pixels / 255).astype(np.float32)
 
 
 def _logistic(odds: Plane) -> Plane:

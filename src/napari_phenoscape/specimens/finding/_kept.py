@@ -11,9 +11,19 @@ import platformdirs
 
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Cube, Interpretation
-from napari_phenoscape.events import Progress
-from napari_phenoscape.specimens.finding._find import Found, find, read_found, write_found
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.events import Progress, result
+from napari_phenoscape.specimens.finding._find import (
+    REASONS,
+    Found,
+    find,
+    nothing_used,
+    read_found,
+    write_found,
+)
 from napari_phenoscape.specimens.finding._finding import Finding
+from napari_phenoscape.specimens.finding._pieces import Word
+from napari_phenoscape.specimens.finding._split import Labels
 from napari_phenoscape.spectra import files_with_references
 
 #: Raised when the same picture is to be looked at anew, since it would give other masks.
@@ -35,6 +45,26 @@ def kept(
     with atomic(path) as temporary:
         write_found(found, temporary, found.pieces)
     return found
+
+
+def kept_largest(
+    cube: Cube, read_as: Interpretation, finding: Finding, min_area: int
+) -> tuple[Labels, Word]:
+    """(H, W) above 0 on the largest thing of a picture, if it is to be used, and the word on it.
+
+    Raises
+    ------
+    CollectionError
+        There is none, or what is found is doubtful and was not asked for.
+    """
+    found = result(kept(cube, read_as, finding, min_area, touching=False))
+    things = [piece for piece in found.pieces if finding.cards or piece.word != "rectangle"]
+    if not things:
+        raise CollectionError(nothing_used(cube, found, min_area))
+    largest = max(things, key=lambda piece: piece.area)
+    if largest not in found.used(finding):
+        raise CollectionError(f"{found.not_plain} {REASONS[largest.word]}".strip())
+    return found.regions([largest]), largest.word
 
 
 def kept_at(

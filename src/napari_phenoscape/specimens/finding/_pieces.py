@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.specimens.finding._split import Labels, split
+from napari_phenoscape.spectra import smallest_box
 
 #: Distance from the background, in its deviations, that no threshold found by itself is below.
 LOWEST = 3.0
@@ -194,22 +195,6 @@ def _words(labels: Labels) -> list[Word]:
 
 
 def _is_rectangle(places: NDArray[np.intp]) -> bool:
-    """Whether pixels fill the smallest box around them, however it is turned.
-
-    One side of that box lies on a side of the convex hull (Freeman & Shapira 1975).
-    """
-    from scipy.spatial import ConvexHull, QhullError
-
-    try:
-        hull = places[ConvexHull(places).vertices].astype(float)
-    except QhullError:  # all in a line
-        return True
-    sides = np.roll(hull, -1, axis=0) - hull
-    angles = np.unique(np.arctan2(sides[:, 1], sides[:, 0]) % (np.pi / 2))
-    along = np.stack([np.cos(angles), np.sin(angles)])
-    across = np.stack([-np.sin(angles), np.cos(angles)])
-    lengths = [np.ptp(hull @ axes, axis=0) + 1 for axes in (along, across)]
-    best = int(np.argmin(lengths[0] * lengths[1]))
-    one, other = (float(length[best]) for length in lengths)
-    long = max(one, other) >= LONG * min(one, other)
-    return len(places) >= (RULER if long else RECTANGLE) * one * other
+    """Whether pixels fill the smallest box around them."""
+    long, short = smallest_box(places)
+    return len(places) >= (RULER if long >= LONG * short else RECTANGLE) * long * short

@@ -70,7 +70,7 @@ def open_joined(
     found = tuple(_kept(first, other, (read_as, others_read_as)) for other in others)
     for other, one in zip(others, found, strict=True):
         refuse_doubt(first, other, one, most_residual_px)
-    return joined(first, others, parts[1:], [one.matrix for one in found]), found
+    return joined(first, others, parts, [one.matrix for one in found]), found
 
 
 def _kept(first: Cube, other: Cube, read_as: tuple[Interpretation | None, ...]) -> Registration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from napari_phenoscape.errors import CubeError, MissingFileError
 
@@ -45,7 +45,7 @@ def read_mspec(path: Path) -> Mspec:
     """
     if not path.is_file():
         raise MissingFileError(f"There is no file '{path}'. Correct its path.")
-    first, *lines = path.read_text("utf-8", errors="replace").splitlines() or [""]
+    first, *lines = path.read_text("utf-8-sig", errors="replace").splitlines() or [""]
     said = dict(line.strip().split("=", 1) for line in lines if "=" in line)
     if first.strip() != _FIRST or not {"files", "labels"} <= said.keys():
         raise CubeError(
@@ -61,7 +61,7 @@ def read_mspec(path: Path) -> Mspec:
             f"{len(parts)} ({', '.join(parts)}); one of each was expected. Join those that show "
             "the specimen by naming them, with --parts."
         )
-    paths = tuple(path.parent / name for name in names)
+    paths = tuple(_beside(path, name) for name in names)
     if missing := [one.name for one in paths if not one.is_file()]:
         raise MissingFileError(
             f"'{path.name}' names {', '.join(map(repr, missing))}, and no such file lies beside "
@@ -75,6 +75,14 @@ def read_mspec(path: Path) -> Mspec:
     }
     kind = said.get("imageType", "RAW Photo").strip()
     return Mspec(paths, parts, tuple(sorted(standards - {0.0})), kind == "RAW Photo")
+
+
+def _beside(path: Path, name: str) -> Path:
+    """A photograph in the folder of a list, by its name there; systems differ in capitals."""
+    name = PureWindowsPath(name).name
+    alike = [one for one in path.parent.iterdir() if one.name.lower() == name.lower()]
+    exact = path.parent / name
+    return alike[0] if len(alike) == 1 and not exact.is_file() else exact
 
 
 def _is_number(word: str) -> bool:
