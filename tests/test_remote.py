@@ -22,14 +22,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape import _brought, _remote, _server
-from napari_phenoscape._remote import Place, address, local
+from napari_phenoscape._remote import address, local
 from napari_phenoscape.analysis import look
 from napari_phenoscape.cli import app
 from napari_phenoscape.cubes import Band, Bands, Cube, as_modality, open_cube, read_mask, write_cube
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import MissingFileError, OptionError, RemoteError
 from napari_phenoscape.events import result
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Place
 from napari_phenoscape.specimens import (
     Collection,
     Crops,

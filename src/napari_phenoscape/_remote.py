@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 import platformdirs
-from pydantic import BeforeValidator, PlainSerializer
 
 from napari_phenoscape._server import NUMBERS_NS, WEB, inside, network, size_and_stamp
 from napari_phenoscape.errors import OptionError
@@ -76,12 +75,6 @@ def address(path: Path) -> str:
     protocol, host, *names = path.relative_to(root()).parts
     names = [quote(name) for name in names] if protocol in WEB else names
     return f"{protocol}://{'/'.join([unquote(host), *names])}"
-
-
-#: A path or a URL; a URL is printed as one again.
-Place = Annotated[
-    Path, BeforeValidator(local), PlainSerializer(address, return_type=str, when_used="json")
-]
 
 
 def located(given: str | Path) -> Path:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
     ValidationError,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from napari_phenoscape._extensions import Group, extensions
+from napari_phenoscape._remote import address, local
 from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean
+
+#: A path or a URL; a URL is printed as one again.
+Place = Annotated[
+    Path, BeforeValidator(local), PlainSerializer(address, return_type=str, when_used="json")
+]
 
 #: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
 EXPECTED = {

@@ -108,7 +108,8 @@ def test_a_mask_beside_the_picture_outlines_it_and_is_no_specimen(tmp_path):
     assert ids(collection) == ["001.bmp", "002.bmp"]
     assert collection.specimens[0].box == (1, 6, 2, 7)
     assert list(reasons(collection)) == ["003.bmp", "004.png"]
-    assert "no mask '003.png' beside it" in reasons(collection)["003.bmp"]
+    assert "no mask '003.png' where the mask pattern" in reasons(collection)["003.bmp"]
+    assert "itself what the mask pattern '{stem}.png' asks for" in reasons(collection)["004.png"]
 
 
 def test_every_file_that_is_left_out_is_listed_with_its_reason(tmp_path):

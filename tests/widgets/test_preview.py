@@ -96,7 +96,7 @@ def test_one_of_the_operations_can_be_looked_at_alone(viewer, dock, session, exp
     settled(dock, wait)
     views = views_of(
         experiment.model_copy(update={"augmentations": (RandomHorizontalFlip(p=1),)}),
-        session.crops_for(experiment), 0, seed=experiment.seed, step=0, count=8,
+        session.crops.of(experiment), 0, seed=experiment.seed, step=0, count=8,
     )  # fmt: skip
     sheet = pictures(viewer)[4]
     side = views.mask.shape[-1]

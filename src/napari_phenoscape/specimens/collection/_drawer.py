@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from napari_phenoscape._remote import Place
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import Cube, Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress, result
+from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import join
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
-from napari_phenoscape._remote import Place, address
+from napari_phenoscape._remote import address
 from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import (
     Cube,
@@ -28,6 +28,7 @@ from napari_phenoscape.cubes import (
 )
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
+from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import (
@@ -176,8 +177,9 @@ class Folder(Source):
             return cube.mask
         if not path.is_file() or path == cube.path:
             raise MissingFileError(
-                f"There is no mask '{self._mask_name(cube.path)}' beside it, which the mask "
-                f"pattern '{self.mask}' asks for."
+                f"There is no mask '{path.name}' where the mask pattern '{self.mask}' asks for it."
+                if path != cube.path
+                else f"It is itself what the mask pattern '{self.mask}' asks for."
             )
         labels = read_mask(path)
         if labels.shape != cube.shape[1:]:
@@ -364,15 +366,13 @@ class Folder(Source):
             (height, width),
         )
 
-    def _mask_name(self, path: Path) -> str | None:
-        return None if self.mask is None else self.mask.format(stem=path.stem)
-
     def outline(self, path: Path) -> Path | None:
         """The mask file of a cube."""
         if self.mask == AUTO:
             return kept_at(path, self.read_as, self.finding, SPECIMEN, touching=False)
-        name = self._mask_name(path)
-        return None if name is None else Path(os.path.normpath(path.parent / name))
+        if self.mask is None:
+            return None
+        return Path(os.path.normpath(path.parent / self.mask.format(stem=path.stem)))
 
     def _found(self, cube: Cube) -> tuple[NDArray[Any], str]:
         if self.together or self.white_region:  # found in the file itself, once

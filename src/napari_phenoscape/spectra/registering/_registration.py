@@ -36,7 +36,7 @@ _BLOCK, _BLOCKS_A_SIDE = 40, 10
 _FOUND, _FOUND_TILE = 0.4, 0.15
 
 #: Of the pictures' answers to the movement that they tell least of, at least.
-_COHERENT = 0.1
+_COHERENT = 0.25
 
 #: How much more a map may stretch one direction than another: a camera that is tilted by 20° does.
 _STRETCH = 1 / np.cos(np.deg2rad(20))
