@@ -15,6 +15,7 @@ from ._derived import (
     in_reflectance as in_reflectance,
 )
 from ._drawn import (
+    figure_bytes as figure_bytes,
     is_drawn as is_drawn,
     save_drawn as save_drawn,
     save_figure as save_figure,

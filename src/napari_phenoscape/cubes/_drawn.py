@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,16 @@ def save_drawn(image: Image.Image, path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path, kind: str = "png") -> None:
-    """Write a figure as ``png``, which says that it was drawn, ``svg`` or ``pdf``; or RunError."""
-    said = _DRAWN if kind == "png" else None
+    """Write `figure_bytes` into a file; or RunError."""
     with atomic(path.absolute()) as temporary:
-        figure.savefig(temporary, format=kind, dpi=_DPI, metadata=said)
+        temporary.write_bytes(figure_bytes(figure, kind))
+
+
+def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
+    """A figure as ``png``, which says that it was drawn, ``svg`` or ``pdf``."""
+    drawn, said = io.BytesIO(), _DRAWN if kind == "png" else None
+    figure.savefig(drawn, format=kind, dpi=_DPI, metadata=said)
+    return drawn.getvalue()
 
 
 def is_drawn(path: Path) -> bool:

@@ -32,6 +32,7 @@ from napari_phenoscape.analysis.explanation._tables import (
 from napari_phenoscape.analysis.explanation._weights import weights_figure, weights_of
 from napari_phenoscape.analysis.explanation._where import where as hidden_places
 from napari_phenoscape.analysis.explanation._where_files import write_planes, write_where
+from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.embeddings import (
     clusters_path,
     labelled_today,
@@ -165,7 +166,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
         written.append(path)
     written += write_spectra(explanation.cluster_spectra(), folder / "explanation-spectra.csv")
     figure = folder / "explanation.png"
-    explanation_figure(explanation, figure)
+    save_figure(explanation_figure(explanation), figure)
     if explanation.weights is not None:
         written.append(folder / "explanation-weights.png")
         weights_figure(explanation.weights, explanation.spectra.bands, written[-1])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_phenoscape.analysis._paper import FAINT, INK, MM
 from napari_phenoscape.analysis.explanation._explanation import Explanation
-from napari_phenoscape.cubes import save_figure
 from napari_phenoscape.embeddings import NOISE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _WIDTH, _PANEL = 160 * MM, 52 * MM
 
@@ -21,16 +20,11 @@ _WIDTH, _PANEL = 160 * MM, 52 * MM
 FEW = 24
 
 
-def explanation_figure(explanation: Explanation, path: Path) -> None:
+def explanation_figure(explanation: Explanation) -> Figure:
     """Panels one below the other, in the clusters' colours, over nm (or by band).
 
     Mean reflectance ± standard deviation over the specimens, Hedges' g against all other
     specimens, and the margin lost by occlusion ± standard deviation, if it was measured.
-
-    Raises
-    ------
-    RunError
-        The disk is full or cannot be written; a file that was there stays.
     """
     from matplotlib.figure import Figure
 
@@ -49,7 +43,7 @@ def explanation_figure(explanation: Explanation, path: Path) -> None:
     panels[-1].set_xlabel("band" if nm is None else "wavelength (nm)", size=8, color=INK)
     if nm is None and len(bands) <= FEW:
         panels[-1].set_xticks(range(len(bands)), bands.names, rotation=45 if len(bands) > 8 else 0)
-    save_figure(figure, path)
+    return figure
 
 
 def _draw_spectra(axes: Axes, explanation: Explanation) -> None:

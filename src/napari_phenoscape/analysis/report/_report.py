@@ -7,7 +7,6 @@ import io
 from collections.abc import Generator, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from napari_phenoscape.analysis.explanation._figure import explanation_figure
 from napari_phenoscape.analysis.explanation._spectra import specimen_spectra
 from napari_phenoscape.analysis.explanation._words import borderline, differences
 from napari_phenoscape.analysis.report._methods import citations, methods
+from napari_phenoscape.cubes import figure_bytes
 from napari_phenoscape.embeddings import (
     METADATA,
     Clusters,
@@ -222,10 +222,7 @@ def _groups(
 
 def _figure(explanation: Explanation) -> str:
     """Spectra and differences, as the source of a picture."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "why.png"
-        explanation_figure(explanation, path)
-        return _uri(path.read_bytes(), "png")
+    return _uri(figure_bytes(explanation_figure(explanation)), "png")
 
 
 def _curve(steps: Sequence[Step]) -> str:
