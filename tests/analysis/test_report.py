@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,16 @@ def test_clusters_that_were_changed_by_hand_stay(run: Path, tmp_path: Path, page
 def test_a_page_is_made_anew_and_elsewhere(run: Path, tmp_path: Path, page: str) -> None:
     first = result(report(run, tmp_path / "a.html")).read_bytes()
     assert result(report(run, tmp_path / "b.html")).read_bytes() == first
+
+
+def test_a_kill_leaves_nothing_among_the_temporary_files(
+    run: Path, tmp_path: Path, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> str:
+        raise AssertionError("a folder was made that a kill would leave")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)
+    assert result(report(run, tmp_path / "page.html")).is_file()
 
 
 def test_of_many_specimens_some_are_shown_and_the_page_says_so(
