@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from napari_phenoscape._atomic import atomic, atomic_together, check_outputs
+from napari_phenoscape._atomic import atomic, atomic_together, check_outputs, scratch
 from napari_phenoscape.errors import CheckpointError, RunError
 
 
@@ -140,6 +141,26 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write_of_the_same_nam
     assert left.startswith(".b.txt.")
     write(tmp_path / "b.txt", "new")
     assert names(tmp_path) == ["b.txt"]
+
+
+def test_a_scratch_folder_of_a_killed_process_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from napari_phenoscape._atomic import scratch_folder; print(scratch_folder())"
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path)}
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    left = Path(process.stdout.strip())
+    assert left.parent == tmp_path
+    assert left.is_dir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch() as folder:
+        assert not left.exists()
+        with scratch() as other:  # that of a process that lives stays
+            assert folder.is_dir()
+            assert other != folder
+    assert names(tmp_path) == []
 
 
 def test_what_others_are_writing_stays(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape import _brought, _remote, _server
-from napari_phenoscape._remote import address, local
+from napari_phenoscape._remote import address, local, located
 from napari_phenoscape.analysis import look
 from napari_phenoscape.cli import app
 from napari_phenoscape.cubes import Band, Bands, Cube, as_modality, open_cube, read_mask, write_cube
@@ -411,6 +411,28 @@ def test_a_server_that_lists_no_folders_gives_a_file_that_is_named(site: Site):
     assert read_mask(f"{site.url}/moths/masks/0.png").shape == (12, 12)
     with pytest.raises(RemoteError, match="answers 403"):
         result(collect(Folder(path=f"{site.url}/moths")))
+
+
+@pytest.mark.parametrize("asleep", ["moths", "served"])
+def test_a_folder_that_a_server_does_not_list_just_now_is_taken_for_no_file(
+    site: Site, asleep: str
+):
+    moths(site.folder / "moths")
+    site.fails[asleep] = 503
+    with pytest.raises(RemoteError, match="answers 503"):
+        located(f"{site.url}/moths")
+    site.fails.clear()
+    assert len(result(collect(Folder(path=f"{site.url}/moths"))).specimens) > 2
+
+
+def test_what_was_a_file_may_be_a_folder_later(site: Site):
+    site.lists = False
+    (site.folder / "moths").write_bytes(b"no pictures yet")
+    assert located(f"{site.url}/moths").is_file()
+    (site.folder / "moths").unlink()
+    moths(site.folder / "moths")
+    site.lists = True
+    assert len(result(collect(Folder(path=f"{site.url}/moths"))).specimens) > 2
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -159,10 +160,35 @@ def remove_dead(folder: Path, name: str, ending: str = "part") -> None:
     ``name`` is a regular expression.
     """
     ours = re.compile(rf"\.{name}\.([0-9a-f]{{8}})-(\d+)-[0-9a-f]{{8}}\.{ending}")
-    with suppress(OSError):  # a folder that cannot be listed, or another process was first
-        for left in folder.iterdir():
-            if (made := ours.fullmatch(left.name)) and _is_dead(left, made[1], int(made[2])):
+    there = list[tuple[Path, re.Match[str]]]()
+    with suppress(OSError):  # a folder that cannot be listed
+        there = [(one, made) for one in folder.iterdir() if (made := ours.fullmatch(one.name))]
+    for left, made in there:
+        with suppress(OSError):  # another process was first, or it is another user's
+            if _is_dead(left, made[1], int(made[2])):
                 _remove(left)
+
+
+def scratch_folder() -> Path:
+    """A new folder among the system's temporary files, of this user alone.
+
+    Whoever makes one removes it; those of processes that were killed are removed here.
+    """
+    path = Path(tempfile.gettempdir()) / "phenoscape"
+    _remove_leftovers(path, "scratch")
+    folder = beside(path, "scratch")
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """`scratch_folder`, for a while."""
+    folder = scratch_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_dead(left: Path, machine: str, process: int) -> bool:

@@ -186,11 +186,15 @@ def _is_folder(listed: dict[str, Any]) -> bool:
 
 
 def _told(server: Any, folder: Path) -> dict[str, dict[str, Any]]:
-    """What is in what may be a folder; nothing where the server does not say it."""
+    """What is in what may be a folder; nothing where the server refuses to list what it gives."""
     try:
         return inside(server, address(folder))
-    except Exception:  # noqa: BLE001  many do not list what they give; of one that is away, the
-        return {}  # next question tells
+    except (FileNotFoundError, PermissionError, NotADirectoryError, NotImplementedError):
+        return {}
+    except Exception as error:
+        if 400 <= getattr(error, "status", 0) < 500:
+            return {}
+        raise  # it is away just now: what it did not list is not known to be missing
 
 
 def _mirror(

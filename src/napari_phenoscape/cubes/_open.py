@@ -63,10 +63,10 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
     Parameters
     ----------
     path
-        A file or folder of one of `READERS`, or of those of other packages; of the folder of a
-        capture its scan. An array of a MATLAB,
-        HDF5, Zarr or NumPy file is named like a file in a folder: ``scan.h5/scene/reflectance``; so
-        is a capture, of a folder that holds several: ``flight/IMG_0001``.
+        A file or folder of one of `READERS`, or of those of other packages, or its address on a
+        server; of the folder of a capture its scan. An array of a MATLAB, HDF5, Zarr or NumPy file
+        is named like a file in a folder: ``scan.h5/scene/reflectance``; so is a capture, of a
+        folder that holds several: ``flight/IMG_0001``.
     read_as
         What its planes are, where the file does not say it or says it wrongly.
 
@@ -76,6 +76,8 @@ def open_cube(path: str | Path, read_as: Interpretation | None = None) -> Cube:
         The file is no cube, or is damaged, or needs a library that is not there.
     MissingFileError
         The file, or its header or data, is not there.
+    OptionError, RemoteError
+        It is an address that cannot be asked, or not just now.
     """
     path, inside = _container(path)
     with _readable(path):
@@ -144,6 +146,11 @@ def recognise(path: str | Path) -> str | None:
     Cheap, and strict about TIFF: only specimen stacks (RGB, UV, mask) and spectral files whose
     convention is evident are ours, other people's TIFFs are not, nor are pictures. Of MATLAB and
     HDF5, those with a cube and its wavelengths are, and an array in them that is named.
+
+    Raises
+    ------
+    OptionError, RemoteError
+        It is an address that cannot be asked, or not just now.
     """
     try:
         path, inside = _container(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._atomic import scratch
 from napari_phenoscape.embeddings._parts import Part, held, in_parts, net_key
 from napari_phenoscape.embeddings._restore import Restored, read_out_once, with_net
 from napari_phenoscape.embeddings._table import (
@@ -118,10 +118,10 @@ def _share(
 ) -> Generator[Event, None, None]:
     """Let processes of this machine compute the parts of `embed`."""
     runtime = experiment.runtime.model_copy(update={"devices": devices, "nodes": 1})
-    with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
+    with scratch() as folder:
         words = ["embed", str(run), *(["--untrained"] if untrained else [])]
         if source is not None:
-            others = Path(folder) / "experiment.yaml"
+            others = folder / "experiment.yaml"
             source = source.anchored(Path.cwd())
             there = experiment.model_copy(update={"collection": source})
             others.write_text(there.to_yaml(), "utf-8")

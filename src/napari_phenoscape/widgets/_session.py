@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_phenoscape._atomic import scratch_folder
 from napari_phenoscape.embeddings import History
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Event, Started
@@ -356,7 +356,7 @@ class Session(QObject):
     def scratch_file(self, name: str) -> Path:
         """A file that is not there yet; it is removed with everything when napari ends."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="phenoscape-"))
+            self._scratch = scratch_folder()
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._scratch_files += 1
         return self._scratch / f"{self._scratch_files}-{name}"

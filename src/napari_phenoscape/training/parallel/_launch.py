@@ -8,11 +8,11 @@ import queue
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from napari_phenoscape._atomic import scratch
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Started, event_from_line
 from napari_phenoscape.training._experiment import Experiment, Runtime
@@ -63,9 +63,9 @@ def launch(experiment: Experiment, run: Path | None = None) -> Generator[Event, 
             "cluster with `phenoscape slurm experiment.yaml`, or run `torchrun --nnodes "
             f"{nodes} --nproc-per-node {devices} -m napari_phenoscape.cli train ...` on each."
         )
-    with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
-        words = _words(experiment, run, Path(folder))
-        running = _processes(words, experiment.runtime, Path(folder), TRAINING)
+    with scratch() as folder:
+        words = _words(experiment, run, folder)
+        running = _processes(words, experiment.runtime, folder, TRAINING)
         while True:
             try:
                 event = next(running)
@@ -100,9 +100,9 @@ def launch_shares(words: Sequence[str], runtime: Runtime) -> Generator[Event, No
     PhenoscapeError
         What went wrong in one of the processes. What others have computed is found again.
     """
-    with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
+    with scratch() as folder:
         command = [sys.executable, "-m", "napari_phenoscape.cli", words[0], "--events", *words[1:]]
-        if (yield from _processes(command, runtime, Path(folder), SHARES)):
+        if (yield from _processes(command, runtime, folder, SHARES)):
             raise PhenoscapeError(f"One of the {runtime.devices} processes was stopped. {SHARES}.")
 
 
