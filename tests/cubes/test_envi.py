@@ -249,6 +249,13 @@ def test_wavelengths_go_before_the_roles_that_names_say(tmp_path):
     assert open_cube(path).bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
 
 
+def test_wavelengths_that_names_alone_say_are_said_to_be_theirs(tmp_path):
+    path = write(tmp_path, "band names = {450 nm, 550 nm, 650 nm, 750 nm}\n")
+    assert open_cube(path).bands.wavelengths_nm.tolist() == [450, 550, 650, 750]
+    assert "The wavelengths are those of the band names." in notes_of(path)
+    assert "No wavelengths are given." not in notes_of(path)
+
+
 def test_bands_without_a_word_about_them_are_counted_from_one(tmp_path):
     path = write(tmp_path, "wavelength = {}\n")
     assert [band.name for band in open_cube(path).bands] == ["band 1", "band 2", "band 3", "band 4"]
