@@ -20,7 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
-from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright
 from napari_phenoscape.cubes.readers._reader import FORMATS, LINEAR, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
 from napari_phenoscape.cubes.readers._tiff_said import Said, said_by
@@ -228,6 +228,11 @@ def _stack(
             notes = (f"{depth} pages of {columns} columns are taken as {columns} channels.",)
     array = _array(path, tif, series, shape, order)
     count = array.shape[0]
+    turned = getattr(page.tags.get(ORIENTATION), "value", 1)
+    # a map lies as its coordinates say
+    if turned in TURNED and not tif.is_geotiff:
+        notes += ("The picture is turned as its tag Orientation says.",)
+        array = Upright(array, turned)
     said = said_by(tif, series, count)
     return Stack(
         path=path,
