@@ -631,3 +631,24 @@ def test_a_map_lies_as_its_coordinates_say(tmp_path):
             (33922, "d", 6, (0.0,) * 6, True), (34735, "H", 4, (1, 1, 0, 0), True)]  # fmt: skip
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 6, 3), "u1"), extratags=tags)
     assert open_cube(tmp_path / "a.tif").shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"),
+    [(4095, 4095), (255, 255), (1, 65535), (4000, 65535), (65535, 65535), ((4095,) * 3, 4095)],
+)
+def test_fewer_bits_that_a_file_says_are_the_scale(tmp_path, largest, white):
+    values = largest if isinstance(largest, tuple) else (largest,)
+    tag = (281, "H", len(values), largest, True)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((4, 6, 3), "u2"), photometric="rgb", extratags=[tag])
+    assert open_cube(path).gain == np.float32(1 / white)
+
+
+def test_significant_bits_of_ome_are_the_scale(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    metadata = {"axes": "CYX", "SignificantBits": 12}
+    tifffile.imwrite(path, np.ones((3, 20, 20), "u2"), metadata=metadata, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        assert 'SignificantBits="12"' in str(tif.ome_metadata)
+    assert open_cube(path).gain == np.float32(1 / 4095)

@@ -23,7 +23,7 @@ from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
 from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright
 from napari_phenoscape.cubes.readers._reader import FORMATS, LINEAR, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
-from napari_phenoscape.cubes.readers._tiff_said import Said, said_by
+from napari_phenoscape.cubes.readers._tiff_said import Said, bits_of, said_by
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
@@ -242,7 +242,7 @@ def _stack(
         is_colour=page.photometric in (_RGB, _YCBCR),
         of_others=bool({flag.lower() for flag in tif.flags} - _PLAIN),
         is_map=bool(tif.is_geotiff),
-        bits=page.bitspersample,
+        bits=min(page.bitspersample, bits_of(tif, page)),
         **{**vars(said), "notes": notes + said.notes},
     )
 
