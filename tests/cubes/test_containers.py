@@ -341,3 +341,9 @@ def test_real_files_equal_scipys(phenoscape_data):
         nm = theirs.get("wavelengths", theirs.get("wavlength")).ravel()
         np.testing.assert_allclose(cube.bands.wavelengths_nm, nm, atol=1e-6)
         assert recognise(path) == "matlab"
+
+
+def test_a_struct_of_matlab_says_how_its_fields_are_saved(tmp_path):
+    path = mat5(tmp_path / "scan.mat", hcube={"DataCube": NUMBERS, "Wavelength": NM})
+    with pytest.raises(CubeError, match=r"save\('scan-fields.mat', '-struct', 'hcube'\)"):
+        open_cube(path)

@@ -967,3 +967,11 @@ def test_real_cubes_under_a_wrong_header_are_doubted(tmp_path, phenoscape_data):
         assert wrong != header
         (tmp_path / "a.hdr").write_text(wrong, "latin-1")
         assert f"read with {right}." in " ".join(doubts(open_cube(tmp_path / "a.raw")))
+
+
+def test_a_gain_of_0_is_refused_before_it_makes_all_numbers_the_same(tmp_path):
+    path = write(tmp_path, "data gain values = {0, 0, 0, 0}\n")
+    with pytest.raises(CubeError, match="a gain of 0, which makes them all the same"):
+        open_cube(path)
+    bad = write(tmp_path, "data gain values = {1, 0, 1, 1}\n")
+    assert open_cube(bad).gain.ravel().tolist() == [1, 0, 1, 1]
