@@ -652,3 +652,19 @@ def test_significant_bits_of_ome_are_the_scale(tmp_path):
     with tifffile.TiffFile(path) as tif:
         assert 'SignificantBits="12"' in str(tif.ome_metadata)
     assert open_cube(path).gain == np.float32(1 / 4095)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_side_below_0_is_refused_where_tifffile_would_never_end(tmp_path, page):
+    path = tmp_path / "a.tif"
+    for _ in range(2):  # two images, each with a shape in its description
+        tifffile.imwrite(path, np.ones((4, 5, 3), "u1"), append=True, metadata={"axes": "YXS"})
+    with tifffile.TiffFile(path) as tif:
+        width = tif.pages[page].tags["ImageWidth"]
+        assert (tif.is_shaped, len(tif.pages), width.value) == (True, 2, 5)
+    with path.open("r+b") as file:
+        file.seek(width.offset + 2)
+        file.write(struct.pack("<HIi", 6, 1, -1))  # a signed byte
+    code = f"from napari_phenoscape.cubes import open_cube; open_cube({str(path)!r})"
+    end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "gives a side of its pictures as a number that may be negative (tag 256" in end.stderr

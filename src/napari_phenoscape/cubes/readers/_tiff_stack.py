@@ -38,6 +38,9 @@ _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
 #: Bytes at the start of a TIFF that are its header.
 _HEADER = 8
 
+#: Tags of widths, heights and channels, and the types of whole numbers without sign (TIFF 6.0).
+_SIDES, _WITHOUT_SIGN = (256, 257, 277, 322, 323, 32997), (1, 3, 4, 13, 16, 18)
+
 _PLANAR = (1, 2)  # values of the tag PlanarConfiguration
 _OF_A_SENSOR = (32803, 34892)  # photometric: a mosaic of filters, and linear raw
 _DNG_VERSION = 50706
@@ -141,6 +144,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
         _refuse_camera_raw(path, tif)
         _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
+        _refuse_sides_with_a_sign(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
         if len(images) == 2 and _is_mask_page(*images):
             return _with_mask_page(path, tif, images[0], images[1])
@@ -185,6 +189,26 @@ def _refuse_lost_pages(path: Path, tif: tifffile.TiffFile) -> None:
             f"'{path.name}' is truncated: after {len(tif.pages)} pages another is declared that is "
             f"not in its {path.stat().st_size} bytes. Copy the file again from its source."
         )
+
+
+def _refuse_sides_with_a_sign(path: Path, tif: tifffile.TiffFile) -> None:
+    """Of files of its own, tifffile goes back where a side is negative, and on, for ever.
+
+    Only the types of the tags are read, since a stack of planes may have thousands of pages.
+    """
+    kind, file, at = tif.tiff, tif.filehandle, tif.pages.first.offset
+    for _ in range(len(tif.pages) if tif.is_shaped else 0):
+        file.seek(at)
+        (count,) = struct.unpack(kind.tagnoformat, file.read(kind.tagnosize))
+        tags = file.read(count * kind.tagsize + kind.offsetsize)
+        for start in range(0, count * kind.tagsize, kind.tagsize):
+            tag, of_type = struct.unpack_from(kind.tagformat1, tags, start)
+            if tag in _SIDES and of_type not in _WITHOUT_SIGN:
+                raise CubeError(
+                    f"'{path.name}' gives a side of its pictures as a number that may be negative "
+                    f"(tag {tag}, type {of_type}); it is damaged. Copy it again from its source."
+                )
+        (at,) = struct.unpack(kind.offsetformat, tags[count * kind.tagsize :])
 
 
 def _is_mask_page(planes: tifffile.TiffPageSeries, last: tifffile.TiffPageSeries) -> bool:
