@@ -216,3 +216,9 @@ def test_what_is_there_is_overwritten_only_when_that_is_asked_for(tmp_path: Path
     with pytest.raises(RunError, match=r"is there already.*say --overwrite"):
         check_outputs([tmp_path / "a.png"])
     check_outputs([tmp_path / "a.png"], overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a/.."])
+def test_a_folder_without_a_name_of_its_own_is_no_output(name):
+    with pytest.raises(RunError, match="is a folder, and the name of a file was expected"):
+        check_outputs([Path(name)], overwrite=True)

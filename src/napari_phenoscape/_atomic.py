@@ -51,10 +51,12 @@ def check_outputs(
     Raises
     ------
     RunError
-        An output is an input, by whatever name or link, or is there already.
+        An output is an input, by whatever name or link, or is there already, or has no name.
     """
     read = [(given, given.resolve()) for given in inputs if given.exists()]
     for output in outputs:
+        if output.name in ("", ".."):
+            raise RunError(f"'{output}' is a folder, and the name of a file was expected. Add one.")
         if not os.path.lexists(output):
             continue
         whole = output.resolve()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._brought import bring
-from napari_phenoscape.errors import MissingFileError, TableError
+from napari_phenoscape.errors import MissingFileError, TableError, did_you_mean_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,9 @@ def _cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[
         with path.open(encoding="utf-8-sig", newline="") as file:  # line ends as csv wants them
             text = unicodedata.normalize("NFC", file.read())
     except (FileNotFoundError, IsADirectoryError):
-        raise MissingFileError(f"There is no table at '{path}'. Correct its path.") from None
+        raise MissingFileError(
+            f"There is no table at '{path}'. {did_you_mean_file(path)}Correct its path."
+        ) from None
     except UnicodeDecodeError:
         raise TableError(
             f"'{path.name}' is not UTF-8 text; save the table as 'CSV UTF-8'."

@@ -5,7 +5,13 @@ The command line prints it as one sentence and exits with 2; napari shows it as 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+#: Of the names in a folder, so many are compared with one that is not there.
+MOST_NAMES = 10_000
 
 
 def did_you_mean(given: object, known: Iterable[object]) -> str:
@@ -13,6 +19,14 @@ def did_you_mean(given: object, known: Iterable[object]) -> str:
     words = {word.lower(): word for word in map(str, known)}
     near = get_close_matches(str(given).lower(), words, n=1)
     return f"Did you mean '{words[near[0]]}'? " if near else ""
+
+
+def did_you_mean_file(path: Path) -> str:
+    """The same of a path, among the names in its folder."""
+    with suppress(OSError):
+        names = {near.name for near in islice(path.parent.iterdir(), MOST_NAMES)}
+        return did_you_mean(path.name, sorted(names - {path.name}))
+    return ""
 
 
 class PhenoscapeError(Exception):

@@ -22,7 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, c
 
 from napari_phenoscape._extensions import Group, extensions
 from napari_phenoscape._remote import address, local
-from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean
+from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean, did_you_mean_file
 
 #: A path or a URL; a URL is printed as one again.
 Place = Annotated[
@@ -145,9 +145,10 @@ class Option(BaseModel):
             text = path.read_text("utf-8")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             what = "is a folder, and a YAML file was expected" if path.is_dir() else "is not there"
+            meant = "" if path.is_dir() else did_you_mean_file(path)
             raise MissingFileError(
-                f"'{path}' {what}. Name an experiment.yaml: 'Save…' of the Train dock writes one, "
-                "and `phenoscape samples` some examples."
+                f"'{path}' {what}. {meant}Name an experiment.yaml: 'Save…' of the Train dock "
+                "writes one, and `phenoscape samples` some examples."
             ) from None
         except OSError as error:
             raise OptionError(

@@ -384,3 +384,20 @@ def test_clusters_are_kept_compared_with_the_metadata_and_drawn(run: Path, tmp_p
     said = sentence("draw", run, "-o", tmp_path / "a.png", "--colour", "size")
     assert "cannot be coloured by 'size'" in said
     assert "cannot be the name" in sentence("cluster", run, "--keep", "a/b")
+
+
+@pytest.mark.parametrize("verb", ["spectra", "picture", "convert", "join"])
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_a_folder_in_place_of_a_cube_is_one_sentence(tmp_path, monkeypatch, verb, folder):
+    monkeypatch.chdir(tmp_path)
+    cubes = [folder] * (1 + (verb == "join"))
+    said = sentence(verb, *cubes, "-o", tmp_path / "a.tif")
+    assert "itself went wrong" not in said
+    assert "folder" in said or "ends in none" in said
+
+
+@pytest.mark.parametrize("verb", ["spectra", "picture", "convert"])
+def test_a_folder_in_place_of_an_output_is_one_sentence(tmp_path, verb):
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    said = sentence(verb, tmp_path / "a.png", "-o", ".", "--overwrite")
+    assert "'.' is a folder" in said or "'.' ends in none" in said

@@ -114,6 +114,7 @@ def test_a_folder_is_trained_on_as_it_is(here) -> None:
         ("two", "'{}' holds 2 specimens, and 3 or more were expected"),
         ("masks", "'{}' holds masks, 4 files of a few values each, and no pictures."),
         ("nowhere", "There is nothing at '{}'. Correct its path."),
+        ("maks", "There is nothing at '{}'. Did you mean 'masks'? Correct its path."),
         ("two/IMG_0.jpg", "'{}' holds 1 specimen, 'IMG_0.jpg#1'; at least 2 were expected"),
     ],
 )

@@ -321,6 +321,39 @@ def test_damage_ends_in_a_sentence(tmp_path_factory, write):
     damaged()
 
 
+def test_a_heap_of_which_a_part_is_0_is_refused_where_libhdf5_would_never_end(tmp_path):
+    path = hdf5(tmp_path / "a.h5", scene=NUMBERS)
+    with h5py.File(path, "r+") as file:
+        file["scene"].attrs["units"] = "reflectance"  # of no fixed length: in the global heap
+    heap = path.read_bytes().index(b"GCOL")
+    with path.open("r+b") as file:
+        file.seek(heap + 16)  # behind the heap's header
+        file.write(bytes(512))
+    code = (
+        "from napari_phenoscape.cubes import open_cube, recognise\n"
+        f"print(recognise({str(path)!r}))\n"
+        f"open_cube({str(path)!r})"
+    )
+    end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    said = f"'a.h5' is damaged: a list in it, at byte {heap + 16}, has no end. Copy it again from"
+    assert end.stdout == "None\n"
+    assert said in end.stderr
+
+
+def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path):
+    path = tmp_path / "a.h5"
+    code = (
+        "from napari_phenoscape.cubes import open_cube\n"
+        f"try: open_cube({str(path)!r})\n"
+        "except Exception as error: print(error)"
+    )
+    with h5py.File(path, "w") as file:
+        file["scene"] = NUMBERS
+        file.flush()  # all of it is there, and may be written anew
+        end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert end.stdout.startswith("'a.h5' is being written by another program"), end.stderr
+
+
 def test_without_h5py_the_way_out_is_named(tmp_path):
     path = hdf5(tmp_path / "a.h5", scene=NUMBERS)
     code = (
@@ -341,3 +374,9 @@ def test_real_files_equal_scipys(phenoscape_data):
         nm = theirs.get("wavelengths", theirs.get("wavlength")).ravel()
         np.testing.assert_allclose(cube.bands.wavelengths_nm, nm, atol=1e-6)
         assert recognise(path) == "matlab"
+
+
+def test_a_struct_of_matlab_says_how_its_fields_are_saved(tmp_path):
+    path = mat5(tmp_path / "scan.mat", hcube={"DataCube": NUMBERS, "Wavelength": NM})
+    with pytest.raises(CubeError, match=r"save\('scan-fields.mat', '-struct', 'hcube'\)"):
+        open_cube(path)

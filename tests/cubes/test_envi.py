@@ -249,6 +249,13 @@ def test_wavelengths_go_before_the_roles_that_names_say(tmp_path):
     assert open_cube(path).bands.wavelengths_nm.tolist() == [400, 500.5, 600, 700]
 
 
+def test_wavelengths_that_names_alone_say_are_said_to_be_theirs(tmp_path):
+    path = write(tmp_path, "band names = {450 nm, 550 nm, 650 nm, 750 nm}\n")
+    assert open_cube(path).bands.wavelengths_nm.tolist() == [450, 550, 650, 750]
+    assert "The wavelengths are those of the band names." in notes_of(path)
+    assert "No wavelengths are given." not in notes_of(path)
+
+
 def test_bands_without_a_word_about_them_are_counted_from_one(tmp_path):
     path = write(tmp_path, "wavelength = {}\n")
     assert [band.name for band in open_cube(path).bands] == ["band 1", "band 2", "band 3", "band 4"]
@@ -960,3 +967,11 @@ def test_real_cubes_under_a_wrong_header_are_doubted(tmp_path, phenoscape_data):
         assert wrong != header
         (tmp_path / "a.hdr").write_text(wrong, "latin-1")
         assert f"read with {right}." in " ".join(doubts(open_cube(tmp_path / "a.raw")))
+
+
+def test_a_gain_of_0_is_refused_before_it_makes_all_numbers_the_same(tmp_path):
+    path = write(tmp_path, "data gain values = {0, 0, 0, 0}\n")
+    with pytest.raises(CubeError, match="a gain of 0, which makes them all the same"):
+        open_cube(path)
+    bad = write(tmp_path, "data gain values = {1, 0, 1, 1}\n")
+    assert open_cube(bad).gain.ravel().tolist() == [1, 0, 1, 1]

@@ -142,6 +142,22 @@ def test_every_orientation_is_that_of_pillow(tmp_path, turned, channels):
     )
 
 
+def test_a_mask_is_turned_as_its_file_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path / "a.png", np.array([[0, 7]], "u1"), exif=exif)
+    assert read_mask(path).tolist() == [[0], [7]]
+
+
+@pytest.mark.parametrize("turned", [0, 9])
+def test_an_orientation_that_is_none_turns_nothing_and_says_nothing(tmp_path, turned):
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    cube = open_cube(saved(tmp_path / "a.png", PIXELS, exif=exif))
+    assert cube.shape == (3, *PIXELS.shape[:2])
+    assert "EXIF" not in " ".join(cube.provenance)
+
+
 def test_sixteen_bits_are_turned_too(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

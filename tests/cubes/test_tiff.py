@@ -15,6 +15,7 @@ import psutil
 import pytest
 import rasterio
 import tifffile
+from PIL import Image, ImageOps
 
 from napari_phenoscape.cubes import (
     Band,
@@ -597,3 +598,73 @@ def test_neon_trees_have_369_bands_last_and_nodata(phenoscape_data):
         with rasterio.open(path) as oracle:
             np.testing.assert_array_equal(np.asarray(cube.array), oracle.read())
             assert cube.ignore_value == (None if oracle.nodata is None else oracle.nodata)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("turned", range(10))
+def test_every_orientation_is_that_of_pillow_and_said(tmp_path, turned, compression):
+    pixels = np.arange(72, dtype="u1").reshape(4, 6, 3)
+    tag = (274, "H", 1, turned, True)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", compression=compression, extratags=[tag])
+    cube = open_cube(path)
+    exif = Image.Exif()
+    exif[274] = turned
+    picture = Image.fromarray(pixels)
+    picture.info["exif"] = exif.tobytes()
+    upright = np.moveaxis(np.asarray(ImageOps.exif_transpose(picture)), -1, 0)
+    np.testing.assert_array_equal(np.asarray(cube.array), upright)
+    np.testing.assert_array_equal(cube.array[1:, 1:3, ::2], upright[1:, 1:3, ::2])
+    np.testing.assert_array_equal(cube.array[[2, 0], -1], upright[[2, 0], -1])
+    said = "The picture is turned as its tag Orientation says."
+    assert (said in cube.provenance) is (2 <= turned <= 8)
+
+
+def test_a_mask_is_turned_with_its_file(tmp_path):
+    tag = (274, "H", 1, 6, True)
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 7]], "u1"), extratags=[tag])
+    assert read_mask(tmp_path / "a.tif").tolist() == [[0], [7]]
+
+
+def test_a_map_lies_as_its_coordinates_say(tmp_path):
+    tags = [(274, "H", 1, 6, True), (33550, "d", 3, (1.0, 1.0, 0.0), True),
+            (33922, "d", 6, (0.0,) * 6, True), (34735, "H", 4, (1, 1, 0, 0), True)]  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 6, 3), "u1"), extratags=tags)
+    assert open_cube(tmp_path / "a.tif").shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"),
+    [(4095, 4095), (255, 255), (1, 65535), (4000, 65535), (65535, 65535), ((4095,) * 3, 4095)],
+)
+def test_fewer_bits_that_a_file_says_are_the_scale(tmp_path, largest, white):
+    values = largest if isinstance(largest, tuple) else (largest,)
+    tag = (281, "H", len(values), largest, True)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((4, 6, 3), "u2"), photometric="rgb", extratags=[tag])
+    assert open_cube(path).gain == np.float32(1 / white)
+
+
+def test_significant_bits_of_ome_are_the_scale(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    metadata = {"axes": "CYX", "SignificantBits": 12}
+    tifffile.imwrite(path, np.ones((3, 20, 20), "u2"), metadata=metadata, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        assert 'SignificantBits="12"' in str(tif.ome_metadata)
+    assert open_cube(path).gain == np.float32(1 / 4095)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_side_below_0_is_refused_where_tifffile_would_never_end(tmp_path, page):
+    path = tmp_path / "a.tif"
+    for _ in range(2):  # two images, each with a shape in its description
+        tifffile.imwrite(path, np.ones((4, 5, 3), "u1"), append=True, metadata={"axes": "YXS"})
+    with tifffile.TiffFile(path) as tif:
+        width = tif.pages[page].tags["ImageWidth"]
+        assert (tif.is_shaped, len(tif.pages), width.value) == (True, 2, 5)
+    with path.open("r+b") as file:
+        file.seek(width.offset + 2)
+        file.write(struct.pack("<HIi", 6, 1, -1))  # a signed byte
+    code = f"from napari_phenoscape.cubes import open_cube; open_cube({str(path)!r})"
+    end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "gives a side of its pictures as a number that may be negative (tag 256" in end.stderr

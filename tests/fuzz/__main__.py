@@ -9,6 +9,7 @@ must hold what other libraries read (`ORACLES`); the input that breaks it is the
 
 from __future__ import annotations
 
+import faulthandler
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,9 @@ from time import monotonic
 
 #: Files beyond this size are not tried.
 LARGEST = 16384
+
+#: Seconds after which a try has no end.
+LONGEST = 60
 
 
 def fuzz(reader: str, seconds: int, folder: Path) -> None:
@@ -35,7 +39,7 @@ def fuzz(reader: str, seconds: int, folder: Path) -> None:
     atheris.Setup(
         [
             sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-max_len={LARGEST}",
-            "-timeout=60", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
+            f"-timeout={LONGEST}", "-rss_limit_mb=4096", "-verbosity=0", "-print_final_stats=1",
             f"-artifact_prefix={folder}/",
         ],
         lambda content: attempt(folder, reader, content),
@@ -53,11 +57,13 @@ def change(reader: str, seconds: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     contents, end, tries, opened = seeds()[reader], monotonic() + seconds, 0, 0
     while monotonic() < end:
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
         random = Random(tries)
         if attempt(folder, reader, mutated(reader, random.choice(contents), random)):
             check_numbers(reader, folder / NAMES[reader])
             opened += 1
         tries += 1
+    faulthandler.cancel_dump_traceback_later()
     sys.stdout.write(f"{reader}: {tries} files with other words, of which {opened} open\n")
 
 

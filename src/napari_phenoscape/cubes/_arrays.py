@@ -307,7 +307,7 @@ def scale_in_float32(
     Raises
     ------
     CubeError
-        One is infinite in float32, or no number.
+        One is infinite in float32, or no number; or no gain is other than 0.
     """
     with np.errstate(over="ignore"):
         found = gain.astype(np.float32), offset.astype(np.float32)
@@ -317,6 +317,11 @@ def scale_in_float32(
                 f"'{name}' scales its numbers by {what} that is no number below 3e38. Correct "
                 "the scale that it states, or delete it."
             )
+    if not found[0].any():
+        raise CubeError(
+            f"'{name}' scales its numbers by a gain of 0, which makes them all the same. Correct "
+            "the scale that it states, or delete it."
+        )
     return found
 
 

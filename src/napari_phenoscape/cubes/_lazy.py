@@ -9,6 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+#: Orientations by TIFF's and EXIF's tag, other than upright, which is 1.
+ORIENTATION, TURNED = 274, range(2, 9)
+
 
 class LazyArray(ABC):
     """(C, H, W) numbers that are read, or computed, when they are indexed, as numpy indexes.
@@ -124,6 +127,42 @@ class Window(LazyArray):
             for part, first in zip((rows, columns), self._corner, strict=True)
         )
         return np.asarray(self._array[as_slice(self._bands[bands]), down, across])
+
+
+class Upright(LazyArray):
+    """An array whose rows and columns lie as an orientation says, as they are to be looked at.
+
+    Parameters
+    ----------
+    array
+        As a file holds it.
+    orientation
+        TIFF's and EXIF's tag 274 (TIFF 6.0, section 8), one of `TURNED`.
+    """
+
+    def __init__(self, array: LazyArray, orientation: int) -> None:
+        count, *sides = array.shape
+        self._exchanged = orientation in (5, 6, 7, 8)
+        self._from_below, self._from_right = (
+            orientation in (3, 4, 7, 8),
+            orientation in (2, 3, 6, 7),
+        )
+        rows, columns = reversed(sides) if self._exchanged else sides
+        super().__init__((count, rows, columns), array.dtype)
+        self._array = array
+
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        down = _from_end(rows, self.shape[1]) if self._from_below else rows
+        across = _from_end(columns, self.shape[2]) if self._from_right else columns
+        if self._exchanged:
+            return np.asarray(self._array[as_slice(bands), across, down]).swapaxes(1, 2)
+        return np.asarray(self._array[as_slice(bands), down, across])
+
+
+def _from_end(part: slice, side: int) -> slice:
+    """The same places of an axis, counted from its other end."""
+    places = range(side)[::-1][part]
+    return slice(places.start, places.stop if places.stop >= 0 else None, places.step)
 
 
 def as_slice(indices: NDArray[np.intp]) -> Any:

@@ -29,6 +29,7 @@ from napari_phenoscape.errors import (
     OptionError,
     PhenoscapeError,
     RemoteError,
+    did_you_mean_file,
 )
 
 #: How files begin that hold a cube after one more step, and that step.
@@ -270,7 +271,9 @@ def _readable(path: Path, install: str = "") -> Iterator[None]:
     except ImportError as error:
         raise needs(path, error.name or str(error), install) from None
     except FileNotFoundError:
-        raise MissingFileError(f"There is no file at '{path}'. Correct its path.") from None
+        raise MissingFileError(
+            f"There is no file at '{path}'. {did_you_mean_file(path)}Correct its path."
+        ) from None
     except OSError as error:
         raise CubeError(
             f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError
+from napari_phenoscape.errors import (
+    CheckpointError,
+    MissingFileError,
+    OptionError,
+    did_you_mean_file,
+)
 from napari_phenoscape.nets._options import Encoder
 
 #: Children of torchvision's nets that pool and classify; all that comes before makes the grid.
@@ -33,7 +38,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name; never runs code that a file holds."""
     if not path.is_file():
         raise MissingFileError(
-            f"There is no file of weights at '{path}'. Correct 'weights', or leave it out."
+            f"There is no file of weights at '{path}'. {did_you_mean_file(path)}Correct 'weights', "
+            "or leave it out."
         )
     try:
         if path.suffix == ".safetensors":

@@ -260,13 +260,14 @@ def spectra(
         A cube cannot be opened, a region or pixel does not fit to it, the eye does not, or the
         disk refuses.
     """
-    outputs = [output]
+    read = [file for one in (*cubes, *([regions] if regions else ())) for file in files_of(one)]
+    check_outputs([output], read, overwrite=overwrite)
+    outputs = list[Path]()
     if regions is not None or not pixels or mean:
         outputs.append(_deviations(output))
     if eye is not None:
         outputs.append(output.with_name(f"{output.stem}-{Path(eye.name).stem}{output.suffix}"))
-    read = [*cubes, regions] if regions else cubes
-    check_outputs(outputs, [file for one in read for file in files_of(one)], overwrite=overwrite)
+    check_outputs(outputs, read, overwrite=overwrite)
     found: list[Spectrum] = []
     colours: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):

@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_phenoscape.errors import MissingFileError, PhenoscapeError, RunError
+from napari_phenoscape.errors import MissingFileError, PhenoscapeError, RunError, did_you_mean_file
 from napari_phenoscape.events import (
     Event,
     Finished,
@@ -101,7 +101,8 @@ def runs_in(folder: Path) -> Generator[Event, None, tuple[RunSummary, ...]]:
         inside = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(
-            f"There is no folder '{folder}'. Name one that holds run directories."
+            f"There is no folder '{folder}'. {did_you_mean_file(folder)}Name one that holds run "
+            "directories."
         ) from None
     except OSError as error:
         raise RunError(

@@ -45,7 +45,7 @@ _MS_PER = {
 
 def header_of(path: Path) -> Path | None:
     """The ENVI header of a data file (``x.bil.hdr`` before ``x.hdr``), or None."""
-    for ending in (".hdr", ".HDR"):
+    for ending in (".hdr", ".HDR") if path.name else ():
         for header in (path.with_name(path.name + ending), path.with_suffix(ending)):
             if header != path and is_header(header):
                 return header

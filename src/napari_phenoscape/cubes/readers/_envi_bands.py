@@ -29,11 +29,18 @@ def envi_bands(header: Header, count: int, notes: list[str]) -> Bands:
         names = ()
     roles = bands_of_labels(names) if units != "nm" else None
     if roles and all(isinstance(role, Band) for role in roles):
-        return Bands(
+        bands = [
             dataclasses.replace(role, bad=flag)
             for role, flag in zip(roles, bad, strict=True)
             if isinstance(role, Band)
-        )
+        ]
+        if any(band.wavelength_nm is not None for band in bands):
+            notes.append("The wavelengths are those of the band names.")
+        elif not header.words("wavelength"):
+            notes.append("No wavelengths are given.")
+        return Bands(bands)
+    if not header.words("wavelength"):
+        notes.append("No wavelengths are given.")
     if not names and centres:
         names = tuple(f"{centre:.7g} {units}".strip() for centre in centres)
     names = tuple(unique(list(names or (f"band {i + 1}" for i in range(count)))))
@@ -54,7 +61,4 @@ def _wavelengths(header: Header, count: int, notes: list[str]) -> tuple[tuple[fl
         given = "not all numbers" if centres is None else f"{len(centres)} for {count} bands"
         notes.append(f"The wavelengths are {given}; they are not used.")
         return (), ""
-    if not centres:
-        notes.append("No wavelengths are given.")
-        return (), ""
-    return centres_in_nm(centres, unit, notes)
+    return centres_in_nm(centres, unit, notes) if centres else ((), "")

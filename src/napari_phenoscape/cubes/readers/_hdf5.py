@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from napari_phenoscape.cubes.readers._hdf5_axes import (
     axis_of_hyperspy,
     uneven_axis_of_hyperspy,
 )
+from napari_phenoscape.cubes.readers._hdf5_heaps import WatchedFile
 from napari_phenoscape.cubes.readers._pieces import MOST_DEFLATED
 from napari_phenoscape.cubes.readers._planes import Stacked, families
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
@@ -55,7 +56,7 @@ _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 def recognise(path: Path) -> bool:
     """Whether a file holds numbers with three axes and their wavelengths."""
     try:
-        with _opened(path) as file:
+        with _watched(path) as file:
             variables = list(_variables(path, file))
             known = any(one.is_cube and wavelengths_of(one, variables) for one in variables)
             return known or len(families(variables)) == 1
@@ -84,7 +85,7 @@ def open_hdf5(path: Path, inside: str = "", axis: int | None = None) -> Cube:
         not in it; nothing says which axis counts the bands.
     """
     try:
-        with _opened(path) as file:
+        with _watched(path) as file:
             return _cube(path, inside, axis, file)
     except PhenoscapeError:
         raise
@@ -190,6 +191,15 @@ def _scale_of_prisma(file: Any, name: str) -> dict[str, Any]:
 def _scale_of_root(file: Any) -> dict[str, Any]:
     """A scale to reflectance that a file says of itself as a whole."""
     return {key: file.attrs[key] for key in file.attrs if re.match("(?i)reflectance.?scale", key)}
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[Any]:
+    """The file, held against writers, and read through what refuses endless heaps."""
+    import h5py
+
+    with _opened(path), WatchedFile(path) as own, h5py.File(own) as file:
+        yield file
 
 
 def _opened(path: Path) -> Any:
@@ -335,6 +345,11 @@ def _refuse_missing_filters(where: str, data: Any) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> CubeError:
+    if isinstance(error, BlockingIOError):
+        return CubeError(
+            f"'{path.name}' is being written by another program, which has locked it. Close it "
+            "there, then open it again."
+        )
     return CubeError(
         f"'{path.name}' cannot be read as HDF5 ({str(error)[:200]}); it is damaged or cut short. "
         "Copy it again from its source."

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import GREY
-from napari_phenoscape.cubes._lazy import Window
+from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright, Window
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import CODED, FORMATS, Reader
 from napari_phenoscape.cubes.readers._whole import refuse_damage
@@ -32,7 +32,6 @@ SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
 _BANDS = {"RGB": Bands(Band(name, region="vis") for name in "RGB"), "L": Bands([Band(GREY)])}
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-_ORIENTATION, _EXCHANGED = 0x0112, (5, 6, 7, 8)  # EXIF's tag; those that exchange rows and columns
 
 
 def open_picture(path: Path) -> Cube:
@@ -52,13 +51,14 @@ def open_picture(path: Path) -> Cube:
 
         mode = deep if deep == "LA" else mode  # which Pillow calls RGBA
     notes = [f"The numbers of the picture, {CODED}, are taken as reflectance."]
-    if turned != 1:
-        notes.append("The picture is turned as its EXIF orientation says.")
     dtype = np.dtype(np.uint16) if deep else dtype
     white = int(np.iinfo(dtype).max)
     depth, bands = len(mode), _BANDS[mode.removesuffix("A")]
-    decode = partial(_upright_bands, path, mode, turned, deep=bool(deep))
-    pixels = DecodedArray(path, (depth, height, width), dtype, decode)
+    decode = partial(_decoded_bands, path, mode, deep=bool(deep))
+    pixels: LazyArray = DecodedArray(path, (depth, height, width), dtype, decode)
+    if turned in TURNED:
+        notes.append("The picture is turned as its EXIF orientation says.")
+        pixels = Upright(pixels, turned)
     mask = None
     if depth > len(bands):
         opaque = pixels[-1] > white // 2
@@ -93,7 +93,7 @@ def read_numbers(path: Path) -> NDArray[Any]:
                 "was expected. Save it as a grey picture."
             )
         refuse_bomb(path, picture.width * picture.height)
-        numbers = np.asarray(picture)
+        numbers = np.asarray(ImageOps.exif_transpose(picture))
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
 
 
@@ -134,7 +134,7 @@ def _is_transparent(picture: Image.Image) -> bool:
 
 
 def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any]]:
-    """RGB, RGBA, L or LA, width and height as shown, the EXIF orientation and Pillow's type."""
+    """RGB, RGBA, L or LA, width and height in the file, the EXIF orientation and Pillow's type."""
     with _opened(path) as picture:
         grey = picture.mode in ("1", "L", "LA") or picture.mode[0] == "I"
         mode = "L" if grey else "RGB"
@@ -146,19 +146,18 @@ def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any]]:
             )
         # before Pillow looks for the orientation, for which it decodes a PNG
         refuse_bomb(path, len(mode) * picture.width * picture.height)
-        turned = picture.getexif().get(_ORIENTATION, 1)
-        width, height = picture.size
+        turned = picture.getexif().get(ORIENTATION, 1)
         dtype = np.dtype(np.uint16 if picture.mode[0] == "I" else np.uint8)
-    return mode, (height, width) if turned in _EXCHANGED else (width, height), turned, dtype
+        return mode, picture.size, turned, dtype
 
 
-def _upright_bands(path: Path, mode: str, turned: int, *, deep: bool) -> NDArray[Any]:
-    """(C, H, W) numbers, upright."""
+def _decoded_bands(path: Path, mode: str, *, deep: bool) -> NDArray[Any]:
+    """(C, H, W) numbers."""
     if deep:
         pixels: NDArray[Any] = _decode_deep(path)
     else:
         pixels = _decode(path, mode) if mode in ("RGB", "RGBA") else _decode_grey(path, mode)
-    return np.moveaxis(_upright(pixels, turned)[..., : len(mode)], -1, 0)
+    return np.moveaxis(pixels[..., : len(mode)], -1, 0)
 
 
 def _decode_grey(path: Path, mode: str) -> NDArray[Any]:
@@ -197,15 +196,6 @@ def _decode(path: Path, mode: str) -> NDArray[np.uint8]:
             for rows, part in _pieces(picture):
                 pixels[rows, :, : len(mode)] = np.asarray(part.convert(mode))
         return pixels
-
-
-def _upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
-    """A view of (H, W, C) pixels as EXIF's orientation, 1 to 8, says."""
-    if turned in _EXCHANGED:
-        pixels = pixels.swapaxes(0, 1)
-    down = -1 if turned in (3, 4, 7, 8) else 1
-    across = -1 if turned in (2, 3, 6, 7) else 1
-    return pixels[::down, ::across]
 
 
 def _deep_colours(path: Path) -> str:

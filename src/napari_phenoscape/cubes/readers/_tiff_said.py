@@ -21,7 +21,7 @@ from napari_phenoscape.cubes.readers._centres import (
 
 _PAGE_NAME, _DESCRIPTION, _XMP = 285, 270, 700
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
-_SNAP = 65000
+_SNAP, _MAX_SAMPLE_VALUE = 65000, 281
 
 #: Characters of a description of a page that is a name, and of XMP that are looked at.
 _SHORT, _LONG = 80, 1 << 18
@@ -141,6 +141,18 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
             integration_time=next((time for time in times if time and 0 < time < math.inf), None),
         )
     return _with_centres(said, names, numbers, unit, count, notes)
+
+
+def bits_of(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
+    """Bits that are used of each number: those it has, unless OME or MaxSampleValue say fewer."""
+    said = re.search(r'<Pixels\b[^>]*?\bSignificantBits="(\d{1,2})"', tif.ome_metadata or "")
+    bits = [int(said[1])] if said else []
+    largest = page.tags.valueof(_MAX_SAMPLE_VALUE, 0)
+    largest = max(largest, default=0) if isinstance(largest, tuple) else largest
+    # the largest number of so many bits; another one is the largest of these pixels
+    if isinstance(largest, int) and (largest + 1).bit_count() == 1:
+        bits.append(largest.bit_length())
+    return min((few for few in bits if few >= 8), default=page.bitspersample)
 
 
 def _with_centres(

@@ -20,10 +20,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
-from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright
 from napari_phenoscape.cubes.readers._reader import FORMATS, LINEAR, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
-from napari_phenoscape.cubes.readers._tiff_said import Said, said_by
+from napari_phenoscape.cubes.readers._tiff_said import Said, bits_of, said_by
 from napari_phenoscape.errors import CubeError, PhenoscapeError
 
 # what tifffile would print about a damaged file is said here, in a sentence of ours
@@ -37,6 +37,9 @@ _JPEG = (6, 7)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples: premultiplied or not
 #: Bytes at the start of a TIFF that are its header.
 _HEADER = 8
+
+#: Tags of widths, heights and channels, and the types of whole numbers without sign (TIFF 6.0).
+_SIDES, _WITHOUT_SIGN = (256, 257, 277, 322, 323, 32997), (1, 3, 4, 13, 16, 18)
 
 _PLANAR = (1, 2)  # values of the tag PlanarConfiguration
 _OF_A_SENSOR = (32803, 34892)  # photometric: a mosaic of filters, and linear raw
@@ -141,6 +144,7 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
         _refuse_camera_raw(path, tif)
         _refuse_planes_of_others(path, tif)
         _refuse_lost_pages(path, tif)
+        _refuse_sides_with_a_sign(path, tif)
         images = [series for series in tif.series if not series.keyframe.is_reduced]
         if len(images) == 2 and _is_mask_page(*images):
             return _with_mask_page(path, tif, images[0], images[1])
@@ -187,6 +191,26 @@ def _refuse_lost_pages(path: Path, tif: tifffile.TiffFile) -> None:
         )
 
 
+def _refuse_sides_with_a_sign(path: Path, tif: tifffile.TiffFile) -> None:
+    """Of files of its own, tifffile goes back where a side is negative, and on, for ever.
+
+    Only the types of the tags are read, since a stack of planes may have thousands of pages.
+    """
+    kind, file, at = tif.tiff, tif.filehandle, tif.pages.first.offset
+    for _ in range(len(tif.pages) if tif.is_shaped else 0):
+        file.seek(at)
+        (count,) = struct.unpack(kind.tagnoformat, file.read(kind.tagnosize))
+        tags = file.read(count * kind.tagsize + kind.offsetsize)
+        for start in range(0, count * kind.tagsize, kind.tagsize):
+            tag, of_type = struct.unpack_from(kind.tagformat1, tags, start)
+            if tag in _SIDES and of_type not in _WITHOUT_SIGN:
+                raise CubeError(
+                    f"'{path.name}' gives a side of its pictures as a number that may be negative "
+                    f"(tag {tag}, type {of_type}); it is damaged. Copy it again from its source."
+                )
+        (at,) = struct.unpack(kind.offsetformat, tags[count * kind.tagsize :])
+
+
 def _is_mask_page(planes: tifffile.TiffPageSeries, last: tifffile.TiffPageSeries) -> bool:
     """Six planes and one more of the same size and another type."""
     sizes = {series.shape[-2:] for series in (planes, last)}
@@ -228,6 +252,11 @@ def _stack(
             notes = (f"{depth} pages of {columns} columns are taken as {columns} channels.",)
     array = _array(path, tif, series, shape, order)
     count = array.shape[0]
+    turned = getattr(page.tags.get(ORIENTATION), "value", 1)
+    # a map lies as its coordinates say
+    if turned in TURNED and not tif.is_geotiff:
+        notes += ("The picture is turned as its tag Orientation says.",)
+        array = Upright(array, turned)
     said = said_by(tif, series, count)
     return Stack(
         path=path,
@@ -237,7 +266,7 @@ def _stack(
         is_colour=page.photometric in (_RGB, _YCBCR),
         of_others=bool({flag.lower() for flag in tif.flags} - _PLAIN),
         is_map=bool(tif.is_geotiff),
-        bits=page.bitspersample,
+        bits=min(page.bitspersample, bits_of(tif, page)),
         **{**vars(said), "notes": notes + said.notes},
     )
 

@@ -148,6 +148,12 @@ def _way_to_planes(path: Path, arrays: Sequence[Variable]) -> str:
     sets = list(families(arrays))
     if len(sets) > 1:
         return f"Name one of its sets of bands, {', '.join(sets)}, e.g. '{path.name}/{sets[0]}'."
+    structs = [array.name for array in arrays if array.dtype.kind == "O"]
+    if structs and path.suffix.lower() == ".mat":
+        return (
+            f"Where '{structs[0]}' is a struct, save its fields as variables: "
+            f"save('{path.stem}-fields.mat', '-struct', '{structs[0]}')."
+        )
     return "Export it as ENVI or TIFF."
 
 

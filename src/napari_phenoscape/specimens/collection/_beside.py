@@ -17,6 +17,7 @@ from napari_phenoscape.errors import (
     MissingFileError,
     PhenoscapeError,
     RemoteError,
+    did_you_mean_file,
 )
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawer
@@ -81,7 +82,9 @@ def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
     """
     path = located(path).absolute()
     if not path.exists():
-        raise MissingFileError(f"There is nothing at '{path}'. Correct its path.")
+        raise MissingFileError(
+            f"There is nothing at '{path}'. {did_you_mean_file(path)}Correct its path."
+        )
     yield Progress("looking at what is there", 0, 1)
     source: Source = yield from _folder(path) if path.is_dir() else _drawer(path)
     yield Progress("looking at what is there", 1, 1)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from napari_phenoscape._brought import ahead
 from napari_phenoscape._remote import list_folder
 from napari_phenoscape.cubes import capture_around, is_store, is_whole, recognise
-from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.errors import CollectionError, MissingFileError, did_you_mean_file
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import Skipped
@@ -64,8 +64,8 @@ def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
         ) from None
     except FileNotFoundError:
         raise MissingFileError(
-            f"There is no folder at '{root}'. Correct its path: of a YAML or a run it is "
-            "'collection.path' (--set collection.path=FOLDER)."
+            f"There is no folder at '{root}'. {did_you_mean_file(root)}Correct its path: of a YAML "
+            "or a run it is 'collection.path' (--set collection.path=FOLDER)."
         ) from None
     except OSError as error:
         refuse_moment(error, root)

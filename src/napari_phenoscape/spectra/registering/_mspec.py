@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError, MissingFileError, did_you_mean_file
 
 #: How such a list begins, and what its photographs are called there and here.
 _FIRST, _PARTS = "mspec calibrated image", {"visible": "vis", "ir": "nir"}
@@ -44,7 +44,9 @@ def read_mspec(path: Path) -> Mspec:
         It is no such list, or does not say which photograph shows what.
     """
     if not path.is_file():
-        raise MissingFileError(f"There is no file '{path}'. Correct its path.")
+        raise MissingFileError(
+            f"There is no file '{path}'. {did_you_mean_file(path)}Correct its path."
+        )
     first, *lines = path.read_text("utf-8-sig", errors="replace").splitlines() or [""]
     said = dict(line.strip().split("=", 1) for line in lines if "=" in line)
     if first.strip() != _FIRST or not {"files", "labels"} <= said.keys():
