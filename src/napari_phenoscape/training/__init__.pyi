@@ -112,3 +112,4 @@ from .parallel._runtime import (
     runtime_here as runtime_here,
 )
 from .parallel._slurm import write_batch_script as write_batch_script
+from .parallel._threads import WAITING as WAITING
