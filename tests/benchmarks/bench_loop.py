@@ -30,7 +30,14 @@ from napari_phenoscape.events import Progress, Step, result
 from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB
-from napari_phenoscape.training import WAITING, Experiment, augmenter, build_model, specimens_of, train
+from napari_phenoscape.training import (
+    WAITING,
+    Experiment,
+    augmenter,
+    build_model,
+    specimens_of,
+    train,
+)
 from napari_phenoscape.training._recipe import Batches
 from tests.benchmarks import Comparison, Figure
 from tests.benchmarks.bench_train import STEPS, elsewhere, our_steps

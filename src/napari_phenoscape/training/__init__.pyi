@@ -106,6 +106,7 @@ from .parallel._memory import freed_memory_kept as freed_memory_kept
 from .parallel._runtime import (
     device_of as device_of,
     fabric_of as fabric_of,
+    job as job,
     joins as joins,
     rank as rank,
     ranks as ranks,
