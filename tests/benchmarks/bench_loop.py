@@ -111,7 +111,7 @@ def _watched(experiment: Experiment, *, snapshots: int = 0, examples: bool = Fal
 
 @contextmanager
 def _waiting(experiment: Experiment, *, asleep: bool) -> Iterator[Callable[[], object]]:
-    """A function that makes some steps in a process whose threads soon sleep, or spin, when they wait."""
+    """A function that makes steps in a process whose threads soon sleep, or spin, to wait."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in WAITING.items():
             environment.delenv(name, raising=False)
