@@ -65,6 +65,7 @@ NOT_RUN = {
     "phenoscape join moth.mspec": "a list of such",
     "phenoscape info https://": "a server; tests/test_remote.py is one",
     "phenoscape look s3://": "the same",
+    "phenoscape spectra https://": "the same",
     "import scanpy": "a program of others; tests/embeddings/test_table_export.py opens the file",
 }
 #: A package of its own, which test_extending.py installs and uses.

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,16 @@ from napari_phenoscape import _brought, _remote, _server
 from napari_phenoscape._remote import address, local, located
 from napari_phenoscape.analysis import look
 from napari_phenoscape.cli import app
-from napari_phenoscape.cubes import Band, Bands, Cube, as_modality, open_cube, read_mask, write_cube
+from napari_phenoscape.cubes import (
+    Band,
+    Bands,
+    Cube,
+    Modality,
+    as_modality,
+    open_cube,
+    read_mask,
+    write_cube,
+)
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import MissingFileError, OptionError, RemoteError
 from napari_phenoscape.events import result
@@ -41,6 +50,8 @@ from napari_phenoscape.specimens import (
     prepare,
     source_at,
 )
+from napari_phenoscape.spectra import open_calibrated
+from napari_phenoscape.spectra.registering._mspec import read_mspec
 from napari_phenoscape.training import Experiment
 
 
@@ -129,6 +140,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
     monkeypatch.setattr(_remote, "_listed", {})
+    monkeypatch.setattr(_remote, "_looked", {})
     monkeypatch.setattr(_remote, "FRESH_S", 0.0)
     monkeypatch.setattr(_brought, "_brought", [])
 
@@ -381,6 +393,27 @@ def test_of_plain_numbers_the_pieces_that_are_read_are_brought(
     assert site.sent[path.name] == path.stat().st_size
 
 
+def test_whether_references_lie_beside_a_scan_is_asked_without_bringing_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_brought, "PIECE", 1 << 16)
+    path = scan(site.folder)
+    far = open_calibrated(f"{site.url}/{path.name}")
+    np.testing.assert_array_equal(far.array[:, 7, 3], open_cube(path).array[:, 7, 3])
+    assert site.sent[path.name] <= 4 * _brought.PIECE < path.stat().st_size / 10
+
+
+def test_a_pixel_of_a_cube_on_a_server_is_that_of_the_cube(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_brought, "PIECE", 1 << 16)
+    path = scan(site.folder)
+    for index in ((slice(None), 700, 3), (2, 500, 499)):
+        far = open_cube(f"{site.url}/{path.name}").array[index]
+        np.testing.assert_array_equal(far, open_cube(path).array[index])
+    assert site.sent[path.name] < path.stat().st_size
+
+
 def test_a_server_that_gives_no_pieces_gives_the_file(site: Site):
     path = scan(site.folder)
     site.gives_parts = False
@@ -541,3 +574,101 @@ def test_a_folder_on_a_server_is_looked_at_and_embedded_by_its_address(site: Sit
     said = CliRunner().invoke(app, command)
     assert said.exit_code == 0
     assert f"{site.url}/moths: 16 specimens" in said.output.replace("\n", " ")
+
+
+def test_verbs_read_cubes_label_images_and_tables_at_addresses(site: Site, tmp_path: Path):
+    numbers = np.zeros((8, 60, 60), np.uint16)
+    numbers += np.random.default_rng(0).integers(20, 24, numbers.shape, np.uint16)
+    numbers[:, 10:25, 10:25], numbers[:, 35:55, 30:50] = 80, 90
+    bands = Bands(Band(f"{nm} nm", float(nm)) for nm in range(450, 650, 25))
+    result(write_cube(replace(cube_of(numbers), bands=bands), site.folder / "scan.bil"))
+    regions = np.zeros((60, 60), np.uint8)
+    regions[12:20, 12:20], regions[40:50, 35:45] = 1, 2
+    Image.fromarray(regions).save(site.folder / "regions.png")
+    (site.folder / "eye.csv").write_text("wl,s,l\n460,0,0\n510,1,0\n560,0,0\n610,0,1\n620,0,0\n")
+    (site.folder / "known.csv").write_text(
+        "wl,known\n" + "".join(f"{nm},{nm}\n" for nm in range(450, 650, 25))
+    )
+
+    def asked(at: str, *words: str) -> bytes:
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}{'.csv' * ('spectra' in words)}"
+        file = file if file.suffix else file.with_suffix(".png" if "picture" in words else ".tif")
+        command = [word.replace("AT", at) for word in words]
+        said = CliRunner().invoke(app, [*command, "-o", str(file)])
+        assert said.exit_code == 0, said.output
+        return file.read_bytes()
+
+    for words in (
+        ("convert", "AT/scan.bil", "--white-region", "AT/regions.png,2"),
+        ("convert", "AT/scan.bil", "--vision", "AT/eye.csv"),
+        ("convert", "AT/scan.bil", "--angle", "AT/known.csv"),
+        ("spectra", "AT/scan.bil", "--regions", "AT/regions.png"),
+        ("picture", "AT/scan.bil"),
+        ("find", "AT/scan.bil", "--cards"),
+    ):
+        far, near = asked(site.url, *words), asked(str(site.folder), *words)
+        assert far.replace(site.url.encode(), b"") == near.replace(str(site.folder).encode(), b"")
+
+
+def test_a_list_of_micatoolbox_names_photographs_beside_it_on_a_server(site: Site):
+    for name in ("a vis.tif", "A UV.TIF", "b.tif"):
+        (site.folder / name).write_bytes(b"later")
+    lines = "mspec calibrated image\nfiles=C:\\moths\\a vis.tif,C:\\moths\\a uv.tif\n"
+    (site.folder / "a.mspec").write_text(f"{lines}labels=visible:R,uv:B\n")
+    listed = read_mspec(Path(f"{site.url}/a.mspec"))
+    assert [one.name for one in listed.paths] == ["a vis.tif", "A UV.TIF"]
+    assert "b.tif" not in {one.name for one in listed.paths[0].parent.iterdir()}
+
+
+def test_a_scan_at_an_address_is_calibrated_by_the_references_of_its_folder(site: Site):
+    for name, level in (("leaf", 400), ("WhiteReference", 1000), ("moss", 100)):
+        numbers = np.full((5, 6, 4), level, np.uint16)
+        *_, header = result(write_cube(cube_of(numbers), site.folder / f"{name}.bil"))
+        lines = header.read_text().splitlines(keepends=True)
+        header.write_text("".join(line for line in lines if "scale factor" not in line))
+    far = open_calibrated(f"{site.url}/leaf.bil")
+    np.testing.assert_allclose(far.array[...], 0.4, rtol=1e-6)
+    assert "moss.bil" not in {one.name for one in far.path.parent.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "scan.bil", "-o", "s3://bucket/scan.tif"),
+        ("spectra", "scan.bil", "-o", "s3://bucket/spectra.csv"),
+        ("picture", "scan.bil", "-o", "s3://bucket/scan.png"),
+        ("find", "scan.bil", "-o", "s3://bucket/found.tif"),
+        ("samples", "s3://bucket/samples"),
+        ("look", "moths", "--runs", "s3://bucket/runs"),
+        ("preview", "s3://bucket/experiment.yaml"),
+        ("train", "experiment.yaml"),
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_nothing_is_written_on_a_server(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    result(write_cube(cube_of(np.ones((3, 9, 9), np.uint16)), tmp_path / "scan.bil"))
+    moths(tmp_path / "moths", 6)
+    asked = "collection: {kind: folder, path: moths}\nruns: s3://bucket/runs\n"
+    (tmp_path / "experiment.yaml").write_text(asked)
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 2, said.output
+    assert "is on a server" in " ".join(said.output.split())
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_masks_are_not_written_beside_photographs_of_a_server(site: Site, tmp_path: Path):
+    moths(site.folder / "moths")
+    command = ["find", f"{site.url}/moths", "-o", str(tmp_path / "sheet.png")]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 2
+    assert "masks are written beside the photographs" in " ".join(said.output.split())
+
+
+def test_an_eye_at_an_address_is_kept_as_one():
+    modality = Modality.parse({"name": "finch", "eye": "https://example.org/finch.csv"})
+    assert modality.eyes == {"finch": "https://example.org/finch.csv"}
+    assert "eye: https://example.org/finch.csv\n" in modality.to_yaml()

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from napari_phenoscape._remote import here
 from napari_phenoscape.errors import PhenoscapeError, RunError
 
 #: "No room": the disk is full, the user's quota is, or the file is larger than is allowed.
@@ -52,9 +53,11 @@ def check_outputs(
     ------
     RunError
         An output is an input, by whatever name or link, or is there already, or has no name.
+    OptionError
+        It is on a server.
     """
     read = [(given, given.resolve()) for given in inputs if given.exists()]
-    for output in outputs:
+    for output in map(here, outputs):
         if output.name in ("", ".."):
             raise RunError(f"'{output}' is a folder, and the name of a file was expected. Add one.")
         if not os.path.lexists(output):

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +36,9 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]{1,2}([^/\\].*)", re.IGNORECASE | r
 
 #: When this process has listed each folder.
 _listed: dict[Path, float] = {}
+
+#: When this process has looked for some names in each folder.
+_looked: dict[tuple[Path, Callable[[str], bool]], float] = {}
 
 
 def local(given: Any) -> Any:
@@ -66,6 +69,22 @@ def local(given: Any) -> Any:
     if protocol in WEB:
         names = [unquote(name) for name in names]
     return root().joinpath(protocol, quote(host, safe=""), *names)
+
+
+def here(path: Path) -> Path:
+    """A path that is no URL: what is written is written on this machine.
+
+    Raises
+    ------
+    OptionError
+        It is one.
+    """
+    if is_mirrored(where := local(path)):
+        raise OptionError(
+            f"'{address(where)}' is on a server, from which specimens are read; what is written, "
+            "and experiments and runs, are on this machine. Name a place here."
+        )
+    return path
 
 
 def address(path: Path) -> str:
@@ -116,6 +135,18 @@ def list_place(path: Path) -> None:
             _mirror(server, path, names, whole=True)
         else:
             _mirror(server, path.parent, {path.name: {"type": "file"}})
+
+
+def list_beside(path: Path, wanted: Callable[[str], bool]) -> None:
+    """Mirror what of the folder of a file on a server has such names; at most twice a minute."""
+    folder = path.parent
+    if not is_mirrored(path) or folder in _listed:
+        return
+    if time.monotonic() - _looked.get((folder, wanted), -FRESH_S) >= FRESH_S:
+        with network(address(path)) as server:
+            told = _told(server, folder)
+            _mirror(server, folder, {name: one for name, one in told.items() if wanted(name)})
+        _looked[folder, wanted] = time.monotonic()
 
 
 def list_folder(path: Path, *, deep: bool = False) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._brought import bring
+from napari_phenoscape._remote import located
 from napari_phenoscape.errors import MissingFileError, TableError, did_you_mean_file
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def read_cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[l
 
 def _cells(path: Path, *, comments: bool = False) -> tuple[list[str], list[list[str]], str]:
     """As `read_cells`, and the mark between the cells."""
-    bring(path)
+    bring(path := located(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # line ends as csv wants them
             text = unicodedata.normalize("NFC", file.read())

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,13 +22,16 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from napari_phenoscape._extensions import Group, extensions
-from napari_phenoscape._remote import address, local
+from napari_phenoscape._remote import address, here, local
 from napari_phenoscape.errors import MissingFileError, OptionError, did_you_mean, did_you_mean_file
 
 #: A path or a URL; a URL is printed as one again.
 Place = Annotated[
     Path, BeforeValidator(local), PlainSerializer(address, return_type=str, when_used="json")
 ]
+
+#: A path to write to, which is none of a server.
+Here = Annotated[Path, AfterValidator(here)]
 
 #: What was expected, by pydantic's name of what went wrong; of others its own words are shown.
 EXPECTED = {
@@ -140,7 +144,7 @@ class Option(BaseModel):
     @classmethod
     def read(cls, path: Path | str) -> Self:
         """The option in a YAML file; its relative paths start at the file's folder."""
-        path = Path(path)
+        path = here(Path(path))
         try:
             text = path.read_text("utf-8")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

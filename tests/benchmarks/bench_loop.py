@@ -30,7 +30,14 @@ from napari_phenoscape.events import Progress, Step, result
 from napari_phenoscape.losses import Projections, total_loss
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB
-from napari_phenoscape.training import Experiment, augmenter, build_model, specimens_of, train
+from napari_phenoscape.training import (
+    WAITING,
+    Experiment,
+    augmenter,
+    build_model,
+    specimens_of,
+    train,
+)
 from napari_phenoscape.training._recipe import Batches
 from tests.benchmarks import Comparison, Figure
 from tests.benchmarks.bench_train import STEPS, elsewhere, our_steps
@@ -104,9 +111,9 @@ def _watched(experiment: Experiment, *, snapshots: int = 0, examples: bool = Fal
 
 @contextmanager
 def _waiting(experiment: Experiment, *, asleep: bool) -> Iterator[Callable[[], object]]:
-    """A function that makes some steps in a process whose threads sleep or spin when they wait."""
+    """A function that makes steps in a process whose threads soon sleep, or spin, to wait."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("GOMP_SPINCOUNT", "0")):
+        for name, value in WAITING.items():
             environment.delenv(name, raising=False)
             if asleep:
                 environment.setenv(name, value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
@@ -134,6 +136,62 @@ def test_one_table_holds_no_parts_of_two_kinds_of_device(
     work.close()
     monkeypatch.setattr(_parts, "device_of", lambda _: "cuda")
     assert embedded_of(list(embed(run))) == {8, 16, 24, 30}
+
+
+#: A process of `embed`, which says that it computes on the kind of device that it is told.
+AS_DEVICE = """
+import sys
+from pathlib import Path
+from napari_phenoscape.embeddings import _parts, embed
+from napari_phenoscape.errors import RunError
+from napari_phenoscape.events import result
+from napari_phenoscape.training import _specimens
+_specimens.PART = _specimens.BATCH = 8
+_parts.device_of = lambda _: sys.argv[2]
+try:
+    result(embed(Path(sys.argv[1])))
+except RunError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_processes_on_two_kinds_of_device_end_with_a_sentence(run: Path) -> None:
+    processes = []
+    for rank, device in enumerate(("cpu", "cuda")):
+        words = {
+            "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+            "RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        asked = [sys.executable, "-c", AS_DEVICE, str(run), device]
+        environment = os.environ | words
+        processes.append(Popen(asked, env=environment, stderr=PIPE, encoding="utf-8"))
+    try:
+        said = processes[0].communicate(timeout=100)[1]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert "Process 1 computes on 'cuda' and process 0 on 'cpu'; the numbers of one" in said
+
+
+def test_what_a_process_of_an_earlier_command_said_is_not_believed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = as_ranks(monkeypatch, 2)
+    monkeypatch.setattr(_parts, "device_of", lambda _: "cuda")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    assert next(ranks) == 1
+    result(embed(run))
+    monkeypatch.setattr(_parts, "device_of", lambda _: "cpu")
+    monkeypatch.setenv("MASTER_PORT", "2")
+    assert next(ranks) == 0
+    waits = embed(run)
+    while next(waits) != Progress("waiting for the other processes", 2, 4):
+        pass
+    monkeypatch.setenv("RANK", "1")
+    result(embed(run))
+    monkeypatch.setenv("RANK", "0")
+    assert list(result(waits)) == ["rgb"]
 
 
 def test_a_file_that_changed_since_is_computed_again_and_no_other(run: Path) -> None:

@@ -70,6 +70,11 @@ def with_clock_backward(run: Path) -> None:
 def killed(run: Path, kills: int, longest_s: float) -> Iterator[tuple[int, int]]:
     """Embed in processes that are killed at random times, then once to the end.
 
+    Parameters
+    ----------
+    longest_s
+        Seconds of a process that is not.
+
     Yields
     ------
     Which signal, and how many parts there were afterwards.
@@ -82,7 +87,14 @@ def killed(run: Path, kills: int, longest_s: float) -> Iterator[tuple[int, int]]
         process.send_signal(number)
         process.communicate()
         yield number, len(list(run.glob("embeddings/.*.parts/*.parquet")))
-    _whole(_embedding(run))
+    whole(run)
+
+
+def whole(run: Path) -> None:
+    """Embed in a process."""
+    process = _embedding(run)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
 
 
 def twins(run: Path) -> list[str]:
@@ -94,8 +106,3 @@ def twins(run: Path) -> list[str]:
 def _embedding(run: Path) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "napari_phenoscape.cli", "embed", str(run), "--quiet"]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _whole(process: subprocess.Popen[str]) -> None:
-    _, said = process.communicate()
-    assert process.returncode == 0, said

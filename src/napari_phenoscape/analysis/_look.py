@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from napari_phenoscape._remote import address
+from napari_phenoscape._remote import address, here
 from napari_phenoscape.analysis._cluster_run import cluster_run
 from napari_phenoscape.embeddings import (
     Clusters,
@@ -123,6 +123,7 @@ def proposed(
     preset
         How much to compute.
     """
+    here(runs)
     if isinstance(given, Path):
         _refuse_run(given)
     source = (yield from source_at(given)) if isinstance(given, Path) else given

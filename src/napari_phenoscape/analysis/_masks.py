@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from napari_phenoscape._atomic import atomic, check_outputs
+from napari_phenoscape._remote import address, is_mirrored
 from napari_phenoscape.cubes import Cube, binned, save_drawn
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import AUTO, MASK_PX, Folder, collect, largest_piece, told
 from napari_phenoscape.spectra import COLOURS, picture
@@ -85,8 +86,13 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
     CollectionError
         There are no pictures; see `collect`.
     OptionError
-        The pretrained net is not installed.
+        The pretrained net is not installed; the photographs are on a server.
     """
+    if is_mirrored(source.path):
+        raise OptionError(
+            f"'{address(source.path)}' is on a server, and masks are written beside the "
+            "photographs. Copy these to this machine."
+        )
     # the windows take these names in, and know when torch may be loaded
     import torch
 

@@ -12,11 +12,11 @@ from napari_phenoscape.cli import (
     _why as why,
 )
 from napari_phenoscape.cli._console import app
+from napari_phenoscape.training import WAITING
 
-# Read by torch when it is first loaded, which nothing above does. A thread that has nothing to do
-# sleeps instead of spinning: beside another busy program it would take the core from a thread that
-# all wait for. In napari, a process that is not ours, threads wait as its user has it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
+# Before torch is first loaded, which nothing above does. In napari, a process that is not ours,
+# threads wait as its user has it.
+for name, value in WAITING.items():
+    os.environ.setdefault(name, value)
 
 __all__ = ["app", "cubes", "finding", "join", "listing", "look", "runs", "why"]

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from napari_phenoscape._remote import located
 from napari_phenoscape.cli._answer import Made
 from napari_phenoscape.cli._console import Overwrite, command, listen
 from napari_phenoscape.cli._cubes import Axis, FullScale, Names, Wavelengths, read_as_of
@@ -63,6 +64,7 @@ def find(
     from napari_phenoscape.cubes import recognise
     from napari_phenoscape.specimens import Finding, find_regions, tallied
 
+    specimens = located(specimens)
     read_as = read_as_of(names, wavelengths, axis, full_scale)
     if specimens.is_dir() and recognise(specimens) is None:
         if threshold is not None or cards:

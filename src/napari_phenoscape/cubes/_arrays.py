@@ -109,6 +109,7 @@ class FileArray(LazyArray):
         is_copy = not _LISTS.isdisjoint(map(type, parts))
         if self._is_in_pieces:
             part = self._spanned(parts)[0] if is_copy else self._view[index]
+            part = part if isinstance(part, np.ndarray) else self._view[(*parts, ...)]
             bring(self._path, self._spans(part))
             self._sure_until = 0
         thread = get_ident()
@@ -197,7 +198,9 @@ class FileArray(LazyArray):
             return
         slowest = int(np.argmax(np.abs(part.strides))) if part.ndim else 0
         start = np.frombuffer(self._mapping.bytes, np.uint8).ctypes.data
-        for each in np.moveaxis(part, slowest, 0) if part.ndim else [part]:
+        moved = np.moveaxis(part, slowest, 0) if part.ndim else part[None]
+        for number in range(len(moved)):
+            each = moved[number, ...]  # a view, where a single number would be a copy
             reach = [(side - 1) * step for side, step in zip(each.shape, each.strides, strict=True)]
             first = each.__array_interface__["data"][0] - start
             low = first + sum(step for step in reach if step < 0)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from napari_phenoscape._extensions import extensions
+from napari_phenoscape._remote import address
 from napari_phenoscape.cubes._bands import REGION_ENDS_NM, Bands
 from napari_phenoscape.cubes._cube import Cube, describe
 from napari_phenoscape.cubes._labels import GREY
 from napari_phenoscape.errors import BandMismatchError, OptionError, did_you_mean
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Option, Place
 
 
 class Modality(Option):
@@ -35,7 +35,7 @@ class Modality(Option):
     range_nm: tuple[float, float] | None = Field(
         None, description="or: every good band whose centre lies in this range (nm, both ends in)"
     )
-    eye: Path | None = Field(
+    eye: Place | None = Field(
         None,
         description="or: what the receptors of an eye catch, by a CSV of sensitivities, "
         "pigments, or a camera's model",
@@ -55,7 +55,7 @@ class Modality(Option):
     def eyes(self) -> dict[str, str]:
         """Eyes whose catches are asked for: what they are called → built-in name or CSV."""
         if self.eye is not None:
-            return {self.name: str(self.eye)}
+            return {self.name: address(self.eye)}
         if self.bands or self.range_nm is not None:
             return {}
         return {part: part for part in self.name.split("+") if _is_eye(part)}

@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._remote import here
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings._card import CARD, model_card
 from napari_phenoscape.embeddings._curves import curves_figure
@@ -84,7 +85,7 @@ def export(run: Path, folder: Path, *, onnx: bool = False) -> Generator[Event, N
 
     from napari_phenoscape.training import ReadNet
 
-    if folder.exists():
+    if here(folder).exists():
         raise RunError(f"'{folder}' is there already; a new folder was expected. Name another.")
     if onnx and not (find_spec("onnx") and find_spec("onnxscript")):
         raise OptionError(

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from napari_phenoscape.specimens import Skipped
 from napari_phenoscape.training import (
     device_of,
     freed_memory_kept,
+    job,
     joins,
     last_checkpoint,
     rank,
@@ -66,7 +67,10 @@ class Part:
 
 
 def net_key(run: Path, *untrained: bool) -> str:
-    """Hexadecimal digits that change when what a run's net makes of the same pixels would, here.
+    """What changes when what a run's net makes of the same pixels would, here.
+
+    The kind of device, ``-``, and hexadecimal digits: to rounding devices agree, and one table is
+    of one kind.
 
     ``untrained``: of the control, of the trained net, or both.
     """
@@ -74,14 +78,12 @@ def net_key(run: Path, *untrained: bool) -> str:
     readouts = ["readout.untrained" if control else "readout" for control in untrained]
     experiment = read_experiment(run)
     told = hashlib.sha256(experiment.to_yaml().encode())
-    # to rounding the devices agree, and one table is of one of them
-    told.update(device_of(runtime_here(experiment.runtime)[0]).encode())
     for path in (checkpoint / f"{name}.safetensors" for name in ("weights", "average", *readouts)):
         if path.is_file():
             with path.open("rb") as file:
                 told.update(hashlib.file_digest(file, "sha256").digest())
     told.update((checkpoint / "state.json").read_bytes())
-    return told.hexdigest()[:16]
+    return f"{device_of(runtime_here(experiment.runtime)[0])}-{told.hexdigest()[:16]}"
 
 
 def in_parts(
@@ -96,7 +98,7 @@ def in_parts(
     folder
         Where they are kept while it is `held`, and after a kill.
     keys
-        Of each part, hexadecimal digits that change when it would.
+        Of each part, what changes when it would; it begins with that of the net (`net_key`).
     compute
         A part, by its number.
 
@@ -107,18 +109,23 @@ def in_parts(
     Raises
     ------
     RunError
-        The folder cannot be written.
+        The folder cannot be written; or a peer makes other parts, for which this one would wait.
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
+    mine = range(rank(), len(paths), ranks())
+    if ranks() > 1 and (joins() or not all(paths[number].is_file() for number in mine)):
+        _tell_peers(folder, keys)
     with freed_memory_kept():
-        for number in range(rank(), len(paths), ranks()):
+        for number in mine:
             if not paths[number].is_file():
+                _check_peers(folder, keys, range(ranks()) if joins() else (0,))
                 part = yield from compute(number)
                 _write(part, paths[number])
     if not joins():
         return None
-    while missing := sum(not path.is_file() for path in paths):
-        yield Progress("waiting for the other processes", len(paths) - missing, len(paths))
+    while missing := [number for number, path in enumerate(paths) if not path.is_file()]:
+        _check_peers(folder, keys, {number % ranks() for number in missing})
+        yield Progress("waiting for the other processes", len(paths) - len(missing), len(paths))
         time.sleep(WAIT_S)
     return [_read(path) for path in paths]
 
@@ -154,6 +161,47 @@ def held(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()
+
+
+def _tell_peers(folder: Path, keys: Sequence[str]) -> None:
+    """Say which parts this process makes, for `_check_peers` of the others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / f"{rank()}.json") as temporary:
+        temporary.write_text(json.dumps(_told(keys)), "utf-8")
+
+
+def _told(keys: Sequence[str]) -> dict[str, str]:
+    digest = hashlib.sha256(" ".join(keys).encode()).hexdigest()
+    return {"job": job(), "device": keys[0].partition("-")[0], "keys": digest}
+
+
+def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> None:
+    """Refuse to go on beside a process of the same command that makes other parts.
+
+    Raises
+    ------
+    RunError
+        One does.
+    """
+    own = _told(keys)
+    for peer in peers:
+        try:
+            told = json.loads((folder / f"{peer}.json").read_text("utf-8"))
+        except FileNotFoundError:
+            continue
+        if told["job"] != own["job"] or told["keys"] == own["keys"]:
+            continue
+        if told["device"] != own["device"]:
+            raise RunError(
+                f"Process {peer} computes on '{told['device']}' and process {rank()} on "
+                f"'{own['device']}'; the numbers of one table are of one kind of device. Give all "
+                "processes the same kind, or hide the graphics cards from all "
+                "(CUDA_VISIBLE_DEVICES=)."
+            )
+        raise RunError(
+            f"Process {peer} has other specimens, weights or settings than process {rank()}. See "
+            "that all find the same files, then run the same again; what was computed is kept."
+        )
 
 
 def _write(part: Part, path: Path) -> None:

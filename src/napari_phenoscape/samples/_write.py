@@ -18,6 +18,7 @@ import tifffile
 from PIL import Image
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape._remote import here
 from napari_phenoscape.cubes import RGB_NM
 from napari_phenoscape.errors import CollectionError, RunError
 from napari_phenoscape.events import Progress
@@ -95,7 +96,7 @@ def write_samples(
             f"{specimens} specimens of {size} pixels were asked for; samples need at least "
             f"{IN_DRAWER} specimens of 32 pixels. Ask for more."
         )
-    directory = Path(directory).absolute()
+    directory = here(Path(directory)).absolute()
     asked = {
         "version": VERSION,
         "seed": seed,

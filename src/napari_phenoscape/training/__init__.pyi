@@ -106,9 +106,11 @@ from .parallel._memory import freed_memory_kept as freed_memory_kept
 from .parallel._runtime import (
     device_of as device_of,
     fabric_of as fabric_of,
+    job as job,
     joins as joins,
     rank as rank,
     ranks as ranks,
     runtime_here as runtime_here,
 )
 from .parallel._slurm import write_batch_script as write_batch_script
+from .parallel._threads import WAITING as WAITING

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from napari_phenoscape.cubes import Modality, as_modality
 from napari_phenoscape.losses import AnyLoss, NTXent
 from napari_phenoscape.nets import AnyFusion, Concatenate, Encoder, ProjectionHead
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Here, Option
 from napari_phenoscape.specimens import AnySource, Nuisance, Preparation
 from napari_phenoscape.training._method import AnyMethod, SimCLRMethod
 from napari_phenoscape.training.grouping._clusterings import AnyClustering, KMeans
@@ -129,7 +129,7 @@ class Experiment(Option):
     runtime: Runtime = Runtime()
     grouping: Grouping = Grouping()
     seed: int = Field(0, ge=0, description="of weights, batches and views")
-    runs: Path = Field(Path("runs"), description="folder that holds the run directories")
+    runs: Here = Field(Path("runs"), description="folder that holds the run directories")
 
     @field_validator("name")
     @classmethod

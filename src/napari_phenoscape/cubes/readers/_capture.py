@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from napari_phenoscape._remote import list_beside
 from napari_phenoscape.cubes.readers._envi import header_of
 from napari_phenoscape.cubes.readers._envi_data import ENDINGS, Layout, data_of
 from napari_phenoscape.cubes.readers._envi_header import Header, is_header
@@ -63,6 +64,7 @@ def references_beside(path: Path) -> dict[str, Path]:
     """
     if reference_of(path) is not None or (not is_header(path) and header_of(path) is None):
         return {}
+    list_beside(path, _may_be)
     scan = _stem(path).lower()
     found: dict[tuple[str, str], Path] = {}
     for header in _headers(path.parent, _may_be):

@@ -71,14 +71,19 @@ ALIKE = 0.88
 MOST_KEYS = 500
 
 
+#: Bytes in which a header says that it is one.
+_HEAD = 64
+
+
 def is_header(path: Path) -> bool:
     """Whether a file exists and begins as an ENVI header does."""
-    bring(path)
+    # asked of numbers, too, which are brought in pieces
+    bring(path, None if path.suffix.lower() == ".hdr" else [(0, _HEAD)])
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return _IS_ENVI.match(file.read(64) + b"\n") is not None
+            return _IS_ENVI.match(file.read(_HEAD) + b"\n") is not None
     except OSError:
         return False
 
@@ -100,9 +105,9 @@ class Header:
         bring(path)
         with path.open("rb") as file:
             is_large = path.stat().st_size > LARGEST_HEADER
-            raw = file.read(64 if is_large else -1)
-        if not _IS_ENVI.match(raw[:64] + b"\n"):
-            others = (what for pattern, what in OTHER_FORMATS if re.match(pattern, raw[:64]))
+            raw = file.read(_HEAD if is_large else -1)
+        if not _IS_ENVI.match(raw[:_HEAD] + b"\n"):
+            others = (what for pattern, what in OTHER_FORMATS if re.match(pattern, raw[:_HEAD]))
             what = next(others, "a file of another kind")
             raise CubeError(
                 f"'{self.name}' is {what}, not an ENVI header, whose first line is 'ENVI'. "

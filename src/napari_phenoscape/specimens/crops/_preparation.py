@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from napari_phenoscape.option import Option
+from napari_phenoscape.option import Here, Option
 
 #: Numbers of a crop on disk, little end first on every machine.
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -35,6 +34,6 @@ class Preparation(Option):
         description="crops that need more of the free memory than this are kept on disk",
         json_schema_extra={"step": 0.05},
     )
-    folder: Path | None = Field(
+    folder: Here | None = Field(
         None, description="where crops are kept; '.prepared' among the runs when not given"
     )

@@ -12,6 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic, check_outputs
+from napari_phenoscape._remote import located
 from napari_phenoscape.cubes import Cube, Interpretation
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Progress, Saved
@@ -173,7 +174,7 @@ def find_regions(
     PhenoscapeError
         The cube cannot be opened, nothing is found that is used, or the disk refuses.
     """
-    cube = open_calibrated(path.absolute(), read_as)
+    cube = open_calibrated(located(path).absolute(), read_as)
     check_outputs([output], files_with_references(cube.path), overwrite=overwrite)
     found = yield from find(cube, finding, min_area)
     used = found.used(finding)

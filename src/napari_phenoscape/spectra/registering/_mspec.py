@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from napari_phenoscape._brought import bring
+from napari_phenoscape._remote import list_beside, located
 from napari_phenoscape.errors import CubeError, MissingFileError, did_you_mean_file
 
 #: How such a list begins, and what its photographs are called there and here.
@@ -43,6 +45,8 @@ def read_mspec(path: Path) -> Mspec:
     CubeError
         It is no such list, or does not say which photograph shows what.
     """
+    path = located(path)
+    bring(path)
     if not path.is_file():
         raise MissingFileError(
             f"There is no file '{path}'. {did_you_mean_file(path)}Correct its path."
@@ -63,6 +67,8 @@ def read_mspec(path: Path) -> Mspec:
             f"{len(parts)} ({', '.join(parts)}); one of each was expected. Join those that show "
             "the specimen by naming them, with --parts."
         )
+    alike = {PureWindowsPath(name).name.lower() for name in names}
+    list_beside(path, lambda name: name.lower() in alike)
     paths = tuple(_beside(path, name) for name in names)
     if missing := [one.name for one in paths if not one.is_file()]:
         raise MissingFileError(

@@ -235,6 +235,17 @@ def ranks() -> int:
     return devices * nodes
 
 
+def job() -> str:
+    """What the processes that work together have in common, and no command before theirs had."""
+    names = ["SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"]
+    if _TORCHRUN in os.environ:
+        names = [_TORCHRUN, "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"]
+    told = [os.environ.get(name, "") for name in names]
+    if _TORCHRUN in os.environ and (world() or (1, 1))[1] == 1:
+        told.append(str(os.getppid()))  # on one machine its names may be those of the one before
+    return " ".join(told)
+
+
 def joins() -> bool:
     """Whether this process puts together what all ranks have made: the first, or who started them.
 
