@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -335,9 +336,27 @@ def test_a_heap_of_which_a_part_is_0_is_refused_where_libhdf5_would_never_end(tm
         f"open_cube({str(path)!r})"
     )
     end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    said = f"'a.h5' is damaged: a list in it, at byte {heap + 16}, has no end. Copy it again from"
+    said = f"'a.h5' is damaged: a list in it has no end at byte {heap + 16}. Copy it again from"
     assert end.stdout == "None\n"
     assert said in end.stderr
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+@pytest.mark.parametrize("place", [(), (1,), (2, 3)])
+def test_a_list_that_is_said_to_be_longer_than_its_file_is_refused_unread(tmp_path, version, place):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=version) as file:
+        file["scene"] = NUMBERS
+        words = np.full((5, 4)[: len(place)], "reflectance", h5py.string_dtype())
+        file["scene"].attrs["units"] = words
+    open_cube(path, LAST)
+    content, number = path.read_bytes(), int(np.ravel_multi_index(place, words.shape)) + 1
+    belongs = content.index(struct.pack("<IQI", 11, content.index(b"GCOL"), number))
+    with path.open("r+b") as file:
+        file.seek(belongs)
+        file.write(bytes([255] * 16))
+    with pytest.raises(CubeError, match="a list in it is said to have 4294967295 parts"):
+        open_cube(path, LAST)
 
 
 def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path):

@@ -50,7 +50,7 @@ PLACEHOLDER = "This is a netCDF dimension but not a netCDF variable"
 #: Objects of a file that are looked at.
 MOST_OBJECTS = 10_000
 
-_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
 
 def recognise(path: Path) -> bool:
