@@ -95,6 +95,15 @@ def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here)
     assert read_experiment(run) == experiment
 
 
+def test_a_preset_that_is_none_is_named_with_the_one_that_was_meant(here) -> None:
+    end = phenoscape("train", "moths", "--preset", "qick")
+    assert end.exit_code == 2
+    assert " ".join(end.stderr.split()) == (
+        "error: --preset qick: there is no such preset. Did you mean 'quick'? "
+        "Choose from look, quick, workstation, paper."
+    )
+
+
 def test_a_folder_is_trained_on_as_it_is(here) -> None:
     pictures(here / "moths", 12)
     short = ("--set", "schedule.steps=2", "--set", "image_size=32")
