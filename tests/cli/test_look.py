@@ -79,6 +79,8 @@ def test_of_the_samples_the_folder_with_uv_is_looked_at_and_the_other_named(here
     assert end.exit_code == 0, end.output
     assert "'multispectral' and 'rgb' show the same specimens" in end.stderr
     assert "32 specimens, compared in 'rgb+uv'" in end.stderr
+    assert "training" not in end.stderr  # nothing is trained
+    assert "learning from 32 specimens" in end.stderr
 
 
 def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here) -> None:
