@@ -112,6 +112,7 @@ def main() -> None:
         both = specimens()
         os.chdir(home)
         for cls in kinds:
+            assert issubclass(cls, Operation)
             operation = cls(p=1, **STRENGTHS.get(cls.__name__, {}))
             rows = [
                 strip(experiment, crops, operation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import typer
@@ -67,7 +68,7 @@ def section(verb: str, command: click.Command) -> str:
 
 def page() -> str:
     """The whole page, Markdown."""
-    commands = typer.main.get_command(app).commands
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     table = "".join(f"| [{v}](#{v}) | {summary(c)} |\n" for v, c in commands.items())
     return INTRODUCTION + table + "\n" + "\n".join(section(v, c) for v, c in commands.items())
 

@@ -39,7 +39,7 @@ from napari_phenoscape.analysis.evaluation._neighbours import knn_correct, knn_v
 from napari_phenoscape.embeddings import EmbeddedRun, embed_all
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.specimens import collect, colour_quantiles, colour_statistics
+from napari_phenoscape.specimens import Collection, collect, colour_quantiles, colour_statistics
 from napari_phenoscape.training import Experiment, InstantMethod, read_experiment, train
 
 #: Steps of each training.
@@ -162,11 +162,11 @@ def embedded(
         | {"schedule": {"steps": STEPS, "batch_size": data.batch}}
     )
     run = result(train(experiment))
-    made = [result(embed_all(run, run / ".parts"))]
+    made = [_embedded(run)]
     if data.others:
         other = {**experiment.model_dump(mode="json"), "collection": data.others}
         others = result(collect(Experiment.parse(other).collection))
-        made.append(result(embed_all(run, run / ".parts", others)))
+        made.append(_embedded(run, others))
     found = {
         f"{name}{more}": [list(output(each).spaces.values())[-1].x for each in made]
         for name, output in zip(
@@ -190,6 +190,12 @@ def tables(data: Data) -> list[pd.DataFrame]:
     sources = [data.given["collection"], *([data.others] if data.others else [])]
     parsed = [Experiment.parse({**data.given, "collection": one}).collection for one in sources]
     return [result(collect(source)).metadata.reset_index(drop=True) for source in parsed]
+
+
+def _embedded(run: Path, others: Collection | None = None) -> EmbeddedRun:
+    made = result(embed_all(run, run / ".parts", others))
+    assert made is not None  # of several processes the first has it
+    return made
 
 
 def _trained(made: EmbeddedRun) -> Any:

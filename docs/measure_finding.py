@@ -147,7 +147,7 @@ def found_in(cube: Cube, finding: Finding | None = None, *, touching: bool = Tru
 
 def is_exact(found: Found, truth: NDArray[np.integer]) -> bool:
     """Whether as many are found as were planted, all clear."""
-    return len(found.used(Finding())) == len(found.pieces) == truth.max()
+    return len(found.used(Finding())) == len(found.pieces) == int(truth.max())
 
 
 def measure_drawers(number: int = 100) -> None:
@@ -301,7 +301,7 @@ def measure_ground() -> None:
     ]
     print(f"{len(grounds)} backgrounds that are not plain: {len(silent)} give specimens {silent}")
     if "PHENOSCAPE_DATA" in os.environ:
-        used, values = 0, []
+        clear, values = 0, []
         paths = sorted(Path(os.environ["PHENOSCAPE_DATA"]).glob("wbc-zheng/*/*.bmp"))[::5]
         for path in paths:
             cell = np.asarray(Image.open(path.with_suffix(".png")).convert("L")) > 0
@@ -310,10 +310,10 @@ def measure_ground() -> None:
             is_used = bool(
                 np.isin(found.labels[cell], [p.number for p in found.used(Finding())]).any()
             )
-            used += is_used
+            clear += is_used
             values += [value] if is_used else []
         print(
-            f"{len(paths)} cells on their smears: {used} said to be clear, of these mean IoU "
+            f"{len(paths)} cells on their smears: {clear} said to be clear, of these mean IoU "
             f"{np.mean(values):.3f}, median {np.median(values):.3f}"
         )
 

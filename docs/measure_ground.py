@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +69,8 @@ def drawn_ground(rng: np.random.Generator, kind: str) -> Picture:
     if kind == "noise":
         planes = noise(rng, rng.uniform(0.8, 1.8))
         share = (1 / (1 + np.exp(-1.5 * planes[0])))[..., None]
-        return one * share + other * (1 - share) + 0.06 * np.moveaxis(planes[1:], 0, -1)
+        grain = 0.06 * np.moveaxis(planes[1:], 0, -1)
+        return np.asarray(one * share + other * (1 - share) + grain)
     planes = noise(rng, 1.5)
     made = one + 0.05 * np.moveaxis(planes[1:], 0, -1)
     for _ in range(rng.integers(10, 60)):
@@ -172,7 +175,8 @@ def put(
     rgba = rgba.rotate(rng.uniform(0, 360), expand=True, resample=Image.Resampling.BILINEAR)
     area = (np.asarray(rgba)[..., 3] > 128).sum()
     scale = min(np.sqrt(rng.uniform(*AREA) * SIDE**2 / area), 1.05 * SIDE / max(rgba.size))
-    rgba = rgba.resize(tuple(max(1, int(scale * side)) for side in rgba.size))
+    width, height = (max(1, int(scale * side)) for side in rgba.size)
+    rgba = rgba.resize((width, height))
     corner = [int((SIDE - side) / 2 + rng.normal(0, 0.07) * SIDE) for side in rgba.size]
     whole = Image.new("RGBA", (SIDE, SIDE))
     whole.paste(rgba, (corner[0], corner[1]))
@@ -250,7 +254,7 @@ def places(made: list[tuple[NDArray[np.uint8], Mask]]) -> NDArray[np.float32]:
 def coloured(seen: NDArray[np.uint8]) -> NDArray[np.floating]:
     """What is thing by colours and place alone."""
     side = _ground.MASK_PX
-    small = np.asarray(Image.fromarray(seen).resize((side, side)), np.float32) / 255
+    small = np.asarray(Image.fromarray(seen).resize((side, side)), np.float32) / np.float32(255)
     share = _ground.Picture(small).thing(_ground._odds(np.zeros((16, 16)), side))
     return np.where(_ground.largest_piece(share > 0.5), share, 0)
 
@@ -263,7 +267,7 @@ def measure_masks(number: int) -> None:
         made = planted(name, number)
         with tempfile.TemporaryDirectory() as folder:
             things = result(tell_things(written(Path(folder), made)))
-        ways = [
+        ways: list[Sequence[NDArray[Any]] | NDArray[Any]] = [
             [np.ones((16, 16))] * len(made),
             leading(places(made)),
             [coloured(seen) for seen, _ in made],

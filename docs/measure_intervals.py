@@ -61,7 +61,7 @@ def _alone(name: str, x: NDArray[np.float32], labels: NDArray[np.int64]) -> Scor
     return scored(statistic, np.arange(len(x)), proportion=name not in SIGNED)
 
 
-def main(trials: int = 100, processes: int = 2, *measures: str) -> None:
+def main(trials: int, processes: int, *measures: str) -> None:
     """Print a table."""
     print("| specimens / kinds | measure | chance | holds chance | holds its value |")
     print("|---|---|---|---|---|")
@@ -83,4 +83,5 @@ def main(trials: int = 100, processes: int = 2, *measures: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:3]), *sys.argv[3:])
+    trials, processes = [*map(int, sys.argv[1:3]), *(100, 2)[len(sys.argv[1:3]) :]]
+    main(trials, processes, *sys.argv[3:])

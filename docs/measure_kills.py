@@ -91,7 +91,7 @@ WHOLE: dict[str, Callable[[Path], object]] = {
 }
 
 
-def main(kills: int = 100, *names: str) -> None:
+def main(kills: int, *names: str) -> None:
     """Print a line for each verb; exit 1 with findings."""
     found = 0
     with ready() as folder:
@@ -207,8 +207,8 @@ def run(words: str, kill_after: float | None = None, largest: int | None = None)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             try:
                 app(words.split(), standalone_mode=True)
-            except SystemExit as end:
-                os._exit(int(end.code or 0))
+            except SystemExit as left:
+                os._exit(int(left.code or 0))
             finally:  # the folder is not the child's to remove
                 os._exit(99)
         if kill_after is not None:
@@ -267,5 +267,5 @@ def half(folder: Path, seen: set[tuple[Path, int, int]]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(*([int(given[0]), *given[1:]] if given else []))
+    kills, *names = sys.argv[1:] or ["100"]
+    main(int(kills), *names)

@@ -90,7 +90,8 @@ def main() -> None:
     parser.add_argument("nuisance", help="metadata column that differs for technical reasons")
     parser.add_argument("-o", "--output", type=Path, help="PNG")
     given = parser.parse_args()
-    experiment, shown = Experiment.read(given.experiment), {}
+    experiment = Experiment.read(given.experiment)
+    shown: dict[str, Embeddings] = {}
     first = True
     for name, parts in PARTS.items():
         option = Nuisance() if parts is None else Nuisance(columns=(given.nuisance,), **parts)
@@ -98,8 +99,9 @@ def main() -> None:
         for seed in SEEDS:
             asked = experiment.model_copy(update={"nuisance": option, "seed": seed})
             embeddings = embedded(asked)
-            levels = Nuisance(columns=(given.nuisance,)).of(embeddings.table)
-            assert levels is not None
+            of = Nuisance(columns=(given.nuisance,)).of(embeddings.table)
+            assert of is not None
+            levels = of
             found.append(
                 scores_of(embeddings.x, embeddings.table[given.label], levels, given.nuisance)
             )

@@ -121,9 +121,10 @@ class Scene:
         gains = rng.uniform(0.35, 0.8, 6)[:, None, None]
         noise = rng.uniform(0.001, 0.008)
         numbers = planes * light * gains + rng.normal(0, noise, planes.shape)
-        regions = ("vis",) * 3 + ("uv",) * 3
-        names = ("R", "G", "B", "UV_R", "UV_G", "UV_B")
-        bands = Bands(Band(n, region=r) for n, r in zip(names, regions, strict=True))
+        bands = Bands(
+            [Band(name, region="vis") for name in ("R", "G", "B")]
+            + [Band(name, region="uv") for name in ("UV_R", "UV_G", "UV_B")]
+        )
         return Cube(np.clip(numbers, 0, 1).astype(np.float32), bands, Path("planted.tif"))
 
 
@@ -184,7 +185,7 @@ def planted(kind: str, seed: int) -> tuple[Cube, NDArray[np.bool_], str]:
             red = np.array([0.7, 0.15, 0.1, 0.05, 0.05, 0.05])
             scene.lay(_turned(row, column, half * squeeze, half, angle), red)
     shape = scene.height, 2, scene.width, 2
-    return scene.photographed(), mask.reshape(shape).all(axis=(1, 3)), scene.paper
+    return scene.photographed(), np.all(mask.reshape(shape), axis=(1, 3)), scene.paper
 
 
 def _chart(

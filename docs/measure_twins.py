@@ -20,7 +20,7 @@ def half(picture: np.ndarray) -> np.ndarray:
     """At half the size, and back."""
     bands, *size = picture.shape
     small = [side // 2 for side in size]
-    return resize(resize(picture, (bands, *small), anti_aliasing=True), picture.shape)
+    return np.asarray(resize(resize(picture, (bands, *small), anti_aliasing=True), picture.shape))
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:

@@ -49,7 +49,8 @@ def said_by_chance(sizes: tuple[int, ...], case: str, trial: int) -> tuple[bool,
     own, *others = embeddings
     scores = {name: paired(own, x, labels) for name, x in zip(OTHERS, others, strict=True)}
     alone = {START: scores[START]}
-    return tuple(verdict(of, len(kinds)).startswith("Better") for of in (scores, alone))
+    better, better_alone = (verdict(of, len(kinds)).startswith("Better") for of in (scores, alone))
+    return better, better_alone
 
 
 def main(trials: int = 200, processes: int = 2) -> None:

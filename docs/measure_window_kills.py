@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def window(folder: Path, name: str) -> None:
     from napari_phenoscape.widgets import TrainDock
     from napari_phenoscape.widgets._session import session_of
 
-    def wait(claim, seconds: float) -> bool:
+    def wait(claim: Callable[[], object], seconds: float) -> bool:
         end, loop = time.monotonic() + seconds, QEventLoop()
         while not claim() and time.monotonic() < end:
             QTimer.singleShot(20, loop.quit)

@@ -58,6 +58,8 @@ NOT_RUN = {
     "phenoscape embed runs/RUN --devices": "the same",
     "phenoscape evaluate runs/RUN --label species --devices": "the same",
     "srun": "a cluster",
+    "cd ": "the folder of a page's commands stays; a reader's has the same files",
+    "cp ": "the same",
     "phenoscape find butterflies": "a pretrained net, for minutes; test_ground.py runs it",
     "phenoscape look butterflies": "the same",
     "phenoscape demo": "two trainings of minutes; test_pipeline.py runs it",
@@ -454,6 +456,17 @@ def test_scripts_that_pages_name_are_there() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_answers_one_question(page: Path) -> None:
     assert page.name in REFERENCE or len(page.read_text("utf-8").split()) <= MOST_WORDS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_that_names_files_says_where_a_reader_without_any_gets_them(page: Path) -> None:
+    text = page.read_text("utf-8")
+    said = [line for b in blocks(page) if b.language == "bash" for line in lines(b)]
+    made = re.compile(r"phenoscape train (neon|wbc)\.yaml")
+    needs = re.compile(r" (moths|moth\.tif|photographs|drawer\.bil|experiment\.yaml|runs/\S+)( |$)")
+    if any(needs.search(re.sub(r"\s#.*", "", line)) for line in said):
+        told = ("samples.md#to-type-along", "phenoscape samples", "stand for files of yours")
+        assert made.search("\n".join(said)) or any(words in text for words in told)
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

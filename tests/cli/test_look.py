@@ -79,6 +79,8 @@ def test_of_the_samples_the_folder_with_uv_is_looked_at_and_the_other_named(here
     assert end.exit_code == 0, end.output
     assert "'multispectral' and 'rgb' show the same specimens" in end.stderr
     assert "32 specimens, compared in 'rgb+uv'" in end.stderr
+    assert "training" not in end.stderr  # nothing is trained
+    assert "learning from 32 specimens" in end.stderr
 
 
 def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here) -> None:
@@ -93,6 +95,15 @@ def test_a_preset_of_a_folder_is_kept_in_the_run_and_asked_of_nothing_else(here)
         assert end.exit_code == 2
         assert "says itself how much to compute" in " ".join(end.stderr.split())
     assert read_experiment(run) == experiment
+
+
+def test_a_preset_that_is_none_is_named_with_the_one_that_was_meant(here) -> None:
+    end = phenoscape("train", "moths", "--preset", "qick")
+    assert end.exit_code == 2
+    assert " ".join(end.stderr.split()) == (
+        "error: --preset qick: there is no such preset. Did you mean 'quick'? "
+        "Choose from look, quick, workstation, paper."
+    )
 
 
 def test_a_folder_is_trained_on_as_it_is(here) -> None:

@@ -246,6 +246,8 @@ def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
     result(embed(run))
     with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
         read_embeddings(run, "vu")
+    with pytest.raises(MissingFileError, match="train a run with 'rgb\\+uv' among its modalities"):
+        read_embeddings(run, "rgb+uv")
 
 
 @pytest.fixture

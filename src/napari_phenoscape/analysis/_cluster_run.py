@@ -20,7 +20,7 @@ from napari_phenoscape.embeddings import (
     thumbnails,
     write_clusters,
 )
-from napari_phenoscape.events import Event, Saved
+from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import Source
 from napari_phenoscape.training import Grouping, keep_grouping, read_experiment
 
@@ -55,6 +55,7 @@ def cluster_run(
     path = clusters_path(run, embeddings)
     previous = read_clusters(path) if path.is_file() else None
     clusters = cluster(embeddings.x, embeddings.ids, method, seed, previous, embeddings.space)
+    yield Progress("drawing the map", 0, 1)  # UMAP compiles itself for about a minute at first
     xy = reduce(embeddings.x, grouping.map, seed)
     clusters = replace(clusters, xy=xy, map=grouping.map)
     keep_grouping(run, grouping)

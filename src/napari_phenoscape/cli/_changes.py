@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from napari_phenoscape.errors import OptionError, did_you_mean
+from napari_phenoscape.training import ExperimentPresetName
 
 if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
+
+PRESETS: tuple[ExperimentPresetName, ...] = get_args(ExperimentPresetName)
 
 Set = Annotated[
     list[str],
@@ -73,6 +76,23 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
                 f"""into two kinds of quotation marks: --set '{name}="..."'."""
             ) from None
     return Experiment.parse(given, "--set").anchored(Path.cwd())
+
+
+def preset_called(word: str) -> ExperimentPresetName:
+    """The preset of a word that was typed.
+
+    Raises
+    ------
+    OptionError
+        There is none.
+    """
+    for preset in PRESETS:
+        if preset == word:
+            return preset
+    raise OptionError(
+        f"--preset {word}: there is no such preset. {did_you_mean(word, PRESETS)}"
+        f"Choose from {', '.join(PRESETS)}."
+    )
 
 
 def change_run(run: Path, change: list[str], *also: str) -> Experiment:

@@ -282,14 +282,14 @@ def listen(verb: Generator[Event, None, T]) -> T:
                         _note("note:", message)
                     case Started(run, specimens, step, steps, device):
                         ended = f"stopped and saved; `phenoscape train {run}` goes on"
-                        told.print(f"training on {specimens} specimens, {device}")
-                        show("training", step, steps)
+                        told.print(f"learning from {specimens} specimens, {device}")
+                        show("learning", step, steps)
                     case Step(step=step, steps=steps, loss=loss, terms=terms) as event:
                         first = first or event
                         last.append(event)
                         parts = [f"{name} {term:.3f}" for name, term in terms.items()]
                         several = f" ({', '.join(parts)})" if len(parts) > 1 else ""
-                        show("training", step, steps, f"  loss {loss:.3f}{several}")
+                        show("learning", step, steps, f"  loss {loss:.3f}{several}")
                     case Health(step, _, verdict) if verdict:
                         _note(f"step {step}:", verdict)
                     case Finished(stopped=True):

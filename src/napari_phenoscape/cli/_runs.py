@@ -12,7 +12,15 @@ from rich.console import RenderableType
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape._remote import located
 from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
-from napari_phenoscape.cli._changes import Set, SetCollection, SetGrouping, change_run, changed
+from napari_phenoscape.cli._changes import (
+    PRESETS,
+    Set,
+    SetCollection,
+    SetGrouping,
+    change_run,
+    changed,
+    preset_called,
+)
 from napari_phenoscape.cli._console import (
     Others,
     Overwrite,
@@ -24,7 +32,6 @@ from napari_phenoscape.cli._console import (
     source_of,
 )
 from napari_phenoscape.errors import OptionError
-from napari_phenoscape.training import ExperimentPresetName
 
 if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
@@ -107,8 +114,9 @@ def train(
         typer.Option("--check", help="train nothing; say what would go wrong, and what mends it"),
     ] = False,
     preset: Annotated[
-        ExperimentPresetName | None,
+        str | None,
         typer.Option(
+            metavar="|".join(PRESETS),
             help="of a folder of specimens, or a drawer: how much to compute; "
             "workstation when not given",
             show_default=False,
@@ -121,6 +129,7 @@ def train(
     """
     from napari_phenoscape.training import Experiment, read_experiment, run_near, train as verb
 
+    chosen = preset_called(preset or "workstation")
     run, experiment = None, located(experiment)
     is_folder = experiment.is_dir()
     is_run = is_folder and run_near(experiment) is not None
@@ -135,7 +144,7 @@ def train(
     elif is_specimens:
         from napari_phenoscape.analysis import proposed
 
-        given, _ = listen(proposed(experiment, preset=preset or "workstation"))
+        given, _ = listen(proposed(experiment, preset=chosen))
     else:
         given = Experiment.read(experiment)
     given = changed(given, [*change, *_places(devices, nodes)])

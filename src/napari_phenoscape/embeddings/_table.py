@@ -90,8 +90,12 @@ def embeddings_path(
     return run / "embeddings" / f"{'.'.join(parts)}.parquet"
 
 
+def _modalities(experiment: Experiment) -> list[str]:
+    return [as_modality(modality).name for modality in experiment.modalities]
+
+
 def _first_space(experiment: Experiment) -> str:
-    names = [as_modality(modality).name for modality in experiment.modalities]
+    names = _modalities(experiment)
     return names[0] if len(names) == 1 else "joint"
 
 
@@ -137,12 +141,15 @@ def read_embeddings(
     path = embeddings_path(run, space, source, untrained=untrained)
     if not path.is_file():
         stems = sorted(it.stem for it in path.parent.glob("*.parquet") if it.is_file())
-        way = f"Name one that it has ({', '.join(stems)}), or embed" if stems else "Embed"
         others = (" --collection …" if source else "") + (" --untrained" if untrained else "")
+        way = f"embed the specimens first: `phenoscape embed {run}{others}`."
+        if space not in ("", "joint", *_modalities(read_experiment(run))):
+            way = f"train a run with '{space}' among its modalities."
+        if stems:
+            way = f"name one that it has ({', '.join(stems)}), or {way}"
         raise MissingFileError(
             f"The run '{run}' has no embeddings '{path.stem}'. "
-            f"{did_you_mean(path.stem, stems)}{way} the specimens first: "
-            f"`phenoscape embed {run}{others}`."
+            f"{did_you_mean(path.stem, stems)}{way[0].upper()}{way[1:]}"
         )
     x, table = _read(path)
     experiment = read_experiment(run)
