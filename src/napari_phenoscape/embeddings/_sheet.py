@@ -170,7 +170,7 @@ class ContactSheet:
         """Side in pixels of a frame (its middle line) that fits into the gap."""
         return self.tile + self.gap / 2
 
-    @property
+    @cached_property
     def image(self) -> NDArray[np.uint8]:
         """(H, W, 3) the picture, all of it drawn."""
         return np.asarray(self.levels[0])
