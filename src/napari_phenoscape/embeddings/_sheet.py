@@ -173,7 +173,7 @@ class ContactSheet:
     @cached_property
     def image(self) -> NDArray[np.uint8]:
         """(H, W, 3) the picture, all of it drawn."""
-        return np.asarray(self.levels[0])
+        return np.ascontiguousarray(self.levels[0])  # else it is copied at each draw
 
     @cached_property
     def grid(self) -> NDArray[np.int32]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 #: A frame is so much larger than its specimen.
 MARGIN = 1.08
 
-#: So many ms the window has to draw a layer before the next one comes.
+#: So many ms the window has to draw what is new before more comes.
 DRAWING_MS = 50
 
 
@@ -80,10 +80,11 @@ class Overlay(QObject):
         self._look = False
         self.gone: frozenset[str] = frozenset()  #: ids whose frames the user deleted
         self._pointing = Pointing(viewer, self._session, self.row_at)
-        self._drawing: Iterator[Any] = iter(())
+        self._drawing: Iterator[bool] = iter(())
         self._soon, self._next = QTimer(self), QTimer(self)
         for timer, act in ((self._soon, self._show), (self._next, self._go_on)):
             timer.setSingleShot(True)
+            timer.setInterval(DRAWING_MS)
             timer.timeout.connect(act)
         self._session.clustered_changed.connect(self._begin)
         self._session.selected_changed.connect(self._mark)
@@ -218,12 +219,12 @@ class Overlay(QObject):
         """Show the next layer, or, after the last, what has changed meanwhile."""
         self._session.drawing, self._adding = False, True
         try:
-            drawn = next(self._drawing, None)
+            coming = next(self._drawing, False)
         finally:
             self._adding = False
-        if drawn is not None:
+        if coming:
             self._session.drawing = True
-            self._next.start(DRAWING_MS)
+            self._next.start()
             return
         self._drawing = iter(())  # it holds the viewer
         if self._shown is not None and self._shown.key is not self._key:
@@ -236,7 +237,7 @@ class Overlay(QObject):
         """Whether layers are coming, so that what changes in them is our doing."""
         return self._adding or self._next.isActive()
 
-    def _placed(self, viewer: napari.Viewer, clustered: ClusteredRun) -> Iterator[Any]:
+    def _placed(self, viewer: napari.Viewer, clustered: ClusteredRun) -> Iterator[bool]:
         """The picture, the drawer's cube or a contact sheet, and the frames on it, one by one."""
         backdrop = clustered.backdrop
         self._sheet, self._key = None, clustered.key
@@ -261,12 +262,15 @@ class Overlay(QObject):
             cubes = cubes or add_cube(viewer, backdrop.cube)
             at = np.asarray(cubes[0].translate)[-2:]
         for layer in placing(viewer, layers, "clusters", at=at):
+            if layer is None:
+                yield True
+                continue
             if cubes:
                 raise_above(viewer, layer, [one for one in viewer.layers if _path_of(one) == path])
             if self._look:
                 self._look = False
                 look_at(viewer, [*cubes[:1], layer])
-            yield layer
+            yield True
             if layer not in viewer.layers:
                 return  # the user, or the end of the window, has taken it away again
         points = self._points

@@ -43,13 +43,16 @@ def place(
     at : (2,)
         Row and column of their origin; None: where they are, or to the right of all that is open.
     """
-    return list(placing(viewer, layers, group, at))
+    return [layer for layer in placing(viewer, layers, group, at) if layer is not None]
 
 
 def placing(
     viewer: napari.Viewer, layers: Sequence[LayerData], group: str, at: Any = None
 ) -> Iterator[Any]:
-    """The same one by one, each layer when it is shown; the window may live in between."""
+    """The same one by one, and None for a layer that is yet hidden; the window lives in between.
+
+    To make a layer takes as long as to draw it for the first time.
+    """
     there = _parts(viewer, group)
     kinds = [kind for _, _, kind in layers]
     parts = [(kind, kinds[:number].count(kind)) for number, kind in enumerate(kinds)]
@@ -70,10 +73,13 @@ def placing(
             _update(there[part], data, settings)
             yield there[part]
             continue
-        added = viewer.add_layer(Layer.create(data, settings, kind))
+        visible = settings.pop("visible", True)
+        added = viewer.add_layer(Layer.create(data, {**settings, "visible": False}, kind))
         above = [viewer.layers.index(there[later]) for later in parts[number:] if later in there]
         if above:  # the user removed this one only
             viewer.layers.move(len(viewer.layers) - 1, min(above))
+        yield None
+        added.visible = visible
         yield added
 
 
