@@ -1,4 +1,4 @@
-"""Each state of a training, with its dock closed by its × and opened again, and with napari closed."""
+"""Each state of a training: its dock closed by its × and opened again, and napari closed."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class Overlay(QObject):
 
     def _go_on(self) -> None:
         """Show the next layer, or, after the last, what has changed meanwhile."""
-        self._session.drawing, self._adding = False, True
+        self._session.drawing, self._adding = self._soon.isActive(), True
         try:
             coming = next(self._drawing, False)
         finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHeaderView, QInputDialog, QSizePolicy, QWidget
+from qtpy.QtWidgets import QInputDialog, QSizePolicy, QWidget
 
 from napari_phenoscape.analysis import association, results_agreement, results_beside
 from napari_phenoscape.embeddings import (
@@ -95,10 +95,6 @@ class Working(QWidget):
         layout.addWidget(self.fold)
         for table in (self.columns, self.results):
             table.hide()
-            header = table.horizontalHeader()
-            assert header is not None
-            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)  # names are shortened
         legend.picked.connect(lambda _: self.refresh())
 
     def refresh(self) -> None:
