@@ -27,7 +27,6 @@ from qtpy.QtWidgets import (
 
 from napari_phenoscape._remote import address
 from napari_phenoscape.events import Event, Failed, Notice, Progress
-from napari_phenoscape.widgets._garbage import follow_all
 from napari_phenoscape.widgets._problem import CopyReport
 from napari_phenoscape.widgets._session import session_of
 from napari_phenoscape.widgets._worker import Task, Traced
@@ -156,7 +155,6 @@ class Dock(QWidget):
             framed, self._framed = self._framed, self.parent() is not None
             if framed and not self._framed:
                 _do_all(self._last_acts)
-                follow_all()
                 self.deleteLater()
         return super().event(event)
 

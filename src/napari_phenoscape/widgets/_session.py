@@ -24,7 +24,6 @@ from napari_phenoscape.training import (
     read_experiment,
 )
 from napari_phenoscape.widgets._crops_at_hand import CropsAtHand
-from napari_phenoscape.widgets._garbage import follow_only_new
 from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._place import guard_points
 from napari_phenoscape.widgets._settings import settings
@@ -392,6 +391,5 @@ def session_of(viewer: napari.Viewer) -> Session:
     real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
     if real not in _SESSIONS:
         guard_points()
-        follow_only_new(real)
         _SESSIONS[real] = Session()
     return _SESSIONS[real]
