@@ -29,7 +29,7 @@ from napari_phenoscape.training import (
 )
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets import ClustersDock
-from napari_phenoscape.widgets._clusters import CLUSTERING, EMBEDDING, MAPPING, OPENING
+from napari_phenoscape.widgets._clusters import EMBEDDING
 from napari_phenoscape.widgets._grouping import Embedding
 from napari_phenoscape.widgets._place import ours
 from napari_phenoscape.widgets._session import session_of
@@ -51,8 +51,7 @@ def dock(open_dock):
 
 
 def idle(dock) -> bool:
-    tasks = [dock.session.task(title) for title in (OPENING, EMBEDDING, CLUSTERING, MAPPING)]
-    return not any(task is not None and task.busy for task in tasks)
+    return not dock.session.busy
 
 
 def embed(dock, run, wait, untrained=False) -> None:
@@ -122,6 +121,7 @@ def test_a_name_that_is_edited_is_kept_on_the_layer_and_on_disk(viewer, dock, ru
         if dock.legend.item(i, 1).text() == dock.session.clustered.clusters.names[number]
     )
     dock.legend.item(row, 1).setText("pale morph")
+    wait(lambda: idle(dock))
     assert points(viewer).features["cluster"].iloc[0] == "pale morph"
     assert read_clusters(run / "clusters" / "joint.parquet").names[number] == "pale morph"
     before = dock.session.clustered

@@ -134,6 +134,22 @@ def test_the_built_in_modalities_are_ticked_where_they_are_written(form):
     assert editor.get() == ("uv",)
 
 
+def test_a_sum_of_modalities_has_a_box_once_it_is_written_whole(form):
+    made = form(Experiment, hide=("collection",))
+    editor = made.editors["modalities"]
+    editor.offer(("rgb", "uv"))
+    for number in range(len("uv; rgb+uv") + 1):
+        editor.line.value = "uv; rgb+uv"[:number]
+    box = editor.boxes["rgb+uv"]
+    assert box.isChecked()
+    assert box.isVisibleTo(editor)
+    assert [name for name in editor.boxes if "+" in name] == ["rgb+uv"]
+    box.click()
+    assert editor.get() == ("uv",)
+    box.click()
+    assert editor.get() == ("uv", "rgb+uv")
+
+
 def test_setting_a_form_tells_it_once(form):
     made, told = form(Experiment), []
     made.changed.connect(lambda: told.append(1))

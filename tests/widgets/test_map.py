@@ -66,7 +66,7 @@ def shown(dock, tmp_path, qtbot):
     """24 specimens in the dock and on the canvas."""
     run = made(24, tmp_path)
     dock.session.set_clustered(run)
-    qtbot.waitUntil(lambda: dock.map.dots.drawn_as != "")
+    qtbot.waitUntil(lambda: dock.map.dots.drawn_as != "" and not dock.session.busy)
     return run
 
 
@@ -221,7 +221,7 @@ def test_the_chosen_have_a_frame_of_black_and_white_that_follows(viewer, dock, s
     assert len(chosen.data) == 0
 
 
-def test_frames_that_are_deleted_come_back_only_when_asked(viewer, dock, shown):
+def test_frames_that_are_deleted_come_back_only_when_asked(viewer, dock, shown, wait):
     frames = ours(viewer, "clusters")[-1]
     frames.selected_data = {2, 3}
     frames.remove_selected()
@@ -229,17 +229,20 @@ def test_frames_that_are_deleted_come_back_only_when_asked(viewer, dock, shown):
     assert dock.back_button.isVisible()
     renamed = replace(shown.clusters, names={**shown.clusters.names, 1: "pale"})
     dock.session.set_clustered(replace(shown, clusters=renamed))
+    wait(lambda: not dock.session.busy)
     assert len(frames.data) == 22
     assert "pale" in set(frames.features["cluster"])
     dock.back_button.click()
+    wait(lambda: not dock.session.busy)
     assert len(frames.data) == 24
     assert not dock.back_button.isVisible()
 
 
-def test_a_layer_that_is_deleted_comes_back_only_when_asked(viewer, dock, shown):
+def test_a_layer_that_is_deleted_comes_back_only_when_asked(viewer, dock, shown, wait):
     viewer.layers.remove(ours(viewer, "clusters")[0])
     renamed = replace(shown.clusters, names={**shown.clusters.names, 1: "pale"})
     dock.session.set_clustered(replace(shown, clusters=renamed))
+    wait(lambda: not dock.session.busy)
     assert [layer.name for layer in viewer.layers] == ["clusters (joint)"]
 
 

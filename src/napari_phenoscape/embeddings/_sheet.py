@@ -170,10 +170,10 @@ class ContactSheet:
         """Side in pixels of a frame (its middle line) that fits into the gap."""
         return self.tile + self.gap / 2
 
-    @property
+    @cached_property
     def image(self) -> NDArray[np.uint8]:
         """(H, W, 3) the picture, all of it drawn."""
-        return np.asarray(self.levels[0])
+        return np.ascontiguousarray(self.levels[0])  # else it is copied at each draw
 
     @cached_property
     def grid(self) -> NDArray[np.int32]:

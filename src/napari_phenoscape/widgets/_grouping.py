@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_phenoscape.analysis import (
@@ -39,6 +40,7 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import MissingFileError
 from napari_phenoscape.events import Event, Progress
+from napari_phenoscape.layers import sheet_layer
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import Drawer, Source
 from napari_phenoscape.spectra import COLOURS, FALSE_COLOUR
@@ -59,6 +61,7 @@ from napari_phenoscape.widgets._clustered import (
     Looked,
     Projection2D,
 )
+from napari_phenoscape.widgets._mapping import reduce_apart
 from napari_phenoscape.widgets._settings import settings
 
 #: Side in pixels of a specimen on the contact sheet.
@@ -156,7 +159,8 @@ def group(
         backdrop = previous.backdrop
     else:
         backdrop = yield from located(run, backdrop_of(run, embeddings))
-    seen = ClusteredRun(run, embeddings, clusters, project(embeddings, PCA(), seed), backdrop)
+    first_map = projection(embeddings, PCA(), reduce(embeddings.x, PCA(), seed))
+    seen = ClusteredRun(run, embeddings, clusters, first_map, backdrop)
     # in the light that the embeddings are made of, as the figures of the command line
     first = settings().picture
     if first not in backdrop.ways:
@@ -216,7 +220,7 @@ def dressed(clustered: ClusteredRun, asked: Appearance) -> Generator[Event, None
         so_far=None,
     )
     # here, and not where the window would wait for them
-    _ = seen.centres, backdrop.cube is not None or seen.sheet.levels
+    _ = seen.centres, backdrop.cube is not None or sheet_layer(seen.sheet)
     return seen
 
 
@@ -224,19 +228,15 @@ def mapped(
     embedded: EmbeddedSpaces, space: str, grouping: Grouping
 ) -> Generator[Event, None, tuple[Embeddings, Projection2D]]:
     """The map by the method that was asked for, and whose it is."""
-    yield Progress(f"drawing the map ({grouping.map.kind})", 0, 1)
-    embeddings = embedded.spaces[space]
-    return embeddings, project(embeddings, grouping.map, grouping.seed)
+    embeddings, method = embedded.spaces[space], grouping.map
+    xy = yield from reduce_apart(embeddings.x, method, grouping.seed)
+    return embeddings, projection(embeddings, method, xy)
 
 
-def project(embeddings: Embeddings, method: Reduction, seed: int) -> Projection2D:
-    """A map of some embeddings."""
+def projection(embeddings: Embeddings, method: Reduction, xy: NDArray[np.float32]) -> Projection2D:
+    """A map of some embeddings, that says what it is."""
     control = ", untrained" if embeddings.untrained else ""
-    return Projection2D(
-        reduce(embeddings.x, method, seed),
-        f"{method.kind} of {embeddings.space}{control}",
-        method,
-    )
+    return Projection2D(xy, f"{method.kind} of {embeddings.space}{control}", method)
 
 
 def backdrop_of(run: Path, embeddings: Embeddings) -> Generator[Event, None, Backdrop]:

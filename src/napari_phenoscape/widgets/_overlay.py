@@ -26,6 +26,7 @@ from napari_phenoscape.widgets._place import (
     look_at,
     ours,
     place,
+    placing,
     raise_above,
 )
 from napari_phenoscape.widgets._pointing import Pointing
@@ -33,14 +34,18 @@ from napari_phenoscape.widgets._regions import cube_layers_of
 from napari_phenoscape.widgets._session import session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import napari
 
+    from napari_phenoscape.analysis import Colouring
     from napari_phenoscape.widgets._clustered import ClusteredRun
 
 #: A frame is so much larger than its specimen.
 MARGIN = 1.08
+
+#: So many ms the window has to draw what is new before more comes.
+DRAWING_MS = 50
 
 
 class Overlay(QObject):
@@ -48,7 +53,8 @@ class Overlay(QObject):
 
     It goes on when the docks are closed. Points are told apart by the id in their features: the
     user may delete and sort them. Those that are deleted stay away until `bring_back`; points that
-    are moved or added are taken back, and it is said.
+    are moved or added are taken back, and it is said. Each layer comes in a turn of the window of
+    its own, or that would wait for all of them.
 
     Parameters
     ----------
@@ -67,12 +73,20 @@ class Overlay(QObject):
         self._centres: NDArray[np.float64] = np.zeros((0, 2))
         self._sizes: NDArray[np.float64] = np.zeros(0)
         self._listened: Any = None
-        self._placing = False
+        self._adding = False
+        self._key: Colouring | None = None
         self._odd = False
         self._asked = True
+        self._look = False
         self.gone: frozenset[str] = frozenset()  #: ids whose frames the user deleted
         self._pointing = Pointing(viewer, self._session, self.row_at)
-        self._session.clustered_changed.connect(self._show)
+        self._drawing: Iterator[bool] = iter(())
+        self._soon, self._next = QTimer(self), QTimer(self)
+        for timer, act in ((self._soon, self._show), (self._next, self._go_on)):
+            timer.setSingleShot(True)
+            timer.setInterval(DRAWING_MS)
+            timer.timeout.connect(act)
+        self._session.clustered_changed.connect(self._begin)
         self._session.selected_changed.connect(self._mark)
 
     def bring_into_view(self, specimen: str) -> None:
@@ -160,8 +174,13 @@ class Overlay(QObject):
     def _ids(points: Any) -> list[str]:
         return list(points.features.get("specimen", ()))  # other plugins may put their own there
 
+    def _begin(self) -> None:
+        self._session.drawing = True
+        self._soon.start()
+
     def _show(self) -> None:
         clustered, before = self._session.clustered, self._shown
+        self._session.drawing = self._placing
         if clustered is None:
             return
         self._shown = clustered
@@ -177,6 +196,8 @@ class Overlay(QObject):
 
     def _recolour(self, clustered: ClusteredRun) -> None:
         """Give the frames that there are other colours, and leave all else as it is."""
+        if self._placing:
+            return  # `_go_on` does it
         points = self._points
         if self._sheet is not None and len(self._centres) > FRAMES:
             self._mark()  # frames and marks are in the picture
@@ -189,64 +210,90 @@ class Overlay(QObject):
     def _draw(self, *, look: bool = False) -> None:
         """Show the clusters that there are, and look at them if asked to, or if they are new."""
         viewer, clustered = self._viewer(), self._shown
-        if viewer is None or clustered is None:
-            return
-        new = not ours(viewer, "clusters")
-        self._placing = True
+        if viewer is not None and clustered is not None:
+            self._look |= look or not ours(viewer, "clusters")
+            self._drawing = self._placed(viewer, clustered)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Show the next layer, or, after the last, what has changed meanwhile."""
+        self._session.drawing, self._adding = self._soon.isActive(), True
         try:
-            placed = self._place(viewer, clustered)
+            coming = next(self._drawing, False)
         finally:
-            self._placing = False
-        self._asked = False
-        if placed and (new or look):
-            look_at(viewer, placed)
-        points = self._points
-        if points is not None and points is not self._listened:
-            self._listened = points
-            points.selected_data.events.items_changed.connect(self._take)
-            points.events.data.connect(self._check)
+            self._adding = False
+        if coming:
+            self._session.drawing = True
+            self._next.start()
+            return
+        self._drawing = iter(())  # it holds the viewer
+        if self._shown is not None and self._shown.key is not self._key:
+            self._recolour(self._shown)
+        self._check()  # what the user did meanwhile
         self._mark()
 
-    def _place(self, viewer: napari.Viewer, clustered: ClusteredRun) -> list[Any]:
-        """The picture, the drawer's cube or a contact sheet, and the frames on it."""
-        embeddings, clusters, backdrop = (
-            clustered.embeddings,
-            clustered.clusters,
-            clustered.backdrop,
-        )
-        self._sheet = None
+    @property
+    def _placing(self) -> bool:
+        """Whether layers are coming, so that what changes in them is our doing."""
+        return self._adding or self._next.isActive()
+
+    def _placed(self, viewer: napari.Viewer, clustered: ClusteredRun) -> Iterator[bool]:
+        """The picture, the drawer's cube or a contact sheet, and the frames on it, one by one."""
+        backdrop = clustered.backdrop
+        self._sheet, self._key = None, clustered.key
         if backdrop.cube is None:
             self._sheet = clustered.sheet
             self._centres = self._sheet.centres
             self._sizes = np.full(len(self._centres), self._sheet.frame)
         else:
             self._centres, self._sizes = backdrop.centres, backdrop.sides * MARGIN
+        layers = self._layers(clustered)
+        if not self._asked:  # what the user removed stays away
+            kinds = {layer.metadata["phenoscape"]["part"][0] for layer in ours(viewer, "clusters")}
+            layers = [layer for layer in layers if layer[2] in kinds]
+        self._asked = False
+        if not layers:
+            return
+        cubes: list[Any] = []
+        at = None
+        if backdrop.cube is not None:
+            path = str(backdrop.cube)
+            cubes = [layer for layer in cube_layers_of(viewer) if _path_of(layer) == path]
+            cubes = cubes or add_cube(viewer, backdrop.cube)
+            at = np.asarray(cubes[0].translate)[-2:]
+        for layer in placing(viewer, layers, "clusters", at=at):
+            if layer is None:
+                yield True
+                continue
+            if cubes:
+                raise_above(viewer, layer, [one for one in viewer.layers if _path_of(one) == path])
+            if self._look:
+                self._look = False
+                look_at(viewer, [*cubes[:1], layer])
+            yield True
+            if layer not in viewer.layers:
+                return  # the user, or the end of the window, has taken it away again
+        points = self._points
+        if points is not None and points is not self._listened:
+            self._listened = points
+            points.selected_data.events.items_changed.connect(self._take)
+            points.events.data.connect(self._check)
+
+    def _layers(self, clustered: ClusteredRun) -> list[LayerData]:
+        layers: list[LayerData] = []
         there = np.array([one not in self.gone for one in clustered.ids])
-        layers: list[Any] = []
         if self._sheet is not None:
             layers.append(sheet_layer(self._painted(clustered)))
         if self._sheet is None or len(there) <= FRAMES:
             points = points_layer(
                 self._centres.copy(),  # napari moves points in their own array
-                embeddings,
-                clusters,
+                clustered.embeddings,
+                clustered.clusters,
                 size=self._sizes.tolist(),
                 colours=clustered.colours,
             )
             layers.append(_without(points, there))
-        if not self._asked:  # what the user removed stays away
-            kinds = {layer.metadata["phenoscape"]["part"][0] for layer in ours(viewer, "clusters")}
-            layers = [layer for layer in layers if layer[2] in kinds]
-            if not layers:
-                return []
-        if backdrop.cube is None:
-            return place(viewer, layers, "clusters")
-        path = str(backdrop.cube)
-        cube = next((layer for layer in cube_layers_of(viewer) if _path_of(layer) == path), None)
-        cube = cube or add_cube(viewer, backdrop.cube)[0]
-        (frames,) = place(viewer, layers, "clusters", at=np.asarray(cube.translate)[-2:])
-        raise_above(viewer, frames, [layer for layer in viewer.layers if _path_of(layer) == path])
-        return [cube, frames]
+        return layers
 
     def _painted(self, clustered: ClusteredRun) -> ContactSheet:
         """The sheet; of very many specimens with their frames in the picture."""
@@ -256,15 +303,19 @@ class Overlay(QObject):
         marked = None
         if self._session.selected:
             marked = np.zeros(len(self._centres), np.bool_)
-            marked[[clustered.rows[one] for one in self._session.selected]] = True
+            marked[[clustered.rows[one] for one in self._chosen(clustered)]] = True
         return self._sheet.painted(clustered.colours, marked)
+
+    def _chosen(self, clustered: ClusteredRun) -> list[str]:
+        """Who is selected of those on the picture; it may come later than others are."""
+        return [one for one in self._session.selected if one in clustered.rows]
 
     def _mark(self) -> None:
         """Show on the picture what is selected in the session."""
         viewer, clustered = self._viewer(), self._shown
         if viewer is None or clustered is None:
             return
-        points, chosen = self._points, self._session.selected
+        points, chosen = self._points, self._chosen(clustered)
         if points is not None:
             ids, selected = self._ids(points), set(chosen)
             if {ids[row] for row in points.selected_data if row < len(ids)} != selected:
@@ -290,7 +341,7 @@ class Overlay(QObject):
             ids = self._ids(points)
             self._session.select(ids[row] for row in points.selected_data if row < len(ids))
 
-    def _check(self, event: Any) -> None:
+    def _check(self, event: Any = None) -> None:
         """What the user did to the points: who is deleted stays so, all else is taken back."""
         points, shown = self._points, self._shown
         finished = str(getattr(event, "action", "")).rpartition(".")[2].lower()

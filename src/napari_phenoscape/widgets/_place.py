@@ -43,16 +43,26 @@ def place(
     at : (2,)
         Row and column of their origin; None: where they are, or to the right of all that is open.
     """
-    there = {tuple(layer.metadata["phenoscape"]["part"]): layer for layer in ours(viewer, group)}
+    return [layer for layer in placing(viewer, layers, group, at) if layer is not None]
+
+
+def placing(
+    viewer: napari.Viewer, layers: Sequence[LayerData], group: str, at: Any = None
+) -> Iterator[Any]:
+    """The same one by one, and None for a layer that is yet hidden; the window lives in between.
+
+    To make a layer takes as long as to draw it for the first time.
+    """
+    there = _parts(viewer, group)
     kinds = [kind for _, _, kind in layers]
     parts = [(kind, kinds[:number].count(kind)) for number, kind in enumerate(kinds)]
     if at is None:
         first = there.get(parts[0]) if parts else None
         at = (0.0, _right_of_all(viewer)) if first is None else _origin(first)
     for part in there.keys() - set(parts):
-        viewer.layers.remove(there.pop(part))
-    placed: list[Any] = []
+        viewer.layers.remove(there[part])
     for number, (part, (data, kwargs, kind)) in enumerate(zip(parts, layers, strict=True)):
+        there = _parts(viewer, group)
         settings = dict(kwargs)
         mark = {**settings["metadata"]["phenoscape"], "group": group, "part": part}
         settings["metadata"] = {"phenoscape": mark | {"origin": tuple(map(float, at))}}
@@ -61,13 +71,20 @@ def place(
             viewer.layers.remove(there.pop(part))
         if part in there:
             _update(there[part], data, settings)
-            placed.append(there[part])
+            yield there[part]
             continue
-        placed.append(viewer.add_layer(Layer.create(data, settings, kind)))
+        visible = settings.pop("visible", True)
+        added = viewer.add_layer(Layer.create(data, {**settings, "visible": False}, kind))
         above = [viewer.layers.index(there[later]) for later in parts[number:] if later in there]
         if above:  # the user removed this one only
             viewer.layers.move(len(viewer.layers) - 1, min(above))
-    return placed
+        yield None
+        added.visible = visible
+        yield added
+
+
+def _parts(viewer: napari.Viewer, group: str) -> dict[tuple[str, int], Any]:
+    return {tuple(layer.metadata["phenoscape"]["part"]): layer for layer in ours(viewer, group)}
 
 
 def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.widgets._labelled import LabelledRun
     from napari_phenoscape.widgets.explain._asking import ExplainedRun
 
-
 TRAINING, WATCHING = "Training", "Watching"
 
 
@@ -89,6 +88,8 @@ class Session(QObject):
         Why the clusters are clusters; older than ``clustered`` until that is explained.
     shows_emerging
         Whether the specimens that are shown tell how a net in training parts them.
+    drawing
+        Whether ``clustered`` is yet to come on the picture, or a part of it.
     """
 
     experiment_changed = Signal(str)  #: name of the field, or "" when all of it
@@ -119,6 +120,7 @@ class Session(QObject):
         self.kept_spectra: tuple[Any, ...] = ()
         self.explained: ExplainedRun | None = None
         self.shows_emerging = True
+        self.drawing = False
         self._tasks: dict[str, Task] = {}
         self._scratch: Path | None = None
         self._scratch_files = 0
@@ -231,16 +233,9 @@ class Session(QObject):
         """Show specimens in other pictures and colours, if they still are of these clusters."""
         shown = self.clustered
         if shown is not None and shown.clusters.labels is dressed.clusters.labels:
-            self.set_clustered(
-                replace(
-                    shown,
-                    backdrop=dressed.backdrop,
-                    appearance=dressed.appearance,
-                    coloured=dressed.coloured,
-                    layout=dressed.layout,
-                    so_far=None,
-                )
-            )
+            asked = ("backdrop", "appearance", "coloured", "layout")
+            answer = {name: getattr(dressed, name) for name in asked}
+            self.set_clustered(replace(shown, **answer, so_far=None))
 
     def select(self, ids: Iterable[str], how: str = "only") -> None:
         """Select specimens of ``clustered`` in all docks and on the picture.
@@ -349,9 +344,9 @@ class Session(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether anything is at work."""
+        """Whether anything is at work, or specimens are yet to be drawn."""
         tasks = [*self._tasks.values(), self.training]
-        return any(task is not None and task.busy for task in tasks)
+        return self.drawing or any(task is not None and task.busy for task in tasks)
 
     def scratch_file(self, name: str) -> Path:
         """A file that is not there yet; it is removed with everything when napari ends."""

@@ -141,6 +141,8 @@ class SpecimensDock(Dock):
         self.listen(self.session.selected_changed, self._show_table)
         if (looking := self.session.task(LOOKING)) is not None and looking.busy:
             self.follow(looking, beside=self.seen_words)
+        else:
+            self.resume(COLLECTING)
         self._list_layers()
         self._take("collection")
         self._show()

@@ -31,7 +31,7 @@ COLUMNS = 2
 
 
 class Modalities(Line):
-    """Names of modalities; the boxes add and remove those that are known by name.
+    """Names of modalities; the boxes add and remove those that are known by name, or their sums.
 
     The text is the value: ``rgb; rgb+uv; red edge: 680-750; mine: 0, 3, UV_R``. After a colon
     stand a range in nm, bands by index and name, or the CSV of an eye.
@@ -47,19 +47,18 @@ class Modalities(Line):
             "are joined by '+': 'rgb; uv' or 'rgb+uv'. Your own: 'red edge: 680-750' (nm), "
             "'mine: 0, 3, UV_R' (bands), or 'tit: tit.csv' (what an eye catches)."
         )
-        self.boxes = {
-            name: QCheckBox(f"{WORDS[name]} ({name})" if name in WORDS else name, self)
-            for name in known_modalities()
-        }
+        self.boxes: dict[str, QCheckBox] = {}
+        for name in known_modalities():
+            self._add(name, f"{WORDS[name]} ({name})" if name in WORDS else name)
         self._grid = QGridLayout()
-        for name, box in self.boxes.items():
-            box.toggled.connect(partial(self._toggle, name))
         self.column.addLayout(self._grid)
+        self._offered: Collection[str] = ()
         self.offer(())
         self.line.changed.connect(self._tick)
 
     def offer(self, names: Collection[str]) -> None:
         """Show the boxes of these modalities and of those that are chosen; of none, all."""
+        self._offered = names
         offered = names or self.boxes
         shown = [name for name, box in self.boxes.items() if name in offered or box.isChecked()]
         for name, box in self.boxes.items():
@@ -68,15 +67,25 @@ class Modalities(Line):
         for place, name in enumerate(shown):
             self._grid.addWidget(self.boxes[name], *divmod(place, COLUMNS))
 
+    def _add(self, name: str, words: str) -> None:
+        self.boxes[name] = box = QCheckBox(words, self)
+        box.toggled.connect(partial(self._toggle, name))
+
     def _toggle(self, name: str, on: bool) -> None:
         entries = [entry for entry in _entries(self.line.value) if entry != name]
         self.line.value = "; ".join([*entries, name] if on else entries)
 
     def _tick(self) -> None:
-        entries = _entries(self.line.value)
+        entries, known = _entries(self.line.value), known_modalities()
+        sums = [one for one in entries if "+" in one and one not in self.boxes]
+        sums = [one for one in sums if {part.strip() for part in one.split("+")} <= {*known}]
+        for name in sums:
+            self._add(name, f"{name}, one encoder")
         for name, box in self.boxes.items():
             with QSignalBlocker(box):
                 box.setChecked(name in entries)
+        if sums:
+            self.offer(self._offered)
 
 
 def _entries(text: str) -> list[str]:
