@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,29 +24,38 @@ FOLDERS = {
 }
 
 
+def _looked_at(path: Path) -> tuple[int, int, str]:
+    """Most bytes that were taken, how many may be, and the sentence of a file that is refused."""
+    there, sentence = path.stat().st_size, ""
+    tracemalloc.start()
+    try:
+        recognise(path)
+        cube = open_cube(path)
+        assert cube.array[0].shape == cube.shape[1:]
+        there = max(there, cube.array.dtype.itemsize * int(np.prod(cube.shape)))
+    except PhenoscapeError as error:
+        sentence = str(error)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak, 2 * there + THEIRS, sentence
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_real_files_open_or_are_refused_in_little_memory(phenoscape_data, folder):
     opened, refused = 0, 0
     for path in sorted((phenoscape_data / folder).rglob("*")):
         if not path.is_file():
             continue
-        there = path.stat().st_size
-        tracemalloc.start()
-        try:
-            recognise(path)
-            cube = open_cube(path)
-            assert cube.array[0].shape == cube.shape[1:]
-            there = max(there, cube.array.dtype.itemsize * int(np.prod(cube.shape)))
-            opened += 1
-        except PhenoscapeError as error:
-            refused += 1
-            sentence = str(error)
+        peak, needed, sentence = _looked_at(path)
+        if peak >= needed:  # or a thread of a test before took some meanwhile
+            peak, needed, sentence = _looked_at(path)
+        assert peak < needed, path
+        opened += not sentence
+        refused += bool(sentence)
+        if sentence:
             assert path.stem in sentence, sentence
             assert sentence.endswith((".", "?")), sentence
-        finally:
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-        assert peak < 2 * there + THEIRS, path
     assert (opened, refused) == FOLDERS[folder]
 
 
