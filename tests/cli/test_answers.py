@@ -102,6 +102,15 @@ def test_a_collection_is_told_to_programs_and_into_tables(folder: Path, tmp_path
     assert json.loads((tmp_path / "of.json").read_text("utf-8")) == told
 
 
+def test_masks_beside_the_pictures_of_a_folder_are_no_specimens(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        mask = np.arange(72).reshape(8, 9) > 30
+        Image.fromarray(mask).save(folder / f"{path.stem}_mask.png")
+    end = phenoscape("info", folder)
+    assert "Found masks '{stem}_mask.png' of 4 pictures" in end.stderr
+    assert ": 4 specimens" in end.stdout
+
+
 def test_a_cube_is_told_to_programs_as_its_bands(folder: Path) -> None:
     told = json.loads(phenoscape("info", folder / ":bee:.png", "--json").stdout)
     assert (told["rows"], told["columns"], told["masked"]) == (8, 9, None)

@@ -155,7 +155,11 @@ def test_another_collection_is_embedded_clustered_and_explained_beside_the_runs_
     yaml.write_text(Experiment.parse(given).to_yaml())
     others = ("--collection", yaml)
     assert "phenoscape embed" in sentence("cluster", run, *others)
+    # a folder is what an experiment says of it
+    assert "12 specimens, " in phenoscape("embed", run, "--collection", tmp_path / "some").stdout
+    assert len(list(run.glob("embeddings/rgb+uv.some-*.parquet"))) == 1
     assert "12 specimens, " in phenoscape("embed", run, *others).stdout
+    assert len(list(run.glob("embeddings/rgb+uv.some-*.parquet"))) == 1
     table = tmp_path / "table.csv"
     clustered = phenoscape("cluster", run, *others, "--clusters", 3, "--export", table)
     assert sum(int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)) == 12

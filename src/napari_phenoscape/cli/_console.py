@@ -62,9 +62,15 @@ LINE_EVERY_S = 30.0
 SAVED = "stopped; what was done is saved"
 AT_ONCE = "stopped at once; what was saved before is whole"
 
+#: Endings of experiments; any other file is a cube.
+YAML = (".yaml", ".yml")
+
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Others = Annotated[
-    Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
+    Path | None,
+    typer.Option(
+        "--collection", help="other specimens: their folder, a drawer, or an experiment.yaml"
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="replace a file that is there; never one that is read")
@@ -82,10 +88,15 @@ TableFile = Annotated[
 
 
 def source_of(others: Path | None) -> Source | None:
-    """Where the specimens of another experiment come from."""
+    """Where other specimens come from: as an experiment says, or as what lies at a path does."""
+    from napari_phenoscape.specimens import source_at
     from napari_phenoscape.training import Experiment
 
-    return Experiment.read(others).collection if others else None
+    if others is None:
+        return None
+    if others.suffix in YAML:
+        return Experiment.read(others).collection
+    return listen(source_at(others))
 
 
 def inputs_of(source: Source) -> list[Path]:

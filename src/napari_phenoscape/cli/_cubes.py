@@ -12,7 +12,7 @@ from rich.text import Text
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Answer, Made, wrote
-from napari_phenoscape.cli._console import Overwrite, command, listen
+from napari_phenoscape.cli._console import YAML, Overwrite, command, listen
 from napari_phenoscape.cli._listing import listed
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
@@ -67,7 +67,7 @@ def info(
 ) -> Answer:
     """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
     from napari_phenoscape.cubes import open_cube
-    from napari_phenoscape.specimens import MANIFEST, Folder, store_words
+    from napari_phenoscape.specimens import MANIFEST, source_at, store_words
     from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
 
     if ((path := located(path)) / MANIFEST).is_file():
@@ -76,7 +76,7 @@ def info(
         return _of_run(path)
     if path.is_dir() and (run := run_near(path)) and run.parent == path.absolute():
         return listed(path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         return _of_collection(Experiment.read(path).collection)
     read_as = read_as_of(names, wavelengths, axis, full_scale)
     try:
@@ -84,7 +84,7 @@ def info(
     except CubeError:
         if not path.is_dir():
             raise
-        return _of_collection(Folder(path=path, read_as=read_as))
+        return _of_collection(listen(source_at(path)).model_copy(update={"read_as": read_as}))
     return _of_cube(cube)
 
 

@@ -22,6 +22,7 @@ from napari_phenoscape.cli._changes import (
     preset_called,
 )
 from napari_phenoscape.cli._console import (
+    YAML,
     Others,
     Overwrite,
     Run,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
-#: Endings of experiments; any other file is a cube.
-YAML = (".yaml", ".yml")
-
 Devices = Annotated[
     int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
 ]
