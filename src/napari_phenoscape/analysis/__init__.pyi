@@ -7,9 +7,11 @@ from ._association import (
 from ._classification import (
     VOTERS as VOTERS,
     Classification as Classification,
+    Named as Named,
     classified as classified,
     classify as classify,
     judgement as judgement,
+    voters_of as voters_of,
 )
 from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
 from ._figures import cluster_figure as cluster_figure

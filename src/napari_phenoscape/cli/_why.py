@@ -23,6 +23,12 @@ Space = Annotated[str, typer.Option(help="a modality, or joint")]
 Groups = Annotated[
     str, typer.Option(help="column of what is never compared with itself, e.g. the individual")
 ]
+FromRun = Annotated[
+    bool,
+    typer.Option(
+        "--from-run", help="compare those of --collection with the run's own specimens alone"
+    ),
+]
 
 
 @command
@@ -157,6 +163,7 @@ def neighbours(
     k: Annotated[int, typer.Option("-k", help="how many", min=1)] = 10,
     space: Space = "",
     collection: Others = None,
+    from_run: FromRun = False,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
 ) -> Answer:
@@ -165,8 +172,16 @@ def neighbours(
     from napari_phenoscape.embeddings import METADATA
 
     change_run(run, change)
-    source = source_of(collection)
-    likest = listen(neighbours_of(run, specimen, k, space=space, source=source, groups=groups))
+    asked = neighbours_of(
+        run,
+        specimen,
+        k,
+        space=space,
+        source=source_of(collection),
+        from_run=from_run,
+        groups=groups,
+    )
+    likest = listen(asked)
     table = Table("similarity")
     for column in ("specimen", "metadata"):
         table.add_column(column, overflow="fold")
@@ -215,6 +230,7 @@ def classify(
     ],
     space: Space = "",
     collection: Others = None,
+    from_run: FromRun = False,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
     save: Annotated[
@@ -226,9 +242,9 @@ def classify(
     from napari_phenoscape.analysis import classify as verb, judgement
 
     change_run(run, change)
-    source = source_of(collection)
+    source, kept = source_of(collection), {"save": save, "overwrite": overwrite}
     found = listen(
-        verb(run, label, space=space, source=source, groups=groups, save=save, overwrite=overwrite)
+        verb(run, label, space=space, source=source, from_run=from_run, groups=groups, **kept)
     )
     table = Table("specimen", label, "votes")
     table.columns[0].overflow = "fold"
@@ -247,7 +263,7 @@ def classify(
     words: list[Any] = [table if len(unknown) else f"every specimen has a {label}"]
     if len(contradicted):
         words.append("named otherwise than their neighbours: " + ", ".join(contradicted))
-    return Answer(facts, [*words, judgement(found, groups)], "specimens")
+    return Answer(facts, [*words, judgement(found)], "specimens")
 
 
 @command

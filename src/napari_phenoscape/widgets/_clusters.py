@@ -60,7 +60,7 @@ class ClustersDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.embedding = Form(Embedding)
-        self.embed_button = self.button("Embed", "Embed every specimen of the run", self._embed)
+        self.embed_button = self.button("Embed", "Embed these specimens by the run", self._embed)
         self.space = short_combo()
         self.space.setToolTip("Whose embedding: one modality's, or all of them (joint)")
         self.grouping = Form(Grouping, hide=("space",))
@@ -132,6 +132,7 @@ class ClustersDock(Dock):
         self.listen(self.session.experiment_changed, self._take_grouping)
         self._take_grouping("grouping")
         self.space.currentIndexChanged.connect(self._cluster)
+        self.listen(self.session.collection_changed, self._refresh)
         self.listen(self.session.training_changed, self._offer_run)
         self.listen(self.session.embedded_changed, self._take_embedded)
         self.listen(self.session.clustered_changed, self._show)
@@ -171,7 +172,9 @@ class ClustersDock(Dock):
         busy = self._busy()
         if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
-        self.allow(self.embed_button, busy or self.embedding.error)
+        collected = self.embedding.error or self.embedding.value.specimens == "of the run"
+        lacks = "" if collected or self.session.collection else "Collect specimens first."
+        self.allow(self.embed_button, busy or self.embedding.error or lacks)
         missing = "" if self.session.embedded else "Embed the specimens of a run first."
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
         unclustered = "" if self.session.clustered else "Cluster first."
@@ -208,8 +211,8 @@ class ClustersDock(Dock):
         self._refresh()
 
     def _embed(self) -> None:
-        chosen = self.embedding.value
-        self._begin(EMBEDDING, lambda: embedded(chosen), self.session.set_embedded)
+        chosen, source = self.embedding.value, self.session.parts.get("collection")
+        self._begin(EMBEDDING, lambda: embedded(chosen, source), self.session.set_embedded)
 
     def _take_embedded(self) -> None:
         self._list_spaces()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QLabel,
     QMessageBox,
@@ -20,6 +21,7 @@ from napari_phenoscape.widgets._dock import column_of, count_of, row, short, sho
 from napari_phenoscape.widgets._labelled import (
     LabelledRun,
     found_labels,
+    has_own,
     named,
     predicted,
     predicted_columns,
@@ -74,6 +76,11 @@ class Labelling(QWidget):
             "The five nearest specimens that have a name vote on each that has none",
             self._predict,
         )
+        self.from_run = QCheckBox("Names of the run's own specimens")
+        self.from_run.setToolTip(
+            "Those that the run was made of vote on these, which need no names; these do not vote"
+        )
+        self.from_run.toggled.connect(lambda _: self.refresh())
         self.words, self.trust, self.doubt = note(), note(), note()
         self.table = picture_table("Doubtful specimens", 250, SIDE)
         self.table.itemSelectionChanged.connect(self._pick)
@@ -82,11 +89,12 @@ class Labelling(QWidget):
         inside.addLayout(row(QLabel("Label"), self.label))
         inside.addLayout(row(self.name, self.name_button))
         inside.addLayout(row(QLabel("Leave out"), self.groups, self.predict_button))
-        for widget in (self.words, self.trust, self.doubt, self.table):
+        for widget in (self.from_run, self.words, self.trust, self.doubt, self.table):
             inside.addWidget(widget)
         self.fold = Fold("4  Label and predict", inner)
         column_of(self).addWidget(self.fold)
         self.table.hide()
+        self.from_run.hide()
         for box in (self.label, self.name, self.groups):
             box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         line = self.label.lineEdit()
@@ -108,7 +116,8 @@ class Labelling(QWidget):
         label = "" if session.labelled is not None else "Say what is told apart, e.g. morph."
         selected = "" if session.selected else "Select specimens on the map or on the picture."
         kinds = {} if session.labelled is None else session.labelled.labels.values
-        few = "" if len(set(kinds.values())) > 1 else "Name some specimens of each kind first."
+        known = self.from_run.isChecked() or len(set(kinds.values())) > 1
+        few = "" if known else "Name some specimens of each kind first."
         allow(self.name_button, busy or label or selected)
         allow(self.predict_button, busy or label or few)
         count = len(session.selected)
@@ -124,6 +133,8 @@ class Labelling(QWidget):
         source = clustered.embeddings.source
         if self.property("source") != source.model_dump_json():
             self.setProperty("source", source.model_dump_json())
+            self.from_run.setChecked(False)
+            self.from_run.setVisible(has_own(clustered))
             _offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
             self._read("" if labelled is None else labelled.labels.name)
         if labelled is None:
@@ -166,7 +177,7 @@ class Labelling(QWidget):
             self.doubt.setText("")
             self._list([])
             return
-        self.trust.setText(judgement(votes, labelled.groups))
+        self.trust.setText(judgement(votes))
         odd, doubtful = votes.contradicted.tolist(), votes.doubtful.tolist()
         parts = [
             f"{len(odd)} named otherwise than their neighbours" if odd else "",
@@ -235,6 +246,7 @@ class Labelling(QWidget):
         assert labelled is not None
         assert clustered is not None
         groups = "" if self.groups.currentIndex() == 0 else self.groups.currentText()
+        from_run = self.from_run.isChecked()
 
         def done(after: LabelledRun) -> None:
             self._take(after)
@@ -242,7 +254,7 @@ class Labelling(QWidget):
 
         self._write(
             labelled,
-            lambda over: predicted(labelled, clustered, groups, overwrite=over),
+            lambda over: predicted(labelled, clustered, groups, from_run=from_run, overwrite=over),
             PREDICTING,
             done,
         )
