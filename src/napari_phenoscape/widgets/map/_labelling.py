@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QLabel,
     QMessageBox,
     QSizePolicy,
@@ -17,7 +16,8 @@ from qtpy.QtWidgets import (
 
 from napari_phenoscape.analysis import judgement
 from napari_phenoscape.embeddings import METADATA
-from napari_phenoscape.widgets._dock import column_of, count_of, row, short, short_combo
+from napari_phenoscape.widgets._combos import EACH, group_of, groups_combo, offer, typed_combo
+from napari_phenoscape.widgets._dock import column_of, count_of, row, short
 from napari_phenoscape.widgets._labelled import (
     LabelledRun,
     found_labels,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.widgets._dock import Dock
 
 LABELLING = READING, NAMING, PREDICTING = "Reading labels", "Writing labels", "Predicting labels"
-
-EACH = "each specimen"
 
 #: Doubtful specimens that are listed, and the side of their pictures in pixels.
 LISTED, SIDE = 100, 36
@@ -57,14 +55,10 @@ class Labelling(QWidget):
         super().__init__()
         self.dock, self.colour_by = dock, colour_by
         self._listed: list[str] = []
-        self.label, self.name = _typed("e.g. morph"), _typed("e.g. dark")
-        self.groups = short_combo()
+        self.label, self.name = typed_combo("e.g. morph"), typed_combo("e.g. dark")
+        self.groups = groups_combo()
         self.label.setToolTip("What is told apart: a word of yours, or a column of the metadata")
         self.name.setToolTip("What the selected specimens are; empty takes their name away")
-        self.groups.setToolTip(
-            "Specimens that are alike for another reason, e.g. photographs of one individual, do "
-            "not vote for each other"
-        )
         self.name_button = dock.button(
             "Name selected",
             "Give this name to the specimens that are selected; the table beside the photographs "
@@ -135,7 +129,7 @@ class Labelling(QWidget):
             self.setProperty("source", source.model_dump_json())
             self.from_run.setChecked(False)
             self.from_run.setVisible(has_own(clustered))
-            _offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
+            offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
             self._read("" if labelled is None else labelled.labels.name)
         if labelled is None:
             self.words.setText(
@@ -148,7 +142,7 @@ class Labelling(QWidget):
         given = labelled.labels.values
         values = [given[one] for one in clustered.ids if one in given]
         kinds = sorted(set(values), key=lambda kind: (-values.count(kind), kind))
-        _offer(self.name, kinds)
+        offer(self.name, kinds)
         if self.label.currentText() != labelled.labels.name:
             self.label.setCurrentText(labelled.labels.name)
         counts = ", ".join(f"{kind} {values.count(kind)}" for kind in kinds)
@@ -224,7 +218,7 @@ class Labelling(QWidget):
 
         def done(found: tuple[tuple[str, ...], LabelledRun | None]) -> None:
             names, labelled = found
-            _offer(self.label, names)
+            offer(self.label, names)
             if labelled is not None:
                 self._take(labelled)
 
@@ -245,8 +239,7 @@ class Labelling(QWidget):
         labelled, clustered = self.dock.session.labelled, self.dock.session.clustered
         assert labelled is not None
         assert clustered is not None
-        groups = "" if self.groups.currentIndex() == 0 else self.groups.currentText()
-        from_run = self.from_run.isChecked()
+        groups, from_run = group_of(self.groups), self.from_run.isChecked()
 
         def done(after: LabelledRun) -> None:
             self._take(after)
@@ -287,25 +280,3 @@ class Labelling(QWidget):
         shown, name = self.dock.session.clustered, labelled.labels.name
         if shown is not None and shown.appearance.colour in (name, *predicted_columns(name)):
             self.colour_by(name)  # as they are named now
-
-
-def _typed(hint: str) -> QComboBox:
-    """A combo box into which something else can be typed."""
-    combo = short_combo()
-    combo.setEditable(True)
-    combo.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-    line = combo.lineEdit()
-    assert line is not None  # it is editable
-    line.setPlaceholderText(hint)
-    return combo
-
-
-def _offer(combo: QComboBox, names: Any) -> None:
-    """Offer these; what stands in the box stays."""
-    typed = combo.currentText()
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems(list(names))
-    if combo.isEditable() or typed in names:
-        combo.setCurrentText(typed)
-    combo.blockSignals(False)
