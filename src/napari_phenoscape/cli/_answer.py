@@ -30,6 +30,13 @@ out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+def say_error(sentence: str, *, as_json: bool) -> None:
+    """One sentence for people; for programs also ``{"error": sentence}`` in place of the answer."""
+    if as_json and not out.quiet:
+        out.file.write(json.dumps({"error": sentence}, ensure_ascii=False) + "\n")
+    err.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a verb found or made.
