@@ -67,20 +67,24 @@ AT_ONCE = "stopped at once; what was saved before is whole"
 
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Others = Annotated[
-    Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
+    Path | None, typer.Option("--collection", help="experiment.yaml that names other specimens")
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="replace a file that is there; never one that is read")
+    bool,
+    typer.Option("--overwrite", help="replace an existing file (never one that is being read)"),
 ]
 
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="no progress and no notes, only errors and answers")
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="leave out progress and notes; print only answers and errors"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON, for programs")]
 TableFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="keep the answer too, as .csv, .tsv or .json"),
+    typer.Option("--output", "-o", help="also save the answer, as .csv, .tsv or .json"),
 ]
 
 
@@ -98,7 +102,7 @@ def inputs_of(source: Source) -> list[Path]:
 
 @app.callback(invoke_without_command=True)
 def phenoscape(
-    version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+    version: Annotated[bool, typer.Option("--version", help="show the version")] = False,
 ) -> None:
     """See which organisms look alike, in any part of the spectrum, without labels."""
     if version:

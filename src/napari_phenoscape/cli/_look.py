@@ -32,7 +32,7 @@ def look(
     ] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
 ) -> Made:
-    """See which specimens look alike: no training, no YAML, a figure and a table in seconds."""
+    """See which specimens look alike, without training or settings: a figure and a table."""
     from napari_phenoscape.analysis import association, look as verb
     from napari_phenoscape.embeddings import legend
 
