@@ -89,6 +89,12 @@ def wrote(paths: Iterable[Path], word: str = "wrote") -> Made:
     return Made({"files": files}, [f"{word} {path}" for path in files])
 
 
+def short(path: Path) -> str:
+    """A path as seen from the current folder, when it lies in it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def check_answer(file: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     """Raise before the work what would be raised after it: `-o` of a kind or place that is none.
 

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from napari_phenoscape._remote import address, located
-from napari_phenoscape.cli._answer import Made
+from napari_phenoscape.cli._answer import Made, short
 from napari_phenoscape.cli._console import command, listen
 
 
@@ -69,9 +69,3 @@ def look(
         "clusters": [{"name": name, "specimens": number} for name, _, number in legend(clusters)],
     }
     return Made(facts, words)
-
-
-def short(path: Path) -> str:
-    """A path as seen from the current folder, when it lies in it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

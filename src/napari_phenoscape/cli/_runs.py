@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape._remote import located
-from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
+from napari_phenoscape.cli._answer import Answer, Made, rows_of, short, wrote
 from napari_phenoscape.cli._changes import (
     PRESETS,
     Set,
@@ -155,7 +155,7 @@ def train(
         print_events(working)
         return None
     run = listen(working)
-    return Made({"run": run}, [f"run {run}"])
+    return Made({"run": run}, [f"run {short(run)}"])
 
 
 def _checked(experiment: Experiment) -> Made:
