@@ -67,7 +67,7 @@ AT_ONCE = "stopped at once; what was saved before is whole"
 
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Others = Annotated[
-    Path | None, typer.Option("--collection", help="experiment.yaml that names other specimens")
+    Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
 ]
 Overwrite = Annotated[
     bool,
