@@ -139,11 +139,6 @@ def test_where_there_is_no_terminal_progress_is_lines(
     assert phenoscape(*words, tmp_path / "b.tif", "--quiet").stderr == ""
 
 
-def test_a_verb_or_option_of_another_spelling_is_asked_for() -> None:
-    assert "Did you mean 'train'?" in phenoscape("trainn").stderr
-    assert "--devices" in phenoscape("train", "--devicess", 2, "x").stderr
-
-
 def test_version_and_help_are_where_they_are_looked_for() -> None:
     assert phenoscape("--version").stdout == f"phenoscape {__version__}\n"
     for words in (("-h",), ("--help",), ("cluster", "-h")):
