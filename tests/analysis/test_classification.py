@@ -45,6 +45,7 @@ from napari_phenoscape.specimens import (
     label_names,
     labels_path,
     read_labels,
+    source_at,
     write_labels,
 )
 from napari_phenoscape.training import Experiment, KMeans, train
@@ -287,7 +288,8 @@ def test_the_runs_own_specimens_name_those_that_came_later(run: Path, tmp_path: 
     new.mkdir()
     for number, path in enumerate(own["path"][::4]):
         shutil.copy(path, new / f"later_{number}.tif")
-    source = Folder(path=new)
+    (new / "metadata.csv").write_text("filename,note\nlater_0.tif,torn\n")
+    source = result(source_at(new))
     result(embed(run, source))
     later = read_embeddings(run, source=source)
     write_embeddings(replace(later, x=read_embeddings(run).x[::4]), run)
@@ -304,6 +306,8 @@ def test_the_runs_own_specimens_name_those_that_came_later(run: Path, tmp_path: 
     nearest_one = ("neighbours", run, "later_2", "--collection", new, "-k", 1)
     end = phenoscape(*nearest_one, "--from-run", "--json")
     (found,) = json.loads(end.stdout)["neighbours"]
+    assert found["species"] == own["species"][8]
+    assert "note" not in found  # a column of the others alone
     assert (found["specimen"], found["similarity"]) == (own["specimen"][8], pytest.approx(1))
     for verb in (("classify", run, "--label", "known"), ("neighbours", run, own["specimen"][0])):
         assert "no others are named" in phenoscape(*verb, "--from-run").stderr
