@@ -394,7 +394,9 @@ def test_the_site_asks_no_server_of_others():
     assert "font = false" in site
     assert "glightbox" not in site  # the theme fetches this and Mermaid where a page has them
     own = [*PAGES[1:], *(ROOT / "docs" / "theme").rglob("*.html"), *(ROOT / "docs").glob("*.js")]
-    fetched = re.compile(r'```mermaid|!\[[^\]]*\]\(https?:|(?:src|component)="|\b(?:fetch|import)\("')
+    fetched = re.compile(
+        r'```mermaid|!\[[^\]]*\]\(https?:|(?:src|component)="|\b(?:fetch|import)\("'
+    )
     assert [path.name for path in own if fetched.search(_without_code(path))] == []
 
 
