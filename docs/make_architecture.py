@@ -87,24 +87,21 @@ def drawing() -> str:
     others_of = arrows()
     place: dict[str, tuple[float, int]] = {}  # column, row
     while len(place) < len(others_of):
-        known = {
-            n for n, others in others_of.items() if n not in place and place.keys() >= {*others}
-        }
         row = 1 + max((y for _, y in place.values()), default=-1)
         wanted = {
-            name: sum(place[one][0] for one in others_of[name]) / max(1, len(others_of[name]))
-            for name in others_of
-            if name in known
+            name: sum(place[one][0] for one in others) / max(1, len(others))
+            for name, others in others_of.items()
+            if name not in place and place.keys() >= {*others}
         }
         middle = sum(wanted.values()) / len(wanted)
-        for at, name in enumerate(sorted(wanted, key=wanted.__getitem__)):
-            place[name] = (middle + at - (len(wanted) - 1) / 2, row)
+        for i, name in enumerate(sorted(wanted, key=wanted.__getitem__)):
+            place[name] = (middle + i - (len(wanted) - 1) / 2, row)
     left = min(x for x, _ in place.values())
     across, up, wide, high = 190, 74, 170, 46
     rows = 1 + max(y for _, y in place.values())
     width = round(across * (max(x for x, _ in place.values()) - left) + wide + 20)
 
-    def at(name: str) -> tuple[int, int]:
+    def centre(name: str) -> tuple[int, int]:
         x, y = place[name]
         return round(across * (x - left) + wide / 2 + 10), round(up * (rows - y) - high / 2)
 
@@ -116,13 +113,13 @@ def drawing() -> str:
     ]
     for name, others in others_of.items():
         for other in others:
-            (x0, y0), (x1, y1) = at(name), at(other)
+            (x0, y0), (x1, y1) = centre(name), centre(other)
             lines.append(
                 f'<path d="M{x0} {y0 + high // 2} {x1} {y1 - high // 2}" stroke="#808080" '
                 'stroke-width="1.5" marker-end="url(#head)"/>'
             )
     for name in others_of:
-        x, y = at(name)
+        x, y = centre(name)
         gives = STAGES.get(name, "")
         lines.append(
             f'<rect x="{x - wide // 2}" y="{y - high // 2}" width="{wide}" height="{high}" rx="6" '
