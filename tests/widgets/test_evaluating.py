@@ -20,14 +20,19 @@ pytestmark = pytest.mark.gui
 
 
 def test_scores_are_told_with_their_intervals_and_verdicts_by_name_where_there_are_several():
-    scores = {"5-NN accuracy": Score(0.9, 0.8, 0.95), "silhouette": Score(0.1)}
+    scores = {"5-NN accuracy": Score(0.9, 0.8, 0.95), "adjusted Rand index": Score(0.25, 0.1, 0.3)}
     rows = [
         Comparison("a, rgb", scores, {"plain colour": Score(0.2)}, "Better."),
         Comparison("colour", {"5-NN accuracy": Score(0.7)}),
     ]
     verdict, header, lines = told(as_table(rows))
-    assert (verdict, header) == ("Better.", ["embedding", "neighbours right"])
-    assert lines == [["a, rgb", "90% (80% to 95%)"], ["colour", "70%"]]
+    assert (verdict, header) == ("Better.", ["embedding", "neighbours right", "clusters agree"])
+    assert lines == [["a, rgb", "90% (80% to 95%)", "0.250"], ["colour", "70%", "-"]]
+    of_views = [Comparison("a, rgb", {"another view found": Score(0.5, 0.4, 0.6)})]
+    assert told(as_table(of_views))[1:] == (
+        ["embedding", "views of one found"],
+        [["a, rgb", "50% (40% to 60%)"]],
+    )
     rows.append(Comparison("b, rgb", {}, {}, "Worse."))
     assert told(as_table(rows))[0] == "a, rgb: Better.\nb, rgb: Worse."
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 EVALUATING, READING = "Evaluating", "Reading scores"
 
-#: What is shown of the measures, and how it is called: of neighbours, clusters and views.
-SHOWN = {KNN: "neighbours right", RAND: "clusters agree", VIEW_FOUND: "views found"}
+#: What is shown of the measures of a label, or without one, and how it is called.
+OF_LABEL = {KNN: "neighbours right", RAND: "clusters agree"}
+WITHOUT = {VIEW_FOUND: "views of one found"}
 
 
 class Evaluating(QWidget):
@@ -129,14 +130,14 @@ def told(found: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     names = said["embedding"] + ": " if len(said) > 1 else [""] * len(said)
     verdict = "\n".join(map(str.__add__, names, said["words"]))
     measured = found[~is_verdict]
-    shown = [measure for measure in SHOWN if (measured["measure"] == measure).any()]
+    shown = OF_LABEL if measured["measure"].isin(OF_LABEL).any() else WITHOUT
     lines = []
     for embedding, of in measured.groupby("embedding", sort=False):
         numbers = of[["value", "low", "high"]].to_numpy(float)
         known = dict(zip(of["measure"], (Score(*row) for row in numbers), strict=True))
         cells = [_cell(measure, known.get(measure, Score(np.nan))) for measure in shown]
         lines.append([str(embedding), *cells])
-    return verdict, ["embedding", *(SHOWN[measure] for measure in shown)], lines
+    return verdict, ["embedding", *shown.values()], lines
 
 
 def _cell(measure: str, score: Score) -> str:
