@@ -14,6 +14,7 @@ from ._classification import (
     voters_of as voters_of,
 )
 from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
+from ._editing import edit_clusters as edit_clusters, renamed as renamed
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
 from ._masks import (

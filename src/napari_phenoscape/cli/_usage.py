@@ -20,7 +20,8 @@ GROUPS = {
     "Photographs and cubes": ("info", "picture", "spectra", "convert", "join", "find"),
     "Train": ("preview", "prepare", "train", "slurm"),
     "Clusters, and what they mean": (
-        "embed", "cluster", "draw", "explain", "neighbours", "associate", "evaluate", "report",
+        "embed", "cluster", "edit", "draw", "explain", "neighbours", "associate", "evaluate",
+        "report",
     ),
     "Names and labels": ("label", "classify", "twins"),
     "Use elsewhere": ("export",),

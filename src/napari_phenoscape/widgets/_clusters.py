@@ -12,14 +12,14 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_phenoscape.analysis import MAPS, map_figure
+from napari_phenoscape.analysis import MAPS, map_figure, renamed
 from napari_phenoscape.embeddings import (
     TABLES,
     clusters_path,
     export_table,
     write_clusters,
 )
-from napari_phenoscape.errors import OptionError, PhenoscapeError
+from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._dock import Dock, column_of, row, short, short_combo
@@ -352,16 +352,14 @@ class ClustersDock(Dock):
         if clustered is None:
             return
         clusters = clustered.clusters
-        renamed = replace(clusters, names={**clusters.names, number: name.strip()})
         try:
-            if not name.strip():
-                raise OptionError("A cluster without a name could not be found again; type one.")
-            write_clusters(renamed, clusters_path(clustered.run, clustered.embeddings))
+            after = renamed(clusters, number, name)
+            write_clusters(after, clusters_path(clustered.run, clustered.embeddings))
         except PhenoscapeError as error:
             self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
             return
-        self.session.set_clustered(replace(clustered, clusters=renamed))
+        self.session.set_clustered(replace(clustered, clusters=after))
 
     def _report(self) -> None:
         if (clustered := self.session.clustered) is not None:
