@@ -69,4 +69,4 @@ docs: $(VENV)/.with-docs ## build the documentation into docs/site/
 	$(BIN)/zensical build --clean --strict -f docs/zensical.toml
 
 clean: ## remove what was made, the virtual environment too
-	rm -rf $(VENV) build dist docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz mutants
+	rm -rf $(VENV) build dist docs/.cache docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz mutants

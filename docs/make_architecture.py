@@ -7,6 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE / "architecture.md"
+DRAWING = HERE / "images" / "architecture.svg"
 PACKAGE = HERE.parent / "src" / "napari_phenoscape"
 
 #: The stages of the data's way, in order, and what each gives; then what shows them.
@@ -68,19 +69,68 @@ def imports_of(folder: str) -> set[str]:
     return (found & {*STAGES, *SHOWN}) - {folder}
 
 
-def drawing() -> str:
-    """The folders and their imports as a Mermaid graph, without what follows from the others."""
+def arrows() -> dict[str, list[str]]:
+    """What each folder imports, without what follows from the others."""
     direct = {folder: imports_of(folder) for folder in (*STAGES, *SHOWN)}
 
     def reached(folder: str) -> set[str]:
         return direct[folder].union(*(reached(other) for other in direct[folder]))
 
-    lines = ["```mermaid", "flowchart BT"]
-    lines += [f'    {name}["{name}<br>→ {gives}"]' for name, gives in STAGES.items()]
-    for folder, others in direct.items():
-        implied = set().union(*(reached(other) for other in others))
-        lines += [f"    {folder} --> {other}" for other in sorted(others - implied)]
-    return "\n".join([*lines, "```", ""])
+    return {
+        folder: sorted(others - set().union(*(reached(other) for other in others)))
+        for folder, others in direct.items()
+    }
+
+
+def drawing() -> str:
+    """The folders and their imports, SVG: a row for each step away from the first, upwards."""
+    others_of = arrows()
+    place: dict[str, tuple[float, int]] = {}  # column, row
+    while len(place) < len(others_of):
+        row = 1 + max((y for _, y in place.values()), default=-1)
+        wanted = {
+            name: sum(place[one][0] for one in others) / max(1, len(others))
+            for name, others in others_of.items()
+            if name not in place and place.keys() >= {*others}
+        }
+        middle = sum(wanted.values()) / len(wanted)
+        for i, name in enumerate(sorted(wanted, key=wanted.__getitem__)):
+            place[name] = (middle + i - (len(wanted) - 1) / 2, row)
+    left = min(x for x, _ in place.values())
+    across, up, wide, high = 190, 74, 170, 46
+    rows = 1 + max(y for _, y in place.values())
+    width = round(across * (max(x for x, _ in place.values()) - left) + wide + 20)
+
+    def centre(name: str) -> tuple[int, int]:
+        x, y = place[name]
+        return round(across * (x - left) + wide / 2 + 10), round(up * (rows - y) - high / 2)
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {up * rows + 10}" '
+        f'width="{width}" font-family="sans-serif" font-size="14" text-anchor="middle">',
+        '<marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
+        'orient="auto"><path d="M0 0 8 4 0 8z" fill="#808080"/></marker>',
+    ]
+    for name, others in others_of.items():
+        for other in others:
+            (x0, y0), (x1, y1) = centre(name), centre(other)
+            lines.append(
+                f'<path d="M{x0} {y0 + high // 2} {x1} {y1 - high // 2}" stroke="#808080" '
+                'stroke-width="1.5" marker-end="url(#head)"/>'
+            )
+    for name in others_of:
+        x, y = centre(name)
+        gives = STAGES.get(name, "")
+        lines.append(
+            f'<rect x="{x - wide // 2}" y="{y - high // 2}" width="{wide}" height="{high}" rx="6" '
+            'fill="#eef2fa" stroke="#5470b0"/>'
+        )
+        lines.append(
+            f'<text x="{x}" y="{y - 3 if gives else y + 5}" font-weight="bold">{name}</text>'
+        )
+        if gives:
+            lines.append(f'<text x="{x}" y="{y + 15}" font-size="12">{gives}</text>')
+    return "\n".join([*lines, "</svg>", ""])
 
 
 def sentence(path: Path) -> str:
@@ -112,8 +162,10 @@ def table() -> str:
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([INTRODUCTION, drawing(), table(), HABITS])
+    picture = f"![The folders, each with an arrow to those it imports](images/{DRAWING.name})\n"
+    return "\n".join([INTRODUCTION, picture, table(), HABITS])
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    DRAWING.write_text(drawing(), "utf-8")

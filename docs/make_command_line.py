@@ -9,6 +9,7 @@ import click
 import typer
 
 from napari_phenoscape.cli import app
+from napari_phenoscape.cli._usage import GROUPS, word as name_of
 
 PAGE = Path(__file__).with_name("command-line.md")
 
@@ -17,18 +18,21 @@ INTRODUCTION = """\
 
 <!-- Written by make_command_line.py from the commands themselves; edit those. -->
 
-`phenoscape info --help`, and so with every verb, says the same. Whatever a dock does, a verb does
-from the same `experiment.yaml`.
+A command is `phenoscape`, a verb, what it works on, and options, for example
+`phenoscape cluster runs/RUN --clusters 4`. `phenoscape --help` lists the verbs, and
+`phenoscape cluster --help` explains one. Whatever a dock does, a verb does too, from the same
+`experiment.yaml`. To begin: `phenoscape look FOLDER`.
 
-Answers go to the standard output, progress and notes to the standard error: a bar in a terminal,
-else a line every half minute. `--quiet` leaves both out, `--json` makes the answer JSON, and where
-it is a table `--output` keeps it as CSV, TSV or JSON too; names are never cut where the output is
-no terminal. Exit codes: 0 done, 1 a fault of phenoscape itself (a report file is named), 2
-something that can be put right, in one sentence, 130 stopped. `phenoscape --install-completion`
-has your shell complete verbs and options with the tab key.
+- **What you see.** Answers go to standard output; progress and notes go to standard error (a bar in
+  a terminal, otherwise a line every half minute). `--quiet` leaves out progress and notes.
+- **For programs.** `--json` prints the answer as JSON, errors too (`{"error": "..."}`). Where the
+  answer is a table, `--output` also keeps it as CSV, TSV or JSON. Names are never shortened unless
+  the output is a terminal.
+- **When something is wrong.** One sentence says what was typed or found, what was expected, and
+  what to do. Exit codes: 0 done; 1 a fault of phenoscape itself (the sentence names a report file);
+  2 something that you can put right; 130 stopped by you.
+- **Completion.** After `phenoscape --install-completion` the tab key completes verbs and options.
 
-| verb | does |
-|---|---|
 """
 
 
@@ -39,8 +43,7 @@ def summary(command: click.Command) -> str:
 
 def word(argument: click.Parameter) -> str:
     """An argument as it is typed, e.g. ``[DIRECTORY]``."""
-    name = (argument.name or "").upper() + ("..." if argument.nargs == -1 else "")
-    return name if argument.required else f"[{name}]"
+    return name_of(argument) if argument.required else f"[{name_of(argument)}]"
 
 
 def rows(command: click.Command) -> list[tuple[str, str]]:
@@ -69,8 +72,13 @@ def section(verb: str, command: click.Command) -> str:
 def page() -> str:
     """The whole page, Markdown."""
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    table = "".join(f"| [{v}](#{v}) | {summary(c)} |\n" for v, c in commands.items())
-    return INTRODUCTION + table + "\n" + "\n".join(section(v, c) for v, c in commands.items())
+    lines = []
+    for group, verbs in GROUPS.items():
+        lines += [f"| {group} | |", "|---|---|"]
+        lines += [f"| [{verb}](#{verb}) | {summary(commands[verb])} |" for verb in verbs]
+        lines.append("")
+    ordered = (section(verb, commands[verb]) for verbs in GROUPS.values() for verb in verbs)
+    return INTRODUCTION + "\n".join(lines) + "\n" + "\n".join(ordered)
 
 
 if __name__ == "__main__":

@@ -353,6 +353,7 @@ def test_configuration_page_is_up_to_date(configuration):
 def test_architecture_page_is_up_to_date():
     script = _script("make_architecture")
     assert script.PAGE.read_text("utf-8") == script.page(), "run: python docs/make_architecture.py"
+    assert script.DRAWING.read_text("utf-8") == script.drawing()
     assert (*script.STAGES, *script.SHOWN) == FOLDERS
 
 
@@ -386,6 +387,21 @@ def test_every_page_has_a_place_on_the_site():
     site = tomllib.loads((ROOT / "docs" / "zensical.toml").read_text("utf-8"))
     placed = set(re.findall(r"[\w-]+\.md", str(site["project"]["nav"])))
     assert placed == {page.name for page in PAGES if page.parent.name == "docs"}
+
+
+def test_the_site_asks_no_server_of_others():
+    site = (ROOT / "docs" / "zensical.toml").read_text("utf-8")
+    assert "font = false" in site
+    assert "glightbox" not in site  # the theme fetches this and Mermaid where a page has them
+    own = [*PAGES[1:], *(ROOT / "docs" / "theme").rglob("*.html"), *(ROOT / "docs").glob("*.js")]
+    fetched = re.compile(
+        r'```mermaid|!\[[^\]]*\]\(https?:|(?:src|component)="|\b(?:fetch|import)\("'
+    )
+    assert [path.name for path in own if fetched.search(_without_code(path))] == []
+
+
+def _without_code(path: Path) -> str:
+    return re.sub(r"^```(?!mermaid).*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,10 @@ from typer.testing import CliRunner, Result
 
 from napari_phenoscape.analysis import (
     Classification,
+    Named,
     classified,
     classify,
+    judgement,
     nearest,
     neighbours_of,
 )
@@ -43,6 +45,7 @@ from napari_phenoscape.specimens import (
     label_names,
     labels_path,
     read_labels,
+    source_at,
     write_labels,
 )
 from napari_phenoscape.training import Experiment, KMeans, train
@@ -129,7 +132,36 @@ def test_doubtful_ones_come_first_then_those_far_from_any_that_is_named():
     assert found.contradicted.tolist() == [3, 4]
 
 
+def test_where_others_vote_those_who_are_asked_never_do_and_their_own_names_judge():
+    table, of_run = (
+        pd.DataFrame({"specimen": list(ids), "filename": list(ids), "path": list(ids)})
+        for ids in ("abc", "vwxyz")
+    )
+    voters = known_by(directions(0, 1, 2, 80, 81), [1, 1, 1, 2.0, 2.0], of_run)
+    asked = known_by(directions(3, 78, 79), ["2", None, "2"], table)
+    found = classified(asked, "morph", voters=voters)
+    # of five votes 3° has three of 1's, and so has 79°; the two that lie beside do not vote
+    assert found.table["vote"].tolist() == ["1", "1", "1"]
+    assert found.table["morph"].tolist() == ["2", None, "2"]
+    assert (found.accuracy.value, found.commonest) == (0, 1)
+    assert found.judged == "the 2 that have a morph, by the votes of 5 of the run's own"
+    in_both = replace(asked.embeddings, table=table.assign(path=["v", "b", "c"]))
+    found = classified(asked._replace(embeddings=in_both), "morph", voters=voters)
+    assert found.table["share"].tolist() == [0.5, 0.6, 0.6]  # 0°, which it is, has no vote on 3°
+    nameless = asked._replace(given=pd.Series([None] * 3, dtype=object))
+    found = classified(nameless, "morph", voters=voters)
+    assert found.accuracy == classified(voters, "morph").accuracy
+    assert found.judged.startswith("the 5 of the run's own that have a morph, each specimen left")
+    assert judgement(found).endswith(
+        "How right on these is not known before some of them have a morph."
+    )
+
+
 def votes_on(x: np.ndarray, names: list, table: pd.DataFrame) -> Classification:
+    return classified(known_by(x, names, table), "morph")
+
+
+def known_by(x: np.ndarray, names: list, table: pd.DataFrame) -> Named:
     embeddings = Embeddings(x.astype(np.float32), table, "rgb", Folder(path=Path("moths")))
     grey = np.random.default_rng(0).uniform(size=(len(x), 1, 4, 4)).astype(np.float32)
     crops = Crops(
@@ -142,7 +174,7 @@ def votes_on(x: np.ndarray, names: list, table: pd.DataFrame) -> Classification:
         np.zeros(1, np.float32),
         np.ones(1, np.float32),
     )
-    return classified(embeddings, "morph", pd.Series(names, dtype=object), crops)
+    return Named(embeddings, pd.Series(names, dtype=object), crops)
 
 
 def test_labels_beside_the_photographs_go_before_the_metadata_and_are_never_lost(run, tmp_path):
@@ -247,6 +279,38 @@ def test_what_cannot_be_classified_is_said(run: Path) -> None:
     assert (
         "every specimen has a species" in phenoscape("classify", run, "--label", "species").stdout
     )
+
+
+def test_the_runs_own_specimens_name_those_that_came_later(run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    own = read_embeddings(run).table
+    new = tmp_path / "new"
+    new.mkdir()
+    for number, path in enumerate(own["path"][::4]):
+        shutil.copy(path, new / f"later_{number}.tif")
+    (new / "metadata.csv").write_text("filename,note\nlater_0.tif,torn\n")
+    source = result(source_at(new))
+    result(embed(run, source))
+    later = read_embeddings(run, source=source)
+    write_embeddings(replace(later, x=read_embeddings(run).x[::4]), run)
+    words = ("classify", run, "--label", "known", "--collection", new)
+    assert "no metadata column 'known'" in phenoscape(*words).stderr
+    end = phenoscape(*words, "--from-run", "--json", "--save")
+    assert end.exit_code == 0, end.output
+    rows = json.loads(end.stdout)["specimens"]
+    assert [row["vote"] for row in rows] == own["species"][::4].tolist()
+    assert pd.read_csv(tmp_path / "new.known.labels.csv")["vote"].notna().all()
+    end = phenoscape(*words, "--from-run")
+    assert "Right on the 8 of the run's own that have a known, each specimen left" in end.stdout
+    # neither from themselves nor from each other
+    nearest_one = ("neighbours", run, "later_2", "--collection", new, "-k", 1)
+    end = phenoscape(*nearest_one, "--from-run", "--json")
+    (found,) = json.loads(end.stdout)["neighbours"]
+    assert found["species"] == own["species"][8]
+    assert "note" not in found  # a column of the others alone
+    assert (found["specimen"], found["similarity"]) == (own["specimen"][8], pytest.approx(1))
+    for verb in (("classify", run, "--label", "known"), ("neighbours", run, own["specimen"][0])):
+        assert "no others are named" in phenoscape(*verb, "--from-run").stderr
 
 
 def test_neighbours_are_found_by_id_and_by_file_name(run: Path) -> None:

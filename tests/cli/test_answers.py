@@ -102,6 +102,15 @@ def test_a_collection_is_told_to_programs_and_into_tables(folder: Path, tmp_path
     assert json.loads((tmp_path / "of.json").read_text("utf-8")) == told
 
 
+def test_masks_beside_the_pictures_of_a_folder_are_no_specimens(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        mask = np.arange(72).reshape(8, 9) > 30
+        Image.fromarray(mask).save(folder / f"{path.stem}_mask.png")
+    end = phenoscape("info", folder)
+    assert "Found masks '{stem}_mask.png' of 4 pictures" in end.stderr
+    assert ": 4 specimens" in end.stdout
+
+
 def test_a_cube_is_told_to_programs_as_its_bands(folder: Path) -> None:
     told = json.loads(phenoscape("info", folder / ":bee:.png", "--json").stdout)
     assert (told["rows"], told["columns"], told["masked"]) == (8, 9, None)
@@ -128,11 +137,6 @@ def test_where_there_is_no_terminal_progress_is_lines(
     words = ("convert", folder / ":bee:.png", "-o")
     assert re.search(r"^\S.*: \d+ of \d+$", phenoscape(*words, tmp_path / "a.tif").stderr, re.M)
     assert phenoscape(*words, tmp_path / "b.tif", "--quiet").stderr == ""
-
-
-def test_a_verb_or_option_of_another_spelling_is_asked_for() -> None:
-    assert "Did you mean 'train'?" in phenoscape("trainn").stderr
-    assert "--devices" in phenoscape("train", "--devicess", 2, "x").stderr
 
 
 def test_version_and_help_are_where_they_are_looked_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from napari_phenoscape.cli._console import app
-from napari_phenoscape.embeddings import read_clusters
+from napari_phenoscape.embeddings import read_clusters, read_embeddings
 from napari_phenoscape.events import Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
@@ -155,7 +156,11 @@ def test_another_collection_is_embedded_clustered_and_explained_beside_the_runs_
     yaml.write_text(Experiment.parse(given).to_yaml())
     others = ("--collection", yaml)
     assert "phenoscape embed" in sentence("cluster", run, *others)
+    # a folder is what an experiment says of it
+    assert "12 specimens, " in phenoscape("embed", run, "--collection", tmp_path / "some").stdout
+    assert len(list(run.glob("embeddings/rgb+uv.some-*.parquet"))) == 1
     assert "12 specimens, " in phenoscape("embed", run, *others).stdout
+    assert len(list(run.glob("embeddings/rgb+uv.some-*.parquet"))) == 1
     table = tmp_path / "table.csv"
     clustered = phenoscape("cluster", run, *others, "--clusters", 3, "--export", table)
     assert sum(int(n) for n in re.findall(r": (\d+) specimens", clustered.stdout)) == 12
@@ -169,6 +174,39 @@ def test_another_collection_is_embedded_clustered_and_explained_beside_the_runs_
     end = phenoscape("neighbours", run, exported["specimen"][0], "-k", 20, *others)
     assert end.stdout.count(".tif") == 11
     assert {path: path.read_bytes() for path in own} == own
+
+
+def test_clusters_are_corrected_by_hand(run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    assert phenoscape("embed", run).exit_code == 0
+    assert "phenoscape cluster" in sentence("edit", run, "--split", "cluster 1")
+    assert phenoscape("cluster", run, "--clusters", 3).exit_code == 0
+    figure = (run / "clusters" / "rgb+uv.png").read_bytes()
+
+    def clusters() -> dict[str, int]:
+        legend = json.loads(phenoscape("edit", run, *change, "--json").stdout)["clusters"]
+        return {one["cluster"]: one["specimens"] for one in legend}
+
+    change = ["--rename", "cluster 1", "--to", "pale"]
+    sizes = clusters()
+    assert set(sizes) == {"pale", "cluster 2", "cluster 3"}
+    change = ["--merge", "cluster 2", "--merge", "cluster 3"]
+    assert clusters() == {"pale": sizes["pale"], "cluster 2": 24 - sizes["pale"]}
+    change = ["--split", "cluster 2"]
+    assert len(clusters()) == 3
+    one, *_ = read_embeddings(run).ids
+    change = ["--leave-out", one]
+    assert clusters()["noise"] == 1
+    assert (run / "clusters" / "rgb+uv.png").read_bytes() != figure
+    for words, said in (
+        ((), "0 are asked for"),
+        (("--split", "pale", "--leave-out", one), "2 are asked for"),
+        (("--split", "pal"), "Did you mean 'pale'"),
+        (("--again", "nobody.tif"), "no specimen 'nobody.tif'"),
+        (("--rename", "pale"), "without a name"),
+        (("--to", "pale"), "--rename"),
+    ):
+        assert said in sentence("edit", run, *words)
 
 
 def test_a_table_that_cannot_be_written_is_said_before_the_work(run: Path, tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def test_what_is_said_to_come_next_runs_as_it_stands(here, samples) -> None:
     nexts = [line.split("#")[0].split() for line in end.stdout.split("next:")[1].splitlines()]
     verbs = [words[1:] for words in nexts if words]
     assert [words[0] for words in verbs] == ["explain", "evaluate", "cluster", "train"]
-    assert verbs[1][-2:] == ["--label", "species"]
+    # of species, morph, sex, ...: the four clusters are the four morphs
+    assert verbs[1][-2:] == ["--label", "morph"]
     assert phenoscape(*verbs[2]).exit_code == 0
 
 

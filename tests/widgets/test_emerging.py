@@ -11,8 +11,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_phenoscape.embeddings import cluster
 from napari_phenoscape.events import Event, Step, result
-from napari_phenoscape.training import Snapshot
+from napari_phenoscape.training import KMeans, Snapshot
 from napari_phenoscape.widgets import ClustersDock, TrainDock
 from napari_phenoscape.widgets._emerging import Emerging, emerging, turned
 from napari_phenoscape.widgets._grouping import looked
@@ -76,6 +77,22 @@ def test_a_cluster_keeps_its_colour_from_one_snapshot_to_the_next(shown):
     assert np.array_equal(colours[0], colours[1])
     assert np.array_equal(colours[1], colours[2])
     assert len(np.unique(colours[0], axis=0)) == len(places)
+
+
+def test_clusters_that_were_mixed_up_by_and_by_have_their_own_colours_when_they_are_found(shown):
+    """In each step most of a cluster stays; after three it is the other one."""
+
+    def apart(*ones: int):
+        places = np.full((24, 2), [0, 1], np.float32)
+        places[list(ones)] = [1, 0]
+        return places
+
+    first = apart(*range(12))
+    shown = replace(shown, clusters=cluster(first, shown.ids, KMeans(clusters=2), 0))
+    drift = [first, apart(*range(7), *range(12, 17)), apart(*range(4), *range(12, 20)), first]
+    events = [snapshot(shown, list(range(24)), x, step) for step, x in enumerate(drift)]
+    *_, last = told(shown, *events)
+    assert np.array_equal(last.clustered.so_far.colouring.colours, shown.clusters.rgb)
 
 
 def test_who_is_not_embedded_is_grey_and_has_no_place(shown):

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMessageBox
 
 from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import embed, read_spaces, write_embeddings
 from napari_phenoscape.events import result
+from napari_phenoscape.specimens import Folder, collect
 from napari_phenoscape.training import PCA, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._dock import frame_of
@@ -130,6 +131,34 @@ def test_a_column_of_the_metadata_is_where_labels_begin(dock, wait):
         zip(table["specimen"], table["sex"], strict=True)
     )
     assert dock.session.labelled.labels.stamp is None  # nothing was written
+
+
+def test_collected_specimens_are_embedded_by_the_run_and_named_by_its_own(
+    dock, open_dock, viewer, specimens, tmp_path, wait
+):
+    labelling, own = dock.labelling, dock.session.clustered.embeddings.table
+    assert not labelling.from_run.isVisible()
+    assert "Collect specimens first" not in dock.embed_button.toolTip()
+    dock.embedding.set(dock.embedding.value.model_copy(update={"specimens": "collected"}))
+    assert "Collect specimens first" in dock.embed_button.toolTip()
+    new = tmp_path / "new"
+    new.mkdir()
+    for number, path in enumerate(own["path"][::3]):
+        shutil.copy(path, new / f"later_{number}.tif")
+    dock.session.set_collection(result(collect(Folder(path=new))))
+    assert "Collect specimens first" not in dock.embed_button.toolTip()
+    dock.asking[0].opened = True
+    QTest.mouseClick(dock.embed_button, Qt.MouseButton.LeftButton)
+    wait(lambda: not dock.session.busy and len(dock.session.clustered.ids) == 8)
+    assert labelling.from_run.isVisible()
+    choose(dock, "species", wait)
+    assert not labelling.predict_button.isEnabled()
+    QTest.mouseClick(labelling.from_run, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    QTest.mouseClick(labelling.predict_button, Qt.MouseButton.LeftButton)
+    wait(lambda: not dock.session.busy and dock.session.labelled.votes is not None)
+    assert "Right on the 24 of the run's own that have a species" in labelling.trust.text()
+    votes = pd.read_csv(tmp_path / "new.species.labels.csv")["vote"]
+    assert votes.isin(["Ficta aurea", "Ficta caerulea"]).all()
 
 
 def test_twins_are_shown_side_by_side_and_chosen_together(dock, open_dock, wait, qtbot):

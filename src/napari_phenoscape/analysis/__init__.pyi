@@ -7,11 +7,14 @@ from ._association import (
 from ._classification import (
     VOTERS as VOTERS,
     Classification as Classification,
+    Named as Named,
     classified as classified,
     classify as classify,
     judgement as judgement,
+    voters_of as voters_of,
 )
 from ._cluster_run import cluster_panel as cluster_panel, cluster_run as cluster_run
+from ._editing import edit_clusters as edit_clusters, renamed as renamed
 from ._figures import cluster_figure as cluster_figure
 from ._look import Look as Look, look as look, proposed as proposed
 from ._masks import (
@@ -28,11 +31,14 @@ from ._retrieval import neighbours_of as neighbours_of
 from ._twins import LEAST as LEAST, Twins as Twins, twins as twins, twins_among as twins_among
 from .evaluation._comparison import KNN as KNN, RAND as RAND, compare as compare
 from .evaluation._evaluate import (
+    VIEW_FOUND as VIEW_FOUND,
     Comparison as Comparison,
     as_table as as_table,
     evaluate as evaluate,
+    evaluation_path as evaluation_path,
 )
 from .evaluation._neighbours import nearest as nearest
+from .evaluation._score import Score as Score
 from .explanation._colours import colour_distances as colour_distances, eyes_of as eyes_of
 from .explanation._elements import Elements as Elements, elements as elements
 from .explanation._explain import explain as explain, write_explanation as write_explanation

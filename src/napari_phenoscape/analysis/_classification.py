@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,10 @@ from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape._tables import is_unknown
-from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
+from napari_phenoscape.analysis._retrieval import check_from_run
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes, identities
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct, knn_vote
-from napari_phenoscape.analysis.evaluation._score import Score, scored
+from napari_phenoscape.analysis.evaluation._score import Score, mean_of, scored
 from napari_phenoscape.embeddings import (
     Embeddings,
     clusters_path,
@@ -25,6 +28,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Saved
 from napari_phenoscape.specimens import (
     Crops,
+    Labels,
     Source,
     colour_statistics,
     label_names,
@@ -37,6 +41,24 @@ from napari_phenoscape.training import crops_for
 
 #: Neighbours that vote.
 VOTERS = 5
+
+
+class Named(NamedTuple):
+    """Specimens, and what they are named.
+
+    Parameters
+    ----------
+    embeddings
+        Of N specimens.
+    given : (N,)
+        Their names; empty where they have none.
+    crops
+        The same specimens, for plain colour.
+    """
+
+    embeddings: Embeddings
+    given: pd.Series
+    crops: Crops
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +74,14 @@ class Classification:
     label
         Which column is the label.
     accuracy, baseline
-        Of votes on the specimens that have a label, each left out of its own vote: by the
-        embeddings, and by colour statistics, which learnt nothing.
+        Of votes on specimens that have a label: by the embeddings, and by colour statistics, which
+        learnt nothing.
     commonest
-        Share of the commonest label: what always guessing it is worth.
+        Share of the commonest label among them: what always guessing it is worth.
+    judged
+        In words, whose votes on whom these are of.
+    elsewhere
+        Whether they are of the run's own specimens, since none that is voted on has a label.
     """
 
     table: pd.DataFrame
@@ -63,6 +89,8 @@ class Classification:
     accuracy: Score
     baseline: Score
     commonest: float
+    judged: str
+    elsewhere: bool
 
     @property
     def contradicted(self) -> NDArray[np.intp]:
@@ -88,6 +116,7 @@ def classify(
     *,
     space: str = "",
     source: Source | None = None,
+    from_run: bool = False,
     groups: str = "",
     save: bool = False,
     overwrite: bool = False,
@@ -107,6 +136,9 @@ def classify(
         Whose embeddings: a modality, or the joint or only one.
     source
         Where the specimens came from, if not from the run's own collection.
+    from_run
+        The run's own specimens vote on those of ``source``, which need no label; where some have
+        one, it is what the votes are judged by.
     groups
         Specimens of the same level of this column, e.g. photographs of one individual, never vote
         for each other.
@@ -118,28 +150,21 @@ def classify(
     Raises
     ------
     OptionError
-        The metadata has no such column.
+        The metadata has no such column; ``from_run`` without a ``source``.
     CollectionError
         Fewer than two labels are given, specimens lack the modality, or they are no longer those
         that were embedded.
     RunError
         The table beside the photographs is there already.
     """
+    check_from_run(source, from_run=from_run)
     embeddings, collection = yield from labelled_today(read_embeddings(run, space, source))
-    table, source = embeddings.table, embeddings.source
     if save:
-        check_outputs([labels_path(source, label)], overwrite=overwrite)
-    named = label in label_names(source)
-    check_columns(run, table, (groups,) if named else (label, groups))
-    given = table.get(label)
-    labels = None
-    if named or save:
-        known = None if given is None else given.set_axis(table["specimen"])
-        labels = read_labels(source, label, known)
-        given = labels.column(table["specimen"])
-    assert given is not None  # or it has no table, and was refused
+        check_outputs([labels_path(embeddings.source, label)], overwrite=overwrite)
+    given, labels = _given(run, embeddings, label, groups, needed=not from_run, keep=save)
+    voters = (yield from voters_of(run, label, space, groups)) if from_run else None
     crops = yield from crops_for(run, collection)
-    classification = classified(embeddings, label, given, crops, groups)
+    classification = classified(Named(embeddings, given, crops), label, groups, voters)
     stem = f"{clusters_path(run, embeddings).stem}-{label.replace('/', '_')}"
     path = run / "classifications" / f"{stem}.csv"
     with atomic(path) as temporary:
@@ -147,78 +172,146 @@ def classify(
         classification.table.to_csv(temporary, index=False, float_format="%.6g")
     yield Saved(path)
     if save and labels is not None:
-        write_labels(labels, source, table, classification.table, overwrite=overwrite)
+        write_labels(
+            labels, embeddings.source, embeddings.table, classification.table, overwrite=overwrite
+        )
         yield Saved(labels.path)
     return classification
 
 
+def voters_of(
+    run: Path, label: str, space: str = "", groups: str = ""
+) -> Generator[Event, None, Named]:
+    """The run's own specimens, and what they are named; parameters and errors as `classify`."""
+    own, collection = yield from labelled_today(read_embeddings(run, space))
+    given, _ = _given(run, own, label, groups)
+    return Named(own, given, (yield from crops_for(run, collection)))
+
+
+def _given(
+    run: Path,
+    embeddings: Embeddings,
+    label: str,
+    groups: str,
+    *,
+    needed: bool = True,
+    keep: bool = False,
+) -> tuple[pd.Series, Labels | None]:
+    """(N,) what specimens are named, and their `Labels` where they have some, or are to ``keep``.
+
+    ``needed``: the label must be a column of the metadata, if it has no table of its own.
+    """
+    table, source = embeddings.table, embeddings.source
+    has_table = label in label_names(source)
+    check_columns(run, table, (label, groups) if needed and not has_table else (groups,))
+    column = table[label] if label in table else pd.Series([None] * len(table), dtype=object)
+    if not (has_table or keep):
+        return column, None
+    known = column.set_axis(table["specimen"]) if label in table else None
+    labels = read_labels(source, label, known)
+    return labels.column(table["specimen"]), labels
+
+
 def classified(
-    embeddings: Embeddings, label: str, given: pd.Series, crops: Crops, groups: str = ""
+    named: Named, label: str, groups: str = "", voters: Named | None = None
 ) -> Classification:
     """The votes on the specimens of some embeddings, in their order.
 
     Parameters
     ----------
-    label, given : (N,)
-        What the specimens are named, and in which respect; empty where it is not known.
-    crops
-        The same specimens, for plain colour.
+    named
+        The specimens, and what they are named in the respect that is called ``label``.
     groups
         As in `classify`.
+    voters
+        Other specimens, which alone vote; None: those that are named vote on each other.
 
     Raises
     ------
     CollectionError
         Fewer than two different labels are given, or specimens lack the modality.
     """
-    table = embeddings.table
-    given = given.reset_index(drop=True)
-    codes, names = pd.factorize(given.where(~is_unknown(given)))
-    labelled = codes >= 0
-    if len(names) < 2:
+    every = [named] if voters is None else [named, voters]
+    table = named.embeddings.table
+    number = len(table)
+    given = pd.concat([one.given for one in every], ignore_index=True)
+    known = given.where(~is_unknown(given))
+    if voters is not None:
+        known = known.map(_word, na_action="ignore")  # 1 in one table is 1.0 in another
+    codes, names = pd.factorize(known)
+    voting = codes.copy()
+    if voters is not None:
+        voting[:number] = -1
+    kinds = len(np.unique(voting[voting >= 0]))
+    if kinds < 2:
         raise CollectionError(
-            f"{int(labelled.sum())} of {len(table)} specimens have a '{label}', and they have "
-            f"{len(names)} different ones; at least 2 were expected. Fill the column for some "
+            f"{int((voting >= 0).sum())} of {len(every[-1].given)} specimens have a '{label}', and "
+            f"they have {kinds} different ones; at least 2 were expected. Fill the column for some "
             "specimens of each kind."
         )
-    group = group_codes(table[groups] if groups else None, len(table))
-    votes = knn_vote(embeddings.x, codes, VOTERS, group)
-    plain = standardised(colour_statistics(crops))
+    levels = None
+    if groups or voters is not None:  # one that is in both collections has no vote on itself
+        tables = [one.embeddings.table for one in every]
+        levels = pd.concat([each[groups] if groups else identities(each) for each in tables])
+    group = group_codes(levels, len(codes))
+    x = np.concatenate([one.embeddings.x for one in every])
+    plain = standardised(np.concatenate([colour_statistics(one.crops) for one in every]))
+    votes = knn_vote(x, voting, VOTERS, group)
+    by_others = voters is not None and bool((codes[:number] >= 0).any())
+    judged = np.flatnonzero((codes if by_others else voting) >= 0)
+    judged = judged[judged < number] if by_others else judged
 
-    def accuracy(x: NDArray[np.float32]) -> Score:
-        own = np.unique(group[labelled], return_inverse=True)[1]
+    def accuracy(x: NDArray[np.floating]) -> Score:
+        own = np.unique(group[judged], return_inverse=True)[1]
+        if by_others:
+            correct = (knn_vote(x, voting, VOTERS, group).codes == codes)[judged]
+            return scored(partial(mean_of, correct.astype(float)), own, proportion=True)
 
         def right(rows: NDArray[np.intp]) -> float:
             if len(np.unique(own[rows])) < 2:
                 return np.nan
-            kinds = codes[labelled][rows]
-            return float(knn_correct(x[labelled][rows], kinds, VOTERS, own[rows]).mean())
+            of = codes[judged][rows]
+            return float(knn_correct(x[judged][rows], of, VOTERS, own[rows]).mean())
 
         return scored(right, own, proportion=True)
 
+    elsewhere = voters is not None and not by_others
+    who = "of the run's own that" if elsewhere else "that"
+    how = f"each {groups or 'specimen'} left out of its own vote"
+    if by_others:
+        how = f"by the votes of {int((voting >= 0).sum())} of the run's own"
     found = table[["specimen", "filename"]].reset_index(drop=True)
-    found[label] = given
-    found["vote"] = pd.Series(names).reindex(votes.codes).to_numpy()
-    found["share"], found["similarity"] = votes.share, votes.similarity
+    found[label] = named.given.reset_index(drop=True)
+    found["vote"] = pd.Series(names).reindex(votes.codes[:number]).to_numpy()
+    found["share"], found["similarity"] = votes.share[:number], votes.similarity[:number]
     return Classification(
         found,
         label,
-        accuracy(embeddings.x),
+        accuracy(x),
         accuracy(plain),
-        float(np.bincount(codes[labelled]).max() / labelled.sum()),
+        float(np.bincount(codes[judged]).max() / len(judged)),
+        f"the {len(judged)} {who} have a {label}, {how}",
+        elsewhere,
     )
 
 
-def judgement(classification: Classification, groups: str = "") -> str:
+def _word(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def judgement(classification: Classification) -> str:
     """How far the votes can be trusted, in a sentence, with what they must be better than."""
-    label, given = classification.label, classification.table[classification.label]
-    values = {"embeddings": classification.accuracy, "plain colour": classification.baseline}
+    values = {
+        "embeddings": classification.accuracy,
+        "plain colour": classification.baseline,
+    }
     parts = []
     for name, score in values.items():
         sure = f" ({score.low:.0%} to {score.high:.0%})" if np.isfinite(score.low) else ""
         parts.append(f"{name} {score.value:.0%}{sure}")
+    label = classification.label
+    unknown = f" How right on these is not known before some of them have a {label}."
     return (
-        f"Right on the {int((~is_unknown(given)).sum())} that have a {label}, each "
-        f"{groups or 'specimen'} left out of its own vote: {', '.join(parts)}, always the "
-        f"commonest {classification.commonest:.0%}."
+        f"Right on {classification.judged}: {', '.join(parts)}, always the commonest "
+        f"{classification.commonest:.0%}.{unknown if classification.elsewhere else ''}"
     )

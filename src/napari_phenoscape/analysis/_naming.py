@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_phenoscape.embeddings import (
     METADATA,
+    Clusters,
     Embeddings,
     clusters_path,
     labelled_today,
@@ -59,7 +60,7 @@ def label(
     """
     embeddings, _ = yield from labelled_today(read_embeddings(run, space, source))
     table = embeddings.table
-    chosen = [*_members(run, embeddings, clusters), *_known(embeddings, specimens)]
+    chosen = [*_members(run, embeddings, clusters), *known_specimens(embeddings, specimens)]
     if not chosen:
         raise OptionError("Nobody is chosen; name a cluster, or the ids of specimens.")
     known = table[label].set_axis(table["specimen"]) if label in table.columns[METADATA:] else None
@@ -74,19 +75,25 @@ def _members(run: Path, embeddings: Embeddings, names: Sequence[str]) -> list[st
     if not names:
         return []
     clusters = read_clusters(clusters_path(run, embeddings))
-    there = list(clusters.names.values())
+    numbers = numbers_of(clusters, names)
+    of = zip(embeddings.ids, labels_of(embeddings.ids, clusters), strict=True)
+    return [one for one, number in of if number in numbers]
+
+
+def numbers_of(clusters: Clusters, names: Sequence[str]) -> list[int]:
+    """Of the clusters of these names; `OptionError` where there is none."""
+    there = {name: number for number, name in clusters.names.items()}
     for name in names:
         if name not in there:
             raise OptionError(
                 f"There is no cluster '{name}'. {did_you_mean(name, there)}Choose from "
                 f"{', '.join(there)}."
             )
-    numbers = {number for number, name in clusters.names.items() if name in names}
-    of = zip(embeddings.ids, labels_of(embeddings.ids, clusters), strict=True)
-    return [one for one, number in of if number in numbers]
+    return [there[name] for name in names]
 
 
-def _known(embeddings: Embeddings, ids: Sequence[str]) -> Sequence[str]:
+def known_specimens(embeddings: Embeddings, ids: Sequence[str]) -> Sequence[str]:
+    """These ids; `OptionError` where one is none."""
     there = set(embeddings.ids)
     for one in ids:
         if one not in there:

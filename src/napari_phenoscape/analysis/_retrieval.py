@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from napari_phenoscape.analysis.evaluation._columns import check_columns
+from napari_phenoscape.analysis.evaluation._columns import check_columns, identities
 from napari_phenoscape.analysis.evaluation._neighbours import nearest
-from napari_phenoscape.embeddings import labelled_today, read_embeddings, unit_length
-from napari_phenoscape.errors import CollectionError, MissingFileError
+from napari_phenoscape.embeddings import Embeddings, labelled_today, read_embeddings, unit_length
+from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.specimens import Source
 
@@ -24,6 +24,7 @@ def neighbours_of(
     *,
     space: str = "",
     source: Source | None = None,
+    from_run: bool = False,
     groups: str = "",
 ) -> Generator[Event, None, pd.DataFrame]:
     """The k specimens of a run most like one of them, the most similar first.
@@ -38,6 +39,8 @@ def neighbours_of(
         Whose embeddings: a modality, or the joint or only one.
     source
         Where the specimens came from, if not from the run's own collection.
+    from_run
+        The run's own specimens that are most like one of ``source``.
     groups
         Those of its own level of this column, e.g. photographs of one individual, are left out;
         unknown ones are of no level.
@@ -49,23 +52,44 @@ def neighbours_of(
     Raises
     ------
     OptionError
-        The metadata has no such column.
+        The metadata has no such column; ``from_run`` without a ``source``.
     CollectionError
         There is no such specimen, there are several, or specimens lack the modality.
     """
-    embeddings = read_embeddings(run, space, source)
-    try:
-        embeddings, _ = yield from labelled_today(embeddings)
-    except (MissingFileError, CollectionError) as error:
-        yield Notice(f"The metadata are those of the day of embedding, for: {error}")
-    table = embeddings.table
+    check_from_run(source, from_run=from_run)
+    embeddings = yield from _today(read_embeddings(run, space, source))
+    row = _row_of(embeddings.table, specimen)
+    table, x, asked = embeddings.table, embeddings.x, embeddings.table.iloc[[row]]
     check_columns(run, table, (groups,))
-    row = _row_of(table, specimen)
-    unit = unit_length(embeddings.x)
-    rows, similarity = nearest(unit, row, k, table[groups] if groups else None)
+    levels = table[groups] if groups else None
+    if from_run:
+        own = yield from _today(read_embeddings(run, space))
+        check_columns(run, own.table, (groups,))
+        table, x, row = own.table, np.concatenate([own.x, x[[row]]]), len(own.table)
+        both = (each[groups] if groups else identities(each) for each in (table, asked))
+        levels = pd.concat(both, ignore_index=True)
+    rows, similarity = nearest(unit_length(x), row, k, levels)
     neighbours = table.iloc[rows].reset_index(drop=True)
     neighbours.insert(0, "similarity", similarity)
     return neighbours
+
+
+def check_from_run(source: Source | None, *, from_run: bool) -> None:
+    """Refuse to compare the run's own specimens with themselves."""
+    if from_run and source is None:
+        raise OptionError(
+            "Others are to be compared with the run's own specimens, and no others are named. Name "
+            "their collection, or compare the specimens of the run with each other."
+        )
+
+
+def _today(embeddings: Embeddings) -> Generator[Event, None, Embeddings]:
+    """With the metadata of today, or those that were embedded where they cannot be read."""
+    try:
+        return (yield from labelled_today(embeddings))[0]
+    except (MissingFileError, CollectionError) as error:
+        yield Notice(f"The metadata are those of the day of embedding, for: {error}")
+        return embeddings
 
 
 def _row_of(table: pd.DataFrame, specimen: str) -> int:

@@ -4,6 +4,7 @@ import os
 
 from napari_phenoscape.cli import (
     _cubes as cubes,
+    _editing as editing,
     _finding as finding,
     _join as join,
     _listing as listing,
@@ -19,4 +20,4 @@ from napari_phenoscape.training import WAITING
 for name, value in WAITING.items():
     os.environ.setdefault(name, value)
 
-__all__ = ["app", "cubes", "finding", "join", "listing", "look", "runs", "why"]
+__all__ = ["app", "cubes", "editing", "finding", "join", "listing", "look", "runs", "why"]

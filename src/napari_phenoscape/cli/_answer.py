@@ -30,6 +30,13 @@ out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+def say_error(sentence: str, *, as_json: bool) -> None:
+    """One sentence for people; for programs also ``{"error": sentence}`` in place of the answer."""
+    if as_json and not out.quiet:
+        out.file.write(json.dumps({"error": sentence}, ensure_ascii=False) + "\n")
+    err.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a verb found or made.
@@ -80,6 +87,12 @@ def wrote(paths: Iterable[Path], word: str = "wrote") -> Made:
     """The answer of a verb that makes files."""
     files = list(paths)
     return Made({"files": files}, [f"{word} {path}" for path in files])
+
+
+def short(path: Path) -> str:
+    """A path as seen from the current folder, when it lies in it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def check_answer(file: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:

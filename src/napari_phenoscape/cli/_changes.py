@@ -31,7 +31,7 @@ SetCollection = Annotated[
     list[str],
     typer.Option(
         "--set",
-        help="change one value of the collection, as where it is now: --set "
+        help="change one value of the collection, e.g. where it is now: --set "
         "collection.path=FOLDER; kept in the run; repeatable",
     ),
 ]

@@ -25,8 +25,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from napari_phenoscape.cli._answer import Answer, Made, check_answer, err, out
+from napari_phenoscape.cli._answer import Answer, Made, check_answer, err, out, say_error
 from napari_phenoscape.cli._report import refused, unforeseen
+from napari_phenoscape.cli._usage import GROUP_OF, Verbs
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import (
     Event,
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 app = typer.Typer(
+    cls=Verbs,
     help="See which organisms look alike, in any part of the spectrum, without labels.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="To begin: 'phenoscape look FOLDER'. More about one command: 'phenoscape look --help'.",
 )
 #: Progress and notes, which ``--quiet`` leaves out.
 told = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -62,30 +65,45 @@ LINE_EVERY_S = 30.0
 SAVED = "stopped; what was done is saved"
 AT_ONCE = "stopped at once; what was saved before is whole"
 
+#: Endings of experiments; any other file is a cube.
+YAML = (".yaml", ".yml")
+
 Run = Annotated[Path, typer.Argument(help="run directory", show_default=False)]
 Others = Annotated[
-    Path | None, typer.Option("--collection", help="experiment.yaml with other specimens")
+    Path | None,
+    typer.Option(
+        "--collection", help="other specimens: their folder, a drawer, or an experiment.yaml"
+    ),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="replace a file that is there; never one that is read")
+    bool,
+    typer.Option("--overwrite", help="replace an existing file (never one that is being read)"),
 ]
 
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="no progress and no notes, only errors and answers")
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="leave out progress and notes; print only answers and errors"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON, for programs")]
 TableFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="keep the answer too, as .csv, .tsv or .json"),
+    typer.Option("--output", "-o", help="also save the answer, as .csv, .tsv or .json"),
 ]
 
 
 def source_of(others: Path | None) -> Source | None:
-    """Where the specimens of another experiment come from."""
+    """Where other specimens come from: as an experiment says, or as what lies at a path does."""
+    from napari_phenoscape.specimens import source_at
     from napari_phenoscape.training import Experiment
 
-    return Experiment.read(others).collection if others else None
+    if others is None:
+        return None
+    if others.suffix in YAML:
+        return Experiment.read(others).collection
+    return listen(source_at(others))
 
 
 def inputs_of(source: Source) -> list[Path]:
@@ -95,7 +113,7 @@ def inputs_of(source: Source) -> list[Path]:
 
 @app.callback(invoke_without_command=True)
 def phenoscape(
-    version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+    version: Annotated[bool, typer.Option("--version", help="show the version")] = False,
 ) -> None:
     """See which organisms look alike, in any part of the spectrum, without labels."""
     if version:
@@ -145,31 +163,28 @@ def command(function: Callable[..., Answer | None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def verb(**given: Any) -> None:
+        say = functools.partial(say_error, as_json=given.get("as_json", False))
         try:
             answered(**given)
         except PhenoscapeError as error:
-            _say_error(str(error))
+            say(str(error))
             raise typer.Exit(2) from None
         except BrokenPipeError:
             raise  # nobody reads any more, and Typer ends as every program does
         except OSError as error:
-            _say_error(refused(error))
+            say(refused(error))
             raise typer.Exit(2) from None
         except KeyboardInterrupt as stop:
             err.print(str(stop) or AT_ONCE, soft_wrap=True)
             raise typer.Exit(130) from None
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort, which keeps all about it
-            _say_error(unforeseen(error))
+            say(unforeseen(error))
             raise typer.Exit(1) from None
 
     verb.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
-    return app.command()(verb)
-
-
-def _say_error(sentence: str) -> None:
-    err.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
+    return app.command(rich_help_panel=GROUP_OF[function.__name__])(verb)
 
 
 def _inputs(given: Iterable[Any]) -> Iterator[Path]:

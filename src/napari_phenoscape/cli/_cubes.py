@@ -12,7 +12,7 @@ from rich.text import Text
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Answer, Made, wrote
-from napari_phenoscape.cli._console import Overwrite, command, listen
+from napari_phenoscape.cli._console import YAML, Overwrite, command, listen
 from napari_phenoscape.cli._listing import listed
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Names = Annotated[
     str,
     typer.Option(
-        help="what the planes are, in the order of the file, e.g. R,G,B,UV_B,UV_R,mask; '-' = none"
+        help="names of the planes in order, e.g. R,G,B,UV_B,UV_R,mask; '-' leaves one out"
     ),
 ]
 Wavelengths = Annotated[
@@ -33,13 +33,13 @@ Wavelengths = Annotated[
 ]
 Axis = Annotated[
     int | None,
-    typer.Option(help="which axis of an array counts the bands, from 0", min=0),
+    typer.Option(help="which axis of an array holds the bands, counted from 0", min=0),
 ]
 FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
 Vision = Annotated[
     str,
     typer.Option(
-        help="what an eye catches: human, bird-uv, bird-v, honeybee, or a CSV of sensitivities, "
+        help="what an eye sees: human, bird-uv, bird-v, honeybee, or a CSV of sensitivities, "
         "pigments, or a camera's model"
     ),
 ]
@@ -65,9 +65,9 @@ def info(
     axis: Axis = None,
     full_scale: FullScale = None,
 ) -> Answer:
-    """Say what a cube, a run or a collection holds, what was left out or assumed, and why."""
+    """Say what a cube, a run or a folder holds, and what was assumed or left out, and why."""
     from napari_phenoscape.cubes import open_cube
-    from napari_phenoscape.specimens import MANIFEST, Folder, store_words
+    from napari_phenoscape.specimens import MANIFEST, source_at, store_words
     from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
 
     if ((path := located(path)) / MANIFEST).is_file():
@@ -76,7 +76,7 @@ def info(
         return _of_run(path)
     if path.is_dir() and (run := run_near(path)) and run.parent == path.absolute():
         return listed(path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         return _of_collection(Experiment.read(path).collection)
     read_as = read_as_of(names, wavelengths, axis, full_scale)
     try:
@@ -84,7 +84,7 @@ def info(
     except CubeError:
         if not path.is_dir():
             raise
-        return _of_collection(Folder(path=path, read_as=read_as))
+        return _of_collection(listen(source_at(path)).model_copy(update={"read_as": read_as}))
     return _of_cube(cube)
 
 
@@ -98,10 +98,10 @@ def convert(
         str,
         typer.Option(help="rgb, uv, vis, nir, swir, full, all, a sum, or LOW-HIGH in nm"),
     ] = "all",
-    rows: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
-    columns: Annotated[str, typer.Option(help="FIRST:END, END left out")] = ":",
-    bin_bands: Annotated[int, typer.Option(help="mean of so many neighbouring bands", min=1)] = 1,
-    bin_pixels: Annotated[int, typer.Option(help="mean of squares of so many", min=1)] = 1,
+    rows: Annotated[str, typer.Option(help="FIRST:END, without END itself")] = ":",
+    columns: Annotated[str, typer.Option(help="FIRST:END, without END itself")] = ":",
+    bin_bands: Annotated[int, typer.Option(help="average this many neighbouring bands", min=1)] = 1,
+    bin_pixels: Annotated[int, typer.Option(help="average squares of this side", min=1)] = 1,
     reflectance: Annotated[
         bool, typer.Option("--reflectance", help="write reflectance, not the file's numbers")
     ] = False,
@@ -116,7 +116,7 @@ def convert(
             " with ,NUMBER for one of its regions; or auto: it is found"
         ),
     ] = "",
-    dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
+    dark_region: Annotated[str, typer.Option(help="the same for a dark reference")] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the white reference, 0-1")] = 1.0,
     smooth: Annotated[
         int, typer.Option(help="bands in the window of a Savitzky-Golay filter", min=0)
@@ -141,7 +141,7 @@ def convert(
     light: Light = "",
     overwrite: Overwrite = False,
 ) -> Made:
-    """Write a cube, a part of it, or what is computed from it, as ENVI, TIFF or Zarr."""
+    """Save a cube, a part of it, or something computed from it, as ENVI, TIFF or Zarr."""
     from napari_phenoscape.spectra import Part, convert as verb
 
     references = _references((white, white_region), (dark, dark_region), panel)
@@ -180,7 +180,7 @@ def spectra(
         list[str], typer.Option(help="ROW,COLUMN, from 0; repeatable; instead of regions")
     ] = [],  # noqa: B006
     mean: Annotated[
-        bool, typer.Option("--mean", help="add the mean of them all, and the deviation between")
+        bool, typer.Option("--mean", help="also write the mean of all, and their deviation")
     ] = False,
     vision: Vision = "",
     light: Light = "",
@@ -190,7 +190,7 @@ def spectra(
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Write spectra of pixels, regions, or the mask, in per cent by nm, as R's pavo reads them."""
+    """Write spectra of pixels, regions or the mask as a table (per cent by nm, as for pavo)."""
     from napari_phenoscape.spectra import spectra as verb
 
     pixels = []
@@ -232,7 +232,7 @@ def picture(
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Write a cube as a picture for the eye."""
+    """Write a cube as a picture to look at."""
     from napari_phenoscape.spectra import write_picture
 
     read_as = read_as_of(names, wavelengths, axis, full_scale)

@@ -41,18 +41,20 @@ def find(
     ],
     threshold: Annotated[
         float | None,
-        typer.Option(help="deviations of the background from which a pixel is specimen", min=0.1),
+        typer.Option(help="how many deviations from the background make a pixel specimen", min=0.1),
     ] = None,
-    min_area: Annotated[int, typer.Option(help="pixels; what is smaller is dust", min=1)] = 64,
+    min_area: Annotated[
+        int, typer.Option(help="smallest specimen in pixels; anything smaller is dust", min=1)
+    ] = 64,
     doubtful: Annotated[
         bool,
         typer.Option(
             "--doubtful",
-            help="also what touches the edge, is uncertain, or lies on no plain ground",
+            help="take doubtful ones too: at the edge, uncertain, or not on a plain background",
         ),
     ] = False,
     cards: Annotated[
-        bool, typer.Option("--cards", help="also rectangles: labels, rulers, colour charts")
+        bool, typer.Option("--cards", help="take rectangles too: labels, rulers, colour charts")
     ] = False,
     names: Names = "",
     wavelengths: Wavelengths = "",
@@ -60,7 +62,7 @@ def find(
     full_scale: FullScale = None,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Find the specimens of a drawer, or of photographs, without masks, and write these."""
+    """Find the specimens of a drawer, or of photographs, that have no masks; write masks."""
     from napari_phenoscape.cubes import recognise
     from napari_phenoscape.specimens import Finding, find_regions, tallied
 

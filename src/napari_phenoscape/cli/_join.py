@@ -18,7 +18,7 @@ def join(
     photographs: Annotated[
         list[Path],
         typer.Argument(
-            help="of one specimen, two or more; the others are laid on the first; or a list of "
+            help="two or more of one specimen; the others are aligned with the first; or a list of "
             "micaToolbox (.mspec) that names them"
         ),
     ],
@@ -35,20 +35,22 @@ def join(
             " with ,NUMBER for one of its regions; or auto: it is found"
         ),
     ] = "",
-    dark_region: Annotated[str, typer.Option(help="the same, of what is dark")] = "",
+    dark_region: Annotated[str, typer.Option(help="the same for a dark reference")] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
     most_residual_px: Annotated[
-        float, typer.Option(help="residual that may be left, in pixels of the first", min=0)
+        float,
+        typer.Option(help="largest residual that counts as aligned, in pixels of the first", min=0),
     ] = 2.0,
     names: Names = "",
     full_scale: FullScale = None,
-    other_names: Annotated[str, typer.Option(help="names of the others' planes")] = "",
+    other_names: Annotated[str, typer.Option(help="names of the other photographs' planes")] = "",
     other_full_scale: Annotated[
-        float | None, typer.Option(help="full scale of the others; without it that of the first")
+        float | None,
+        typer.Option(help="full scale of the other photographs [default: that of the first]"),
     ] = None,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Lay photographs of one specimen in other light on each other, and write one cube."""
+    """Align photographs of one specimen taken in different light, and write one cube."""
     from napari_phenoscape.spectra import References, join as verb
 
     if dark_region and not white_region:

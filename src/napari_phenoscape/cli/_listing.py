@@ -15,9 +15,9 @@ from napari_phenoscape.cli._console import command, listen
 
 @command
 def runs(
-    folder: Annotated[Path, typer.Argument(help="that holds run directories")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="folder that holds the runs")] = Path("runs"),
 ) -> Answer:
-    """List the runs of a folder: how they stand, what differs between them, and their scores."""
+    """List the runs of a folder: their state, how they differ, and their scores."""
     return listed(folder)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from napari_phenoscape._remote import address, located
-from napari_phenoscape.cli._answer import Made
+from napari_phenoscape.cli._answer import Made, short
 from napari_phenoscape.cli._console import command, listen
 
 
@@ -32,9 +32,9 @@ def look(
     ] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
 ) -> Made:
-    """See which specimens look alike: no training, no YAML, a figure and a table in seconds."""
-    from napari_phenoscape.analysis import look as verb
-    from napari_phenoscape.embeddings import METADATA, legend
+    """See which specimens look alike, without training or settings: a figure and a table."""
+    from napari_phenoscape.analysis import association, look as verb
+    from napari_phenoscape.embeddings import legend
 
     specimens = located(specimens)
     said = {"white_region": white_region, "panel": panel} if white_region else {}
@@ -44,9 +44,10 @@ def look(
     words += [f"  {name}: {number} specimens" for name, _, number in legend(clusters)]
     words += [f"figure {short(seen.figure)}", f"table {short(seen.table)}", "next:"]
     run = shlex.quote(short(seen.run))
-    table = seen.embeddings.table.iloc[:, METADATA:]
-    # a column in which specimens share values; ids would agree with nothing
-    column = next((name for name in table if 2 <= table[name].nunique() <= len(table) / 2), None)
+    # the column that the clusters go with most, of those in which specimens share values
+    table = seen.embeddings.table
+    known = association(table, clusters, permutations=0)["column"]
+    column = next((name for name in known if table[name].nunique() <= len(table) / 2), None)
     number = max(2, len(clusters.names))
     nexts = [
         (f"phenoscape explain {run}", "what sets the clusters apart"),
@@ -56,10 +57,11 @@ def look(
         train = f"phenoscape train {shlex.quote(address(specimens))}"
         nexts.append((train, "whether a trained net sees more"))
     if column is not None:
-        label = shlex.quote(str(column))
+        label = shlex.quote(column)
         agree = f"phenoscape evaluate {run} --label {label}"
         nexts.insert(1, (agree, f"how far they agree with '{column}'"))
-    words += [Text.assemble(f"  {line}  ", (f"# {why}", "dim")) for line, why in nexts]
+    wide = max(len(line) for line, _ in nexts)
+    words += [Text.assemble(f"  {line:{wide}}  ", (f"# {why}", "dim")) for line, why in nexts]
     facts = {
         "run": seen.run,
         "figure": seen.figure,
@@ -67,9 +69,3 @@ def look(
         "clusters": [{"name": name, "specimens": number} for name, _, number in legend(clusters)],
     }
     return Made(facts, words)
-
-
-def short(path: Path) -> str:
-    """A path as seen from the current folder, when it lies in it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from napari_phenoscape._atomic import check_outputs
 from napari_phenoscape._remote import located
-from napari_phenoscape.cli._answer import Answer, Made, rows_of, wrote
+from napari_phenoscape.cli._answer import Answer, Made, rows_of, short, wrote
 from napari_phenoscape.cli._changes import (
     PRESETS,
     Set,
@@ -22,6 +22,7 @@ from napari_phenoscape.cli._changes import (
     preset_called,
 )
 from napari_phenoscape.cli._console import (
+    YAML,
     Others,
     Overwrite,
     Run,
@@ -37,27 +38,24 @@ if TYPE_CHECKING:
     from napari_phenoscape.training import Experiment
 
 Yaml = Annotated[Path, typer.Argument(help="experiment.yaml", show_default=False)]
-#: Endings of experiments; any other file is a cube.
-YAML = (".yaml", ".yml")
-
 Devices = Annotated[
-    int | None, typer.Option(min=1, help="of each node; in place of runtime.devices")
+    int | None, typer.Option(min=1, help="devices per node; overrides runtime.devices")
 ]
 Shared = Annotated[
-    int, typer.Option("--devices", min=1, help="processes of this machine that share the work")
+    int, typer.Option("--devices", min=1, help="processes on this machine that share the work")
 ]
 Events = Annotated[
     bool, typer.Option("--events", help="print every event as a line of JSON, for programs")
 ]
-Nodes = Annotated[int | None, typer.Option(min=1, help="in place of runtime.nodes")]
+Nodes = Annotated[int | None, typer.Option(min=1, help="number of nodes; overrides runtime.nodes")]
 
 
 @command
 def samples(
     directory: Annotated[Path, typer.Argument(help="a new or empty folder")],
-    seed: Annotated[int, typer.Option(help="of everything that is drawn")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
 ) -> Made:
-    """Draw specimens with a known answer, with experiment files that train on them."""
+    """Draw practice specimens whose answer is known, with experiments ready to run."""
     from napari_phenoscape.samples import write_samples
 
     return wrote([listen(write_samples(directory, seed=seed))], "samples in")
@@ -67,8 +65,8 @@ def samples(
 def preview(
     experiment: Yaml,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG")] = Path("views.png"),
-    specimen: Annotated[int, typer.Option(help="its number, from 0")] = 0,
-    seed: Annotated[int | None, typer.Option(help="instead of the experiment's")] = None,
+    specimen: Annotated[int, typer.Option(help="which specimen, counted from 0")] = 0,
+    seed: Annotated[int | None, typer.Option(help="seed, in place of the experiment's")] = None,
     step: Annotated[int, typer.Option(help="the training step whose views are wanted")] = 0,
     only: Annotated[str, typer.Option(help="one augmentation alone, in every view")] = "",
     show: Annotated[
@@ -77,7 +75,7 @@ def preview(
     change: Set = [],  # noqa: B006
     overwrite: Overwrite = False,
 ) -> Made:
-    """Write a sheet of augmented views of one specimen."""
+    """Show what the network sees: a sheet of augmented views of one specimen."""
     from napari_phenoscape.training import Experiment, preview as verb
 
     asked = changed(Experiment.read(experiment), change)
@@ -88,7 +86,7 @@ def preview(
 
 @command
 def prepare(experiment: Yaml, change: Set = []) -> Made:  # noqa: B006
-    """Read and scale the specimens and keep them on disk, where training finds them."""
+    """Read and scale the specimens once and keep them on disk for training."""
     from napari_phenoscape.specimens import store_words
     from napari_phenoscape.training import Experiment, specimens_of
 
@@ -102,7 +100,7 @@ def train(
     experiment: Annotated[
         Path,
         typer.Argument(
-            help="experiment.yaml; a run to go on with; or a folder of specimens, or a drawer"
+            help="an experiment.yaml, a run to continue, a folder of specimens, or a drawer"
         ),
     ],
     change: Set = [],  # noqa: B006
@@ -111,21 +109,21 @@ def train(
     events: Events = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="train nothing; say what would go wrong, and what mends it"),
+        typer.Option("--check", help="train nothing; say what would go wrong, and how to fix it"),
     ] = False,
     preset: Annotated[
         str | None,
         typer.Option(
             metavar="|".join(PRESETS),
-            help="of a folder of specimens, or a drawer: how much to compute; "
-            "workstation when not given",
+            help="how much to compute, if you name a folder of specimens or a drawer; "
+            "default: workstation",
             show_default=False,
         ),
     ] = None,
 ) -> Made | None:
-    """Train a net, or fit an instant one; a run directory instead of a file goes on.
+    """Train a network (or fit an instant run), or continue a run that was stopped.
 
-    Of a folder of specimens, or a drawer, the experiment that fits is made, and kept in the run.
+    Of a folder of specimens, or a drawer, it makes a suitable experiment, kept in the run.
     """
     from napari_phenoscape.training import Experiment, read_experiment, run_near, train as verb
 
@@ -155,7 +153,7 @@ def train(
         print_events(working)
         return None
     run = listen(working)
-    return Made({"run": run}, [f"run {run}"])
+    return Made({"run": run}, [f"run {short(run)}"])
 
 
 def _checked(experiment: Experiment) -> Made:
@@ -180,7 +178,7 @@ def slurm(
         typer.Option("--sbatch", help="any option of sbatch, e.g. --sbatch=--partition=gpu"),
     ] = [],  # noqa: B006
 ) -> Made:
-    """Make a run and write the batch script that trains it on a Slurm cluster."""
+    """Write a batch script that trains an experiment on a Slurm computing cluster."""
     from napari_phenoscape.training import Experiment, write_batch_script
 
     given = changed(Experiment.read(experiment), [*change, *_places(devices, nodes)])
@@ -202,7 +200,7 @@ def embed(
     events: Events = False,
     overwrite: Overwrite = False,
 ) -> Answer | None:
-    """Embed the specimens with a trained run; Parquet and CSV into the run."""
+    """Turn specimens into rows of numbers with a trained run, as Parquet and CSV."""
     from napari_phenoscape.embeddings import embed as verb, export_table
 
     _check_export(export, run, collection, overwrite)
@@ -227,13 +225,13 @@ def embed(
 def export(
     run: Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="a new folder; RUN/encoder when not given")
+        Path | None, typer.Option("--output", "-o", help="a new folder [default: RUN/encoder]")
     ] = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="as encoder.onnx too; needs napari-phenoscape[onnx]")
     ] = False,
 ) -> Made:
-    """Write the trained encoder by itself, for Python and for any program with torch or ONNX."""
+    """Write the trained encoder on its own, for Python, torch or ONNX."""
     from napari_phenoscape.embeddings import export as verb
 
     return wrote([listen(verb(run, output or run / "encoder", onnx=onnx))], "encoder in")
@@ -247,11 +245,13 @@ def cluster(
         typer.Option(help="how many, by kmeans, 0 = chosen; in place of grouping.method", min=0),
     ] = None,
     space: Annotated[
-        str, typer.Option(help="a modality, or joint; in place of grouping.space")
+        str, typer.Option(help="which embedding: a modality, or joint; in place of grouping.space")
     ] = "",
     change: SetGrouping = [],  # noqa: B006
     collection: Others = None,
-    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="use the untrained control")
+    ] = False,
     export: Annotated[
         Path | None,
         typer.Option(help="also embeddings, clusters and map as .csv, .parquet or .h5ad"),
@@ -259,7 +259,7 @@ def cluster(
     keep: Annotated[str, typer.Option(help="also keep the clusters under this name")] = "",
     overwrite: Overwrite = False,
 ) -> Answer:
-    """Cluster and map the embeddings of a run by the grouping of its experiment.
+    """Group the specimens of a run into clusters and draw their map; a table and a figure.
 
     A table and a figure go into the run, and what is changed is kept in its experiment.yaml.
     """
@@ -306,7 +306,10 @@ def evaluate(
     ] = [],  # noqa: B006
     within: Annotated[str, typer.Option(help="compare inside each level of this column")] = "",
     groups: Annotated[
-        str, typer.Option(help="column of what must not be on both sides, e.g. the individual")
+        str,
+        typer.Option(
+            help="column of what must not be on both sides of a comparison, e.g. the individual"
+        ),
     ] = "",
     nuisance: Annotated[
         str,
@@ -316,7 +319,7 @@ def evaluate(
     devices: Shared = 1,
     events: Events = False,
 ) -> Answer | None:
-    """Compare embeddings with labels, beside the controls; tables and figures into the run."""
+    """Compare a run with labels and with controls: was it worth it? Tables and figures."""
     from rich.table import Table
     from rich.text import Text
 
@@ -357,11 +360,11 @@ def evaluate(
 @command
 def demo(
     directory: Annotated[Path, typer.Argument(help="a folder for all of it")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="of weights and views")] = 0,
-    steps: Annotated[int, typer.Option(help="of each training", min=1)] = 120,
+    seed: Annotated[int, typer.Option(help="seed of weights and views")] = 0,
+    steps: Annotated[int, typer.Option(help="steps of each training", min=1)] = 120,
     viewer: Annotated[bool, typer.Option(help="open the result in napari")] = True,
 ) -> Made:
-    """Samples, training, embedding and clusters, with and without UV, in one go."""
+    """Show everything at once: samples, training and clusters, with and without UV."""
     from napari_phenoscape.samples import demo as verb, has_display, show
 
     result = listen(verb(directory, seed=seed, steps=steps))

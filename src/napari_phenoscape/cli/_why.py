@@ -19,9 +19,15 @@ from napari_phenoscape.cli._console import Others, Overwrite, Run, command, list
 if TYPE_CHECKING:
     from napari_phenoscape.analysis import Explanation
 
-Space = Annotated[str, typer.Option(help="a modality, or joint")]
+Space = Annotated[str, typer.Option(help="which embedding: a modality, or joint")]
 Groups = Annotated[
     str, typer.Option(help="column of what is never compared with itself, e.g. the individual")
+]
+FromRun = Annotated[
+    bool,
+    typer.Option(
+        "--from-run", help="compare those of --collection with the run's own specimens alone"
+    ),
 ]
 
 
@@ -31,31 +37,41 @@ def explain(
     space: Space = "",
     collection: Others = None,
     change: SetCollection = [],  # noqa: B006
-    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
-    occlusion: Annotated[bool, typer.Option(help="hide bands from the net; takes longer")] = True,
-    window: Annotated[float, typer.Option(help="of hidden bands, in nm", min=1)] = 25.0,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="use the untrained control")
+    ] = False,
+    occlusion: Annotated[
+        bool, typer.Option(help="hide bands to see which matter; takes longer")
+    ] = True,
+    window: Annotated[
+        float, typer.Option(help="width of the hidden band window, in nm", min=1)
+    ] = 25.0,
     where: Annotated[
-        int, typer.Option(help="hide places, too, of so many typical specimens each", min=0)
+        int,
+        typer.Option(
+            help="also hide places, on this many typical specimens of each cluster", min=0
+        ),
     ] = 0,
     against: Annotated[
-        str, typer.Option(help="cluster that --where tells from; the nearest when not given")
+        str, typer.Option(help="cluster that --where compares with [default: the nearest]")
     ] = "",
     eye: Annotated[
         list[str] | None,
-        typer.Option(help="bird-uv, human, or a CSV: how far clusters are apart for it"),
+        typer.Option(help="how far apart clusters are to an eye: bird-uv, human, or a CSV"),
     ] = None,
     densities: Annotated[
         str, typer.Option(help="relative numbers of its receptors, short waves first: 1:2:2:4")
     ] = "",
     weber: Annotated[
         float | None,
-        typer.Option(help="noise over signal of its receptor of the longest waves", min=1e-4),
+        typer.Option(help="noise over signal of the receptor for the longest waves", min=1e-4),
     ] = None,
     elements: Annotated[
-        int, typer.Option(help="cut patterns into so many kinds of places, too", min=0, max=255)
+        int,
+        typer.Option(help="also divide patterns into this many kinds of places", min=0, max=255),
     ] = 0,
 ) -> Answer:
-    """Say why clusters are clusters, by spectra, bands and specimens; files into the run."""
+    """Explain clusters: spectra, deciding bands, typical specimens; tables and figures."""
     from napari_phenoscape.analysis import explain as verb, looked_at
     from napari_phenoscape.spectra import densities_from
 
@@ -103,10 +119,10 @@ def associate(
     ] = None,
     space: Space = "",
     permutations: Annotated[
-        int, typer.Option(help="how often clusters are dealt out", min=1)
+        int, typer.Option(help="how often clusters are shuffled for the p-value", min=1)
     ] = 999,
 ) -> Answer:
-    """Say how clusters go with each metadata column, and with other results; CSV into the run."""
+    """Say how closely clusters follow each metadata column, and other results; a table."""
     from napari_phenoscape.analysis import associate as verb, results_agreement
     from napari_phenoscape.embeddings import read_results
 
@@ -143,7 +159,7 @@ def draw(
     space: Space = "",
     overwrite: Overwrite = False,
 ) -> Made:
-    """Draw the map of a run's clusters in any colours."""
+    """Draw the map of a run, coloured by cluster, metadata or a measurement."""
     from napari_phenoscape.analysis import run_map
 
     check_outputs([output], [run], overwrite=overwrite)
@@ -157,16 +173,25 @@ def neighbours(
     k: Annotated[int, typer.Option("-k", help="how many", min=1)] = 10,
     space: Space = "",
     collection: Others = None,
+    from_run: FromRun = False,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
 ) -> Answer:
-    """Find the specimens of a run that are most like one of them."""
+    """Find the specimens that are most like a given one."""
     from napari_phenoscape.analysis import neighbours_of
     from napari_phenoscape.embeddings import METADATA
 
     change_run(run, change)
-    source = source_of(collection)
-    likest = listen(neighbours_of(run, specimen, k, space=space, source=source, groups=groups))
+    asked = neighbours_of(
+        run,
+        specimen,
+        k,
+        space=space,
+        source=source_of(collection),
+        from_run=from_run,
+        groups=groups,
+    )
+    likest = listen(asked)
     table = Table("similarity")
     for column in ("specimen", "metadata"):
         table.add_column(column, overflow="fold")
@@ -180,8 +205,8 @@ def neighbours(
 @command
 def label(
     run: Run,
-    label: Annotated[str, typer.Option(help="what is told apart, e.g. morph")],
-    name: Annotated[str, typer.Option(help="what they are; '' takes their names away")],
+    label: Annotated[str, typer.Option(help="what the names tell apart, e.g. morph")],
+    name: Annotated[str, typer.Option(help="the name to give; '' removes names")],
     cluster: Annotated[
         list[str], typer.Option(help="all specimens of this cluster, by its name; repeatable")
     ] = [],  # noqa: B006
@@ -190,7 +215,7 @@ def label(
     collection: Others = None,
     change: SetCollection = [],  # noqa: B006
 ) -> Answer:
-    """Name specimens, or all of a cluster, in a table beside the photographs."""
+    """Label specimens, or a whole cluster, in a table beside the photographs."""
     from napari_phenoscape.analysis import label as verb
 
     change_run(run, change)
@@ -211,24 +236,28 @@ def label(
 def classify(
     run: Run,
     label: Annotated[
-        str, typer.Option(help="metadata column, or label given in the window; for some specimens")
+        str,
+        typer.Option(
+            help="metadata column, or label given in the window, that some specimens have"
+        ),
     ],
     space: Space = "",
     collection: Others = None,
+    from_run: FromRun = False,
     groups: Groups = "",
     change: SetCollection = [],  # noqa: B006
     save: Annotated[
-        bool, typer.Option("--save", help="labels and votes also beside the photographs")
+        bool, typer.Option("--save", help="write labels and votes beside the photographs, too")
     ] = False,
     overwrite: Overwrite = False,
 ) -> Answer:
-    """Give specimens without a label that of their neighbours; a table into the run."""
+    """Predict the label of unlabelled specimens from their neighbours; a table."""
     from napari_phenoscape.analysis import classify as verb, judgement
 
     change_run(run, change)
-    source = source_of(collection)
+    source, kept = source_of(collection), {"save": save, "overwrite": overwrite}
     found = listen(
-        verb(run, label, space=space, source=source, groups=groups, save=save, overwrite=overwrite)
+        verb(run, label, space=space, source=source, from_run=from_run, groups=groups, **kept)
     )
     table = Table("specimen", label, "votes")
     table.columns[0].overflow = "fold"
@@ -247,7 +276,7 @@ def classify(
     words: list[Any] = [table if len(unknown) else f"every specimen has a {label}"]
     if len(contradicted):
         words.append("named otherwise than their neighbours: " + ", ".join(contradicted))
-    return Answer(facts, [*words, judgement(found, groups)], "specimens")
+    return Answer(facts, [*words, judgement(found)], "specimens")
 
 
 @command
@@ -260,13 +289,16 @@ def twins(
         str, typer.Option(help="column of what must not be on both sides, e.g. individual")
     ] = "",
     least: Annotated[
-        float, typer.Option(help="correlation of the pictures of twins", min=0, max=1)
+        float,
+        typer.Option(
+            help="lowest correlation of two pictures that count as duplicates", min=0, max=1
+        ),
     ] = 0.98,
     space: Space = "",
     collection: Others = None,
     change: SetCollection = [],  # noqa: B006
 ) -> Answer:
-    """Find specimens that are there twice, and what leaks from one part of a split into another."""
+    """Find duplicates, and specimens that are in both parts of a split."""
     from napari_phenoscape.analysis import twins as verb
 
     change_run(run, change)
@@ -286,14 +318,17 @@ def twins(
 def report(
     run: Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="the page; RUN/report.html when not given")
+        Path | None,
+        typer.Option("--output", "-o", help="where to write it [default: RUN/report.html]"),
     ] = None,
     collection: Others = None,
     change: SetCollection = [],  # noqa: B006
-    untrained: Annotated[bool, typer.Option("--untrained", help="of the control")] = False,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="use the untrained control")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> Made:
-    """Write what a run found as one page of HTML, for any browser and for paper."""
+    """Write the result of a run as one web page, to read or to print."""
     from napari_phenoscape.analysis import report as verb
 
     if output:

@@ -12,14 +12,14 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_phenoscape.analysis import MAPS, map_figure
+from napari_phenoscape.analysis import MAPS, map_figure, renamed
 from napari_phenoscape.embeddings import (
     TABLES,
     clusters_path,
     export_table,
     write_clusters,
 )
-from napari_phenoscape.errors import OptionError, PhenoscapeError
+from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.training import PCA, Grouping, read_experiment
 from napari_phenoscape.widgets._clustered import ClusteredRun
 from napari_phenoscape.widgets._dock import Dock, column_of, row, short, short_combo
@@ -60,7 +60,7 @@ class ClustersDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.embedding = Form(Embedding)
-        self.embed_button = self.button("Embed", "Embed every specimen of the run", self._embed)
+        self.embed_button = self.button("Embed", "Embed these specimens by the run", self._embed)
         self.space = short_combo()
         self.space.setToolTip("Whose embedding: one modality's, or all of them (joint)")
         self.grouping = Form(Grouping, hide=("space",))
@@ -132,6 +132,7 @@ class ClustersDock(Dock):
         self.listen(self.session.experiment_changed, self._take_grouping)
         self._take_grouping("grouping")
         self.space.currentIndexChanged.connect(self._cluster)
+        self.listen(self.session.collection_changed, self._refresh)
         self.listen(self.session.training_changed, self._offer_run)
         self.listen(self.session.embedded_changed, self._take_embedded)
         self.listen(self.session.clustered_changed, self._show)
@@ -171,7 +172,9 @@ class ClustersDock(Dock):
         busy = self._busy()
         if self.session.trains:
             busy = busy or "A training is at work; stop it, or wait for its end."
-        self.allow(self.embed_button, busy or self.embedding.error)
+        collected = self.embedding.error or self.embedding.value.specimens == "of the run"
+        lacks = "" if collected or self.session.collection else "Collect specimens first."
+        self.allow(self.embed_button, busy or self.embedding.error or lacks)
         missing = "" if self.session.embedded else "Embed the specimens of a run first."
         self.allow(self.cluster_button, busy or missing or self.grouping.error)
         unclustered = "" if self.session.clustered else "Cluster first."
@@ -208,8 +211,8 @@ class ClustersDock(Dock):
         self._refresh()
 
     def _embed(self) -> None:
-        chosen = self.embedding.value
-        self._begin(EMBEDDING, lambda: embedded(chosen), self.session.set_embedded)
+        chosen, source = self.embedding.value, self.session.parts.get("collection")
+        self._begin(EMBEDDING, lambda: embedded(chosen, source), self.session.set_embedded)
 
     def _take_embedded(self) -> None:
         self._list_spaces()
@@ -349,16 +352,14 @@ class ClustersDock(Dock):
         if clustered is None:
             return
         clusters = clustered.clusters
-        renamed = replace(clusters, names={**clusters.names, number: name.strip()})
         try:
-            if not name.strip():
-                raise OptionError("A cluster without a name could not be found again; type one.")
-            write_clusters(renamed, clusters_path(clustered.run, clustered.embeddings))
+            after = renamed(clusters, number, name)
+            write_clusters(after, clusters_path(clustered.run, clustered.embeddings))
         except PhenoscapeError as error:
             self.legend.show_clusters(clusters)  # what is there still
             self.say(str(error), error=True)
             return
-        self.session.set_clustered(replace(clustered, clusters=renamed))
+        self.session.set_clustered(replace(clustered, clusters=after))
 
     def _report(self) -> None:
         if (clustered := self.session.clustered) is not None:

@@ -34,16 +34,15 @@ def emerging(
     """The events of a training, each `Snapshot` as `Emerging`.
 
     Clusters are found by the method and in the number of those that are shown, and have their
-    names and colours, or those of the snapshot before, where most specimens stay. Snapshots of
-    other specimens, or that cannot be clustered, are left out: a net that has collapsed is told of
-    by the training.
+    names and colours where most specimens stay: not those of the snapshot before, since a net that
+    knows little yet may swap them, and they would stay swapped. Snapshots of other specimens, or
+    that cannot be clustered, are left out: a net that has collapsed is told of by the training.
 
     Parameters
     ----------
     shown
         What the window shows now.
     """
-    before: Clusters | None = None
     with closing(training):
         while True:
             try:
@@ -59,11 +58,10 @@ def emerging(
             given = clustered.clusters
             try:
                 found = cluster(
-                    event.x, event.specimens, given.method, given.seed, before or given, event.space
+                    event.x, event.specimens, given.method, given.seed, given, event.space
                 )
             except PhenoscapeError:
                 continue
-            before = found
             now = replace(clustered, so_far=_so_far(event, found, clustered))
             yield Emerging("clusters so far", event.done, event.total, now)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +74,14 @@ T = TypeVar("T")
 
 
 class Embedding(Option):
-    """Which run embeds the specimens."""
+    """Which run embeds which specimens."""
 
     run: Path = Field(description="run directory", json_schema_extra={"picks": "folder"})
+    specimens: Literal["of the run", "collected"] = Field(
+        "of the run",
+        description="its own, or those that were collected in the dock Specimens, which the run "
+        "need not know",
+    )
     untrained: bool = Field(
         False, description="the control: the same net with the weights that training began with"
     )
@@ -104,9 +109,10 @@ def opened(run: Path) -> Generator[Event, None, EmbeddedSpaces]:
     return EmbeddedSpaces(run, spaces, read_clusters(path) if path.is_file() else None)
 
 
-def embedded(chosen: Embedding) -> Generator[Event, None, EmbeddedSpaces]:
-    """The specimens of a run, embedded now."""
-    spaces = yield from located(chosen.run, embed(chosen.run, untrained=chosen.untrained))
+def embedded(chosen: Embedding, collected: Source | None) -> Generator[Event, None, EmbeddedSpaces]:
+    """The specimens of a run, or those that were collected, embedded now."""
+    source = collected if chosen.specimens == "collected" else None
+    spaces = yield from located(chosen.run, embed(chosen.run, source, untrained=chosen.untrained))
     return EmbeddedSpaces(chosen.run, spaces)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from napari_phenoscape.analysis import Classification, classified
-from napari_phenoscape.embeddings import METADATA, embedded_specimens
+from napari_phenoscape.analysis import Classification, Named, classified, voters_of
+from napari_phenoscape.embeddings import (
+    METADATA,
+    embedded_specimens,
+    embeddings_path,
+    read_embeddings,
+)
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Labels, label_names, read_labels, write_labels
 
@@ -28,14 +34,11 @@ class LabelledRun:
         Whose specimens they are.
     votes
         By those embeddings; None before they were asked for.
-    groups
-        Column of what was left out of its own vote together.
     """
 
     labels: Labels
     embeddings: Embeddings
     votes: Classification | None = None
-    groups: str = ""
 
     def columns_for(self, embeddings: Embeddings) -> pd.DataFrame:
         """(N, 1 or 3) the labels; of the same embeddings also label or vote, and its share."""
@@ -57,18 +60,36 @@ def predicted_columns(label: str) -> tuple[str, str]:
 def found_labels(
     clustered: ClusteredRun, name: str = ""
 ) -> Generator[Event, None, tuple[tuple[str, ...], LabelledRun | None]]:
-    """The labels that specimens can have, and those by one name, or that were given last."""
+    """The labels that specimens can have, and those by one name, or that were given last.
+
+    Of specimens that are not the run's own, also the labels that these have.
+    """
     yield Progress("reading labels", 0, 1)
     embeddings = clustered.embeddings
-    there = label_names(embeddings.source)
-    table = embeddings.table
-    columns = [str(column) for column in table.columns[METADATA:]]
+    there, columns = _names(embeddings)
+    more: tuple[str, ...] = ()
+    if has_own(clustered):
+        more = (*itertools.chain(*_names(read_embeddings(clustered.run, embeddings.space))),)
+    names = tuple(dict.fromkeys([*there, *columns, *more]))
     name = name or next(iter(there), "")
     if not name:
-        return tuple(columns), None
+        return names, None
+    table = embeddings.table
     known = table[name].set_axis(table["specimen"]) if name in columns else None
-    labels = read_labels(embeddings.source, name, known)
-    return tuple(dict.fromkeys([*there, *columns])), LabelledRun(labels, embeddings)
+    return names, LabelledRun(read_labels(embeddings.source, name, known), embeddings)
+
+
+def _names(embeddings: Embeddings) -> tuple[tuple[str, ...], list[str]]:
+    """Labels that specimens have beside their photographs, and in their metadata."""
+    columns = [str(column) for column in embeddings.table.columns[METADATA:]]
+    return label_names(embeddings.source), columns
+
+
+def has_own(clustered: ClusteredRun) -> bool:
+    """Whether others than the run's own specimens are shown, and it has embeddings of its own."""
+    run, shown = clustered.run, clustered.embeddings
+    own = embeddings_path(run, shown.space)
+    return own != embeddings_path(run, shown.space, shown.source) and own.is_file()
 
 
 def named(labelled: LabelledRun, *, overwrite: bool = False) -> Generator[Event, None, LabelledRun]:
@@ -80,16 +101,28 @@ def named(labelled: LabelledRun, *, overwrite: bool = False) -> Generator[Event,
 
 
 def predicted(
-    labelled: LabelledRun, clustered: ClusteredRun, groups: str, *, overwrite: bool = False
+    labelled: LabelledRun,
+    clustered: ClusteredRun,
+    groups: str,
+    *,
+    from_run: bool = False,
+    overwrite: bool = False,
 ) -> Generator[Event, None, LabelledRun]:
-    """What the neighbours make of all specimens, written into that table too."""
+    """What the neighbours make of all specimens, written into that table too.
+
+    ``from_run``: the run's own specimens are these neighbours.
+    """
     embeddings, labels = clustered.embeddings, labelled.labels
     crops = clustered.backdrop.crops
     if crops is None:
         crops = yield from embedded_specimens(clustered.run, embeddings)
     yield Progress("asking the neighbours", 0, 1)
-    votes = classified(embeddings, labels.name, labels.column(embeddings.ids), crops, groups)
+    known = Named(embeddings, labels.column(embeddings.ids), crops)
+    voters = None
+    if from_run:
+        voters = yield from voters_of(clustered.run, labels.name, embeddings.space, groups)
+    votes = classified(known, labels.name, groups, voters)
     written = write_labels(
         labels, embeddings.source, embeddings.table, votes.table, overwrite=overwrite
     )
-    return LabelledRun(written, embeddings, votes, groups)
+    return LabelledRun(written, embeddings, votes)

@@ -42,6 +42,7 @@ from napari_phenoscape.widgets._dock import (
     small_table,
     swatch,
 )
+from napari_phenoscape.widgets._evaluating import EVALUATING, Evaluating
 from napari_phenoscape.widgets._grouping import opened
 from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._note import as_it_is, note
@@ -141,6 +142,9 @@ class RunsDock(Dock):
             (self.reveal_button, self.discard_button, self.undo_button),
         ):
             self.column.addLayout(row(*buttons))
+        self.evaluating = Evaluating(self, lambda: [run.path for run in self.chosen], self.read)
+        self.column.addWidget(self.evaluating)
+        self.evaluating.fold.opened = self.resume(EVALUATING)
         self.table.setAccessibleName("Runs")
         self.listen(self.session.training_changed, self._attach)
         self.listen(self.session.experiment_changed, self._take)
@@ -297,6 +301,7 @@ class RunsDock(Dock):
         self.curves.setVisible(bool(curves))
 
     def _refresh(self) -> None:
+        self.evaluating.refresh()
         chosen = self.chosen
         one = "" if len(chosen) == 1 else "Choose one run in the table."
         for button, unless in self.acts.items():

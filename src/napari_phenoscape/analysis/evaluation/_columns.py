@@ -39,3 +39,9 @@ def group_codes(groups: ArrayLike | None, number: int) -> NDArray[np.intp]:
     unknown = codes < 0
     codes[unknown] = codes.max(initial=-1) + 1 + np.arange(unknown.sum())
     return codes
+
+
+def identities(table: pd.DataFrame) -> pd.Series:
+    """(N,) by what specimens are the same in several collections: file, and id in a drawer."""
+    path = table["path"]
+    return path.where(~path.duplicated(keep=False), path + "\n" + table["specimen"])

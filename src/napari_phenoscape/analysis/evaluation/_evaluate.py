@@ -50,7 +50,7 @@ from napari_phenoscape.training import (
 #: Folder of a run with what an evaluation has computed, until it ends.
 PARTS = ".evaluation.parts"
 
-RANK = "effective dimensions (RankMe)"
+RANK, VIEW_FOUND = "effective dimensions (RankMe)", "another view found"
 
 
 @dataclass(frozen=True)
@@ -214,14 +214,19 @@ def _rows_of(run: Path, made: EmbeddedRun, prefix: str) -> list[_Row]:
     return [*rows, *(_Row(f"{prefix}{name}", x, {}, {}) for name, x in others.items())]
 
 
+def evaluation_path(run: Path, label: str = "") -> Path:
+    """Where `evaluate` writes its table: ``RUN/evaluation-species.csv``, the figure beside it."""
+    stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
+    return run / f"{stem}.csv"
+
+
 def _written(run: Path, label: str, comparisons: list[Comparison]) -> Generator[Saved, None, None]:
     """Write the table and the figure of a label into a run."""
-    stem = "-".join(["evaluation", *([label.replace("/", "_")] if label else [])])
-    path = run / f"{stem}.csv"
+    path = evaluation_path(run, label)
     with atomic(path) as temporary:
         as_table(comparisons).to_csv(temporary, index=False)
     yield Saved(path)
-    figure = path.with_name(f"{stem}.png")
+    figure = path.with_suffix(".png")
     comparison_figure({each.embedding: each.scores for each in comparisons}, figure)
     yield Saved(figure)
 
@@ -290,7 +295,7 @@ def scores_of_views(projections: Projections) -> dict[str, dict[str, Score]]:
         scores[space] = {
             "alignment of two views": over_specimens(distance, proportion=False),
             "uniformity": Score(uniformity(first[own])),
-            "another view found": over_specimens(matched(first[own], second[own])),
+            VIEW_FOUND: over_specimens(matched(first[own], second[own])),
         }
     # without the loss cross_modal, nothing makes the projections of two modalities comparable
     for space, other in permutations(projections.cross, 2):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
-    QComboBox,
+    QCheckBox,
     QLabel,
     QMessageBox,
     QSizePolicy,
@@ -16,10 +16,12 @@ from qtpy.QtWidgets import (
 
 from napari_phenoscape.analysis import judgement
 from napari_phenoscape.embeddings import METADATA
-from napari_phenoscape.widgets._dock import column_of, count_of, row, short, short_combo
+from napari_phenoscape.widgets._combos import EACH, group_of, groups_combo, offer, typed_combo
+from napari_phenoscape.widgets._dock import column_of, count_of, row, short
 from napari_phenoscape.widgets._labelled import (
     LabelledRun,
     found_labels,
+    has_own,
     named,
     predicted,
     predicted_columns,
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from napari_phenoscape.widgets._dock import Dock
 
 LABELLING = READING, NAMING, PREDICTING = "Reading labels", "Writing labels", "Predicting labels"
-
-EACH = "each specimen"
 
 #: Doubtful specimens that are listed, and the side of their pictures in pixels.
 LISTED, SIDE = 100, 36
@@ -55,14 +55,10 @@ class Labelling(QWidget):
         super().__init__()
         self.dock, self.colour_by = dock, colour_by
         self._listed: list[str] = []
-        self.label, self.name = _typed("e.g. morph"), _typed("e.g. dark")
-        self.groups = short_combo()
+        self.label, self.name = typed_combo("e.g. morph"), typed_combo("e.g. dark")
+        self.groups = groups_combo()
         self.label.setToolTip("What is told apart: a word of yours, or a column of the metadata")
         self.name.setToolTip("What the selected specimens are; empty takes their name away")
-        self.groups.setToolTip(
-            "Specimens that are alike for another reason, e.g. photographs of one individual, do "
-            "not vote for each other"
-        )
         self.name_button = dock.button(
             "Name selected",
             "Give this name to the specimens that are selected; the table beside the photographs "
@@ -74,6 +70,11 @@ class Labelling(QWidget):
             "The five nearest specimens that have a name vote on each that has none",
             self._predict,
         )
+        self.from_run = QCheckBox("Names of the run's own specimens")
+        self.from_run.setToolTip(
+            "Those that the run was made of vote on these, which need no names; these do not vote"
+        )
+        self.from_run.toggled.connect(lambda _: self.refresh())
         self.words, self.trust, self.doubt = note(), note(), note()
         self.table = picture_table("Doubtful specimens", 250, SIDE)
         self.table.itemSelectionChanged.connect(self._pick)
@@ -82,11 +83,12 @@ class Labelling(QWidget):
         inside.addLayout(row(QLabel("Label"), self.label))
         inside.addLayout(row(self.name, self.name_button))
         inside.addLayout(row(QLabel("Leave out"), self.groups, self.predict_button))
-        for widget in (self.words, self.trust, self.doubt, self.table):
+        for widget in (self.from_run, self.words, self.trust, self.doubt, self.table):
             inside.addWidget(widget)
         self.fold = Fold("4  Label and predict", inner)
         column_of(self).addWidget(self.fold)
         self.table.hide()
+        self.from_run.hide()
         for box in (self.label, self.name, self.groups):
             box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         line = self.label.lineEdit()
@@ -108,7 +110,8 @@ class Labelling(QWidget):
         label = "" if session.labelled is not None else "Say what is told apart, e.g. morph."
         selected = "" if session.selected else "Select specimens on the map or on the picture."
         kinds = {} if session.labelled is None else session.labelled.labels.values
-        few = "" if len(set(kinds.values())) > 1 else "Name some specimens of each kind first."
+        known = self.from_run.isChecked() or len(set(kinds.values())) > 1
+        few = "" if known else "Name some specimens of each kind first."
         allow(self.name_button, busy or label or selected)
         allow(self.predict_button, busy or label or few)
         count = len(session.selected)
@@ -124,7 +127,9 @@ class Labelling(QWidget):
         source = clustered.embeddings.source
         if self.property("source") != source.model_dump_json():
             self.setProperty("source", source.model_dump_json())
-            _offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
+            self.from_run.setChecked(False)
+            self.from_run.setVisible(has_own(clustered))
+            offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
             self._read("" if labelled is None else labelled.labels.name)
         if labelled is None:
             self.words.setText(
@@ -137,7 +142,7 @@ class Labelling(QWidget):
         given = labelled.labels.values
         values = [given[one] for one in clustered.ids if one in given]
         kinds = sorted(set(values), key=lambda kind: (-values.count(kind), kind))
-        _offer(self.name, kinds)
+        offer(self.name, kinds)
         if self.label.currentText() != labelled.labels.name:
             self.label.setCurrentText(labelled.labels.name)
         counts = ", ".join(f"{kind} {values.count(kind)}" for kind in kinds)
@@ -166,7 +171,7 @@ class Labelling(QWidget):
             self.doubt.setText("")
             self._list([])
             return
-        self.trust.setText(judgement(votes, labelled.groups))
+        self.trust.setText(judgement(votes))
         odd, doubtful = votes.contradicted.tolist(), votes.doubtful.tolist()
         parts = [
             f"{len(odd)} named otherwise than their neighbours" if odd else "",
@@ -213,7 +218,7 @@ class Labelling(QWidget):
 
         def done(found: tuple[tuple[str, ...], LabelledRun | None]) -> None:
             names, labelled = found
-            _offer(self.label, names)
+            offer(self.label, names)
             if labelled is not None:
                 self._take(labelled)
 
@@ -234,7 +239,7 @@ class Labelling(QWidget):
         labelled, clustered = self.dock.session.labelled, self.dock.session.clustered
         assert labelled is not None
         assert clustered is not None
-        groups = "" if self.groups.currentIndex() == 0 else self.groups.currentText()
+        groups, from_run = group_of(self.groups), self.from_run.isChecked()
 
         def done(after: LabelledRun) -> None:
             self._take(after)
@@ -242,7 +247,7 @@ class Labelling(QWidget):
 
         self._write(
             labelled,
-            lambda over: predicted(labelled, clustered, groups, overwrite=over),
+            lambda over: predicted(labelled, clustered, groups, from_run=from_run, overwrite=over),
             PREDICTING,
             done,
         )
@@ -275,25 +280,3 @@ class Labelling(QWidget):
         shown, name = self.dock.session.clustered, labelled.labels.name
         if shown is not None and shown.appearance.colour in (name, *predicted_columns(name)):
             self.colour_by(name)  # as they are named now
-
-
-def _typed(hint: str) -> QComboBox:
-    """A combo box into which something else can be typed."""
-    combo = short_combo()
-    combo.setEditable(True)
-    combo.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-    line = combo.lineEdit()
-    assert line is not None  # it is editable
-    line.setPlaceholderText(hint)
-    return combo
-
-
-def _offer(combo: QComboBox, names: Any) -> None:
-    """Offer these; what stands in the box stays."""
-    typed = combo.currentText()
-    combo.blockSignals(True)
-    combo.clear()
-    combo.addItems(list(names))
-    if combo.isEditable() or typed in names:
-        combo.setCurrentText(typed)
-    combo.blockSignals(False)
