@@ -6,7 +6,7 @@ are the samples, which are drawn. Nothing is tuned on labels; they are for the s
 
 - cells: 5-NN accuracy of the class, leave one out;
 - laboratories: cells of the second by the votes of their five nearest in the first, which the
-  run was made of;
+  run was made of; back: of the first, by those of the second;
 - trees: whether the nearest crown of another year is of the same tree, the mean of each year
   taken from the embeddings of that year;
 - morphs: adjusted Rand index of two clusters in each species, where the morphs differ in UV alone.
@@ -102,7 +102,10 @@ def _cells_right(own: Part) -> float:
 def _laboratory_right(own: Part, other: Part) -> float:
     x = np.concatenate([own[0], other[0]])
     # the two laboratories' tables call it differently
-    kinds = pd.concat([own[1]["class label"], other[1]["class"]]).astype(int).to_numpy()
+    labels = [
+        table["class label" if "class label" in table else "class"] for _, table in (own, other)
+    ]
+    kinds = pd.concat(labels).astype(int).to_numpy()
     voters = np.arange(len(x)) < len(own[0])
     votes = knn_vote(x, np.where(voters, kinds, -1)).codes
     return float((votes == kinds)[~voters].mean())
@@ -142,6 +145,7 @@ def sets(data: Path, drawn: Path) -> dict[str, Data]:
     return {
         "cells": Data(lab, _cells_right),
         "laboratories": Data(lab, _laboratory_right, laboratories[1]),
+        "back": Data({**lab, "collection": laboratories[1]}, _laboratory_right, laboratories[0]),
         "trees": Data(
             {"collection": trees, "modalities": ["full"], "image_size": 32}, _trees_right, batch=26
         ),
