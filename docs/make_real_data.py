@@ -6,7 +6,7 @@ are the samples, which are drawn. Nothing is tuned on labels; they are for the s
 
 - cells: 5-NN accuracy of the class, leave one out;
 - laboratories: cells of the second by the votes of their five nearest in the first, which the
-  run was made of;
+  run was made of; back: of the first, by those of the second;
 - trees: whether the nearest crown of another year is of the same tree, the mean of each year
   taken from the embeddings of that year;
 - morphs: adjusted Rand index of two clusters in each species, where the morphs differ in UV alone.
@@ -40,13 +40,13 @@ from napari_phenoscape.embeddings import EmbeddedRun, embed_all
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Collection, collect, colour_quantiles, colour_statistics
-from napari_phenoscape.training import Experiment, InstantMethod, read_experiment, train
+from napari_phenoscape.training import Experiment, InstantMethod, SimCLRMethod, train
 
 #: Steps of each training.
 STEPS = 150
 
-#: What is made of each set, quick ones first: fields of an experiment, and what is added to the
-#: names of its embeddings.
+#: What is fitted or trained on each set, quick ones first: fields of an experiment, and what is
+#: added to the names of its embeddings.
 QUICK: dict[str, dict[str, Any]] = {
     "": {"method": "instant"},
     " with the pretrained net": {
@@ -55,17 +55,15 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 TRAINED: dict[str, dict[str, Any]] = {
     "": {"method": "simclr"},
-    " by itself": {"method": {"kind": "simclr", "beside": "nothing"}},
     " from the pretrained net": {
         "method": "simclr",
         "encoder": {"backbone": "pretrained:efficientnet_lite0"},
     },
     " of a small net": {"method": "simclr", "encoder": {"backbone": "timm:test_resnet"}},
-    " of a small net by itself": {
-        "method": {"kind": "simclr", "beside": "nothing"},
-        "encoder": {"backbone": "timm:test_resnet"},
-    },
 }
+
+#: How one training is read out, and what is added to the names of its embeddings.
+READ_OUT = {"": SimCLRMethod(), " by itself": SimCLRMethod(beside="nothing")}
 
 #: The folder of the crowns, as their authors name it.
 CROWNS = "110ac77ae89043898f618466359c2a2e"
@@ -104,7 +102,10 @@ def _cells_right(own: Part) -> float:
 def _laboratory_right(own: Part, other: Part) -> float:
     x = np.concatenate([own[0], other[0]])
     # the two laboratories' tables call it differently
-    kinds = pd.concat([own[1]["class label"], other[1]["class"]]).astype(int).to_numpy()
+    labels = [
+        table["class label" if "class label" in table else "class"] for _, table in (own, other)
+    ]
+    kinds = pd.concat(labels).astype(int).to_numpy()
     voters = np.arange(len(x)) < len(own[0])
     votes = knn_vote(x, np.where(voters, kinds, -1)).codes
     return float((votes == kinds)[~voters].mean())
@@ -144,6 +145,7 @@ def sets(data: Path, drawn: Path) -> dict[str, Data]:
     return {
         "cells": Data(lab, _cells_right),
         "laboratories": Data(lab, _laboratory_right, laboratories[1]),
+        "back": Data({**lab, "collection": laboratories[1]}, _laboratory_right, laboratories[0]),
         "trees": Data(
             {"collection": trees, "modalities": ["full"], "image_size": 32}, _trees_right, batch=26
         ),
@@ -161,23 +163,24 @@ def embedded(
         {**data.given, **method, "seed": seed, "runs": str(runs)}
         | {"schedule": {"steps": STEPS, "batch_size": data.batch}}
     )
-    run = result(train(experiment))
-    made = [_embedded(run)]
+    run, sources = result(train(experiment)), [experiment.collection]
     if data.others:
-        other = {**experiment.model_dump(mode="json"), "collection": data.others}
-        others = result(collect(Experiment.parse(other).collection))
-        made.append(_embedded(run, others))
-    found = {
-        f"{name}{more}": [list(output(each).spaces.values())[-1].x for each in made]
-        for name, output in zip(
-            read_experiment(run).method.outcomes, (_trained, _untrained), strict=True
-        )
-    }
-    for name in made[0].others:
-        kept = name.split(",")[0]
-        if kept not in InstantMethod.outcomes:
-            kept += more if " plain" in kept else ""
-            found[kept] = [each.others[name] for each in made]
+        sources.append(Experiment.parse({**data.given, "collection": data.others}).collection)
+    collections = [result(collect(source)) for source in sources]
+    found: dict[str, list[NDArray[Any]]] = {}
+    ways = READ_OUT if experiment.method.trains else {"": experiment.method}
+    for alone, way in ways.items():
+        read = experiment.model_copy(update={"method": way})
+        (run / "experiment.yaml").write_text(read.to_yaml(), "utf-8")  # its readouts fit no more
+        made = [_embedded(run, each) for each in collections]
+        for name, output in zip(way.outcomes, (_trained, _untrained), strict=True):
+            parts = [list(output(each).spaces.values())[-1].x for each in made]
+            found[f"{name}{more}{alone}"] = parts
+        for name in made[0].others:
+            kept = name.split(",")[0]
+            if kept not in InstantMethod.outcomes:
+                kept += more if " plain" in kept else ""
+                found[kept] = [each.others[name] for each in made]
     for name, colour in (
         ("colour statistics", colour_statistics), ("colour quantiles", colour_quantiles)
     ):  # fmt: skip
@@ -192,8 +195,8 @@ def tables(data: Data) -> list[pd.DataFrame]:
     return [result(collect(source)).metadata.reset_index(drop=True) for source in parsed]
 
 
-def _embedded(run: Path, others: Collection | None = None) -> EmbeddedRun:
-    made = result(embed_all(run, run / ".parts", others))
+def _embedded(run: Path, collection: Collection) -> EmbeddedRun:
+    made = result(embed_all(run, run / ".parts", collection))
     assert made is not None  # of several processes the first has it
     return made
 

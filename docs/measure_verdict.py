@@ -1,10 +1,11 @@
 """How often `evaluate` calls an embedding better when it is not.
 
-Three cases, each with a trained embedding, its start, two of colour and an instant one:
+Four cases, each with a trained embedding, its start, two of colour and an instant one:
 
 - noise: numbers that know nothing of the labels;
 - shuffled: embeddings of kinds that lie apart, the labels of the specimens exchanged;
-- as good: all know the labels equally well, each through noise of its own.
+- as good: all know the labels equally well, each through noise of its own;
+- collapsed: the trained embedding is the same for all specimens, the others are noise.
 
 Printed for each: of how many trials the verdict says "Better than before training ..." (and not
 only than some), and of how many trials one pair alone is called better (two-sided 5 %, so 2.5 %
@@ -22,7 +23,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from napari_phenoscape.analysis.evaluation._verdict import COLOUR, START, TEXTURE, paired, verdict
+from napari_phenoscape.analysis.evaluation._verdict import (
+    COLOUR,
+    COMMONEST,
+    START,
+    TEXTURE,
+    paired,
+    verdict,
+)
 
 #: Specimens of each kind: one case of kinds alike, one of a common kind.
 SIZES = ((20, 20, 20), (60, 60, 60), (176, 53, 48, 22), (5,) * 20)
@@ -30,7 +38,7 @@ SIZES = ((20, 20, 20), (60, 60, 60), (176, 53, 48, 22), (5,) * 20)
 #: What an embedding is measured against.
 OTHERS = (START, f"{COLOUR}: colour statistics", f"{COLOUR}: colour quantiles", TEXTURE)
 
-CASES = ("noise", "shuffled", "as good")
+CASES = ("noise", "shuffled", "as good", "collapsed")
 
 #: Numbers of an embedding, and distance of kinds in standard deviations of each number.
 DIMENSIONS, APART = 16, 0.6
@@ -40,15 +48,19 @@ def said_by_chance(sizes: tuple[int, ...], case: str, trial: int) -> tuple[bool,
     """Whether a trial is called better than all, and than the first of them alone."""
     draws = np.random.default_rng((sum(sizes), len(sizes), CASES.index(case), trial))
     kinds = np.repeat(np.arange(len(sizes)), sizes)
-    centres = draws.normal(size=(len(sizes), DIMENSIONS)) * (0 if case == "noise" else APART)
+    apart = APART if case in ("shuffled", "as good") else 0
+    centres = draws.normal(size=(len(sizes), DIMENSIONS)) * apart
     embeddings = [
         (centres[kinds] + draws.normal(size=(len(kinds), DIMENSIONS))).astype(np.float32)
         for _ in range(1 + len(OTHERS))
     ]
     labels = pd.Series(kinds if case == "as good" else draws.permutation(kinds), name="kind")
     own, *others = embeddings
+    if case == "collapsed":
+        own[:] = 1
     scores = {name: paired(own, x, labels) for name, x in zip(OTHERS, others, strict=True)}
     alone = {START: scores[START]}
+    scores[COMMONEST] = paired(own, None, labels)
     better, better_alone = (verdict(of, len(kinds)).startswith("Better") for of in (scores, alone))
     return better, better_alone
 

@@ -168,8 +168,8 @@ def test_the_run_is_judged_against_its_start_colour_and_texture_in_a_sentence_at
         (judged,) = (one for one in comparisons if one.verdict)
         assert judged.embedding == "trained, rgb+uv"
         assert list(judged.against) == [
-            "before training", "plain colour: colour statistics", "plain colour: colour quantiles",
-            "plain texture: instant, rgb+uv",
+            "naming the commonest label", "before training", "plain texture: instant, rgb+uv",
+            "plain colour: colour statistics", "plain colour: colour quantiles",
         ]  # fmt: skip
         kept = pd.read_csv(run / f"evaluation-{label}.csv")
         assert kept.loc[kept["measure"] == "verdict", "words"].tolist() == [judged.verdict]

@@ -14,6 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape.analysis import explain, speaking, where
+from napari_phenoscape.analysis.explanation._cells import as_it_is
+from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import (
     Clusters,
@@ -21,6 +23,7 @@ from napari_phenoscape.embeddings import (
     embed,
     read_embeddings,
     restore,
+    unit_length,
     write_clusters,
 )
 from napari_phenoscape.errors import CheckpointError, CollectionError
@@ -33,6 +36,7 @@ from napari_phenoscape.training import Experiment, KMeans, train
 #: Clusters are the morphs: the first two are those of Ficta aurea, with a UV patch and without.
 PATCHED, PLAIN = 1, 2
 PLAIN_NET = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+READ = {"kind": "contrast", "views": 2}
 MORPHS = {"patched", "plain"}
 OTHER = {PATCHED: PLAIN, PLAIN: PATCHED, 3: 4, 4: 3}
 
@@ -123,6 +127,26 @@ def test_the_exact_map_of_a_grid_adds_up_to_the_margin_and_finds_the_patches(sam
     strange = replace(embeddings, x=-embeddings.x)
     with pytest.raises(CheckpointError, match="Embed and cluster again"):
         result(where(net, strange, labels, rows, OTHER))
+
+
+def test_the_exact_map_beside_an_instant_part_adds_up_to_the_nets_part(samples, tmp_path):
+    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given["schedule"] |= {"steps": 2, "batch_size": 12}
+    given["encoder"] |= {"pooling": {"by": "mean", "last": 1, "skip": 3}}
+    given |= {"method": {"kind": "simclr", "readout": READ}, "runs": str(tmp_path)}
+    net, embeddings, labels, rows, found = asked(clustered_by_morph(Experiment.parse(given)))
+    (width,) = (of.weights.shape[1] for of in net.model.reading.readouts.values())
+    centres = unit_length(centroids(embeddings.x, labels, [PATCHED, PLAIN]))
+    bounded = 0
+    for row, cells in zip(rows, found.cells, strict=True):
+        one = np.array([row])
+        view = next(as_it_is(net)(one))
+        (x,) = net.embedding([view], one)["rgb+uv"].astype(float)
+        lengths = [np.linalg.norm(part) for part in (x[:width], x[width:])]
+        bounded += lengths[0] > 0.999 * float(net.model.reading.most[0]) * lengths[1]
+        part = x[:width] @ (centres[0] - centres[1])[:width] / np.linalg.norm(x)
+        assert cells.sum() == pytest.approx(part, abs=1e-5)
+    assert bounded > 0
 
 
 def test_it_can_be_stopped_after_any_specimen(instant):

@@ -123,7 +123,7 @@ def test_a_feature_that_never_varies_says_nothing() -> None:
 
 def test_views_that_are_all_alike_leave_nothing_to_divide_out() -> None:
     features = np.repeat(views_of(10, 1, 5, apart=3), 4, axis=1)
-    with pytest.raises(OptionError, match="Choose augmentations"):
+    with pytest.raises(OptionError, match="or choose augmentations"):
         Contrast(views=4).fit(features)
 
 

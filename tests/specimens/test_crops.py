@@ -187,6 +187,19 @@ def test_a_band_that_was_measured_nowhere_is_named():
         crops(cube(pixels), cube(pixels))
 
 
+def test_a_specimen_of_which_nothing_was_measured_is_left_out_and_told():
+    pixels = np.random.default_rng(0).random((2, 4, 4))
+    nothing, outside = np.full((2, 4, 4), np.inf), pixels.copy()
+    # what lies around it was measured, it was not
+    outside[:, :2] = np.nan
+    mask = np.arange(4)[:, None] * np.ones(4) < 2
+    cubes = [cube(pixels), cube(nothing), cube(pixels), cube(outside, mask=mask)]
+    events, made = heard(prepare(Held(cubes), [as_modality("all")], 4))
+    assert made.ids == ("0", "2")
+    assert "2 of 4 left out" in events[-1].message
+    assert "Nothing of it was measured: every pixel is NaN, infinite" in events[-1].message
+
+
 def test_reading_in_slabs_changes_nothing(monkeypatch):
     pixels = np.random.default_rng(1).random((3, 23, 17), dtype=np.float32)
     pixels[1, 5:9, 3:8] = np.nan

@@ -156,8 +156,13 @@ def test_how_far_levels_mix_is_said_at_the_end_of_a_run_and_in_evaluate(
     assert any("by 'instant, full'" in each for each in words)
     (compared,) = result(evaluate([run], "tree")).values()
     assert compared[0].scores["1-NN accuracy across lab"].value > 0.8
+    assert all(name.endswith(", across lab") for name in compared[0].against)
     # the column may be named for a run that does not name one, and what is asked may be the column
-    assert "1-NN accuracy across lab" not in result(evaluate([run], "lab"))["lab"][0].scores
+    asked = result(evaluate([run], "lab"))["lab"][0]
+    assert "1-NN accuracy across lab" not in asked.scores
+    assert asked.verdict == (
+        "Not judged: 'lab' differs for technical reasons, so that to tell it is no gain."
+    )
 
 
 def test_one_specimen_of_a_known_level_is_embedded_as_in_the_run(

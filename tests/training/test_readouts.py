@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import embed, export, load_encoder, restore
 from napari_phenoscape.events import Notice, Progress, Step, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
-from napari_phenoscape.specimens import Folder
+from napari_phenoscape.specimens import BandStatistics, Folder
 from napari_phenoscape.training import Experiment, last_checkpoint, train
+from napari_phenoscape.training._read_net import Readouts
 from napari_phenoscape.training._readouts import worse
+
+S = np.s_
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,10 @@ def test_a_net_counts_beside_an_instant_run_as_far_as_that_names_the_same_neighb
     both = result(embed(run))["rgb"].x
     alone = result(embed(result(train(experiment(samples, tmp_path, method="instant")))))["rgb"].x
     width = both.shape[1] - alone.shape[1]
-    net, beside = both[:, :width], both[:, width:]
+    restored, batch = result(restore(run)), np.arange(24)
+    most, restored.model.reading.most = restored.model.reading.most, None
+    net = restored.embedding(restored.looks()(batch), batch)["rgb"][:, :width]
+    restored.model.reading.most, beside = most, both[:, width:]
     assert 2 <= width <= 23
     # of 5 neighbours among 23 others, 5 / 23 would be the same by lot
     pairs = zip(neighbours(net), neighbours(beside), strict=True)
@@ -67,8 +76,57 @@ def test_a_net_counts_beside_an_instant_run_as_far_as_that_names_the_same_neighb
     for part, spread in ((net, share), (beside, 1)):
         assert part.var(axis=0).sum() == pytest.approx(spread**2, rel=1e-3)
         np.testing.assert_allclose(part.mean(axis=0), 0, atol=1e-3)
+    # and of each view its part is at most as much of the instant part's length
+    longer = 0
+    for view in restored.looks()(batch):
+        of_view = restored.embedding([view], batch)["rgb"]
+        one, other = (np.linalg.norm(of_view[:, part], axis=1) for part in (S[:width], S[width:]))
+        assert (one <= share * other * (1 + 1e-4)).all()
+        longer += int((one > share * other * (1 - 1e-4)).sum())
+    assert 0 < longer < 6 * 24  # what is shorter stays as it is
     # but for its scale it is the embedding of the instant run
     np.testing.assert_allclose(cosines(beside), cosines(alone), atol=1e-3)
+
+
+def test_a_run_of_before_this_bound_is_embedded_as_it_was(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / run.name
+    shutil.copytree(run, old)
+    kept = last_checkpoint(old) / "readout.safetensors"
+    with safe_open(kept, "pt") as file:
+        of, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    share = float(weights.pop("most"))
+    save_file(weights, kept, metadata=of)
+    x = result(embed(old))["rgb"].x
+    width = weights["reading.0.weights"].shape[1]
+    # its share of the length on average, and a mean of 0: linear in the features
+    assert x[:, :width].var(axis=0).sum() == pytest.approx(share**2, rel=1e-3)
+    np.testing.assert_allclose(x[:, :width].mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(x[:, width:], result(embed(run))["rgb"].x[:, width:], atol=1e-5)
+    program = torch.export.load(result(export(old, tmp_path / "old")) / "encoder.pt2").module()
+    net, batch = result(restore(old)), np.arange(24)
+    view = next(net.looks()(batch))
+    np.testing.assert_allclose(
+        program(view.image, view.mask)["rgb"].detach().numpy(),
+        net.embedding([view], batch)["rgb"],
+        rtol=1e-3, atol=1e-3,
+    )  # fmt: skip
+
+
+def test_of_an_instant_part_without_length_or_numbers_the_net_has_as_much(
+    samples: Path, tmp_path: Path
+) -> None:
+    asked = experiment(samples, tmp_path)
+    bands = {"rgb": BandStatistics(Bands([Band(name) for name in "RGB"]), (0,) * 3, (1,) * 3)}
+    reading = Readouts(asked, {"rgb": 2}, bands)
+    own = torch.tensor([[3.0, 4.0], [0.3, 0.4], [3.0, 4.0], [0.0, 0.0], [torch.nan] * 2])
+    other = torch.tensor([[0.0, 2.0], [0.0, 2.0], [0.0, 0.0], [0.0, 2.0], [torch.nan] * 2])
+    assert torch.equal(reading.joined("rgb", own, other)[:4, :2], own[:4])
+    reading.confirm("rgb", 0.5)
+    joined = reading.joined("rgb", own, other)
+    np.testing.assert_allclose(
+        joined[:, :2], [[0.6, 0.8], [0.3, 0.4], [0, 0], [0, 0], [np.nan] * 2], rtol=1e-6
+    )
+    np.testing.assert_array_equal(joined[:, 2:], other)
 
 
 def test_both_readouts_are_kept_beside_the_weights_and_the_start_has_its_own(run: Path) -> None:

@@ -118,8 +118,9 @@ class Contrast(Option):
         if not np.abs(within).max() > 0:
             raise OptionError(
                 "The views of each specimen are all alike, so there is nothing that the readout "
-                "'contrast' could divide out. Choose augmentations that vary something, or the "
-                "readout 'plain'."
+                "'contrast' could divide out. Either the pictures show nothing (one colour, or a "
+                "few pixels so large, as an undeclared 'no data' is, that nothing else counts): "
+                "mend them; or choose augmentations that vary something, or the readout 'plain'."
             )
         values, vectors = np.linalg.eigh(ledoit_wolf(within, assume_centered=True)[0])
         whiten = vectors / np.sqrt(values)

@@ -136,16 +136,24 @@ def fit_to(
         net.fit(space, rows, experiment.method.readout)
 
 
-def embeddings_of(
+def views_of(
     readout: LinearReadout, features: NDArray[np.float32], device: torch.device
 ) -> NDArray[np.float32]:
-    """(n, K) the mean over views, of (n, V, D) features; the bits that `embed` would give."""
+    """(n, V, K) of (n, V, D) features; the bits that the net would give."""
     parts = []
     for batch in np.split(features, range(BATCH, len(features), BATCH)):
         with torch.inference_mode():
             views = [readout(torch.from_numpy(view).to(device)) for view in batch.swapaxes(0, 1)]
-        parts.append(np.mean([view.cpu().numpy() for view in views], axis=0))
+        parts.append(np.stack([view.cpu().numpy() for view in views], axis=1))
     return np.concatenate(parts)
+
+
+def embeddings_of(
+    readout: LinearReadout, features: NDArray[np.float32], device: torch.device
+) -> NDArray[np.float32]:
+    """(n, K) the mean over views, of (n, V, D) features; the bits that `embed` would give."""
+    mean: NDArray[np.float32] = views_of(readout, features, device).mean(axis=1)
+    return mean
 
 
 def _having(crops: Crops, net: InstantNet | SimCLR) -> dict[str, NDArray[np.bool_]]:

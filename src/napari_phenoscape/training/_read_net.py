@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,15 @@ from napari_phenoscape.training._instant import InstantNet
 from napari_phenoscape.training._method import InstantMethod
 from napari_phenoscape.training._model import Representations, SimCLR
 
+#: A length below which there is no direction.
+TINY = 1e-12
+
 
 class Readouts(nn.Module):
     """The readout of every space of a trained net, and the instant embedding beside it.
+
+    Of each view the net's part is at most a share of the instant part's length, where one was
+    `confirm`-ed: what a net says of specimens unlike its own may be of any length.
 
     Parameters
     ----------
@@ -30,6 +37,9 @@ class Readouts(nn.Module):
         Of each modality.
     """
 
+    #: (spaces,) the shares; None in runs of before, in which the net's part is as it is.
+    most: Tensor | None
+
     def __init__(
         self,
         experiment: Experiment,
@@ -37,6 +47,7 @@ class Readouts(nn.Module):
         statistics: Mapping[str, BandStatistics],
     ) -> None:
         super().__init__()
+        self.register_buffer("most", None)
         self.readouts = {space: LinearReadout(width) for space, width in widths.items()}
         # the name of a space may be none of a module
         self.reading = nn.ModuleList(self.readouts.values())
@@ -63,7 +74,28 @@ class Readouts(nn.Module):
             return rows
         assert mask is not None  # whoever asks for what needs it has one
         others = self.beside(images, mask, present).h
-        return {space: torch.cat([own, others[space]], dim=1) for space, own in rows.items()}
+        return {space: self.joined(space, own, others[space]) for space, own in rows.items()}
+
+    def confirm(self, space: str, share: float) -> None:
+        """Let the net's part of a space be no longer than this share of the instant part."""
+        own = next(iter(self.readouts.values())).centre
+        if self.most is None:
+            self.most = own.new_ones(len(self.readouts))
+        self.most[list(self.readouts).index(space)] = share
+
+    def joined(self, space: str, own: Tensor, other: Tensor) -> Tensor:
+        """(..., K) the net's part and the instant one, (..., K) each, side by side."""
+        if self.most is not None:
+            most = self.most[list(self.readouts).index(space)]
+            lengths = [each.norm(dim=-1, keepdim=True) for each in (own, other)]
+            own = own * (most * lengths[1] / lengths[0].clamp_min(TINY)).clamp_max(1)
+        return torch.cat([own, other], dim=-1)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if (kept := state.get(f"{prefix}most")) is not None:
+            own = next(iter(self.readouts.values())).centre
+            self.most = torch.empty_like(kept, device=own.device)
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def beside(experiment: Experiment) -> Experiment:

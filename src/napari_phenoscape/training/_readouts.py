@@ -25,6 +25,7 @@ from napari_phenoscape.training._fit import (
     fit_to,
     fitted_to,
     lead,
+    views_of,
 )
 from napari_phenoscape.training._inputs import present
 from napari_phenoscape.training._instant import InstantNet
@@ -93,8 +94,9 @@ class Beside(NamedTuple):
     ----------
     net
         Fitted.
-    x : (n, K)
-        By space, embeddings of the specimens that it was fitted to, of total variance 1.
+    x : (n, V, K)
+        By space, of views of the specimens that it was fitted to; their means over views, the
+        embeddings, have total variance 1.
     """
 
     net: InstantNet
@@ -113,7 +115,7 @@ def instant_beside(
     features = yield from fit_readouts(other, crops, net, device)
     for space, readout in net.readouts.items():
         _even(readout, embeddings_of(readout, features[space], device))
-    x = {space: embeddings_of(net.readouts[space], of, device) for space, of in features.items()}
+    x = {space: views_of(net.readouts[space], of, device) for space, of in features.items()}
     return Beside(net, x)
 
 
@@ -163,14 +165,18 @@ def read_out(
         there = _there(crops, space, chosen)
         if other is not None:
             _even(own, affine(rows).mean(axis=1))
-            mine, theirs = embeddings_of(own, rows, fabric.device), other.x[space]
+            mine, theirs = embeddings_of(own, rows, fabric.device), other.x[space].mean(axis=1)
             # what a net knows by heart of its own specimens looks as sure as what it has learned;
             # neighbours that numbers of another kind confirm do not
-            own.weights = own.weights * shared_neighbours(mine, theirs[there])
-        x[space] = np.full((len(chosen), own.weights.shape[1]), np.nan, np.float32)
-        x[space][there] = embeddings_of(own, rows, fabric.device)
+            share = shared_neighbours(mine, theirs[there])
+            own.weights = own.weights * share
+            reading.confirm(space, share)
+        views = np.full((len(chosen), rows.shape[1], own.weights.shape[1]), np.nan, np.float32)
+        views[there] = views_of(own, rows, fabric.device)
         if other is not None:
-            x[space] = np.concatenate([x[space], other.x[space]], axis=1)
+            both = [torch.from_numpy(each).to(fabric.device) for each in (views, other.x[space])]
+            views = reading.joined(space, *both).cpu().numpy()
+        x[space] = views.mean(axis=1)
     keep_readout(last_checkpoint(run), experiment.method, reading, untrained=untrained)
     keep_embeddings(last_checkpoint(run), experiment, x, crops, untrained=untrained)
     return found

@@ -13,9 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import atomic
-from napari_phenoscape._tables import is_unknown
 from napari_phenoscape.analysis.evaluation._across import across, mixing, nuisance_notices
-from napari_phenoscape.analysis.evaluation._columns import check_columns
+from napari_phenoscape.analysis.evaluation._columns import check_columns, group_codes
 from napari_phenoscape.analysis.evaluation._comparison import KNN, compare, levels_of
 from napari_phenoscape.analysis.evaluation._figure import comparison_figure
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
@@ -23,8 +22,10 @@ from napari_phenoscape.analysis.evaluation._neighbours import matched
 from napari_phenoscape.analysis.evaluation._score import Score, over_specimens
 from napari_phenoscape.analysis.evaluation._verdict import (
     COLOUR,
+    COMMONEST,
     START,
     TEXTURE,
+    could_be_right,
     paired,
     verdict,
 )
@@ -49,6 +50,9 @@ from napari_phenoscape.training import (
 
 #: Folder of a run with what an evaluation has computed, until it ends.
 PARTS = ".evaluation.parts"
+
+#: In place of a verdict on how well a nuisance is told.
+NO_GAIN = "Not judged: '{}' differs for technical reasons, so that to tell it is no gain."
 
 RANK, VIEW_FOUND = "effective dimensions (RankMe)", "another view found"
 
@@ -129,7 +133,9 @@ def evaluate(
     levels = {label: table[within] if within not in ("", label) else None for label in labels}
     for label, level in levels.items():
         levels_of(table[label], level)  # or no pixel need be read
-    technical = named.of(table)
+    technical, bars = named.of(table), None
+    if technical is not None and named.bar:
+        bars = group_codes(pd.Series(technical.codes).where(technical.codes >= 0), len(table))
     if devices > 1 and ranks() == 1:
         options = {"--within": within, "--groups": groups, "--nuisance": nuisance}
         words = [word for label in labels for word in ("--label", label)]
@@ -149,7 +155,7 @@ def evaluate(
     comparisons: dict[str, list[Comparison]] = {label: [] for label in labels or ("",)}
     for done, (name, x, of_views, references) in enumerate(rows):
         yield Progress("measuring embeddings", done, len(rows))
-        embedded = ~np.isnan(x).any(axis=1)
+        embedded = np.asarray(~np.isnan(x).any(axis=1))
         own = {RANK: Score(rank_me(x[embedded]))} | of_views
         if technical is not None:
             own |= mixing(x, technical, named.name)
@@ -166,12 +172,19 @@ def evaluate(
                     # those that have the modality are all alike in the label
                 if technical is not None and named.bar and label not in named.columns:
                     scores |= across(x, table[label], technical, named.name)
-            against = {
-                other: paired(x, y, table[label], group, levels[label])
-                for other, y in (references if scores else {}).items()
-            }
-            labelled = int((~is_unknown(table[label])).sum()) if scores else 0
-            said = verdict(against, labelled) if references else ""
+            against, judged, said = dict[str, Score](), None, ""
+            if references and scores:
+                asked = (table[label].where(embedded), group, levels[label], bars)
+                judged = could_be_right(*asked)
+                way = "" if bars is None else f", across {named.name}"
+                against = {
+                    f"{other}{way}": paired(x, y, *asked)
+                    for other, y in references.items()
+                    if judged
+                }
+            if references:
+                technically = label in named.columns
+                said = NO_GAIN.format(label) if technically else verdict(against, judged)
             of_label.append(Comparison(name, scores | own, against, said))
     if technical is not None:
         by_name = {row.name: row.x for row in rows}
@@ -192,7 +205,7 @@ class _Row(NamedTuple):
     name: str
     x: NDArray[np.float32]
     of_views: dict[str, Score]
-    references: dict[str, NDArray[np.float32]]
+    references: dict[str, NDArray[np.float32] | None]
 
 
 def _rows_of(run: Path, made: EmbeddedRun, prefix: str) -> list[_Row]:
@@ -233,13 +246,14 @@ def _written(run: Path, label: str, comparisons: list[Comparison]) -> Generator[
 
 def _references(
     made: EmbeddedRun, space: str, colours: Mapping[str, NDArray[np.float32]]
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, NDArray[np.float32] | None]:
     """What the main embedding of a run is measured against; the names are `verdict`'s."""
-    others = {f"{COLOUR}: {name}": x for name, x in colours.items()}
+    colour = {f"{COLOUR}: {name}": x for name, x in colours.items()}
+    others: dict[str, NDArray[np.float32] | None] = {COMMONEST: None}
     for name, x in made.others.items():
         if name.startswith(InstantMethod.outcomes[0]):
-            others = {START: made.untrained.spaces[space].x, **others, f"{TEXTURE}: {name}": x}
-    return others
+            others |= {START: made.untrained.spaces[space].x, f"{TEXTURE}: {name}": x}
+    return others | colour
 
 
 def _collections(

@@ -21,6 +21,7 @@ def knn_correct(
     labels: ArrayLike,
     k: int = 5,
     groups: ArrayLike | None = None,
+    barred: NDArray[np.integer[Any]] | None = None,
 ) -> NDArray[np.bool_]:
     """Whether the majority of a specimen's nearest others has its label (leave one out).
 
@@ -38,6 +39,8 @@ def knn_correct(
     groups : (N,)
         Specimens of one group, e.g. photographs of one individual, never vote for each other; one
         whose group is unknown is of none.
+    barred : (N,)
+        As groups, beside them: neither do specimens of the same number, e.g. of one laboratory.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def knn_correct(
         All specimens are of one group, so nobody may vote.
     """
     codes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups).codes == codes
+    correct: NDArray[np.bool_] = knn_vote(x, codes, k, groups, barred).codes == codes
     return correct
 
 
@@ -76,12 +79,13 @@ def knn_vote(
     codes: NDArray[np.integer[Any]],
     k: int = 5,
     groups: ArrayLike | None = None,
+    barred: NDArray[np.integer[Any]] | None = None,
 ) -> Votes:
     """The majority label among each specimen's nearest labelled others, without its own vote.
 
     Parameters
     ----------
-    x, k, groups
+    x, k, groups, barred
         As in `knn_correct`.
     codes : (N,)
         Labels from 0; -1 where none is known.
@@ -89,7 +93,7 @@ def knn_vote(
     found = np.empty(len(codes), dtype=np.int64)
     share, closest = np.zeros(len(codes)), np.full(len(codes), np.nan)
     known = np.flatnonzero(codes >= 0)
-    for rows, similarity in _similar_others(x, groups, known):
+    for rows, similarity in _similar_others(x, groups, known, barred):
         nearest = _first(similarity, k)
         cosine = np.take_along_axis(similarity, nearest, axis=1)
         may_vote = np.isfinite(cosine)
@@ -192,8 +196,12 @@ def _similar_others(
     x: NDArray[np.floating[Any]],
     groups: ArrayLike | None,
     among: NDArray[np.intp] | slice = slice(None),
+    barred: NDArray[np.integer[Any]] | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Rows, and their similarity to all N, or to some; -inf to those of the same group."""
+    """Rows, and their similarity to all N, or to some; -inf to those of the same group.
+
+    ``barred``: and to those of the same number of these.
+    """
     number = len(x)
     group = group_codes(groups, number)
     if len(np.unique(group)) < 2:
@@ -206,6 +214,8 @@ def _similar_others(
     for rows in _blocks(number, len(others)):
         similarity = unit[rows] @ others.T
         similarity[group[rows, None] == other_group] = -np.inf
+        if barred is not None:
+            similarity[barred[rows, None] == barred[among]] = -np.inf
         yield rows, similarity
 
 

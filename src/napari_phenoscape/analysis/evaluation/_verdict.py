@@ -20,19 +20,22 @@ from napari_phenoscape.errors import CollectionError
 #: Of the two-sided test of each pair. "Better" needs all of them, so it is wrong less often.
 LEVEL = 0.05
 
-#: Fewer labelled specimens judge nothing.
+#: Fewer specimens that could be right judge nothing.
 FEWEST = 20
 
-#: What a run is measured against: the net at its start, plain colour, and an instant run.
+#: What a run is measured against: the net at its start, plain colour, an instant run, and what
+#: calls every specimen the same.
 START, COLOUR, TEXTURE = "before training", "plain colour", "plain texture"
+COMMONEST = "naming the commonest label"
 
 
 def paired(
     x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    y: NDArray[np.float32] | None,
     labels: pd.Series[Any],
     groups: pd.Series[Any] | None = None,
     within: pd.Series[Any] | None = None,
+    barred: NDArray[np.intp] | None = None,
 ) -> Score:
     """How much more often the five nearest others are right by one embedding than by another.
 
@@ -43,9 +46,11 @@ def paired(
     Parameters
     ----------
     x, y : (N, D), (N, E)
-        Embeddings.
+        Embeddings; without ``y``, what names the commonest label of all.
     labels, groups, within : (N,)
         As in `compare`.
+    barred : (N,)
+        Levels of a nuisance: specimens of the same one are not asked of each other.
 
     Returns
     -------
@@ -65,14 +70,20 @@ def paired(
     """
     from scipy.stats import binomtest
 
-    both = np.asarray(~(np.isnan(x).any(axis=1) | np.isnan(y).any(axis=1)))
+    both = np.asarray(~np.isnan(x if y is None else np.hstack([x, y])).any(axis=1))
     group = group_codes(groups, len(x))
     apart, member = [], []
     for rows in levels_of(labels.where(both), within):
-        if len(np.unique(group[rows])) < 2:
+        bars = None if barred is None else barred[rows]
+        if any(len(np.unique(of)) < 2 for of in (group[rows], bars) if of is not None):
             continue
-        codes = labels.iloc[rows].astype(str).to_numpy()
-        one, other = (knn_correct(each[rows], codes, 5, group[rows]) for each in (x, y))
+        codes = np.unique(labels.iloc[rows].astype(str), return_inverse=True)[1]
+        one, other = (
+            codes == np.bincount(codes).argmax()
+            if each is None
+            else knn_correct(each[rows], codes, 5, group[rows], bars)
+            for each in (x, y)
+        )
         apart.append(one.astype(np.float64) - other)
         member.append(group[rows])
     if not apart:
@@ -95,7 +106,29 @@ def paired(
     return Score(value, float(np.nanmin([low, *ends])), float(np.nanmax([high, *ends])), p)
 
 
-def verdict(against: Mapping[str, Score], labelled: int) -> str:
+def could_be_right(
+    labels: pd.Series[Any],
+    groups: pd.Series[Any] | None = None,
+    within: pd.Series[Any] | None = None,
+    barred: NDArray[np.intp] | None = None,
+) -> int:
+    """Of how many of N specimens, or of their groups, one that `paired` may ask has the label."""
+    table = pd.DataFrame({"label": labels.astype(str).to_numpy()})
+    table["group"] = group_codes(groups, len(table))
+    table["barred"] = table["group"] if barred is None else barred
+    found = set[int]()
+    for rows in levels_of(labels, within):
+        own = table.iloc[rows]
+
+        def alike(*columns: str, own: pd.DataFrame = own) -> pd.Series[int]:
+            return own.groupby(["label", *columns])["label"].transform("size")
+
+        others = alike() - alike("group") - alike("barred") + alike("group", "barred")
+        found |= set(own["group"][others > 0])
+    return len(found)
+
+
+def verdict(against: Mapping[str, Score], judged: int | None) -> str:
     """One sentence on an embedding, from how it does against others.
 
     Better is what beats every one of them, each at 5 %: by chance that is at most as often as the
@@ -104,23 +137,34 @@ def verdict(against: Mapping[str, Score], labelled: int) -> str:
     Parameters
     ----------
     against
-        By what it is compared with, `START`, `COLOUR` (its best) and `TEXTURE` first words of each.
-    labelled
-        Specimens with a label.
+        By what it is compared with, `COMMONEST`, `START`, `COLOUR` (its best) and `TEXTURE` first
+        words of each.
+    judged
+        See `could_be_right`; None without a label.
     """
-    if labelled < FEWEST:
+    if judged is None:
         return f"Cannot be judged without a label: name {FEWEST} specimens."
+    if judged < FEWEST:
+        return (
+            f"Cannot be judged by {judged} specimens (or groups) whose label can be found among "
+            f"others: it takes {FEWEST}."
+        )
     beaten: list[str] = []
     others: list[str] = []
-    for kind in (START, COLOUR, TEXTURE):
+    worse = False
+    for kind in (COMMONEST, START, COLOUR, TEXTURE):
         scores = [score for name, score in against.items() if name.startswith(kind)]
         if scores:
             better = all(score.p < LEVEL and score.value > 0 for score in scores)
             (beaten if better else others).append(f"than {kind}")
+            worse = any(score.p < LEVEL and score.value < 0 for score in scores)
+    if others[:1] == [f"than {COMMONEST}"]:
+        return f"Not better {others[0]}."
+    beaten = beaten[COMMONEST in against :]  # goes without saying
     if not others:
         return f"Better {_listed(beaten)}."
-    if others == [f"than {TEXTURE}"] and beaten:
-        return f"Better {_listed(beaten)}. Not better {others[0]}: instant does as well."
+    if others == [f"than {TEXTURE}"] and beaten and not worse:
+        return f"Better {_listed(beaten)}. Not better {others[0]}: instant may do as well."
     way = ": use instant" if f"than {TEXTURE}" in others else ""
     return f"Not better {_listed(others)}{way}."
 

@@ -86,9 +86,10 @@ def where(
 
         margin = x (u - v) / |x| = sum_p r(g_p) (u - v) / (P |x|)
 
-    What stands beside the net (an instant embedding) has a part of its own, which is not in it. It
-    is exact of cells, each of which sees more of the specimen than lies in it. An instant embedding
-    has no such map: deviations and quantiles are no sums over places.
+    What stands beside the net (an instant embedding) has a part of its own, which is not in it; how
+    long it lets the net's part be is a number of the specimen, as ``|x|`` is. It is exact of cells,
+    each of which sees more of the specimen than lies in it. An instant embedding has no such map:
+    deviations and quantiles are no sums over places.
 
     Parameters
     ----------
@@ -182,7 +183,10 @@ def _of_cells(
     ):
         return None  # a token, or a norm after the mean
     rows = model.reading.readouts[space](grid.flatten(2).mT)[0].double().cpu().numpy()
-    rest = (embedding[0, : rows.shape[1]] - rows.mean(axis=0))[None]  # of levels, and rounding
+    part = embedding[0, : rows.shape[1]]
+    # beside an instant part, the net's is as long as that allows
+    rows *= np.linalg.norm(part) / max(float(np.linalg.norm(rows.mean(axis=0))), 1e-12)
+    rest = (part - rows.mean(axis=0))[None]  # rounding
     each = (rows + rest) @ apart[: rows.shape[1]] / (len(rows) * np.linalg.norm(embedding))
     cells = each.reshape(grid.shape[2:])
     side = view.image.shape[-1]

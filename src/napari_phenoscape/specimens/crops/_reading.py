@@ -220,6 +220,11 @@ def _crop(
     Returns
     -------
     (C, S, S) reflectance, NaN where nothing was measured, and (1, S, S) True on the specimen.
+
+    Raises
+    ------
+    CubeError
+        Nothing of it was measured.
     """
     size = shape[1]
     image = np.full(shape, np.nan, dtype=np.float32)
@@ -235,6 +240,10 @@ def _crop(
     cover = rows @ specimen.mask(labels).astype(np.float32) @ columns.T
     # a specimen thinner than a pixel of the crop is where it covers most
     mask[0][inside] = cover > 0.5 * cover.max()
+    if not np.isfinite(image[:, mask[0]]).any():
+        raise CubeError(
+            "Nothing of it was measured: every pixel is NaN, infinite or the cube's own 'no data'."
+        )
     return image, mask
 
 
