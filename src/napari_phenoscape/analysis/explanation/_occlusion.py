@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import placed
 from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._spectra import bands_present
 from napari_phenoscape.cubes import Bands
@@ -164,7 +165,7 @@ def _without(
     """Embeddings by space from a view of n specimens, some of whose bands are hidden meanwhile."""
     import torch
 
-    at = list(bands)
+    at = placed(np.array(bands, np.int64), view.image.device)
     with torch.inference_mode():
         kept = view.image[:, at]
         view.image[:, at] = looks.fill[:, at]

@@ -73,7 +73,7 @@ def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFr
         rows.append(np.mean(views, axis=0))
         yield Progress("weighing bands and scales", int(batch[-1]) + 1, number)
     centre, scale, weights = (
-        each.double().cpu().numpy() for each in (readout.centre, readout.scale, readout.weights)
+        each.cpu().double().numpy() for each in (readout.centre, readout.scale, readout.weights)
     )
     features = np.nan_to_num((np.concatenate(rows) - centre) / scale)
     names = [

@@ -181,7 +181,7 @@ def _of_cells(
         h, grid.mean((2, 3)), atol=1e-2 * float(h.abs().max())
     ):
         return None  # a token, or a norm after the mean
-    rows = model.reading.readouts[space](grid.flatten(2).mT)[0].double().cpu().numpy()
+    rows = model.reading.readouts[space](grid.flatten(2).mT)[0].cpu().double().numpy()
     rest = (embedding[0, : rows.shape[1]] - rows.mean(axis=0))[None]  # of levels, and rounding
     each = (rows + rest) @ apart[: rows.shape[1]] / (len(rows) * np.linalg.norm(embedding))
     cells = each.reshape(grid.shape[2:])

@@ -15,6 +15,7 @@ from napari_phenoscape.training._experiment import Runtime
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
     from torch import nn
 
 #: torchrun gives it to the processes that it starts, and so does `launch`.
@@ -52,8 +53,6 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
     import torch
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     # Fabric announces the precision on stderr, under our progress bar
@@ -85,16 +84,22 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
         precision=precision,
         # losses may look at some heads only: `cross_modal` alone leaves those of all spaces unused
         strategy=DDPStrategy(find_unused_parameters=heads > 1),
-        plugins=[
-            TorchElasticEnvironment()
-            if _TORCHRUN in os.environ
-            else SLURMEnvironment(auto_requeue=False)
-        ],
+        plugins=[environment_of_ranks()],
     )
     fabric.launch()
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
     return fabric
+
+
+def environment_of_ranks() -> ClusterEnvironment:
+    """Who started this process and its peers, and where they meet."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if _TORCHRUN in os.environ:
+        return TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False)
 
 
 def device_of(runtime: Runtime) -> str:
