@@ -229,6 +229,15 @@ def test_devices_that_are_not_there_are_refused(device: str, gpus: int, words: s
         runtime._check_devices(device, 4, gpus)
 
 
+def test_a_card_that_does_not_compute_in_bf16_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    asked = Runtime(device="cuda", precision="bf16")
+    with pytest.raises(OptionError, match=r"bf16 needs a newer GPU, .* float32 or fp16"):
+        runtime.fabric_of(asked)
+    assert runtime.runtime_here(asked)[0].precision == "float32"
+
+
 def test_more_processes_than_processors_are_refused_before_the_first(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing, together
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
@@ -85,6 +86,7 @@ T = TypeVar("T")
 HEALTH_EVERY = 25
 
 
+@computing
 def train(
     experiment: Experiment, run: Path | None = None, *, snapshots: int = 0, examples: bool = False
 ) -> Generator[Event, None, Path]:
@@ -262,7 +264,6 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
-    from napari_phenoscape._device import together
     from napari_phenoscape._distributed import (
         any_rank,
         local_batch,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing
 from napari_phenoscape.analysis.explanation._cells import as_it_is, cells_of, numbers_of
 from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._occlusion import check_same
@@ -67,6 +68,7 @@ def speaking(lost: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(lost, nan=-np.inf) >= HALF * most) & bool(most > 0)
 
 
+@computing
 def where(
     net: Restored,
     embeddings: Embeddings,

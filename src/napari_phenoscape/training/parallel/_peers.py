@@ -85,8 +85,7 @@ def check_ranks_alike(runtime: Runtime, work: Iterable[str]) -> None:
     """
     if world() is None:
         return
-    from torch._C._distributed_c10d import PrefixStore
-    from torch.distributed import DistError
+    from torch.distributed import DistError, PrefixStore  # type: ignore[attr-defined]
     from torch.distributed.rendezvous import rendezvous
 
     own, there = told_to_peers(device_of(runtime), work), environment_of_ranks()

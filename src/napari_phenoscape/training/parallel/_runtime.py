@@ -60,10 +60,13 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
 
     device = device_of(runtime)
     set_threads(runtime)
-    if runtime.precision == "fp16" and device != "cuda":
+    if not _has(device, runtime.precision):
+        needed, other = {"fp16": ("a CUDA GPU", "bf16"), "bf16": ("a newer GPU", "fp16")}[
+            runtime.precision
+        ]
         raise OptionError(
-            f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
-            "float32 or bf16."
+            f"Precision {runtime.precision} needs {needed}, and this run computes on '{device}'. "
+            f"Choose float32 or {other}."
         )
     precision = _PRECISIONS[runtime.precision]
     here = world()
@@ -102,6 +105,15 @@ def environment_of_ranks() -> ClusterEnvironment:
     return SLURMEnvironment(auto_requeue=False)
 
 
+def _has(device: str, precision: str) -> bool:
+    """Whether a kind of device of this machine computes in a precision."""
+    import torch
+
+    if precision == "bf16" and device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return precision != "fp16" or device == "cuda"
+
+
 def device_of(runtime: Runtime) -> str:
     """The kind of device that is asked for.
 
@@ -135,7 +147,7 @@ def runtime_here(runtime: Runtime) -> tuple[Runtime, str]:
     """
     present = devices()
     device = runtime.device if runtime.device in present else present[0]
-    fits = runtime.precision != "fp16" or device == "cuda"
+    fits = _has(device, runtime.precision)
     precision = runtime.precision if fits else "float32"
     if runtime.device in ("auto", *present) and fits:
         return runtime, ""
