@@ -31,7 +31,7 @@ GIVEN = {
 }  # fmt: skip
 
 #: What a verb asks for beside one of them.
-MORE = {"convert dark": ["--white", "cube.tif"], "join": ["cube.tif"]}
+MORE = {"convert dark": ["--white", "cube.tif"], "join": ["cube.tif"], "edit": ["--split", "A"]}
 
 
 def parameters() -> Iterator[tuple[str, str]]:
