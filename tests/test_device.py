@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,12 +18,17 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from napari_phenoscape import _device
 from napari_phenoscape.cubes import Band, Bands
-from napari_phenoscape.nets import Descriptor
+from napari_phenoscape.losses import AnyLoss
+from napari_phenoscape.nets import AnyFusion, Descriptor, Encoder
+from napari_phenoscape.nets._options import Pooling
+from napari_phenoscape.nets._stem_options import AnyStem
+from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training import (
     Experiment,
     InstantNet,
     Looks,
+    Schedule,
     _inputs as inputs,
     augmenter,
     build_model,
@@ -34,7 +39,13 @@ from napari_phenoscape.training._gradient import Gradient
 from napari_phenoscape.training._inputs import InputPipeline
 from napari_phenoscape.training._reading import Reading
 from napari_phenoscape.training._recipe import average_of, optimizer_of
-from napari_phenoscape.views import Augmenter, Operation, RandomResizedCrop, _pipeline
+from napari_phenoscape.views import (
+    Augmenter,
+    Operation,
+    PresetName,
+    RandomResizedCrop,
+    _pipeline,
+)
 from napari_phenoscape.views._warp import bending
 from tests.views.test_contract import MEMBERS, strong
 
@@ -209,34 +220,60 @@ def step(asked: Experiment, pictures_: Crops, known: dict[str, Any], waits: Wait
     return reading
 
 
-STEMS: list[dict[str, Any]] = [
-    {"kind": "convolution"},
-    {"kind": "adapter", "planes": 3},
-    {"kind": "spectral_attention"},
-    {"kind": "spectral_response", "curves": 4},
-]
+CNN, VIT = "squeezenet1_1", "timm:test_vit"
+
+#: What makes a variant small, or do more than its default does, by its kind.
+GIVEN: dict[str, dict[str, Any]] = {
+    "adapter": {"planes": 3},
+    "spectral_response": {"curves": 4},
+    **{kind: {"modality_dropout": 0.3} for kind in ("concatenate", "mean", "gated", "attention")},
+    "nt_xent": {"positives": "species", "decoupled": True},
+    "cross_modal": {"ignore": "species"},
+}
+
+
+def each(union: Any) -> list[dict[str, Any]]:
+    """The variants of a union that are ours, by its registry: a new one is not forgotten."""
+    return [{"kind": kind, **GIVEN.get(kind, {})} for kind in get_args(union)[1].ours]
+
+
+def choices(option: type[Option], field: str) -> tuple[Any, ...]:
+    return get_args(option.model_fields[field].annotation)
+
+
 CASES: dict[str, dict[str, Any]] = {
     **{
         f"stem {stem['kind']}": {"encoder": {"backbone": "resnet18", "stem": stem}}
-        for stem in STEMS
+        for stem in each(AnyStem)
     },
-    "trunk": {"encoder": {"backbone": "squeezenet1_1", "stem": STEMS[1], "sharing": "trunk"}},
     **{
-        f"fusion {kind}": {"fusion": {"kind": kind, "modality_dropout": 0.3}}
-        for kind in ("concatenate", "mean", "gated", "attention")
+        f"{sharing} encoders": {
+            "encoder": {
+                "backbone": "squeezenet1_1",
+                "stem": {"kind": "adapter", "planes": 3},
+                "sharing": sharing,
+            }
+        }
+        for sharing in choices(Encoder, "sharing")
     },
-    "fusion separate": {"fusion": {"kind": "separate"}},
-    "losses": {
-        "losses": [
-            {"kind": "nt_xent", "positives": "species", "decoupled": True},
-            {"kind": "cross_modal", "ignore": "species"},
-            {"kind": "local_patches"},
-        ],
-        "image_size": 64,
+    **{
+        f"pooling {by}": {
+            "encoder": {"backbone": VIT if by in ("cls", "both") else CNN, "pooling": {"by": by}}
+        }
+        for by in choices(Pooling, "by")
     },
-    "sgd": {"schedule": {**OPTIMIZERS, "optimizer": "sgd"}},
-    "lars": {"schedule": {**OPTIMIZERS, "optimizer": "lars"}},
-    "adamw": {"schedule": OPTIMIZERS},
+    "two stages": {"encoder": {"backbone": CNN, "pooling": {"by": "mean", "last": 2}}},
+    "frozen": {"encoder": {"backbone": CNN, "rate": 0}},
+    **{f"fusion {fusion['kind']}": {"fusion": fusion} for fusion in each(AnyFusion)},
+    **{f"loss {loss['kind']}": {"losses": [loss], "image_size": 64} for loss in each(AnyLoss)},
+    "losses": {"losses": each(AnyLoss), "image_size": 64},
+    **{
+        f"optimizer {name}": {"schedule": {**OPTIMIZERS, "optimizer": name}}
+        for name in choices(Schedule, "optimizer")
+    },
+    **{f"preset {name}": {"augmentations": name} for name in get_args(PresetName)},
+    **{f"background {name}": {"background": name} for name in choices(Experiment, "background")},
+    "chunks": {"losses": each(AnyLoss), "image_size": 64, "runtime": {"chunk": 2}},
 }
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape.errors import RunError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+P = ParamSpec("P")
+Y = TypeVar("Y")
+R = TypeVar("R")
 
 #: Kinds of device whose views a processor makes, a few at a time. Any other makes all views of a
 #: step at once by itself; MPS has no float64, which their geometry needs.
@@ -100,3 +107,45 @@ def room(device: torch.device) -> int:
     import torch
 
     return torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else 0
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error of torch, or of NumPy, says that a device's memory is full."""
+    words = ("out of memory", "allocate memory", "not enough memory")
+    # torch.OutOfMemoryError on a GPU, a plain RuntimeError on the processor
+    said = isinstance(error, RuntimeError) and any(one in str(error) for one in words)
+    return said or isinstance(error, MemoryError)
+
+
+def computing(verb: Callable[P, Generator[Y, None, R]]) -> Callable[P, Generator[Y, None, R]]:
+    """The same verb, which says in a sentence that its device is full, or gone.
+
+    Raises
+    ------
+    RunError
+        It is.
+    """
+
+    @functools.wraps(verb)
+    def told(*given: P.args, **named: P.kwargs) -> Generator[Y, None, R]:
+        try:
+            return (yield from verb(*given, **named))
+        except (RuntimeError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:150]
+            card = any(kind in reason for kind in ("CUDA", "HIP", "MPS"))
+            kept = "What was saved is kept, and the same command goes on with it."
+            if lacks_memory(error):
+                where = "the graphics card" if card else "this machine"
+                raise RunError(
+                    f"Out of memory on {where} ({reason}). End other programs that use it"
+                    + ", or set runtime.device to cpu in the experiment.yaml" * card
+                    + f". {kept}"
+                ) from error
+            if card and "error" in reason:
+                raise RunError(
+                    f"The graphics card failed ({reason}). See whether the system still has it "
+                    f"(nvidia-smi), and start anew. {kept}"
+                ) from error
+            raise
+
+    return told

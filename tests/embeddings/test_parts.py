@@ -194,6 +194,35 @@ def test_what_a_process_of_an_earlier_command_said_is_not_believed(
     assert list(result(waits)) == ["rgb"]
 
 
+def test_the_first_waits_for_one_that_is_late_and_nothing_is_left_behind(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in as_ranks(monkeypatch, 1):  # all parts are there, of a command that was killed
+        work = embed(run)
+        until(work, SPECIMENS)
+        work.close()
+    ranks = as_ranks(monkeypatch, 2)
+    late = next(ranks)
+    assert (late, next(ranks)) == (1, 0)
+    first = embed(run)
+    while not isinstance(event := next(first), Progress) or "waiting" not in event.what:
+        pass
+    monkeypatch.setenv("RANK", "1")
+    made = list(embed(run))
+    assert not embedded_of(made) - {SPECIMENS}
+    monkeypatch.setenv("RANK", "0")
+    assert list(result(first)) == ["rgb"]
+    assert not list(run.rglob("*.parts"))
+
+
+def test_parts_of_another_version_are_not_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = embed(run)
+    until(work, 24)
+    work.close()
+    monkeypatch.setattr(_parts, "__version__", "0.0.1")
+    assert embedded_of(list(embed(run))) == {8, 16, 24, 30}
+
+
 def test_a_file_that_changed_since_is_computed_again_and_no_other(run: Path) -> None:
     work = embed(run)
     until(work, 24)

@@ -263,7 +263,12 @@ def test_a_loss_that_is_no_number_names_the_specimens_to_look_at(sick, words: st
     ],
 )
 @pytest.mark.parametrize(
-    "error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        MemoryError(),
+    ],
 )
 def test_lack_of_memory_becomes_advice(chunk: int, share: int, words: str, error) -> None:
     advised = advice(experiment("squeezenet1_1", chunk), share)
@@ -272,9 +277,10 @@ def test_lack_of_memory_becomes_advice(chunk: int, share: int, words: str, error
         raise error
 
 
-def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), advice(experiment(""), 7):
-        raise RuntimeError("shapes differ")
+@pytest.mark.parametrize("words", ["shapes differ", "CUDA error: an illegal memory access"])
+def test_other_errors_stay_what_they_are(words: str) -> None:
+    with pytest.raises(RuntimeError, match=words), advice(experiment(""), 7):
+        raise RuntimeError(words)
 
 
 def test_specimens_of_unknown_individuals_are_no_positives_of_each_other():

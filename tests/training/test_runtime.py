@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch._inductor.config
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from napari_phenoscape import __version__
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Finished, Progress, Started, Step, result
@@ -227,6 +229,15 @@ def test_devices_that_are_not_there_are_refused(device: str, gpus: int, words: s
         runtime._check_devices(device, 4, gpus)
 
 
+def test_a_card_that_does_not_compute_in_bf16_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    asked = Runtime(device="cuda", precision="bf16")
+    with pytest.raises(OptionError, match=r"bf16 needs a newer GPU, .* float32 or fp16"):
+        runtime.fabric_of(asked)
+    assert runtime.runtime_here(asked)[0].precision == "float32"
+
+
 def test_more_processes_than_processors_are_refused_before_the_first(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,3 +383,73 @@ def test_bf16_and_float32_are_what_fabric_is_asked_for() -> None:
         fabric = runtime.fabric_of(Runtime(device="cpu", precision=precision))  # type: ignore[arg-type]
         with fabric.autocast():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == wanted
+
+
+#: A process of `train`, which is as different from the others as it is told.
+AS_PEER = """
+import sys
+from pathlib import Path
+from napari_phenoscape.errors import PhenoscapeError
+from napari_phenoscape.events import result
+from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training.parallel import _peers
+experiment, differs = Experiment.read(Path(sys.argv[1])), sys.argv[2]
+if differs == "device":
+    _peers.device_of = lambda _: "cuda"
+if differs == "version":
+    _peers.__version__ = "0.0.1"
+if differs == "experiment":
+    experiment = experiment.model_copy(update={"seed": 7})
+if differs == "files":
+    fewer = Path(sys.argv[1]).parent / "fewer"
+    source = experiment.collection.model_copy(update={"path": fewer})
+    experiment = experiment.model_copy(update={"collection": source})
+try:
+    result(train(experiment))
+except PhenoscapeError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.parametrize(
+    ("differs", "words"),
+    [
+        ("device", "Process 1 computes on 'cuda' and process 0 on 'cpu'"),
+        ("version", f"Process 1 is napari-phenoscape 0.0.1 and process 0 {__version__}"),
+        ("experiment", "Process 1 has other specimens, weights or settings than process 0"),
+        ("files", "Process 1 has other specimens, weights or settings than process 0"),
+    ],
+)
+def test_processes_that_differ_end_with_a_sentence_each_and_make_no_run(
+    experiment: Experiment, tmp_path: Path, differs: str, words: str
+) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(experiment.model_copy(update={"runs": tmp_path / "runs"}).to_yaml())
+    fewer = shutil.copytree(experiment.collection.path, tmp_path / "fewer")
+    next(Path(fewer).rglob("*.tif")).unlink()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in range(2):
+        told = {
+            "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+            "RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "GROUP_RANK": "0", "OMP_NUM_THREADS": "1",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}",
+        }  # fmt: skip
+        asked = [sys.executable, "-c", AS_PEER, str(path), differs * rank]
+        process = subprocess.Popen(
+            asked, env=os.environ | told, stderr=subprocess.PIPE, encoding="utf-8"
+        )
+        processes.append(process)
+    try:
+        said = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert [process.returncode for process in processes] == [1, 1]
+    assert words in said[0]
+    assert "Process 0" in said[1]
+    assert "Traceback" not in "".join(said)
+    assert not (tmp_path / "runs").exists()

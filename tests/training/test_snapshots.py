@@ -17,6 +17,7 @@ from napari_phenoscape.training import (
     Example,
     Experiment,
     InstantMethod,
+    SimCLR,
     Snapshot,
     _snapshots as snapshots,
     last_checkpoint,
@@ -123,3 +124,24 @@ def test_the_net_sees_at_most_three_views_more_in_a_hundred(
     # in 25 steps 72 specimens against 18 x 2 views x (forward + twice that backward) x 25 = 2700
     assert snapshots.steps_between(specimens, batch) == every
     assert specimens <= 0.03 * every * 6 * batch
+
+
+def test_the_net_is_shown_the_same_pictures_in_every_precision(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[torch.Tensor] = []
+    embed = SimCLR.embed
+
+    def seen(net: SimCLR, images: dict[str, torch.Tensor], *given: object) -> object:
+        shown.append(images["rgb+uv"])
+        return embed(net, images, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SimCLR, "embed", seen)
+    for precision in ("float32", "bf16"):
+        runtime = experiment.runtime.model_copy(update={"device": "cpu", "precision": precision})
+        asked = experiment.model_copy(update={"runtime": runtime})
+        work = train(asked, snapshots=4)
+        while not isinstance(next(work), Snapshot):
+            pass
+        work.close()
+    torch.testing.assert_close(shown[0], shown[1], atol=0, rtol=0)

@@ -125,7 +125,10 @@ def associate(
     """Say how closely clusters follow each metadata column, and other results; a table."""
     from napari_phenoscape.analysis import associate as verb, results_agreement
     from napari_phenoscape.embeddings import read_results
+    from napari_phenoscape.training import read_experiment
 
+    for one in others or []:
+        read_experiment(one)  # or it is none, and its results would not be missed
     found = listen(verb(run, space, permutations))
     table = Table("column", "levels", "specimens", "adjusted mutual information", "p")
     for column, levels, specimens, value, p in found.itertuples(index=False):

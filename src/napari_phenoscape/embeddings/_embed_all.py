@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing
 from napari_phenoscape.embeddings._embedding import PRESENT, embedded, spaces_of, together
 from napari_phenoscape.embeddings._parts import Part, in_parts, net_key
 from napari_phenoscape.embeddings._restore import Restored, with_net
@@ -102,6 +103,7 @@ class EmbeddedRun:
     others: dict[str, NDArray[np.float32]]
 
 
+@computing
 def embed_all(
     run: Path, folder: Path, collection: Collection | None = None
 ) -> Generator[Event, None, EmbeddedRun | None]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import scratch
+from napari_phenoscape._device import computing
 from napari_phenoscape.embeddings._parts import Part, held, in_parts, net_key
 from napari_phenoscape.embeddings._restore import Restored, read_out_once, with_net
 from napari_phenoscape.embeddings._table import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     pass
 
 
+@computing
 def embed(
     run: Path, source: Source | None = None, *, untrained: bool = False, devices: int = 1
 ) -> Generator[Event, None, dict[str, Embeddings]]:

@@ -20,21 +20,23 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from napari_phenoscape import __version__
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
 from napari_phenoscape.training import (
+    check_alike,
     device_of,
     freed_memory_kept,
-    job,
     joins,
     last_checkpoint,
     rank,
     ranks,
     read_experiment,
     runtime_here,
+    told_to_peers,
 )
 
 #: Seconds between two looks whether other processes are done.
@@ -77,13 +79,13 @@ def net_key(run: Path, *untrained: bool) -> str:
     checkpoint = last_checkpoint(run)
     readouts = ["readout.untrained" if control else "readout" for control in untrained]
     experiment = read_experiment(run)
-    told = hashlib.sha256(experiment.to_yaml().encode())
+    seen = hashlib.sha256(f"{__version__}\n{experiment.to_yaml()}".encode())
     for path in (checkpoint / f"{name}.safetensors" for name in ("weights", "average", *readouts)):
         if path.is_file():
             with path.open("rb") as file:
-                told.update(hashlib.file_digest(file, "sha256").digest())
-    told.update((checkpoint / "state.json").read_bytes())
-    return f"{device_of(runtime_here(experiment.runtime)[0])}-{told.hexdigest()[:16]}"
+                seen.update(hashlib.file_digest(file, "sha256").digest())
+    seen.update((checkpoint / "state.json").read_bytes())
+    return f"{device_of(runtime_here(experiment.runtime)[0])}-{seen.hexdigest()[:16]}"
 
 
 def in_parts(
@@ -113,7 +115,7 @@ def in_parts(
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
     mine = range(rank(), len(paths), ranks())
-    if ranks() > 1 and (joins() or not all(paths[number].is_file() for number in mine)):
+    if ranks() > 1:
         _tell_peers(folder, keys)
     with freed_memory_kept():
         for number in mine:
@@ -121,11 +123,14 @@ def in_parts(
                 _check_peers(folder, keys, range(ranks()) if joins() else (0,))
                 part = yield from compute(number)
                 _write(part, paths[number])
+    if ranks() > 1:
+        _tell_peers(folder, keys, done=True)
     if not joins():
         return None
-    while missing := [number for number, path in enumerate(paths) if not path.is_file()]:
-        _check_peers(folder, keys, {number % ranks() for number in missing})
-        yield Progress("waiting for the other processes", len(paths) - len(missing), len(paths))
+    # one that comes late would make its parts again where they were taken away
+    while _check_peers(folder, keys, range(ranks())) != set(range(ranks())) and ranks() > 1:
+        made = sum(path.is_file() for path in paths)
+        yield Progress("waiting for the other processes", made, len(paths))
         time.sleep(WAIT_S)
     return [_read(path) for path in paths]
 
@@ -163,52 +168,47 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _tell_peers(folder: Path, keys: Sequence[str]) -> None:
-    """Say which parts this process makes, for `_check_peers` of the others."""
+def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False) -> None:
+    """Say which parts this process makes, and whether it has; for `_check_peers` of the others."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / f"{rank()}.json") as temporary:
-        temporary.write_text(json.dumps(_told(keys)), "utf-8")
+        temporary.write_text(json.dumps({**_told(keys), "done": done}), "utf-8")
 
 
 def _told(keys: Sequence[str]) -> dict[str, str]:
-    digest = hashlib.sha256(" ".join(keys).encode()).hexdigest()
-    return {"job": job(), "device": keys[0].partition("-")[0], "keys": digest}
+    return told_to_peers(keys[0].partition("-")[0], keys)
 
 
-def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> None:
+def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> set[int]:
     """Refuse to go on beside a process of the same command that makes other parts.
+
+    Returns
+    -------
+    Which of these peers have made theirs.
 
     Raises
     ------
     RunError
-        One does.
+        One makes other parts.
     """
-    own = _told(keys)
+    own, done = _told(keys), set()
     for peer in peers:
         try:
-            told = json.loads((folder / f"{peer}.json").read_text("utf-8"))
+            other = json.loads((folder / f"{peer}.json").read_text("utf-8"))
         except FileNotFoundError:
             continue
-        if told["job"] != own["job"] or told["keys"] == own["keys"]:
-            continue
-        if told["device"] != own["device"]:
-            raise RunError(
-                f"Process {peer} computes on '{told['device']}' and process {rank()} on "
-                f"'{own['device']}'; the numbers of one table are of one kind of device. Give all "
-                "processes the same kind, or hide the graphics cards from all "
-                "(CUDA_VISIBLE_DEVICES=)."
-            )
-        raise RunError(
-            f"Process {peer} has other specimens, weights or settings than process {rank()}. See "
-            "that all find the same files, then run the same again; what was computed is kept."
-        )
+        if other["job"] == own["job"]:
+            check_alike(own, other, peer)
+            if other["done"]:
+                done.add(peer)
+    return done
 
 
 def _write(part: Part, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    told = {
+    beside = {
         "ids": part.ids,
         "left_out": [[str(one.path), one.reason] for one in part.left_out],
         "bands": None if part.bands is None else [asdict(band) for band in part.bands],
@@ -221,7 +221,7 @@ def _write(part: Part, path: Path) -> None:
         )
         for name, rows in part.rows.items()
     }
-    table = pa.table(columns, metadata={"phenoscape": json.dumps(told)})
+    table = pa.table(columns, metadata={"phenoscape": json.dumps(beside)})
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:
         pq.write_table(table, temporary)
@@ -233,7 +233,7 @@ def _read(path: Path) -> Part:
 
     try:
         table = pq.read_table(path)
-        told = json.loads(table.schema.metadata[b"phenoscape"])
+        beside = json.loads(table.schema.metadata[b"phenoscape"])
         rows = {
             name: table[name]
             .combine_chunks()
@@ -241,14 +241,14 @@ def _read(path: Path) -> Part:
             .to_numpy(zero_copy_only=False)
             .reshape(shape)
             .astype(dtype)
-            for name, (shape, dtype) in told["rows"].items()
+            for name, (shape, dtype) in beside["rows"].items()
         }
         return Part(
-            tuple(told["ids"]),
+            tuple(beside["ids"]),
             rows,
-            tuple(Skipped(Path(file), reason) for file, reason in told["left_out"]),
-            told["bands"] and Bands(Band(**band) for band in told["bands"]),
-            tuple(told["unmeasured"]),
+            tuple(Skipped(Path(file), reason) for file, reason in beside["left_out"]),
+            beside["bands"] and Bands(Band(**band) for band in beside["bands"]),
+            tuple(beside["unmeasured"]),
         )
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -94,11 +94,12 @@ class Descriptor(nn.Module):
 
     def lead(self, scatter: Tensor) -> None:
         """Take the leading principal components of (C, C) `pixel_scatter` as planes."""
-        values, vectors = np.linalg.eigh(scatter.double().cpu().numpy())
+        values, vectors = np.linalg.eigh(scatter.cpu().double().numpy())
         order = np.argsort(values)[::-1][:LEADING_PLANES]
         # each of mean square 1 over the pixels, as a standardised band is
         rows = signed(vectors[:, order].T) / np.sqrt(np.maximum(values[order], 1e-12))[:, None]
-        self.components = torch.from_numpy(rows).to(scatter.device, torch.float32)
+        assert self.components is not None  # of few bands, nobody asks
+        self.components = torch.from_numpy(rows).to(self.components)
 
     def pixel_scatter(self, images: Tensor, mask: Tensor) -> Tensor:
         """(C, C) mean products of standardised bands over some pixels of every specimen, summed."""

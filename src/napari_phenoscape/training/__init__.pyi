@@ -103,10 +103,10 @@ from .grouping._maps import (
 )
 from .parallel._launch import launch as launch, launch_shares as launch_shares
 from .parallel._memory import freed_memory_kept as freed_memory_kept
+from .parallel._peers import check_alike as check_alike, told_to_peers as told_to_peers
 from .parallel._runtime import (
     device_of as device_of,
     fabric_of as fabric_of,
-    job as job,
     joins as joins,
     rank as rank,
     ranks as ranks,

@@ -38,3 +38,9 @@ def in_steps(experiment: Experiment, crops: Crops) -> Experiment:
         return experiment
     steps = schedule.epochs * batches_of(experiment, crops).epoch
     return experiment.model_copy(update={"schedule": schedule.model_copy(update={"steps": steps})})
+
+
+def in_precision(experiment: Experiment, precision: str) -> Experiment:
+    """The same in a precision that was measured."""
+    runtime = experiment.runtime.model_copy(update={"precision": precision})
+    return experiment.model_copy(update={"runtime": runtime})

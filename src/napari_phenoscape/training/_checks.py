@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.specimens import Crops
@@ -64,3 +69,19 @@ def check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
                 f"'{run.name}' was trained with {name} {theirs}, not {ours}. Resume it with its "
                 "own, or start a new run."
             )
+
+
+def work_of(
+    experiment: Experiment, crops: Crops, known: Mapping[str, NDArray[np.int64]] | None = None
+) -> tuple[str, ...]:
+    """What several processes that train together must have in common, wherever its files are."""
+    columns = {name: codes.tolist() for name, codes in (known or {}).items()}
+    if crops.levels is not None:
+        columns[""] = crops.levels.codes.tolist()
+    return (
+        experiment.model_dump_json(
+            exclude={"collection": True, "runs": True, "runtime": {"device": True}}
+        ),
+        json.dumps([crops.ids, columns]),
+        str(crops.statistics),
+    )

@@ -62,7 +62,11 @@ class Schedule(Option):
 class Runtime(Option):
     """Where and how to compute; changes speed, not meaning."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto = best present")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto",
+        description="auto = best present; of several graphics cards the first, and "
+        "CUDA_VISIBLE_DEVICES=3 makes another one the first",
+    )
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
         "float32",
         description="of the network; the loss is always float32. fp16 is for GPUs; bf16 is slow on "

@@ -184,7 +184,7 @@ def lead(
             there = index(np.flatnonzero(crops.present[name][batch]), view.image.device)
             images, masks = pictures(crops, view, device)
             image, mask = images[name][there], masks[there]
-            scatter[name] = scatter[name] + descriptor.pixel_scatter(image, mask).double().cpu()
+            scatter[name] = scatter[name] + descriptor.pixel_scatter(image, mask).cpu().double()
         yield Progress("finding the leading planes", int(batch[-1]) + 1, len(crops.ids))
     for name, descriptor in led.items():
         descriptor.lead(scatter[name] / crops.present[name].sum())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import lacks_memory
 from napari_phenoscape.errors import TrainingError
 from napari_phenoscape.events import Health
 from napari_phenoscape.losses import Projections
@@ -110,8 +111,7 @@ def advice(experiment: Experiment, share: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        # torch.OutOfMemoryError on a GPU, a plain RuntimeError on the CPU, MemoryError of NumPy
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if not lacks_memory(error):
             raise
         chunk = experiment.runtime.chunk
         together = min(chunk or share, share)

@@ -22,10 +22,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing, together
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
-from napari_phenoscape.training._batching import batches_of, in_steps, small_levels
+from napari_phenoscape.training._batching import batches_of, in_precision, in_steps, small_levels
 from napari_phenoscape.training._build import augmenter, build_model
 from napari_phenoscape.training._checkpoint import (
     State,
@@ -41,6 +42,7 @@ from napari_phenoscape.training._checks import (
     check_ranks,
     check_same,
     check_views,
+    work_of,
 )
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._interrupts import Interrupted, interrupt_held
@@ -60,6 +62,17 @@ from napari_phenoscape.training._run import (
 )
 from napari_phenoscape.training._specimens import specimens_of
 from napari_phenoscape.training._watching import Watched
+from napari_phenoscape.training.parallel._launch import launch
+from napari_phenoscape.training.parallel._memory import freed_memory_kept
+from napari_phenoscape.training.parallel._peers import check_ranks_alike
+from napari_phenoscape.training.parallel._runtime import (
+    compile_encoders,
+    device_of,
+    fabric_of,
+    ranks,
+    set_threads,
+    world,
+)
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -73,6 +86,7 @@ T = TypeVar("T")
 HEALTH_EVERY = 25
 
 
+@computing
 def train(
     experiment: Experiment, run: Path | None = None, *, snapshots: int = 0, examples: bool = False
 ) -> Generator[Event, None, Path]:
@@ -105,10 +119,6 @@ def train(
     PhenoscapeError
         What is wrong and the way out. A run that was started keeps its newest checkpoint.
     """
-    from napari_phenoscape.training.parallel._launch import launch
-    from napari_phenoscape.training.parallel._memory import freed_memory_kept
-    from napari_phenoscape.training.parallel._runtime import world
-
     trains, runtime = experiment.method.trains, experiment.runtime
     if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
@@ -116,7 +126,7 @@ def train(
         before = read_experiment(run)
         check_same(experiment, before, run)
         if runtime.precision == "auto":
-            experiment = _in_precision(experiment, before.runtime.precision)
+            experiment = in_precision(experiment, before.runtime.precision)
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
@@ -156,11 +166,12 @@ def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
     """An instant run."""
     from napari_phenoscape.training._fit import check_number, fit
     from napari_phenoscape.training._instant import InstantNet
-    from napari_phenoscape.training.parallel._runtime import fabric_of
 
-    net, fabric = build_model(experiment, crops.statistics), fabric_of(experiment.runtime)
+    net = build_model(experiment, crops.statistics)
     assert isinstance(net, InstantNet)
     check_number(crops, net)
+    check_ranks_alike(experiment.runtime, work_of(experiment, crops))
+    fabric = fabric_of(experiment.runtime)
     return lambda run: fit(experiment, crops, run, fabric, net), fabric
 
 
@@ -177,12 +188,6 @@ def _training(
     from napari_phenoscape.training._gradient import check_caching, known_columns
     from napari_phenoscape.training._model import SimCLR
     from napari_phenoscape.training._precision import precision_of
-    from napari_phenoscape.training.parallel._runtime import (
-        compile_encoders,
-        device_of,
-        fabric_of,
-        set_threads,
-    )
 
     known = known_columns(experiment, collection)
     net = build_model(experiment, crops.statistics, pretrained=pretrained)
@@ -194,21 +199,17 @@ def _training(
         set_threads(experiment.runtime)
         device = device_of(experiment.runtime)
         precision, why = precision_of(net, experiment.image_size, device)
-        experiment = _in_precision(experiment, precision)
+        experiment = in_precision(experiment, precision)
         yield Notice(why)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
+    check_ranks(experiment.schedule, ranks())
+    check_ranks_alike(experiment.runtime, work_of(experiment, crops, known))
     fabric = fabric_of(experiment.runtime, heads=len(heads))
-    check_ranks(experiment.schedule, fabric.world_size)
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
     watchers = watched.watchers(experiment, crops, fabric)
     work = partial(_steps, experiment, crops, known, fabric=fabric, net=net, watchers=watchers)
     return experiment, work, fabric
-
-
-def _in_precision(experiment: Experiment, precision: str) -> Experiment:
-    runtime = experiment.runtime.model_copy(update={"precision": precision})
-    return experiment.model_copy(update={"runtime": runtime})
 
 
 def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[Event, None, T]:
@@ -263,7 +264,6 @@ def _steps(
     """Events of the optimisation itself."""
     import torch
 
-    from napari_phenoscape._device import together
     from napari_phenoscape._distributed import (
         any_rank,
         local_batch,

@@ -76,10 +76,11 @@ class Snapshots:
         """A `Snapshot` after so many steps; the net is left in training, as it came."""
         crops, parts = self._crops, list[NDArray[np.float32]]()
         for batch in np.split(self._rows, range(BATCH, len(self._rows), BATCH)):
+            # where pixels lie is computed in single precision, whatever the net is
+            (view,) = self._looks(batch)
+            images, _ = pictures(crops, view, self._fabric.device)
             net.eval()
             with torch.inference_mode(), self._fabric.autocast():
-                (view,) = self._looks(batch)
-                images, _ = pictures(crops, view, self._fabric.device)
                 h = net.embed(images, present(crops, batch) or None)[net.space]
             net.train()
             parts.append(h.float().cpu().numpy())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing, placed
 from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._spectra import bands_present
 from napari_phenoscape.cubes import Bands
@@ -101,6 +102,7 @@ def windows_of(
     return (*windows, *(Window(bands[i].name, (i,)) for i in positions if i not in known))
 
 
+@computing
 def occlude(
     net: Restored, embeddings: Embeddings, labels: NDArray[np.int64], width_nm: float = WINDOW_NM
 ) -> Generator[Progress, None, Occlusion]:
@@ -164,7 +166,7 @@ def _without(
     """Embeddings by space from a view of n specimens, some of whose bands are hidden meanwhile."""
     import torch
 
-    at = list(bands)
+    at = placed(np.array(bands, np.int64), view.image.device)
     with torch.inference_mode():
         kept = view.image[:, at]
         view.image[:, at] = looks.fill[:, at]

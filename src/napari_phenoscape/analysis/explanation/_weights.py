@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing
 from napari_phenoscape.analysis._paper import FAINT, INK, MM
 from napari_phenoscape.cubes import Bands, save_figure
 from napari_phenoscape.embeddings import Restored
@@ -27,6 +28,7 @@ NET = "pretrained net"
 _LEAST, _MOST = "#ffffff", "#0072b2"
 
 
+@computing
 def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFrame]:
     """What part of an instant embedding's variance each band and scale makes.
 
@@ -73,7 +75,7 @@ def weights_of(net: Restored, space: str) -> Generator[Progress, None, pd.DataFr
         rows.append(np.mean(views, axis=0))
         yield Progress("weighing bands and scales", int(batch[-1]) + 1, number)
     centre, scale, weights = (
-        each.double().cpu().numpy() for each in (readout.centre, readout.scale, readout.weights)
+        each.cpu().double().numpy() for each in (readout.centre, readout.scale, readout.weights)
     )
     features = np.nan_to_num((np.concatenate(rows) - centre) / scale)
     names = [

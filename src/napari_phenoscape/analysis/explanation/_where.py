@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import computing
 from napari_phenoscape.analysis.explanation._cells import as_it_is, cells_of, numbers_of
 from napari_phenoscape.analysis.explanation._membership import centroids
 from napari_phenoscape.analysis.explanation._occlusion import check_same
@@ -67,6 +68,7 @@ def speaking(lost: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(lost, nan=-np.inf) >= HALF * most) & bool(most > 0)
 
 
+@computing
 def where(
     net: Restored,
     embeddings: Embeddings,
@@ -182,7 +184,7 @@ def _of_cells(
         h, grid.mean((2, 3)), atol=1e-2 * float(h.abs().max())
     ):
         return None  # a token, or a norm after the mean
-    rows = model.reading.readouts[space](grid.flatten(2).mT)[0].double().cpu().numpy()
+    rows = model.reading.readouts[space](grid.flatten(2).mT)[0].cpu().double().numpy()
     part = embedding[0, : rows.shape[1]]
     # beside an instant part, the net's is as long as that allows
     rows *= np.linalg.norm(part) / max(float(np.linalg.norm(rows.mean(axis=0))), 1e-12)

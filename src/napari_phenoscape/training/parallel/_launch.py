@@ -233,6 +233,8 @@ def _end(processes: list[subprocess.Popen[str]]) -> None:
 
 
 def _last_words(folder: Path, rank: int, code: int) -> str:
+    if code < 0:  # what it said before has nothing to do with it
+        return f"Process {rank} was killed from outside (exit code {code})."
     lines = (folder / f"{rank}.log").read_text("utf-8", "replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
     return f"Process {rank} ended with exit code {code} ({last.strip()[:300]})."

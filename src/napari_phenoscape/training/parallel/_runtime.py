@@ -15,6 +15,7 @@ from napari_phenoscape.training._experiment import Runtime
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
     from torch import nn
 
 #: torchrun gives it to the processes that it starts, and so does `launch`.
@@ -52,8 +53,6 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
     import torch
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     # Fabric announces the precision on stderr, under our progress bar
@@ -61,10 +60,13 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
 
     device = device_of(runtime)
     set_threads(runtime)
-    if runtime.precision == "fp16" and device != "cuda":
+    if not _has(device, runtime.precision):
+        needed, other = {"fp16": ("a CUDA GPU", "bf16"), "bf16": ("a newer GPU", "fp16")}[
+            runtime.precision
+        ]
         raise OptionError(
-            f"Precision fp16 needs a CUDA GPU, and this run computes on '{device}'. Choose "
-            "float32 or bf16."
+            f"Precision {runtime.precision} needs {needed}, and this run computes on '{device}'. "
+            f"Choose float32 or {other}."
         )
     precision = _PRECISIONS[runtime.precision]
     here = world()
@@ -85,16 +87,31 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
         precision=precision,
         # losses may look at some heads only: `cross_modal` alone leaves those of all spaces unused
         strategy=DDPStrategy(find_unused_parameters=heads > 1),
-        plugins=[
-            TorchElasticEnvironment()
-            if _TORCHRUN in os.environ
-            else SLURMEnvironment(auto_requeue=False)
-        ],
+        plugins=[environment_of_ranks()],
     )
     fabric.launch()
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
     return fabric
+
+
+def environment_of_ranks() -> ClusterEnvironment:
+    """Who started this process and its peers, and where they meet."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if _TORCHRUN in os.environ:
+        return TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False)
+
+
+def _has(device: str, precision: str) -> bool:
+    """Whether a kind of device of this machine computes in a precision."""
+    import torch
+
+    if precision == "bf16" and device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return precision != "fp16" or device == "cuda"
 
 
 def device_of(runtime: Runtime) -> str:
@@ -130,7 +147,7 @@ def runtime_here(runtime: Runtime) -> tuple[Runtime, str]:
     """
     present = devices()
     device = runtime.device if runtime.device in present else present[0]
-    fits = runtime.precision != "fp16" or device == "cuda"
+    fits = _has(device, runtime.precision)
     precision = runtime.precision if fits else "float32"
     if runtime.device in ("auto", *present) and fits:
         return runtime, ""
