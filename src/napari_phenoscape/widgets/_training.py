@@ -351,6 +351,7 @@ class TrainDock(Dock):
         here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
             self.work.hide()
+            self.example.hide()  # it leaves its room to what is to be known before the next
         task = self.session.training
         if task is not None and task.title == WATCHING:
             self.say(
