@@ -6,6 +6,9 @@ embeddings are drawn: 512 numbers for each specimen, ten groups.
 
 from __future__ import annotations
 
+import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,10 +21,10 @@ from qtpy.QtWidgets import QApplication
 
 from napari_phenoscape.analysis import Colouring, by_cluster, by_values, inside, nearest
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
-from napari_phenoscape.embeddings import Clusters, Embeddings, unit_length
+from napari_phenoscape.embeddings import Clusters, Embeddings, cluster, reduce, unit_length
 from napari_phenoscape.embeddings._clustering import COLOURS
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import KMeans
+from napari_phenoscape.training import Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D, SoFar
 from napari_phenoscape.widgets._overlay import overlay_of
@@ -32,9 +35,14 @@ from tests.benchmarks import Figure
 
 GROUPS = 10
 
+#: Seconds that clusters and a map are waited for at most.
+PATIENCE = 600
+
 
 def comparisons() -> Iterator[Figure]:
     """Seconds, as a user waits for them."""
+    for count, most in ((10_000, 10), (100_000, 120)):
+        yield Figure(f"map-clusters-of-{count}", lambda count=count: clustered(count), "s", most)
     guard_torch()
     viewer = napari.Viewer()
     viewer.window.set_geometry(0, 0, 1600, 1000)
@@ -54,6 +62,29 @@ def comparisons() -> Iterator[Figure]:
     yield Figure(
         "map-neighbours-of-all-20000", lambda: seconds(lambda: knn_correct(few, codes)), "s", 10
     )
+
+
+def clustered(count: int) -> float:
+    """Seconds to clusters and a map, in a process of their own; infinite after `PATIENCE`."""
+    asked = [sys.executable, "-m", "tests.benchmarks.bench_map", str(count)]
+    try:
+        done = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return math.inf
+    return float(done.stdout.splitlines()[-1])
+
+
+def grouped(count: int) -> None:
+    """Print the seconds to clusters and a map of so many specimens, by the defaults."""
+    random, grouping = np.random.default_rng(0), Grouping()
+    labels = random.integers(0, GROUPS, count)
+    x = random.normal(size=(GROUPS, 512))[labels] + random.normal(size=(count, 512))
+    x = x.astype(np.float32)
+    start = time.perf_counter()
+    found = cluster(x, [str(number) for number in range(count)], grouping.method, grouping.seed)
+    reduce(x, grouping.map, grouping.seed)
+    print(time.perf_counter() - start)
+    assert len(found.names) == GROUPS
 
 
 def drawn(count: int, side: int = 32, dimensions: int = 8) -> ClusteredRun:
@@ -167,3 +198,7 @@ def settle() -> None:
     """Let the window draw what is waiting to be drawn."""
     for _ in range(3):
         QApplication.processEvents()
+
+
+if __name__ == "__main__":
+    grouped(int(sys.argv[1]))

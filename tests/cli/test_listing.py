@@ -81,6 +81,7 @@ def test_train_check_says_what_would_go_wrong_and_trains_nothing(tmp_path: Path)
         "--set schedule.batch_size=2"
     )
     mended = CliRunner().invoke(app, [*words, "--set", "schedule.batch_size=2", "--json"])
-    tones = [check["tone"] for check in json.loads(mended.stdout)["checks"]]
-    assert set(tones) <= {"plain"}
+    checks = json.loads(mended.stdout)["checks"]
+    assert {check["tone"] for check in checks} == {"plain"}
+    assert checks[-1]["words"].startswith("It takes about")
     assert not (tmp_path / "runs").exists()

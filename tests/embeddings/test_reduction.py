@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.embeddings import reduce, unit_length
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.training import PCA, TSNE, UMAP, AnyReduction
-from napari_phenoscape.training.grouping._maps import principal_components
+from napari_phenoscape.training.grouping._maps import nearest_neighbours, principal_components
 
 METHODS = [PCA(), UMAP(neighbours=5), TSNE(perplexity=5)]
 
@@ -79,6 +79,15 @@ def test_embeddings_that_vary_along_one_line_have_a_map(method: AnyReduction) ->
     xy = reduce(x, method)
     assert np.isfinite(xy).all()
     assert len(np.unique(xy, axis=0)) > 1
+
+
+def test_neighbours_are_exact_each_specimen_its_own_first_at_no_distance() -> None:
+    x = groups(20)
+    distance = np.linalg.norm(x[:, None].astype(float) - x, axis=2)
+    near, how_far = nearest_neighbours(x, 6)
+    assert near.tolist() == np.argsort(distance, axis=1)[:, :6].tolist()
+    assert how_far == pytest.approx(np.sort(distance, axis=1)[:, :6], abs=1e-6)
+    assert not how_far[:, 0].any()
 
 
 def test_of_few_specimens_all_others_are_neighbours() -> None:

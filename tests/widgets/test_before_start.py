@@ -50,6 +50,20 @@ def test_a_click_makes_the_change_that_mends_it_and_starts_nothing(dock, session
     assert session.training is None
 
 
+def test_how_long_it_takes_is_said_when_a_step_was_tried_and_once_for_the_same_settings(
+    dock, session, wait
+):
+    assert not said(dock, "It takes about")
+    session.set_part("schedule", Schedule(steps=12, batch_size=6))
+    wait(lambda: said(dock, "12 steps of"))
+    told = [line for line in dock.before.words if "12 steps of" in line]
+    session.set_part("name", "another")  # which changes no step
+    wait(lambda: session.task("Looking for what would go wrong").busy)
+    wait(lambda: not session.busy)
+    assert [line for line in dock.before.words if "12 steps of" in line] == told
+    assert session.training is None
+
+
 def test_an_error_is_in_the_colour_that_is_read_on_the_theme(dock, choose_theme, wait):
     wait(lambda: errors(dock) == {f"color: {TONES['error'][False]};"})
     choose_theme("light")

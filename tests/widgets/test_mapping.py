@@ -8,9 +8,9 @@ import pytest
 from napari_phenoscape.embeddings import reduce
 from napari_phenoscape.errors import OptionError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
-from napari_phenoscape.training import PCA, TSNE
+from napari_phenoscape.training import PCA, TSNE, UMAP
 from napari_phenoscape.widgets import _mapping
-from napari_phenoscape.widgets._mapping import reduce_apart
+from napari_phenoscape.widgets._mapping import begin_early, reduce_apart
 
 X = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 MAP = TSNE(perplexity=5)
@@ -58,3 +58,11 @@ def test_a_process_that_dies_is_told_of_and_the_next_map_has_another():
     while idle.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     assert len(result(reduce_apart(X, PCA(), 0))) == 40
+
+
+def test_a_process_that_was_begun_early_draws_the_first_map():
+    begin_early(UMAP())
+    begin_early(UMAP())  # there is one
+    (process,) = _mapping._idle
+    np.testing.assert_array_equal(result(reduce_apart(X, UMAP(), 0)), reduce(X, UMAP(), 0))
+    assert _mapping._idle == [process]

@@ -17,7 +17,7 @@ from napari_phenoscape.events import Finished, Started, Step
 from napari_phenoscape.training import Schedule, read_events, read_experiment
 from napari_phenoscape.training._run import EXPERIMENT, LOCK, log_event, new_run
 from napari_phenoscape.widgets import ClustersDock, RunsDock, TrainDock
-from napari_phenoscape.widgets._last_folder import keep_last_folder
+from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
 from napari_phenoscape.widgets._session import session_of
 
 pytestmark = pytest.mark.gui
@@ -217,6 +217,29 @@ def test_at_the_start_the_run_that_did_not_end_is_offered_and_goes_on_when_asked
     steps = [event.step for event in read_events(run) if isinstance(event, Step)]
     assert steps == list(range(1, 41))
     assert read_events(run)[-1] == Finished(run)
+
+
+def test_a_run_whose_program_was_killed_before_its_first_step_is_offered(
+    open_dock, experiment, wait
+):
+    run = new_run(experiment.model_copy(update={"schedule": Schedule(steps=3, batch_size=4)}))
+    keep_last_folder(run.parent)
+    dock = open_dock(TrainDock)
+    wait(dock.unfinished.isVisible)
+    assert "was made and not begun at step 0 of 3" in dock.unfinished.words.text()
+    press(dock.unfinished.button)
+    wait(lambda: dock.session.training is not None and not dock.session.training.busy)
+    steps = [event.step for event in read_events(run) if isinstance(event, Step)]
+    assert steps == [1, 2, 3]
+
+
+def test_where_a_run_will_be_is_known_before_it_has_said_a_word(session, experiment, wait):
+    experiment.runs.mkdir()
+    session.train_experiment(experiment)
+    assert not session.history
+    assert last_folder() == experiment.runs
+    session.training.stop()
+    wait(lambda: not session.training.busy)
 
 
 def test_after_a_run_that_ended_nothing_is_offered(open_dock, session, runs, wait):

@@ -14,16 +14,18 @@ import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QPalette
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from napari_phenoscape.cubes import READERS
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.widgets import (
+    RunsDock,
     _commands as commands,
     open_spectral_cube,
     open_spectral_folder,
 )
 from napari_phenoscape.widgets._dock import frame_of
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 
 pytestmark = pytest.mark.gui
 
@@ -180,6 +182,32 @@ def test_docks_become_tabs_of_each_other_and_the_last_is_in_front(viewer, instal
     assert [frame.windowTitle() for frame in frames] == ["Specimens", "Train", "Clusters"]
     assert docks[2].height() > 300
     assert docks[2].visibleRegion().boundingRect().height() > 300
+
+
+def test_docks_that_have_much_to_say_do_not_make_the_window_higher(open_dock, qtbot):
+    first = open_dock(RunsDock)
+    window = first.window()
+    window.resize(1280, 800)
+    for _ in range(4):
+        foot = QLabel("much")
+        foot.setMinimumHeight(160)
+        first.foot.addWidget(foot)
+    qtbot.wait(50)
+    open_dock(RunsDock)
+    qtbot.wait(50)
+    assert window.height() == 800
+
+
+def test_a_table_has_all_its_columns_in_sight_and_shortens_the_names(qtbot):
+    table = small_table(200)
+    qtbot.addWidget(table)
+    table.resize(338, 120)
+    table.show()
+    name = "2026-12-01_a-long-name-of-an-experiment-of-the-museum-drawers"
+    fill_table(table, ["other result", "Rand", "shared"], [[name, "1.00", "72"]])
+    columns = [table.columnWidth(number) for number in range(3)]
+    assert sum(columns) == table.viewport().width()
+    assert table.item(0, 0).toolTip() == name
 
 
 def test_words_can_be_read_in_either_theme(viewer, installed, choose_theme, wait):

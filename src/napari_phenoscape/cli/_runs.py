@@ -109,7 +109,10 @@ def train(
     events: Events = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="train nothing; say what would go wrong, and how to fix it"),
+        typer.Option(
+            "--check",
+            help="train nothing; say what would go wrong, how to fix it, and how long it takes",
+        ),
     ] = False,
     preset: Annotated[
         str | None,
@@ -158,9 +161,13 @@ def train(
 
 def _checked(experiment: Experiment) -> Made:
     from napari_phenoscape.specimens import collect
-    from napari_phenoscape.training import checks
+    from napari_phenoscape.training import checks, dry_step
 
-    found = checks(experiment, listen(collect(experiment.collection)))
+    collection = listen(collect(experiment.collection))
+    found = list(checks(experiment, collection))
+    refused = any(check.tone == "error" for check in found)
+    if not refused and (tried := listen(dry_step(experiment, collection))):
+        found.append(tried)
     rows = [{"tone": one.tone, "words": one.words, "change": one.change} for one in found]
     words = [" ".join([f"{one.tone}: {one.words}", *one.options]) for one in found]
     return Made({"checks": rows}, words or ["Nothing would go wrong that is known of."])

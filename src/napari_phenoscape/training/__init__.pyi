@@ -11,6 +11,7 @@ from ._checkpoint import (
     read_state as read_state,
 )
 from ._described import described as described, versions as versions
+from ._dry_step import dry_step as dry_step, undisturbed as undisturbed
 from ._examples import Example as Example
 from ._experiment import (
     Experiment as Experiment,

@@ -33,6 +33,7 @@ from napari_phenoscape.widgets._grouping import (
     opened,
     reported,
 )
+from napari_phenoscape.widgets._mapping import begin_early
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._worker import Task, Verb
 from napari_phenoscape.widgets.form._fold import Fold
@@ -277,6 +278,8 @@ class ClustersDock(Dock):
         embedded, space = self.session.embedded, self.space.currentText()
         assert embedded is not None  # the button is grey
         grouping, previous = self.grouping.value, self.session.clustered
+        if grouping.map != PCA():
+            begin_early(grouping.map)
         task = self._begin(
             CLUSTERING,
             lambda: group(embedded, space, grouping, previous, anew=anew),

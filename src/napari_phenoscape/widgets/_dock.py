@@ -18,9 +18,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
+    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -39,8 +37,8 @@ if TYPE_CHECKING:
 #: Wide enough for every form, narrow enough to leave a canvas on a 1280 x 800 screen.
 WIDTH = 380
 
-#: Widest column of a table, in pixels; half a dock.
-COLUMN = 170
+#: The least height of a dock, in pixels.
+LOW = 250
 
 
 class Dock(QWidget):
@@ -114,6 +112,10 @@ class Dock(QWidget):
         """As wide as all our docks."""
         return QSize(WIDTH, 600)
 
+    def minimumSizeHint(self) -> QSize:
+        """Low enough for two, one below the other until they are tabs, or the window would grow."""
+        return super().minimumSizeHint().boundedTo(QSize(WIDTH, LOW))
+
     def showEvent(self, event: QShowEvent | None) -> None:
         """The first time, become a tab of our docks that are open."""
         super().showEvent(event)
@@ -138,6 +140,9 @@ class Dock(QWidget):
             ):
                 window.tabifyDockWidget(frame, mine)
                 mine.raise_()
+                for bar in window.findChildren(QTabBar):
+                    bar.setElideMode(Qt.TextElideMode.ElideNone)  # "Tr… R…" of seven docks
+                    bar.setUsesScrollButtons(True)
                 return
 
     def listen(self, event: Any, slot: Callable[..., None]) -> None:
@@ -360,35 +365,3 @@ def short(path: Path) -> str:
 def count_of(number: int, noun: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def fill_table(table: QTableWidget, header: list[str], rows: list[list[str]]) -> None:
-    """Show rows of words; long ones are shortened, and whole in the tooltip."""
-    table.setColumnCount(len(header))
-    table.setHorizontalHeaderLabels(header)
-    table.setRowCount(len(rows))
-    for i, words in enumerate(rows):
-        for j, word in enumerate(words):
-            item = QTableWidgetItem(word)
-            item.setToolTip(as_it_is(word))
-            table.setItem(i, j, item)
-    table.resizeColumnsToContents()
-    for j in range(len(header) - 1):  # the last may go on beyond the edge
-        table.setColumnWidth(j, min(table.columnWidth(j), COLUMN))
-
-
-def small_table(height: int) -> QTableWidget:
-    """A table that only shows, as high as its rows and no higher than that."""
-    table = QTableWidget()
-    table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-    table.setSizeAdjustPolicy(QTableWidget.SizeAdjustPolicy.AdjustToContents)
-    table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
-    table.setMaximumHeight(height)
-    table.setWordWrap(False)
-    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # file names differ at their ends
-    header, names = table.verticalHeader(), table.horizontalHeader()
-    if header is not None and names is not None:
-        header.hide()
-        header.setDefaultSectionSize(20)
-        names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-    return table

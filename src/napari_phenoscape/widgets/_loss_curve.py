@@ -13,6 +13,7 @@ class LossCurve(Plot):
 
     def __init__(self) -> None:
         super().__init__(185)
+        self.setMinimumHeight(120)  # on a small screen
         name_axes(self, "step", "loss (nats)")
         self.setDownsampling(auto=True, mode="peak")  # of 100 000 steps, those that are seen
         self.setClipToView(True)

@@ -1,8 +1,8 @@
 """Mapping: maps that are drawn in a process of their own, so that the window never waits for one.
 
-The libraries of UMAP hold the interpreter's lock while they are loaded and compile, which takes
-most of a minute; a process can also be stopped while it draws. It lives on for the next map: what
-was compiled stays compiled.
+The libraries of UMAP hold the interpreter's lock while they are loaded and compile, for ten seconds
+or so; a process can also be stopped while it draws. It is begun before it is needed, and lives on
+for the next map: what was compiled stays compiled.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ from numpy.typing import NDArray
 from napari_phenoscape.embeddings import reduce
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
-from napari_phenoscape.training import Reduction
+from napari_phenoscape.training import UMAP, Reduction
 
 #: Seconds after which a map that is no longer wanted is noticed.
 WAIT_S = 0.1
 
-#: Processes that have drawn a map and wait for the next.
+#: Processes that wait for the next map.
 _idle: list[subprocess.Popen[bytes]] = []
 
 
 class _ThereError(Exception):
     """What went wrong in the other process, as that tells it."""
+
+
+def begin_early(method: Reduction) -> None:
+    """Let a process load and compile what a map will need, while its embeddings are being made."""
+    if not _idle:
+        _idle.append(_begun(method.kind))
 
 
 def reduce_apart(
@@ -87,7 +93,11 @@ def _process() -> subprocess.Popen[bytes]:
         if process.poll() is None:
             return process
         _end(process)
-    words = [sys.executable, "-m", __name__]
+    return _begun()
+
+
+def _begun(*kinds: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", __name__, *kinds]
     # Ctrl-C is for the window; and this one ends when nobody can ask it any more
     return subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -115,6 +125,8 @@ def answer_all() -> None:
     """Answer on standard output what is asked on standard input, until that is closed."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
+    if UMAP().kind in sys.argv[1:]:
+        reduce(np.eye(3, dtype=np.float32), UMAP())
     while True:
         try:
             x, method, seed = pickle.load(sys.stdin.buffer)  # noqa: S301  of who began this

@@ -35,15 +35,14 @@ from napari_phenoscape.training import (
 from napari_phenoscape.widgets._dock import (
     Dock,
     count_of,
-    fill_table,
     plot,
     row,
     short,
-    small_table,
     swatch,
 )
 from napari_phenoscape.widgets._evaluating import EVALUATING, Evaluating
 from napari_phenoscape.widgets._grouping import opened
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._note import as_it_is, note
 from napari_phenoscape.widgets.form._words import setting_words, value_words
@@ -258,7 +257,6 @@ class RunsDock(Dock):
             if item is not None:
                 icon = swatch(COLOURS[chosen.index(run) % len(COLOURS)]) if run in chosen else None
                 item.setData(Qt.ItemDataRole.DecorationRole, icon)
-        self.table.resizeColumnToContents(0)
         self._show_different(chosen)
         paths = [run.path for run in chosen if run.step]
         self._refresh()

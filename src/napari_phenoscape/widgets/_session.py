@@ -287,11 +287,15 @@ class Session(QObject):
     def train_experiment(self, experiment: Experiment, run: Path | None = None) -> None:
         """Start a training, or go on with that of a run."""
         watched = self.shows_emerging and self.can_show_emerging(experiment)
+        # where its run is looked for, if this program is killed before that has said a word
+        keep_last_folder(run.parent if run is not None else experiment.runs)
 
         def verb() -> Generator[Event, None, Path]:
-            from napari_phenoscape.training import train  # brings torch, which is guarded first
+            # brings torch, which is guarded first
+            from napari_phenoscape.training import train, undisturbed
             from napari_phenoscape.widgets._emerging import WATCHED, emerging
 
+            undisturbed()
             if not watched:
                 return train(experiment, run, examples=True)
             training = train(experiment, run, snapshots=WATCHED, examples=True)

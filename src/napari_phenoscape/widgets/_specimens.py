@@ -24,12 +24,10 @@ from napari_phenoscape.training import SETTLED, Experiment, experiment_for
 from napari_phenoscape.widgets._dock import (
     Dock,
     count_of,
-    fill_table,
     plot,
     row,
     short,
     short_combo,
-    small_table,
     stacked,
 )
 from napari_phenoscape.widgets._finding import FindPanel
@@ -38,6 +36,7 @@ from napari_phenoscape.widgets._grouping import looked
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets._pairs import PairsPanel
 from napari_phenoscape.widgets._regions import cube_layers_of, region_layers_of, write_regions
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.form._fold import Fold, heading
 from napari_phenoscape.widgets.form._form import editor_of
 from napari_phenoscape.widgets.form._note import note

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_phenoscape.training import Check
 
 UNFINISHED = "Looking for a run that did not end"
-CHECKING = "Looking for what would go wrong"
+CHECKING, TRYING = "Looking for what would go wrong", "Trying a step"
 
 #: Milliseconds of rest after a change of the settings, before they are checked.
 CHECK_MS = 400
@@ -81,6 +81,7 @@ class TrainDock(Dock):
         self.pause_button = self.button("Pause", "Wait after this step", self._pause)
         self.stop_button = self.button("Stop", "End after this step and save", self._stop)
         self.before = BeforeStart()
+        self._tried: dict[str, Check | None] = {}
         self.before.accepted.connect(self._mend)
         self._check_soon = QTimer(self)
         self._check_soon.setSingleShot(True)
@@ -141,6 +142,7 @@ class TrainDock(Dock):
         self._refresh()
 
     def _forget(self) -> None:
+        self._tried = {}
         self.preset.offer({})
 
     def _check(self) -> None:
@@ -164,6 +166,26 @@ class TrainDock(Dock):
         self.preset.show_of(self.session.parts, busy)
         if found.experiment == self._asked() and not busy:
             self.before.show_checks(found.checks)
+            self._try_a_step(found)
+
+    def _try_a_step(self, found: Checked) -> None:
+        """Say how long it would take, once a step was tried; again only with other settings."""
+        from napari_phenoscape.training import dry_step
+
+        collection, experiment = self.session.collection, found.experiment
+        if collection is None or any(check.tone == "error" for check in found.checks):
+            return
+        key = experiment.model_dump_json(exclude={"name", "runs", "grouping"})
+
+        def show(check: Check | None) -> None:
+            self._tried = {key: check}
+            if check is not None and experiment == self._asked() and not self.session.trains:
+                self.before.show_checks((*found.checks, check))
+
+        if key in self._tried:
+            show(self._tried[key])
+        else:
+            self.session.do(TRYING, lambda: dry_step(experiment, collection), show)
 
     def _settle(self, experiment: Experiment) -> None:
         self.session.fit(**{name: getattr(experiment, name) for name in SETTLED})
@@ -296,6 +318,7 @@ class TrainDock(Dock):
     def _attach(self) -> None:
         """Show the session's training, from its first event."""
         task = self.session.training
+        self.session.stop(TRYING)
         self.curve.forget()
         self.run_words.setText("")
         for event in self.session.history:
@@ -351,6 +374,7 @@ class TrainDock(Dock):
         here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
             self.work.hide()
+            self.example.hide()  # it leaves its room to what is to be known before the next
         task = self.session.training
         if task is not None and task.title == WATCHING:
             self.say(

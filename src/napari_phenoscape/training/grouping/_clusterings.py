@@ -16,6 +16,10 @@ from napari_phenoscape.training.grouping._maps import principal_components
 #: Density means little in hundreds of dimensions; HDBSCAN sees this many principal components.
 HDBSCAN_DIMENSIONS = 15
 
+#: Up to so many specimens KMeans has one thread: others compute little, and keep cores busy while
+#: they wait, of which a machine that has other work to do takes ten times as long.
+ALONE = 20_000
+
 #: Starts of each of the hundreds of clusterings that a number of clusters is chosen by.
 CHOOSING_STARTS = 4
 
@@ -109,9 +113,11 @@ class KMeans(Counted):
         self, x: NDArray[np.float32], number: int, seed: int, starts: int
     ) -> NDArray[np.int64]:
         from sklearn.cluster import KMeans as Algorithm
+        from threadpoolctl import threadpool_limits
 
         algorithm = Algorithm(number, n_init=starts, random_state=seed)
-        return np.asarray(algorithm.fit_predict(x))
+        with threadpool_limits(1 if len(x) <= ALONE else None):
+            return np.asarray(algorithm.fit_predict(x))
 
 
 class Ward(Counted):

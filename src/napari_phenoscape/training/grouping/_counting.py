@@ -102,9 +102,16 @@ def choose(x: NDArray[np.float32], parts: Parts, seed: int) -> Choice:
     seed
         Of the draws and halvings.
     """
+    from threadpoolctl import threadpool_limits
+
+    # of so few specimens a second thread computes little, and keeps a core busy while it waits
+    with threadpool_limits(1):
+        return _chosen(x, parts, np.random.default_rng(seed))
+
+
+def _chosen(x: NDArray[np.float32], parts: Parts, rng: np.random.Generator) -> Choice:
     from sklearn.metrics import silhouette_score
 
-    rng = np.random.default_rng(seed)
     if len(x) > SPECIMENS:
         x = x[np.sort(rng.permutation(len(x))[:SPECIMENS])]
     most = min(MOST, len(np.unique(x, axis=0)) // FEWEST_EACH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,14 @@ from pydantic import Field
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.option import Option, Variants
+
+#: Up to so many specimens UMAP is given their exact neighbours. Of more it looks for most of them
+#: by itself, with code that takes half a minute to compile.
+EXACT_NEIGHBOURS = 30_000
+
+#: Steps of UMAP's layout, and those of more than so many specimens, as its own are of more than
+#: 10 000: of 15 neighbours the map of 5000 keeps 0.31 instead of 0.32, in 0.4 of the time.
+EPOCHS, EPOCHS_OF_MANY, MANY = 500, 200, 5000
 
 
 class Reduction(Option):
@@ -66,15 +75,23 @@ class UMAP(Reduction):
                 f"UMAP needs at least 3 specimens, there are {len(x)}; choose PCA "
                 "(grouping.map: pca)."
             )
+        count = min(self.neighbours, len(x) - 1)
+        exact = len(x) <= EXACT_NEIGHBOURS
+        known = nearest_neighbours(x, count) if exact else (None, None)
         projection = Projection(
-            n_neighbors=min(self.neighbours, len(x) - 1),
+            n_neighbors=count,
+            n_epochs=EPOCHS_OF_MANY if len(x) > MANY else EPOCHS,
+            precomputed_knn=(*known, None),
             min_dist=self.min_distance,
             # as faithful as the spectral start, faster, and defined for any number of specimens
             init=_start(x, seed),
             random_state=seed,
             n_jobs=1,  # what a seed forces; said here, or UMAP warns
         )
-        return np.asarray(projection.fit_transform(x))
+        with warnings.catch_warnings():
+            # no specimen is added to a map
+            warnings.filterwarnings("ignore", "precomputed_knn.*transforming new data")
+            return np.asarray(projection.fit_transform(x))
 
 
 class TSNE(Reduction):
@@ -115,6 +132,21 @@ def principal_components(x: NDArray[np.float32], dimensions: int) -> NDArray[np.
     solver = "covariance_eigh" if len(x) > x.shape[1] else "full"
     scores = Decomposition(count, svd_solver=solver).fit_transform(x)
     return np.pad(np.asarray(scores, np.float32), ((0, 0), (0, dimensions - count)))
+
+
+def nearest_neighbours(
+    x: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """(N, count) rows of the nearest of (N, D) and their distances, each row itself first."""
+    from sklearn.neighbors import NearestNeighbors
+
+    distance, near = NearestNeighbors(algorithm="brute").fit(x).kneighbors(n_neighbors=count - 1)
+    own = np.arange(len(x))[:, None]
+    # rounding must not make a distance to itself of it: UMAP measures from the first above zero
+    return (
+        np.hstack([own, near]).astype(np.int32),
+        np.hstack([np.zeros(own.shape), distance]).astype(np.float32),
+    )
 
 
 def _start(x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -6,7 +6,8 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QTableWidget, QWidget
 
 from napari_phenoscape.analysis import Explanation
-from napari_phenoscape.widgets._dock import column_of, fill_table, row, short_combo, small_table
+from napari_phenoscape.widgets._dock import column_of, row, short_combo
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.form._fold import heading
 from napari_phenoscape.widgets.form._note import note
 

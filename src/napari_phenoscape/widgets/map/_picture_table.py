@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
-from napari_phenoscape.widgets._dock import fill_table, small_table
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.map._dots import icon_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def fill_pictures(
     side = table.iconSize().width()
     table.blockSignals(True)
     blank = [""] * len(rows[0][0]) if rows else []
-    fill_table(table, [*blank, *header], [[*blank, *words] for _, words in rows])
+    fill_table(table, [*blank, *header], [[*blank, *words] for _, words in rows], named=-1)
     for number, (specimens, _) in enumerate(rows):
         for column, specimen in enumerate(specimens):
             picture = clustered.backdrop.pictures[clustered.rows[specimen]]

@@ -27,8 +27,9 @@ from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.training import Clustering
 from napari_phenoscape.widgets._clustered import ClusteredRun
-from napari_phenoscape.widgets._dock import column_of, count_of, fill_table, row, small_table
+from napari_phenoscape.widgets._dock import column_of, count_of, row
 from napari_phenoscape.widgets._grouping import dressed
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
 

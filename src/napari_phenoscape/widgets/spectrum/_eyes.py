@@ -27,7 +27,8 @@ from napari_phenoscape.spectra import (
     planes_of,
     read_eye,
 )
-from napari_phenoscape.widgets._dock import column_of, fields, fill_table, row, small_table
+from napari_phenoscape.widgets._dock import column_of, fields, row
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.form._note import note
 from napari_phenoscape.widgets.spectrum._choices import WordBox
 from napari_phenoscape.widgets.spectrum._cube_dock import CubeDock
