@@ -20,12 +20,10 @@ from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens import Crops
 
 #: What colours and orders are by, beside columns of the metadata and bands.
-CLUSTER, SILHOUETTE, AGREEMENT, LIKENESS = (
-    "cluster",
-    "silhouette",
-    "neighbours' agreement",
-    "likeness",
-)
+CLUSTER = "cluster"
+SILHOUETTE = "silhouette"
+AGREEMENT = "neighbours' agreement"
+LIKENESS = "likeness"
 
 #: Begins the name of a colouring by a band.
 MEAN_OF = "mean of "
