@@ -14,7 +14,8 @@ from napari_phenoscape.analysis import KNN, RAND, VIEW_FOUND, Score, evaluate, e
 from napari_phenoscape.embeddings import METADATA
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.widgets._combos import EACH, group_of, groups_combo, offer, typed_combo
-from napari_phenoscape.widgets._dock import column_of, fill_table, row, small_table
+from napari_phenoscape.widgets._dock import column_of, row
+from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets.form._fold import Fold
 from napari_phenoscape.widgets.form._note import note
 
