@@ -118,10 +118,12 @@ class Evaluating(QWidget):
         self.found()
 
     def _show(self, found: pd.DataFrame | None) -> None:
-        verdict, header, lines = ("", [], []) if found is None else told(found)
-        self.verdict.say(verdict)
-        fill_table(self.table, header, lines)
-        self.table.setVisible(bool(lines))
+        self.table.setVisible(found is not None)
+        self.verdict.say("")
+        if found is not None:
+            verdict, header, lines = told(found)
+            self.verdict.say(verdict)
+            fill_table(self.table, header, lines)
 
 
 def told(found: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
