@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from napari_phenoscape.events import Step, agreement_words
-from napari_phenoscape.widgets._dock import Plot, name_axes
+from napari_phenoscape.widgets._dock import Plot, later, name_axes
+
+#: Milliseconds between two drawings: each draws all of the window, which takes from the steps.
+DRAW_MS = 500
 
 
 class LossCurve(Plot):
-    """Loss by step, hidden while there is none; steps are drawn when `draw` is called."""
+    """Loss by step, hidden while there is none; steps are drawn when `draw` is called.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    draw
+        Calls `draw`, some time after `draw_soon`.
+    """
+
+    def __init__(self, draw: Callable[[], object]) -> None:
         super().__init__(185)
+        self._soon = later(self, DRAW_MS, draw)
         self.setMinimumHeight(120)  # on a small screen
         name_axes(self, "step", "loss (nats)")
         self.setDownsampling(auto=True, mode="peak")  # of 100 000 steps, those that are seen
@@ -38,6 +49,11 @@ class LossCurve(Plot):
     def leave_untold(self) -> None:
         """Say nothing of the steps so far, in whose place something else is said."""
         self._told = len(self.steps)
+
+    def draw_soon(self) -> None:
+        """Steps came, and more may come before they are drawn."""
+        if not self._soon.isActive():
+            self._soon.start()
 
     def draw(self) -> tuple[Step, str] | None:
         """Draw what came, and give the last step that was not told of, with its words."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog
 
 from napari_phenoscape.errors import OptionError, PhenoscapeError
@@ -21,7 +20,7 @@ from napari_phenoscape.events import (
 )
 from napari_phenoscape.training import SETTLED, Example, Experiment, RunSummary, runs_in
 from napari_phenoscape.widgets._before_start import BeforeStart, Checked, checked
-from napari_phenoscape.widgets._dock import Dock, row, short
+from napari_phenoscape.widgets._dock import Dock, later, row, short
 from napari_phenoscape.widgets._emerging import WATCHED
 from napari_phenoscape.widgets._example_views import ExampleViews
 from napari_phenoscape.widgets._experiment_file import ExperimentFile
@@ -83,11 +82,8 @@ class TrainDock(Dock):
         self.before = BeforeStart()
         self._tried: dict[str, Check | None] = {}
         self.before.accepted.connect(self._mend)
-        self._check_soon = QTimer(self)
-        self._check_soon.setSingleShot(True)
-        self._check_soon.setInterval(CHECK_MS)
-        self._check_soon.timeout.connect(self._check)
-        self.curve, self.example = LossCurve(), ExampleViews()
+        self._check_soon = later(self, CHECK_MS, self._check)
+        self.curve, self.example = LossCurve(self._draw), ExampleViews()
         self.foot.insertLayout(0, row(self.start_button, self.pause_button, self.stop_button))
         self.foot.insertWidget(0, self.before)
         self.emerging = QCheckBox("Show clusters while it trains")
@@ -330,7 +326,7 @@ class TrainDock(Dock):
         if task is not None:
             self.unfinished.hide()
             task.event_received.connect(self._on_training_event)
-            task.batch_flushed.connect(self._draw)
+            task.batch_flushed.connect(self.curve.draw_soon)
             task.state_changed.connect(self._on_training_state)
             self._on_training_state(task.state)
         self._refresh()
@@ -371,6 +367,7 @@ class TrainDock(Dock):
             self.say(words)
 
     def _on_training_state(self, state: str) -> None:
+        self._draw()
         here = short(self.session.run) if self.session.run is not None else ""
         if state in ("done", "stopped", "failed"):
             self.work.hide()

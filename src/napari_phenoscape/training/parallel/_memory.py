@@ -13,6 +13,7 @@ _SETTINGS = (
     (-8, 1, 0),  # M_ARENA_MAX: what one thread frees, another reuses
     (-4, 0, 65_536),  # M_MMAP_MAX: nothing is mapped apart
     (-1, 2**31 - 1, 128 * 1024),  # M_TRIM_THRESHOLD: nothing is given back
+    (-2, 2**27, 128 * 1024),  # M_TOP_PAD: nor a heap (64 MiB) of an arena that threads had before
 )
 
 _lock = threading.Lock()
