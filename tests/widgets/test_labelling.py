@@ -133,6 +133,16 @@ def test_a_column_of_the_metadata_is_where_labels_begin(dock, wait):
     assert dock.session.labelled.labels.stamp is None  # nothing was written
 
 
+def test_a_run_that_was_moved_away_names_nobody_and_stops_nothing(dock, wait):
+    choose(dock, "wing", wait)
+    clustered = dock.session.clustered
+    clustered.run.rename(clustered.run.with_name("moved"))
+    dock.session.set_clustered(replace(clustered))
+    choose(dock, "sex", wait)
+    assert "have a sex" in dock.labelling.words.text()
+    assert not dock.labelling.from_run.isVisible()
+
+
 def test_collected_specimens_are_embedded_by_the_run_and_named_by_its_own(
     dock, open_dock, viewer, specimens, tmp_path, wait
 ):
@@ -150,7 +160,7 @@ def test_collected_specimens_are_embedded_by_the_run_and_named_by_its_own(
     dock.asking[0].opened = True
     QTest.mouseClick(dock.embed_button, Qt.MouseButton.LeftButton)
     wait(lambda: not dock.session.busy and len(dock.session.clustered.ids) == 8)
-    assert labelling.from_run.isVisible()
+    wait(labelling.from_run.isVisible)
     choose(dock, "species", wait)
     assert not labelling.predict_button.isEnabled()
     QTest.mouseClick(labelling.from_run, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))

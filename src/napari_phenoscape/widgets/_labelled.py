@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from napari_phenoscape.embeddings import (
     embeddings_path,
     read_embeddings,
 )
+from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Labels, label_names, read_labels, write_labels
 
@@ -57,26 +58,41 @@ def predicted_columns(label: str) -> tuple[str, str]:
     return f"predicted {label}", f"votes for {label}"
 
 
-def found_labels(
-    clustered: ClusteredRun, name: str = ""
-) -> Generator[Event, None, tuple[tuple[str, ...], LabelledRun | None]]:
-    """The labels that specimens can have, and those by one name, or that were given last.
+class FoundLabels(NamedTuple):
+    """The labels that specimens can have, and what is known of one.
 
-    Of specimens that are not the run's own, also the labels that these have.
+    Parameters
+    ----------
+    names
+        Of specimens that are not the run's own, also of the labels that these have.
+    labelled
+        By the name that was asked for, or given last; None where there is none.
+    others
+        Whether others than the run's own specimens are shown, and it has embeddings of its own.
     """
+
+    names: tuple[str, ...]
+    labelled: LabelledRun | None
+    others: bool
+
+
+def found_labels(clustered: ClusteredRun, name: str = "") -> Generator[Event, None, FoundLabels]:
+    """Look for the labels of the specimens that are shown."""
     yield Progress("reading labels", 0, 1)
     embeddings = clustered.embeddings
     there, columns = _names(embeddings)
     more: tuple[str, ...] = ()
-    if has_own(clustered):
+    others = _others(clustered)
+    if others:
         more = (*itertools.chain(*_names(read_embeddings(clustered.run, embeddings.space))),)
     names = tuple(dict.fromkeys([*there, *columns, *more]))
     name = name or next(iter(there), "")
     if not name:
-        return names, None
+        return FoundLabels(names, None, others)
     table = embeddings.table
     known = table[name].set_axis(table["specimen"]) if name in columns else None
-    return names, LabelledRun(read_labels(embeddings.source, name, known), embeddings)
+    labelled = LabelledRun(read_labels(embeddings.source, name, known), embeddings)
+    return FoundLabels(names, labelled, others)
 
 
 def _names(embeddings: Embeddings) -> tuple[tuple[str, ...], list[str]]:
@@ -85,11 +101,13 @@ def _names(embeddings: Embeddings) -> tuple[tuple[str, ...], list[str]]:
     return label_names(embeddings.source), columns
 
 
-def has_own(clustered: ClusteredRun) -> bool:
-    """Whether others than the run's own specimens are shown, and it has embeddings of its own."""
+def _others(clustered: ClusteredRun) -> bool:
     run, shown = clustered.run, clustered.embeddings
-    own = embeddings_path(run, shown.space)
-    return own != embeddings_path(run, shown.space, shown.source) and own.is_file()
+    try:
+        own = embeddings_path(run, shown.space)
+        return own != embeddings_path(run, shown.space, shown.source) and own.is_file()
+    except PhenoscapeError:  # it was moved away, and can name nobody
+        return False
 
 
 def named(labelled: LabelledRun, *, overwrite: bool = False) -> Generator[Event, None, LabelledRun]:

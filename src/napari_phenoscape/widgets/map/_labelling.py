@@ -19,9 +19,9 @@ from napari_phenoscape.embeddings import METADATA
 from napari_phenoscape.widgets._combos import EACH, group_of, groups_combo, offer, typed_combo
 from napari_phenoscape.widgets._dock import column_of, count_of, row, short
 from napari_phenoscape.widgets._labelled import (
+    FoundLabels,
     LabelledRun,
     found_labels,
-    has_own,
     named,
     predicted,
     predicted_columns,
@@ -128,7 +128,7 @@ class Labelling(QWidget):
         if self.property("source") != source.model_dump_json():
             self.setProperty("source", source.model_dump_json())
             self.from_run.setChecked(False)
-            self.from_run.setVisible(has_own(clustered))
+            self.from_run.hide()
             offer(self.groups, [EACH, *map(str, clustered.embeddings.table.columns[METADATA:])])
             self._read("" if labelled is None else labelled.labels.name)
         if labelled is None:
@@ -216,11 +216,11 @@ class Labelling(QWidget):
         clustered = self.dock.session.clustered
         assert clustered is not None  # or nothing can be labelled
 
-        def done(found: tuple[tuple[str, ...], LabelledRun | None]) -> None:
-            names, labelled = found
-            offer(self.label, names)
-            if labelled is not None:
-                self._take(labelled)
+        def done(found: FoundLabels) -> None:
+            offer(self.label, found.names)
+            self.from_run.setVisible(found.others)
+            if found.labelled is not None:
+                self._take(found.labelled)
 
         session = self.dock.session
         self.dock.follow(
