@@ -30,7 +30,7 @@ from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D, SoFar
 from napari_phenoscape.widgets._mapping import begin_early, reduce_apart
 from napari_phenoscape.widgets._overlay import overlay_of
-from napari_phenoscape.widgets._session import session_of
+from napari_phenoscape.widgets._session import Session, session_of
 from napari_phenoscape.widgets._worker import guard_torch
 from napari_phenoscape.widgets.map._scatter import Scatter
 from tests.benchmarks import Figure
@@ -144,14 +144,14 @@ def _emerging(viewer: napari.Viewer) -> Iterator[Figure]:
     dock, random = ClustersDock(viewer), np.random.default_rng(0)
     viewer.window.add_dock_widget(dock, area="right")
     session.set_clustered(run)
-    settle()
+    settle(session)
 
     def emerges() -> None:
         order = random.permutation(len(run.ids))
         colouring = Colouring("step", run.colours[order], by_cluster(run.clusters).legend)
         so_far = SoFar(colouring, Projection2D(run.map.xy[order], "so far"))
         session.set_clustered(replace(run, so_far=so_far))
-        settle()
+        settle(session)
 
     yield Figure("map-emerges-1000", lambda: median(emerges), "s", 0.1)
     viewer.window.remove_dock_widget(dock)
@@ -166,7 +166,11 @@ def _sheet(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:
 
     def opened() -> None:
         session.set_clustered(run)
-        settle()
+        settle(session)
+
+    def selected() -> None:
+        session.select([run.ids[next(rows)]])
+        settle(session)
 
     yield Figure(f"map-sheet-of-{count}-opens", lambda: seconds(opened), "s", goal)
 
@@ -178,7 +182,7 @@ def _sheet(count: int, goal: float, viewer: napari.Viewer) -> Iterator[Figure]:
     yield Figure(f"map-sheet-of-{count}-whole", lambda: median(lambda: levels[3][:, :]), "s", 0.3)
     yield Figure(
         f"map-sheet-of-{count}-selects",
-        lambda: median(lambda: session.select([run.ids[next(rows)]])),
+        lambda: median(selected),
         "s",
         0.3,
     )
@@ -197,9 +201,11 @@ def median(act: Callable[[], object], rounds: int = 5) -> float:
     return float(np.median([seconds(act) for _ in range(rounds)]))
 
 
-def settle() -> None:
-    """Let the window draw what is waiting to be drawn."""
+def settle(session: Session | None = None) -> None:
+    """Let the window draw what is waiting to be drawn, and a session's layers, one in each turn."""
     for _ in range(3):
+        QApplication.processEvents()
+    while session is not None and session.drawing:
         QApplication.processEvents()
 
 
