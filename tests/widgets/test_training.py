@@ -58,7 +58,7 @@ def test_start_pause_resume_stop_continue(dock, session, wait, qtbot):
     assert len(ticks) > len(steps(session))
     assert not dock.start_button.isEnabled()
     assert dock.progress.isVisible()
-    assert "step" in dock.progress.text()
+    wait(lambda: "step" in dock.progress.text())
 
     dock.pause_button.click()
     wait(lambda: session.training.state == "paused")
