@@ -93,8 +93,8 @@ def test_while_specimens_are_collected(open_dock, session, reopen, wait, hold):
     dock.collect_button.click()
     wait(lambda: "held" in dock.progress.text())
     again = reopen(dock)
-    assert not again.work.isHidden()
-    assert again._followed is session.task(module.COLLECTING)
+    assert "held: 1 of 2" in again.progress.text()
+    wait(lambda: again.progress.isVisible() and "held" in again.progress.text())
     go.set()
     wait(lambda: not session.busy)
     assert len(session.collection.specimens) == 24

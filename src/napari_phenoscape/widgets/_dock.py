@@ -194,11 +194,16 @@ class Dock(QWidget):
 
         What goes wrong is said at the foot, or ``beside`` the field that it comes from.
         """
+        if (before := self._followed) is not None:
+            before.event_received.disconnect(self._on_event)
+            before.state_changed.disconnect(self._on_state)
         self._followed, self._done_words = task, done
         self._error_words = beside or self.words
         self.say("")
         self.progress.setRange(0, 0)
         self.progress.setFormat(task.title)
+        if task.progress is not None:  # it began before this dock
+            self._on_event(task.progress)
         self.work.show()
         # methods, not lambdas: Qt disconnects them when the dock is closed
         task.event_received.connect(self._on_event)
@@ -214,8 +219,6 @@ class Dock(QWidget):
             self._followed.stop()
 
     def _on_event(self, event: Event) -> None:
-        if self.sender() is not self._followed:
-            return
         self.problem.remember(event)
         if isinstance(event, Progress):
             self.progress.setRange(0, max(event.total, 1))
@@ -229,7 +232,7 @@ class Dock(QWidget):
 
     def _on_state(self, state: str) -> None:
         task = self._followed
-        if task is None or self.sender() is not task or task.busy:
+        if task is None or task.busy:
             return
         self.work.hide()
         if state == "stopped":

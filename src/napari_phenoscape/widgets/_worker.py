@@ -193,6 +193,7 @@ class Task(QObject):
         super().__init__()
         self.title = title
         self.state = "running"
+        self.progress: Progress | None = None  #: what was told of it last
         self._failed = False
         self._notices: list[str] = []
         self._soon = QTimer(self)
@@ -251,6 +252,8 @@ class Task(QObject):
             elif isinstance(event, Notice):
                 self._notices.append(event.message)
                 self._soon.start()
+            elif isinstance(event, Progress):
+                self.progress = event
             self.event_received.emit(event)
         self.batch_flushed.emit()
 
