@@ -22,6 +22,7 @@ from napari_phenoscape.analysis import (
     neighbours_of,
 )
 from napari_phenoscape.analysis._retrieval import _row_of
+from napari_phenoscape.analysis.evaluation._columns import identities
 from napari_phenoscape.analysis.evaluation._neighbours import knn_vote
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.cubes import Band, Bands
@@ -148,6 +149,12 @@ def test_where_others_vote_those_who_are_asked_never_do_and_their_own_names_judg
     in_both = replace(asked.embeddings, table=table.assign(path=["v", "b", "c"]))
     found = classified(asked._replace(embeddings=in_both), "morph", voters=voters)
     assert found.table["share"].tolist() == [0.5, 0.6, 0.6]  # 0°, which it is, has no vote on 3°
+    by_column = replace(in_both, table=in_both.table.assign(who=None))
+    theirs = replace(voters.embeddings, table=of_run.assign(who=None))
+    again = classified(
+        asked._replace(embeddings=by_column), "morph", "who", voters._replace(embeddings=theirs)
+    )
+    assert again.table.equals(found.table)  # nor where a column of groups does not know it
     nameless = asked._replace(given=pd.Series([None] * 3, dtype=object))
     found = classified(nameless, "morph", voters=voters)
     assert found.accuracy == classified(voters, "morph").accuracy
@@ -155,6 +162,15 @@ def test_where_others_vote_those_who_are_asked_never_do_and_their_own_names_judg
     assert judgement(found).endswith(
         "How right on these is not known before some of them have a morph."
     )
+
+
+def test_a_specimen_is_the_same_in_two_collections_by_its_file_or_by_its_region():
+    folder = pd.DataFrame({"specimen": ["a.png", "b.png"], "path": ["/f/a.png", "/f/b.png"]})
+    above = pd.DataFrame({"specimen": ["f/a.png"], "path": ["/f/a.png"]})
+    drawer = pd.DataFrame({"specimen": ["d#1", "d#2"], "path": ["/d.bil", "/d.bil"]})
+    assert identities(folder).iloc[0] == identities(above).iloc[0]
+    assert identities(folder).iloc[1] != identities(above).iloc[0]
+    assert identities(drawer).nunique() == 2
 
 
 def votes_on(x: np.ndarray, names: list, table: pd.DataFrame) -> Classification:

@@ -199,6 +199,18 @@ def test_clusters_are_corrected_by_hand(run: Path, tmp_path: Path) -> None:
     change = ["--leave-out", one]
     assert clusters()["noise"] == 1
     assert (run / "clusters" / "rgb+uv.png").read_bytes() != figure
+    change = ["--rename", "cluster 2", "--to", "pale"]  # which another one is called, too
+    assert len(json.loads(phenoscape("edit", run, *change, "--json").stdout)["clusters"]) == 4
+    assert "2 clusters are called 'pale'" in sentence("edit", run, "--split", "pale")
+    both = read_clusters(run / "clusters" / "rgb+uv.parquet")
+    pale = sum(both.names[number] == "pale" for number in both.labels.tolist())
+    label = ("--label", f"tone{tmp_path.name}", "--name", "light", "--cluster", "pale")
+    end = phenoscape("label", run, *label, "--json")
+    table = json.loads(end.stdout)
+    Path(table["table"]).unlink()  # the specimens are those of other tests, too
+    assert table["names"] == [{"name": "light", "specimens": pale}]
+    change = ["--merge", "pale"]
+    assert clusters()["pale"] == pale
     for words, said in (
         ((), "0 are asked for"),
         (("--split", "pale", "--leave-out", one), "2 are asked for"),

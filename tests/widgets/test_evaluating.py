@@ -12,8 +12,10 @@ from qtpy.QtTest import QTest
 from napari_phenoscape.analysis import as_table, evaluation_path
 from napari_phenoscape.analysis.evaluation._evaluate import Comparison
 from napari_phenoscape.analysis.evaluation._score import Score
+from napari_phenoscape.errors import TableError
+from napari_phenoscape.events import result
 from napari_phenoscape.widgets import RunsDock
-from napari_phenoscape.widgets._evaluating import told
+from napari_phenoscape.widgets._evaluating import _read, told
 from napari_phenoscape.widgets._session import session_of
 
 pytestmark = pytest.mark.gui
@@ -35,6 +37,15 @@ def test_scores_are_told_with_their_intervals_and_verdicts_by_name_where_there_a
     )
     rows.append(Comparison("b, rgb", {}, {}, "Worse."))
     assert told(as_table(rows))[0] == "a, rgb: Better.\nb, rgb: Worse."
+
+
+@pytest.mark.parametrize("text", ["", "damaged,1\n", "embedding,measure\na,verdict\n"])
+def test_a_table_that_is_none_of_scores_is_a_sentence_with_the_way_out(tmp_path, text):
+    path = tmp_path / "evaluation.csv"
+    assert result(_read(path)) is None
+    path.write_text(text)
+    with pytest.raises(TableError, match=r"is no table of scores \(.*Press 'Evaluate'"):
+        result(_read(path))
 
 
 def test_a_run_is_evaluated_by_a_typed_column_and_found_again(

@@ -141,7 +141,7 @@ def classify(
         one, it is what the votes are judged by.
     groups
         Specimens of the same level of this column, e.g. photographs of one individual, never vote
-        for each other.
+        for each other; nor does a specimen for itself that is in both collections.
     save
         Also into the table beside the photographs.
     overwrite
@@ -249,22 +249,23 @@ def classified(
             f"they have {kinds} different ones; at least 2 were expected. Fill the column for some "
             "specimens of each kind."
         )
-    levels = None
-    if groups or voters is not None:  # one that is in both collections has no vote on itself
-        tables = [one.embeddings.table for one in every]
-        levels = pd.concat([each[groups] if groups else identities(each) for each in tables])
-    group = group_codes(levels, len(codes))
+    tables = [one.embeddings.table for one in every]
+    group = group_codes(
+        pd.concat([each[groups] for each in tables]) if groups else None, len(codes)
+    )
+    same = None
+    if voters is not None:  # one that is in both collections has no vote on itself
+        same = group_codes(pd.concat([identities(each) for each in tables]), len(codes))
     x = np.concatenate([one.embeddings.x for one in every])
     plain = standardised(np.concatenate([colour_statistics(one.crops) for one in every]))
-    votes = knn_vote(x, voting, VOTERS, group)
+    votes = knn_vote(x, voting, VOTERS, group, same)
     by_others = voters is not None and bool((codes[:number] >= 0).any())
-    judged = np.flatnonzero((codes if by_others else voting) >= 0)
-    judged = judged[judged < number] if by_others else judged
+    judged = np.flatnonzero((codes[:number] if by_others else voting) >= 0)
 
     def accuracy(x: NDArray[np.floating]) -> Score:
         own = np.unique(group[judged], return_inverse=True)[1]
         if by_others:
-            correct = (knn_vote(x, voting, VOTERS, group).codes == codes)[judged]
+            correct = (knn_vote(x, voting, VOTERS, group, same).codes == codes)[judged]
             return scored(partial(mean_of, correct.astype(float)), own, proportion=True)
 
         def right(rows: NDArray[np.intp]) -> float:
@@ -301,10 +302,7 @@ def _word(value: object) -> str:
 
 def judgement(classification: Classification) -> str:
     """How far the votes can be trusted, in a sentence, with what they must be better than."""
-    values = {
-        "embeddings": classification.accuracy,
-        "plain colour": classification.baseline,
-    }
+    values = {"embeddings": classification.accuracy, "plain colour": classification.baseline}
     parts = []
     for name, score in values.items():
         sure = f" ({score.low:.0%} to {score.high:.0%})" if np.isfinite(score.low) else ""

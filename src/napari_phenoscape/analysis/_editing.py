@@ -61,8 +61,8 @@ def edit_clusters(
     Raises
     ------
     OptionError
-        None of these is asked for, or several; there is no such cluster or specimen; the new name
-        is empty.
+        None of these is asked for, or several; there is no such cluster or specimen, or there are
+        several to split or rename; the new name is empty.
     MissingFileError
         The run has no embeddings, or no clusters, of this space.
     CollectionError
@@ -84,7 +84,7 @@ def edit_clusters(
     if merge:
         after = merged(before, numbers_of(before, merge))
     elif split_up:
-        after = split(before, numbers_of(before, [split_up])[0], x)
+        after = split(before, _only(before, split_up), x)
     elif leave_out:
         after = excluded(before, known_specimens(embeddings, leave_out))
     elif again:
@@ -92,7 +92,7 @@ def edit_clusters(
         after = regrouped(before, known_specimens(embeddings, again), x, method)
     else:
         assert rename is not None  # or nothing was asked for
-        after = renamed(before, numbers_of(before, [rename[0]])[0], rename[1])
+        after = renamed(before, _only(before, rename[0]), rename[1])
     write_clusters(after, path)
     yield Saved(path)
     if after.xy is not None:
@@ -101,6 +101,16 @@ def edit_clusters(
         cluster_figure([panel], path.with_suffix(".png"))
         yield Saved(path.with_suffix(".png"))
     return after
+
+
+def _only(clusters: Clusters, name: str) -> int:
+    numbers = numbers_of(clusters, [name])
+    if len(numbers) > 1:
+        raise OptionError(
+            f"{len(numbers)} clusters are called '{name}', and one was expected. Merge them, or "
+            "give one another name in the dock Clusters."
+        )
+    return numbers[0]
 
 
 def renamed(clusters: Clusters, number: int, name: str) -> Clusters:

@@ -81,15 +81,15 @@ def _members(run: Path, embeddings: Embeddings, names: Sequence[str]) -> list[st
 
 
 def numbers_of(clusters: Clusters, names: Sequence[str]) -> list[int]:
-    """Of the clusters of these names; `OptionError` where there is none."""
-    there = {name: number for number, name in clusters.names.items()}
+    """Of all clusters of these names, which several may have; `OptionError` where none has one."""
+    there = list(clusters.names.values())
     for name in names:
         if name not in there:
             raise OptionError(
                 f"There is no cluster '{name}'. {did_you_mean(name, there)}Choose from "
                 f"{', '.join(there)}."
             )
-    return [there[name] for name in names]
+    return [number for number, name in clusters.names.items() if name in names]
 
 
 def known_specimens(embeddings: Embeddings, ids: Sequence[str]) -> Sequence[str]:

@@ -59,15 +59,17 @@ def neighbours_of(
     check_from_run(source, from_run=from_run)
     embeddings = yield from _today(read_embeddings(run, space, source))
     row = _row_of(embeddings.table, specimen)
-    table, x, asked = embeddings.table, embeddings.x, embeddings.table.iloc[[row]]
+    table, x = embeddings.table, embeddings.x
     check_columns(run, table, (groups,))
     levels = table[groups] if groups else None
     if from_run:
         own = yield from _today(read_embeddings(run, space))
         check_columns(run, own.table, (groups,))
-        table, x, row = own.table, np.concatenate([own.x, x[[row]]]), len(own.table)
-        both = (each[groups] if groups else identities(each) for each in (table, asked))
-        levels = pd.concat(both, ignore_index=True)
+        others = np.asarray(identities(own.table) != identities(table).iloc[row])
+        mine, x = x[[row]], own.x[others]
+        if levels is not None:
+            levels = pd.concat([own.table[groups][others], levels.iloc[[row]]], ignore_index=True)
+        table, x, row = own.table[others], np.concatenate([x, mine]), len(x)
     rows, similarity = nearest(unit_length(x), row, k, levels)
     neighbours = table.iloc[rows].reset_index(drop=True)
     neighbours.insert(0, "similarity", similarity)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_phenoscape.analysis import KNN, RAND, VIEW_FOUND, Score, evaluate, evaluation_path
 from napari_phenoscape.embeddings import METADATA
+from napari_phenoscape.errors import TableError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.widgets._combos import EACH, group_of, groups_combo, offer, typed_combo
 from napari_phenoscape.widgets._dock import column_of, row
@@ -117,16 +118,20 @@ class Evaluating(QWidget):
         self._shown = None
         self.found()
 
-    def _show(self, found: pd.DataFrame | None) -> None:
+    def _show(self, found: Told | None) -> None:
         self.table.setVisible(found is not None)
         self.verdict.say("")
         if found is not None:
-            verdict, header, lines = told(found)
+            verdict, header, lines = found
             self.verdict.say(verdict)
             fill_table(self.table, header, lines)
 
 
-def told(found: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
+#: Verdicts, a header and rows.
+Told = tuple[str, list[str], list[list[str]]]
+
+
+def told(found: pd.DataFrame) -> Told:
     """Verdicts, and the header and rows of a table, of what `evaluate` wrote of a label."""
     is_verdict = found["measure"] == "verdict"
     said = found[is_verdict]
@@ -150,6 +155,14 @@ def _cell(measure: str, score: Score) -> str:
     return f"{value} ({low} to {high})" if np.isfinite(score.low) else value.replace("nan%", "")
 
 
-def _read(path: Path) -> Generator[Event, None, pd.DataFrame | None]:
+def _read(path: Path) -> Generator[Event, None, Told | None]:
     yield Progress("reading scores", 0, 1)
-    return pd.read_csv(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return told(pd.read_csv(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise TableError(
+            f"'{path}' is no table of scores ({' '.join(str(error).split())}). Press 'Evaluate' to "
+            "make it anew."
+        ) from None
