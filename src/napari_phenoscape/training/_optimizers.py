@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import optim
+from torch.linalg import vector_norm
 
 
 class LARS(optim.Optimizer):
@@ -51,7 +52,7 @@ class LARS(optim.Optimizer):
                     continue
                 gradient = weight.grad
                 if decay:
-                    norm, grad_norm = weight.norm(), gradient.norm()
+                    norm, grad_norm = vector_norm(weight), vector_norm(gradient)
                     gradient = gradient + decay * weight
                     scale = group["trust"] * norm / (grad_norm + decay * norm)
                     gradient = gradient * torch.where((norm > 0) & (grad_norm > 0), scale, 1.0)
