@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from napari_phenoscape import __version__
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.embeddings._ahead import ahead
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
@@ -41,6 +42,8 @@ from napari_phenoscape.training import (
 
 #: Seconds between two looks whether other processes are done.
 WAIT_S = 0.2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,10 @@ def net_key(run: Path, *untrained: bool) -> str:
 def in_parts(
     folder: Path,
     keys: Sequence[str],
-    compute: Callable[[int], Generator[Event, None, Part]],
+    read: Callable[[int], Generator[Event, None, T]],
+    compute: Callable[[int, Generator[Event, None, T]], Generator[Event, None, Part]],
+    *,
+    room: bool,
 ) -> Generator[Event, None, list[Part] | None]:
     """Parts that are computed, by this process and its peers, or found.
 
@@ -101,8 +107,12 @@ def in_parts(
         Where they are kept while it is `held`, and after a kill.
     keys
         Of each part, what changes when it would; it begins with that of the net (`net_key`).
+    read
+        What a part is computed of, by its number.
     compute
-        A part, by its number.
+        A part, by its number and what was read.
+    room
+        Whether the next part may be read while one is computed.
 
     Returns
     -------
@@ -115,14 +125,15 @@ def in_parts(
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
     mine = range(rank(), len(paths), ranks())
+    missing = [number for number in mine if not paths[number].is_file()]
     if ranks() > 1:
         _tell_peers(folder, keys)
-    with freed_memory_kept():
-        for number in mine:
-            if not paths[number].is_file():
-                _check_peers(folder, keys, range(ranks()) if joins() else (0,))
-                part = yield from compute(number)
-                _write(part, paths[number])
+    reading = (read(number) for number in missing)
+    with freed_memory_kept(), ahead(reading, room=room) as was_read:
+        for number in missing:
+            _check_peers(folder, keys, range(ranks()) if joins() else (0,))
+            part = yield from compute(number, was_read())
+            _write(part, paths[number])
     if ranks() > 1:
         _tell_peers(folder, keys, done=True)
     if not joins():
