@@ -39,6 +39,7 @@ from napari_phenoscape.training._checks import check_ranks
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.training._run import new_run
 from napari_phenoscape.training.parallel import _runtime as runtime
+from napari_phenoscape.training.parallel._launch import _free_port
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "5"}
@@ -205,12 +206,78 @@ def test_torchrun_and_slurm_say_how_many_we_are(
     world: tuple[int, int] | None,
     rank: int,
 ) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
     for name in (*TORCHRUN, *SRUN):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert runtime.world() == world
     assert runtime.rank() == rank
+
+
+def step_of(ranks: int, rank: int) -> dict[str, str]:
+    """What `srun --ntasks=2` says to a task, in a job of more, on the second of its nodes."""
+    return {
+        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NAME": "job", "SLURM_STEP_ID": "0",
+        "SLURM_NTASKS": f"{ranks}", "SLURM_NNODES": "2", "SLURM_NODELIST": "nowhere[1-2]",
+        "SLURM_STEP_NUM_TASKS": f"{ranks}", "SLURM_STEP_NUM_NODES": "1", "SLURM_NODEID": "0",
+        "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": f"{rank}", "SLURM_LOCALID": f"{rank}",
+    }  # fmt: skip
+
+
+def started(words: list[str], environments: list[dict[str, str]]) -> list[tuple[int, str, str]]:
+    """Start the command as each rank, by hand: no launcher ends the others when one fails.
+
+    Exit code, what it said, and what was wrong, of each.
+    """
+    command = [sys.executable, "-m", "napari_phenoscape.cli", *words]
+    port = {"MASTER_PORT": str(_free_port()), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            command,
+            env=os.environ | port | own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for own in environments
+    ]
+    try:
+        said = [process.communicate(timeout=110) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(p.returncode, *words) for p, words in zip(processes, said, strict=True)]
+
+
+def test_two_tasks_of_a_plain_srun_train_what_one_trains(
+    experiment: Experiment, alone: Path, tmp_path: Path
+) -> None:
+    run = new_run(experiment.model_copy(update={"runs": tmp_path}))
+    ends = started(["train", str(run)], [step_of(2, rank) for rank in range(2)])
+    assert [(code, said.split()) for code, said, _ in ends] == [(0, ["run", str(run)]), (0, [])]
+    assert_same_training(run, alone)
+
+
+def test_one_process_in_a_job_of_slurm_is_one_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In salloc and in a batch script before its srun; Fabric refuses these, or waits."""
+    job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "job"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert runtime.fabric_of(Runtime(device="cpu")).world_size == 1
+
+
+def test_a_terminal_that_is_one_of_several_tasks_does_not_wait_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in step_of(4, 0).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(OptionError, match=r"one of 4 tasks of srun.*srun --ntasks=1 --pty bash"):
+        runtime.world()
 
 
 def test_tasks_that_do_not_spread_evenly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
