@@ -121,7 +121,8 @@ def in_parts(
     Raises
     ------
     RunError
-        The folder cannot be written; or a peer makes other parts, for which this one would wait.
+        The folder cannot be written; or a peer makes other parts or failed, for which this one
+        would wait.
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
     mine = range(rank(), len(paths), ranks())
@@ -129,11 +130,16 @@ def in_parts(
     if ranks() > 1:
         _tell_peers(folder, keys)
     reading = (read(number) for number in missing)
-    with freed_memory_kept(), ahead(reading, room=room) as was_read:
-        for number in missing:
-            _check_peers(folder, keys, range(ranks()) if joins() else (0,))
-            part = yield from compute(number, was_read())
-            _write(part, paths[number])
+    try:
+        with freed_memory_kept(), ahead(reading, room=room) as was_read:
+            for number in missing:
+                _check_peers(folder, keys, range(ranks()) if joins() else (0,))
+                part = yield from compute(number, was_read())
+                _write(part, paths[number])
+    except Exception as error:
+        if ranks() > 1:  # or the first would wait for what it has not made
+            _tell_peers(folder, keys, failed=str(error) or type(error).__name__)
+        raise
     if ranks() > 1:
         _tell_peers(folder, keys, done=True)
     if not joins():
@@ -179,11 +185,12 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False) -> None:
-    """Say which parts this process makes, and whether it has; for `_check_peers` of the others."""
+def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False, failed: str = "") -> None:
+    """Say which parts this process makes, and whether it has, or why not; for `_check_peers`."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / f"{rank()}.json") as temporary:
-        temporary.write_text(json.dumps({**_told(keys), "done": done}), "utf-8")
+        told = {**_told(keys), "done": done, "failed": failed}
+        temporary.write_text(json.dumps(told), "utf-8")
 
 
 def _told(keys: Sequence[str]) -> dict[str, str]:
@@ -200,7 +207,7 @@ def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> set
     Raises
     ------
     RunError
-        One makes other parts.
+        One makes other parts, or has failed.
     """
     own, done = _told(keys), set()
     for peer in peers:
@@ -210,6 +217,8 @@ def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> set
             continue
         if other["job"] == own["job"]:
             check_alike(own, other, peer)
+            if other["failed"]:
+                raise RunError(f"Process {peer} ended, and with it this one: {other['failed']}")
             if other["done"]:
                 done.add(peer)
     return done

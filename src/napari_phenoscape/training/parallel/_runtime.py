@@ -34,7 +34,7 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 
 def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabric:
-    """Fabric on the device and in the precision that are asked for, joined with the other ranks.
+    """Fabric on the device and in the precision that are asked for; ranks are not joined yet.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
             # or Fabric looks for Slurm's, which a job has before its srun
             plugins=[LightningEnvironment()],
         )
-    fabric = Fabric(
+    return Fabric(
         accelerator=device,
         devices=here[0],
         num_nodes=here[1],
@@ -89,10 +89,13 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
         strategy=DDPStrategy(find_unused_parameters=heads > 1),
         plugins=[environment_of_ranks()],
     )
+
+
+def join(fabric: Fabric) -> None:
+    """Join the other ranks; returns when all have."""
     fabric.launch()
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
-    return fabric
 
 
 def environment_of_ranks() -> ClusterEnvironment:
