@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,6 @@ from napari_phenoscape.training import (
     ranks,
     read_experiment,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @computing
