@@ -129,6 +129,7 @@ MADE: dict[str, Made] = {
         ("python -m tests.benchmarks.quality wbc.yaml --label 'class label' --seeds 3",),
         experiments={"wbc.yaml": "real-data.md"},
     ),
+    "specimens": _measured("scale.md", "measure_specimens.py --number 1000000"),
     "standards": _measured("standards.md", "measure_standard.py --first 20000 --tries 20"),
     "twins": _measured("labelling.md", "measure_twins.py"),
     "verdict": _measured("intervals.md", "measure_verdict.py"),

@@ -174,6 +174,23 @@ def test_processes_on_two_kinds_of_device_end_with_a_sentence(run: Path) -> None
     assert "Process 1 computes on 'cuda' and process 0 on 'cpu'; the numbers of one" in said
 
 
+def test_the_first_does_not_wait_for_one_that_failed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise RunError("The disk is full.")
+
+    ranks = as_ranks(monkeypatch, 2)
+    assert next(ranks) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(_parts, "_write", write)
+        with pytest.raises(RunError, match=r"^The disk is full"):
+            result(embed(run))
+    assert next(ranks) == 0
+    with pytest.raises(RunError, match=r"Process 1 ended, and with it this one: The disk is full"):
+        result(embed(run))
+
+
 def test_what_a_process_of_an_earlier_command_said_is_not_believed(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

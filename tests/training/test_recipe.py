@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import nn, optim
+from torch.profiler import ProfilerActivity, profile
 
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import Step, result
@@ -26,6 +27,7 @@ from napari_phenoscape.training import (
     train,
 )
 from napari_phenoscape.training._checkpoint import read_state
+from napari_phenoscape.training._optimizers import AdamW
 from napari_phenoscape.training._recipe import learning_rate, optimizer_of, step_seed
 
 
@@ -152,3 +154,24 @@ def test_the_number_of_steps_and_where_to_compute_may_change_on_resuming(experim
     asked = changed(changed(experiment, "schedule", steps=2), "runtime", threads=1)
     steps = [event.step for event in train(asked, run) if isinstance(event, Step)]
     assert steps == [2]
+
+
+def test_a_fused_step_has_the_bits_of_torchs_and_copies_no_gradient_that_is_channels_last() -> None:
+    steps = []
+    for kind in (AdamW, optim.AdamW):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 40, 1))
+        net.to(memory_format=torch.channels_last)
+        optimizer = kind(net.parameters(), lr=0.1, fused=True)
+        for _ in range(3):
+            net(torch.rand(2, 3, 8, 8)).square().sum().backward()
+            with profile(activities=[ProfilerActivity.CPU]) as seen:
+                optimizer.step()
+            optimizer.zero_grad()
+        copied = sum(event.count for event in seen.key_averages() if event.key == "aten::clone")
+        moments = [optimizer.state[weight]["exp_avg"] for weight in net.parameters()]
+        assert moments[0].shape == (8, 3, 3, 3)
+        steps.append((copied, [*net.parameters(), *moments]))
+    (ours, mine), (torchs, theirs) = steps
+    assert ours == 0 < torchs
+    assert all(torch.equal(own, other) for own, other in zip(mine, theirs, strict=True))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +39,7 @@ from napari_phenoscape.training._checks import check_ranks
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.training._run import new_run
 from napari_phenoscape.training.parallel import _runtime as runtime
+from napari_phenoscape.training.parallel._launch import _free_port
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "5"}
@@ -205,12 +206,88 @@ def test_torchrun_and_slurm_say_how_many_we_are(
     world: tuple[int, int] | None,
     rank: int,
 ) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
     for name in (*TORCHRUN, *SRUN):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert runtime.world() == world
     assert runtime.rank() == rank
+
+
+def step_of(ranks: int, rank: int) -> dict[str, str]:
+    """What `srun --ntasks=2` says to a task, in a job of more, on the second of its nodes."""
+    return {
+        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NAME": "job", "SLURM_STEP_ID": "0",
+        "SLURM_NTASKS": f"{ranks}", "SLURM_NNODES": "2", "SLURM_NODELIST": "nowhere[1-2]",
+        "SLURM_STEP_NUM_TASKS": f"{ranks}", "SLURM_STEP_NUM_NODES": "1", "SLURM_NODEID": "0",
+        "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": f"{rank}", "SLURM_LOCALID": f"{rank}",
+    }  # fmt: skip
+
+
+def by_hand(rank: int) -> dict[str, str]:
+    """What torchrun says to one of two."""
+    return {
+        "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+        "RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1",
+    }  # fmt: skip
+
+
+def started(
+    words: list[list[str]], environments: list[dict[str, str]]
+) -> list[tuple[int, str, str]]:
+    """Start a Python of each rank by hand: no launcher ends the others when one fails.
+
+    Exit code, what it said, and what was wrong, of each.
+    """
+    port = {"MASTER_PORT": str(_free_port()), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *own_words],
+            env=os.environ | port | own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for own_words, own in zip(words, environments, strict=True)
+    ]
+    try:
+        said = [process.communicate(timeout=110) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(p.returncode, *words) for p, words in zip(processes, said, strict=True)]
+
+
+def test_two_tasks_of_a_plain_srun_train_what_one_trains(
+    experiment: Experiment, alone: Path, tmp_path: Path
+) -> None:
+    run = new_run(experiment.model_copy(update={"runs": tmp_path}))
+    words = ["-m", "napari_phenoscape.cli", "train", str(run)]
+    ends = started([words, words], [step_of(2, rank) for rank in range(2)])
+    assert [(code, said.split()) for code, said, _ in ends] == [(0, ["run", str(run)]), (0, [])]
+    assert_same_training(run, alone)
+
+
+def test_one_process_in_a_job_of_slurm_is_one_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In salloc and in a batch script before its srun; Fabric refuses these, or waits."""
+    job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "job"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert runtime.fabric_of(Runtime(device="cpu")).world_size == 1
+
+
+def test_a_terminal_that_is_one_of_several_tasks_does_not_wait_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in step_of(4, 0).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(OptionError, match=r"one of 4 tasks of srun.*srun --ntasks=1 --pty bash"):
+        runtime.world()
 
 
 def test_tasks_that_do_not_spread_evenly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,11 +464,12 @@ def test_bf16_and_float32_are_what_fabric_is_asked_for() -> None:
 
 #: A process of `train`, which is as different from the others as it is told.
 AS_PEER = """
+import os
 import sys
 from pathlib import Path
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import result
-from napari_phenoscape.training import Experiment, train
+from napari_phenoscape.training import Experiment, _loop, train
 from napari_phenoscape.training.parallel import _peers
 experiment, differs = Experiment.read(Path(sys.argv[1])), sys.argv[2]
 if differs == "device":
@@ -400,6 +478,11 @@ if differs == "version":
     _peers.__version__ = "0.0.1"
 if differs == "experiment":
     experiment = experiment.model_copy(update={"seed": 7})
+if differs == "killed while it reads":
+    _loop.check_views = lambda _: os.kill(os.getpid(), 9)
+if differs == "damaged":
+    _loop.check_views = lambda _: experiment.read(Path("nowhere.yaml"))
+_peers.LOST_S = 5.0
 if differs == "files":
     fewer = Path(sys.argv[1]).parent / "fewer"
     source = experiment.collection.model_copy(update={"path": fewer})
@@ -427,29 +510,32 @@ def test_processes_that_differ_end_with_a_sentence_each_and_make_no_run(
     path.write_text(experiment.model_copy(update={"runs": tmp_path / "runs"}).to_yaml())
     fewer = shutil.copytree(experiment.collection.path, tmp_path / "fewer")
     next(Path(fewer).rglob("*.tif")).unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in range(2):
-        told = {
-            "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
-            "RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "GROUP_RANK": "0", "OMP_NUM_THREADS": "1",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}",
-        }  # fmt: skip
-        asked = [sys.executable, "-c", AS_PEER, str(path), differs * rank]
-        process = subprocess.Popen(
-            asked, env=os.environ | told, stderr=subprocess.PIPE, encoding="utf-8"
-        )
-        processes.append(process)
-    try:
-        said = [process.communicate(timeout=120)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert [process.returncode for process in processes] == [1, 1]
+    asked = [["-c", AS_PEER, str(path), differs * rank] for rank in range(2)]
+    ends = started(asked, [by_hand(rank) for rank in range(2)])
+    assert [code for code, _, _ in ends] == [1, 1]
+    said = [wrong for _, _, wrong in ends]
     assert words in said[0]
     assert "Process 0" in said[1]
     assert "Traceback" not in "".join(said)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize(
+    ("differs", "words"),
+    [
+        ("damaged", "Process {} ended, and with it the others: 'nowhere.yaml' is not there"),
+        ("killed while it reads", "Process {} (is gone|ended, .* not heard of for 5 seconds)"),
+    ],
+)
+def test_when_a_process_fails_before_they_are_joined_the_others_say_so_and_do_not_wait(
+    experiment: Experiment, tmp_path: Path, failing: int, differs: str, words: str
+) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(experiment.model_copy(update={"runs": tmp_path / "runs"}).to_yaml())
+    asked = [["-c", AS_PEER, str(path), differs * (rank == failing)] for rank in range(2)]
+    ends = started(asked, [by_hand(rank) for rank in range(2)])
+    code, _, said = ends[1 - failing]
+    assert code == 1
+    assert re.search(words.format(failing), said)
     assert not (tmp_path / "runs").exists()

@@ -156,10 +156,10 @@ def embed_all(
             method = InstantMethod(features=(features,))
             instants[called] = yield from instant_net(experiment, crops, method)
 
-    def part(number: int) -> Generator[Event, None, Part]:
+    def part(number: int, reading: Generator[Event, None, Crops]) -> Generator[Event, None, Part]:
         rows: dict[str, NDArray[Any]] = {}
         chosen = whole.numbers(number)
-        mine = crops.rows(np.arange(len(crops.ids))[chosen])
+        mine = yield from reading
         for name, each in nets.items():
             net = replace(each, crops=mine)
             h = {}
@@ -180,7 +180,7 @@ def embed_all(
     whole = CropsInParts(experiment, read_state(last_checkpoint(run)), collection, crops)
     key = net_key(run, False, True)
     keys = [f"{key}{whole.key(number)}" for number in range(len(whole))]
-    parts = yield from in_parts(folder, keys, part)
+    parts = yield from in_parts(folder, keys, whole.crops, part, room=whole.room)
     if parts is None:
         return None
     _, rows = together(collection, parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,6 @@ from napari_phenoscape.training import (
     ranks,
     read_experiment,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @computing
@@ -95,7 +92,8 @@ def embed(
     folder = home.with_name(f".{home.stem}.parts")
     key = net_key(run, untrained)
     with held(folder):
-        parts = yield from in_parts(folder, [f"{key}{own}" for own in work.keys], work.part)
+        keys = [f"{key}{own}" for own in work.keys]
+        parts = yield from in_parts(folder, keys, crops.crops, work.part, room=crops.room)
         if parts is None:
             return {}
         gone = [one for part in parts for one in part.left_out]
@@ -140,9 +138,11 @@ class _Embedding:
         #: Of each part, what changes when its specimens do.
         self.keys = [crops.key(number) for number in range(len(crops))]
 
-    def part(self, number: int) -> Generator[Event, None, Part]:
+    def part(
+        self, number: int, reading: Generator[Event, None, Crops]
+    ) -> Generator[Event, None, Part]:
         try:
-            crops = yield from self._crops.crops(number)
+            crops = yield from reading
         except TooFewError as error:
             return Part((), left_out=error.left_out)
         if not crops.ids:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from napari_phenoscape import __version__
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.embeddings._ahead import ahead
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
@@ -41,6 +42,8 @@ from napari_phenoscape.training import (
 
 #: Seconds between two looks whether other processes are done.
 WAIT_S = 0.2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,10 @@ def net_key(run: Path, *untrained: bool) -> str:
 def in_parts(
     folder: Path,
     keys: Sequence[str],
-    compute: Callable[[int], Generator[Event, None, Part]],
+    read: Callable[[int], Generator[Event, None, T]],
+    compute: Callable[[int, Generator[Event, None, T]], Generator[Event, None, Part]],
+    *,
+    room: bool,
 ) -> Generator[Event, None, list[Part] | None]:
     """Parts that are computed, by this process and its peers, or found.
 
@@ -101,8 +107,12 @@ def in_parts(
         Where they are kept while it is `held`, and after a kill.
     keys
         Of each part, what changes when it would; it begins with that of the net (`net_key`).
+    read
+        What a part is computed of, by its number.
     compute
-        A part, by its number.
+        A part, by its number and what was read.
+    room
+        Whether the next part may be read while one is computed.
 
     Returns
     -------
@@ -111,18 +121,25 @@ def in_parts(
     Raises
     ------
     RunError
-        The folder cannot be written; or a peer makes other parts, for which this one would wait.
+        The folder cannot be written; or a peer makes other parts or failed, for which this one
+        would wait.
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
     mine = range(rank(), len(paths), ranks())
+    missing = [number for number in mine if not paths[number].is_file()]
     if ranks() > 1:
         _tell_peers(folder, keys)
-    with freed_memory_kept():
-        for number in mine:
-            if not paths[number].is_file():
+    reading = (read(number) for number in missing)
+    try:
+        with freed_memory_kept(), ahead(reading, room=room) as was_read:
+            for number in missing:
                 _check_peers(folder, keys, range(ranks()) if joins() else (0,))
-                part = yield from compute(number)
+                part = yield from compute(number, was_read())
                 _write(part, paths[number])
+    except Exception as error:
+        if ranks() > 1:  # or the first would wait for what it has not made
+            _tell_peers(folder, keys, failed=str(error) or type(error).__name__)
+        raise
     if ranks() > 1:
         _tell_peers(folder, keys, done=True)
     if not joins():
@@ -168,11 +185,12 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False) -> None:
-    """Say which parts this process makes, and whether it has; for `_check_peers` of the others."""
+def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False, failed: str = "") -> None:
+    """Say which parts this process makes, and whether it has, or why not; for `_check_peers`."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / f"{rank()}.json") as temporary:
-        temporary.write_text(json.dumps({**_told(keys), "done": done}), "utf-8")
+        told = {**_told(keys), "done": done, "failed": failed}
+        temporary.write_text(json.dumps(told), "utf-8")
 
 
 def _told(keys: Sequence[str]) -> dict[str, str]:
@@ -189,7 +207,7 @@ def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> set
     Raises
     ------
     RunError
-        One makes other parts.
+        One makes other parts, or has failed.
     """
     own, done = _told(keys), set()
     for peer in peers:
@@ -199,6 +217,8 @@ def _check_peers(folder: Path, keys: Sequence[str], peers: Iterable[int]) -> set
             continue
         if other["job"] == own["job"]:
             check_alike(own, other, peer)
+            if other["failed"]:
+                raise RunError(f"Process {peer} ended, and with it this one: {other['failed']}")
             if other["done"]:
                 done.add(peer)
     return done

@@ -19,11 +19,9 @@ from statistics import median
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from napari_phenoscape._device import computing, together
-from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Collection, Crops
 from napari_phenoscape.training._batching import batches_of, in_precision, in_steps, small_levels
@@ -34,7 +32,6 @@ from napari_phenoscape.training._checkpoint import (
     load_optimizer,
     load_weights,
     read_state,
-    remove_partial_files,
     save_checkpoint,
 )
 from napari_phenoscape.training._checks import (
@@ -52,19 +49,13 @@ from napari_phenoscape.training._recipe import (
     optimizer_of,
     step_seed,
 )
-from napari_phenoscape.training._run import (
-    LOCK,
-    drop_partial_line,
-    keep_experiment,
-    log_event,
-    new_run,
-    read_experiment,
-)
+from napari_phenoscape.training._run import log_event, read_experiment
+from napari_phenoscape.training._run_of_all import run_of_all
 from napari_phenoscape.training._specimens import specimens_of
 from napari_phenoscape.training._watching import Watched
 from napari_phenoscape.training.parallel._launch import launch
 from napari_phenoscape.training.parallel._memory import freed_memory_kept
-from napari_phenoscape.training.parallel._peers import check_ranks_alike
+from napari_phenoscape.training.parallel._peers import beside_peers, joined
 from napari_phenoscape.training.parallel._runtime import (
     compile_encoders,
     device_of,
@@ -122,30 +113,10 @@ def train(
     trains, runtime = experiment.method.trains, experiment.runtime
     if trains and runtime.devices * runtime.nodes > 1 and world() is None:
         return (yield from launch(experiment, run))
-    if run is not None:
-        before = read_experiment(run)
-        check_same(experiment, before, run)
-        if runtime.precision == "auto":
-            experiment = in_precision(experiment, before.runtime.precision)
-    found = checkpoints(run) if run is not None else []
-    state = read_state(found[-1]) if found else None
-    notices: list[Notice] = []
-    collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
-    if run is not None and state is not None:
-        yield from _noted(state.check_specimens(crops, run), notices)
-    # all that can be refused is refused before a directory is made
-    check_views(experiment)
-    if trains:
-        check_batch(experiment.schedule, crops)
-        yield from _noted(small_levels(experiment, crops), notices)
-        experiment = in_steps(experiment, crops)
-        watched = Watched(snapshots, examples)
-        training = _training(experiment, collection, crops, watched, pretrained=not found)
-        experiment, work, fabric = yield from _noted(training, notices)
-    else:
-        work, fabric = _fitting(experiment, crops)
+    prepared = _prepared(experiment, run, Watched(snapshots, examples))
+    experiment, work, fabric, notices = yield from beside_peers(prepared)
     with ExitStack() as held:
-        run = _run_of_all(experiment, run, fabric, held)
+        run = run_of_all(experiment, run, fabric, held)
         held.enter_context(freed_memory_kept())
         steps = held.enter_context(closing(work(run)))
         if fabric.is_global_zero:
@@ -162,6 +133,34 @@ def train(
 Work = Callable[[Path], Generator[Event, None, None]]
 
 
+def _prepared(
+    experiment: Experiment, run: Path | None, watched: Watched
+) -> Generator[Event, None, tuple[Experiment, Work, Fabric, list[Notice]]]:
+    """All that comes before a directory is made: whatever can be refused is refused here."""
+    trains, runtime = experiment.method.trains, experiment.runtime
+    if run is not None:
+        before = read_experiment(run)
+        check_same(experiment, before, run)
+        if runtime.precision == "auto":
+            experiment = in_precision(experiment, before.runtime.precision)
+    found = checkpoints(run) if run is not None else []
+    state = read_state(found[-1]) if found else None
+    notices: list[Notice] = []
+    collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
+    if run is not None and state is not None:
+        yield from _noted(state.check_specimens(crops, run), notices)
+    check_views(experiment)
+    if trains:
+        check_batch(experiment.schedule, crops)
+        yield from _noted(small_levels(experiment, crops), notices)
+        experiment = in_steps(experiment, crops)
+        training = _training(experiment, collection, crops, watched, pretrained=not found)
+        experiment, work, fabric = yield from _noted(training, notices)
+    else:
+        work, fabric = _fitting(experiment, crops)
+    return experiment, work, fabric, notices
+
+
 def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
     """An instant run."""
     from napari_phenoscape.training._fit import check_number, fit
@@ -170,8 +169,8 @@ def _fitting(experiment: Experiment, crops: Crops) -> tuple[Work, Fabric]:
     net = build_model(experiment, crops.statistics)
     assert isinstance(net, InstantNet)
     check_number(crops, net)
-    check_ranks_alike(experiment.runtime, work_of(experiment, crops))
     fabric = fabric_of(experiment.runtime)
+    joined(fabric, experiment.runtime, work_of(experiment, crops))
     return lambda run: fit(experiment, crops, run, fabric, net), fabric
 
 
@@ -203,10 +202,10 @@ def _training(
         yield Notice(why)
     heads = [*net.heads, *net.patch_heads, *net.cross_heads]
     check_ranks(experiment.schedule, ranks())
-    check_ranks_alike(experiment.runtime, work_of(experiment, crops, known))
     fabric = fabric_of(experiment.runtime, heads=len(heads))
     backbones = [encoder.backbone for encoder in net.encoders]
     compile_encoders(experiment.runtime, backbones, fabric)
+    joined(fabric, experiment.runtime, work_of(experiment, crops, known))
     watchers = watched.watchers(experiment, crops, fabric)
     work = partial(_steps, experiment, crops, known, fabric=fabric, net=net, watchers=watchers)
     return experiment, work, fabric
@@ -222,34 +221,6 @@ def _noted(verb: Generator[Event, None, T], notices: list[Notice]) -> Generator[
         if isinstance(event, Notice):
             notices.append(event)
         yield event
-
-
-def _run_of_all(experiment: Experiment, run: Path | None, fabric: Fabric, held: ExitStack) -> Path:
-    """The run directory, which rank 0 makes, or brings up to date, and locks while ``held``.
-
-    Raises
-    ------
-    RunError
-        It cannot be written, or another program trains it.
-    """
-    if fabric.is_global_zero:
-        resumed = run is not None
-        run = run or new_run(experiment)
-        # a generator may be closed by another thread than began it; `is_held` holds it for a moment
-        lock = FileLock(run / LOCK, timeout=1, thread_local=False)
-        try:
-            held.enter_context(lock)
-        except Timeout:
-            raise RunError(
-                f"'{run}' is being trained by another program. Wait until it has ended or stop it "
-                "there, or start a new run."
-            ) from None
-        if resumed:
-            remove_partial_files(run)
-            drop_partial_line(run)
-            keep_experiment(run, experiment)
-    shared: Path = fabric.broadcast(run)  # type: ignore[assignment]
-    return shared
 
 
 def _steps(

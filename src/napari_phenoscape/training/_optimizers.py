@@ -1,4 +1,4 @@
-"""Optimisers that torch does not have."""
+"""Optimisers that torch does not have, or not as we need them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,43 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import optim
+from torch import Tensor, optim
+from torch.linalg import vector_norm
+
+
+class AdamW(optim.AdamW):
+    """torch's, with the same bits, of weights that lie channels-last.
+
+    Its fused step on a processor copies each gradient that lies so, which takes longer than the
+    step. It is given them in the order of the memory, in which they are contiguous.
+    """
+
+    def _init_group(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+        means: list[Tensor],
+        squares: list[Tensor],
+        *rest: Any,
+    ) -> bool:
+        own_init: Callable[..., bool] = super()._init_group
+        is_complex = own_init(group, params, grads, means, squares, *rest)
+        every = params, grads, means, squares
+        for number, own in enumerate(zip(*every, strict=True)):
+            if all(map(_is_channels_last, own)):
+                for tensors in every:
+                    tensors[number] = tensors[number].permute(0, 2, 3, 1)
+        return is_complex
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return (
+        tensor.ndim == 4
+        and tensor.device.type == "cpu"
+        and not tensor.is_contiguous()
+        and tensor.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 class LARS(optim.Optimizer):
@@ -51,7 +87,7 @@ class LARS(optim.Optimizer):
                     continue
                 gradient = weight.grad
                 if decay:
-                    norm, grad_norm = weight.norm(), gradient.norm()
+                    norm, grad_norm = vector_norm(weight), vector_norm(gradient)
                     gradient = gradient + decay * weight
                     scale = group["trust"] * norm / (grad_norm + decay * norm)
                     gradient = gradient * torch.where((norm > 0) & (grad_norm > 0), scale, 1.0)

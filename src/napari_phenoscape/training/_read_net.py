@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 
 from napari_phenoscape.nets import DescriptorFeatures, LinearReadout, pretrained_start
 from napari_phenoscape.specimens import BandStatistics
@@ -87,7 +88,7 @@ class Readouts(nn.Module):
         """(..., K) the net's part and the instant one, (..., K) each, side by side."""
         if self.most is not None:
             most = self.most[list(self.readouts).index(space)]
-            lengths = [each.norm(dim=-1, keepdim=True) for each in (own, other)]
+            lengths = [vector_norm(each, dim=-1, keepdim=True) for each in (own, other)]
             own = own * (most * lengths[1] / lengths[0].clamp_min(TINY)).clamp_max(1)
         return torch.cat([own, other], dim=-1)
 

@@ -108,7 +108,7 @@ def optimizer_of(
     """
     from torch import optim
 
-    from napari_phenoscape.training._optimizers import LARS
+    from napari_phenoscape.training._optimizers import LARS, AdamW
 
     parts: dict[tuple[bool, float], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
@@ -124,7 +124,7 @@ def optimizer_of(
     ]
     match schedule.optimizer:
         case "adamw":
-            return optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
+            return AdamW(groups, lr=schedule.learning_rate, fused=fused)
         case "sgd":
             return optim.SGD(groups, lr=schedule.learning_rate, momentum=0.9)
         case "lars":

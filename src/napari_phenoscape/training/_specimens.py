@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from psutil import virtual_memory
 
 from napari_phenoscape.cubes import Modality, as_modality
 from napari_phenoscape.events import Event, Notice
@@ -34,8 +35,9 @@ CANVAS = 1.25
 #: Folder of prepared crops among the runs.
 PREPARED = ".prepared"
 
-#: Specimens of a part at most, and bytes that they may take; whole batches in any case.
-PART, PART_BYTES = 1024, 1 << 28
+#: Specimens of a part at most, and bytes that they may take; whole batches in any case. The next
+#: part is read while one is computed: of more and smaller ones less is waited for.
+PART, PART_BYTES = 256, 1 << 27
 
 
 def canvas_size(experiment: Experiment) -> int:
@@ -143,6 +145,12 @@ class CropsInParts:
         """Specimens of a part, but for the last: whole batches, which the same memory holds."""
         return _part_size(self.experiment, self.known)
 
+    @property
+    def room(self) -> bool:
+        """Whether the memory has room for two parts at once."""
+        needed = 2 * self.size * _crop_bytes(self.experiment, self.known)
+        return needed <= self.experiment.preparation.memory_share * virtual_memory().available
+
     def numbers(self, part: int) -> slice:
         """The specimens of a part."""
         return slice(part * self.size, min((part + 1) * self.size, len(self.collection.specimens)))
@@ -213,9 +221,12 @@ def crops_in_parts(run: Path, collection: Collection) -> Generator[Event, None, 
 
 
 def _part_size(experiment: Experiment, known: State) -> int:
+    return max(1, min(PART, PART_BYTES // _crop_bytes(experiment, known)) // BATCH) * BATCH
+
+
+def _crop_bytes(experiment: Experiment, known: State) -> int:
     bands = sum(len(of.bands) for of in known.statistics.values())
-    each = canvas_size(experiment) ** 2 * (4 * bands + 1)
-    return max(1, min(PART, PART_BYTES // each) // BATCH) * BATCH
+    return canvas_size(experiment) ** 2 * (4 * bands + 1)
 
 
 def _modalities(experiment: Experiment) -> list[Modality]:

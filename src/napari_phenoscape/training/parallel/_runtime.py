@@ -34,7 +34,7 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 
 def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabric:
-    """Fabric on the device and in the precision that are asked for, joined with the other ranks.
+    """Fabric on the device and in the precision that are asked for; ranks are not joined yet.
 
     Parameters
     ----------
@@ -70,17 +70,17 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
         )
     precision = _PRECISIONS[runtime.precision]
     here = world()
-    if here is None:
-        return Fabric(accelerator=device, devices=1, precision=precision)
-    _check_devices(device, here[0], torch.cuda.device_count())
-    if alone:
+    if here is not None:
+        _check_devices(device, here[0], torch.cuda.device_count())
+    if here is None or alone:
         return Fabric(
             accelerator=device,
-            devices=[_local_rank()] if device == "cuda" else 1,
+            devices=[_local_rank()] if here is not None and device == "cuda" else 1,
             precision=precision,
+            # or Fabric looks for Slurm's, which a job has before its srun
             plugins=[LightningEnvironment()],
         )
-    fabric = Fabric(
+    return Fabric(
         accelerator=device,
         devices=here[0],
         num_nodes=here[1],
@@ -89,10 +89,13 @@ def fabric_of(runtime: Runtime, heads: int = 1, *, alone: bool = False) -> Fabri
         strategy=DDPStrategy(find_unused_parameters=heads > 1),
         plugins=[environment_of_ranks()],
     )
+
+
+def join(fabric: Fabric) -> None:
+    """Join the other ranks; returns when all have."""
     fabric.launch()
     # gloo's threads must end before the process does, or it aborts after all is done
     atexit.register(_leave)
-    return fabric
 
 
 def environment_of_ranks() -> ClusterEnvironment:
@@ -102,7 +105,25 @@ def environment_of_ranks() -> ClusterEnvironment:
 
     if _TORCHRUN in os.environ:
         return TorchElasticEnvironment()
-    return SLURMEnvironment(auto_requeue=False)
+
+    class Srun(SLURMEnvironment):
+        """Tasks of a step; Fabric counts, and refuses some of, those of the whole job."""
+
+        @staticmethod
+        def _validate_srun_used() -> None: ...
+
+        @staticmethod
+        def _validate_srun_variables() -> None: ...
+
+        def validate_settings(self, num_devices: int, num_nodes: int) -> None: ...
+
+        def world_size(self) -> int:
+            return ranks()
+
+    if "SLURM_STEP_NODELIST" in os.environ:  # which may be some nodes of the job
+        first = Srun.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
+        os.environ.setdefault("MASTER_ADDR", first)
+    return Srun(auto_requeue=False)
 
 
 def _has(device: str, precision: str) -> bool:
@@ -221,6 +242,11 @@ def world() -> tuple[int, int] | None:
     """(devices of each node, nodes) of the training that this process is a rank of.
 
     None when the process was started by neither torchrun nor srun, or by itself.
+
+    Raises
+    ------
+    OptionError
+        Tasks of srun do not spread evenly, or somebody types in one of them.
     """
     if _TORCHRUN in os.environ:
         ranks, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -229,6 +255,12 @@ def world() -> tuple[int, int] | None:
         # srun's; a batch script without srun has SLURM_NTASKS too, and is one process
         ranks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
         nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
+        if ranks > 1 and sys.stdin is not None and sys.stdin.isatty():
+            raise OptionError(
+                f"This terminal is one of {ranks} tasks of srun, and the others would be waited "
+                "for. Ask for one (`srun --ntasks=1 --pty bash`), start all by a srun of their "
+                "own, or, to work alone, type `unset SLURM_STEP_NUM_TASKS`."
+            )
     if ranks == 1:
         return None
     if ranks % nodes:
