@@ -44,6 +44,7 @@ from ._open import (
     read_mask as read_mask,
     recognise as recognise,
 )
+from ._unmeasured import unmeasured_doubts as unmeasured_doubts, watched as watched
 from ._write import ENVI_ENDINGS as ENVI_ENDINGS, write_cube as write_cube
 from .readers._capture import (
     DARK as DARK,

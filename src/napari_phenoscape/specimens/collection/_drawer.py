@@ -23,6 +23,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     Source,
     Specimen,
     box_around,
+    told_of,
 )
 from napari_phenoscape.specimens.finding._find import REASONS, Found, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
@@ -151,4 +152,4 @@ class Drawer(Source):
             metadata[OUTLINE] = [words[specimen.region] for specimen in specimens]
         metadata.index = pd.Index([specimen.id for specimen in specimens], name="specimen")
         yield Progress("finding specimens", 1, 1)
-        return Collection(self, tuple(specimens), metadata, tuple(skipped), cube.provenance)
+        return Collection(self, tuple(specimens), metadata, tuple(skipped), told_of(cube))

@@ -40,6 +40,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     Specimen,
     assumptions,
     box_around,
+    told_of,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
@@ -211,7 +212,7 @@ class Folder(Source):
                     fields = self._spelt(cube.path)
                     specimen = Specimen(name, cube.path, self._box(cube))
                     word = self._found(cube)[1] if self.mask == AUTO else ""
-                    found[name] = Opened(specimen, fields, cube.provenance, residual_px, word)
+                    found[name] = Opened(specimen, fields, told_of(cube), residual_px, word)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -350,9 +351,8 @@ class Folder(Source):
 
     def _box(self, cube: Cube) -> Box:
         labels = self.labels(cube)
-        height, width = cube.shape[1:]
         if labels is None:
-            return 0, height, 0, width
+            return 0, cube.shape[1], 0, cube.shape[2]
         mask = labels > 0
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
@@ -363,7 +363,7 @@ class Folder(Source):
         return box_around(
             slice(int(rows[0]), int(rows[-1]) + 1),
             slice(int(columns[0]), int(columns[-1]) + 1),
-            (height, width),
+            cube.shape[1:],
         )
 
     def outline(self, path: Path) -> Path | None:

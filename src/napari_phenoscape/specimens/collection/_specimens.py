@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._remote import address
-from napari_phenoscape.cubes import Cube, Interpretation
+from napari_phenoscape.cubes import Cube, Interpretation, unmeasured_doubts
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Option
@@ -229,6 +229,11 @@ def left_out(skipped: Sequence[Skipped], kept: int) -> Iterator[Notice]:
     if others := reasons[REASONS:]:
         number = sum(len(names) for (_, only_lacks), names in others if not only_lacks)
         yield Notice(f"{number} of {total} left out for {len(others)} other reasons.")
+
+
+def told_of(cube: Cube) -> tuple[str, ...]:
+    """What was assumed of a cube, and a number in it that may stand for "not measured"."""
+    return (*cube.provenance, *unmeasured_doubts(cube, quick=True))
 
 
 def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
