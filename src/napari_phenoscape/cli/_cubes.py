@@ -302,7 +302,7 @@ def _of_collection(source: Source) -> Answer:
         ],
         "specimens": [
             {"specimen": one.id, "path": address(one.path)}
-            | {name: known[name][row] for name in known}
+            | {_beside_ours(name): known[name][row] for name in known}
             for row, one in enumerate(collection.specimens)
         ],
     }
@@ -314,6 +314,11 @@ def _of_collection(source: Source) -> Answer:
             f"{'lacking' if one.only_lacks else 'left out'}: {address(one.path)}: {one.reason}"
         )
     return Answer(facts, words, "specimens")
+
+
+def _beside_ours(name: str) -> str:
+    """A column of the metadata; one that bears the name of ours as tables of embeddings have it."""
+    return f"metadata.{name}" if name in ("specimen", "path") else name
 
 
 def _bands(text: str) -> Modality | str:

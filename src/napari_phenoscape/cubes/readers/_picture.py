@@ -74,7 +74,7 @@ def open_picture(path: Path) -> Cube:
 
 
 def read_numbers(path: Path) -> NDArray[Any]:
-    """(H, W) the numbers of a picture of one band; the colour numbers of a palette.
+    """(H, W) the numbers of a picture of one band; of a palette its greys, else its colour numbers.
 
     Raises
     ------
@@ -93,8 +93,21 @@ def read_numbers(path: Path) -> NDArray[Any]:
                 "was expected. Save it as a grey picture."
             )
         refuse_bomb(path, picture.width * picture.height)
-        numbers = np.asarray(ImageOps.exif_transpose(picture))
+        upright = ImageOps.exif_transpose(picture)
+        numbers = np.asarray(upright)
+        if picture.mode == "P" and _is_grey(upright, np.unique(numbers)):
+            # programs that write few colours number them as they come: 0 may be white
+            numbers = np.asarray(upright.convert("L"))
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
+
+
+def _is_grey(picture: Image.Image, used: NDArray[Any]) -> bool:
+    """Whether the colours of a palette that are used are greys, no two of them the same."""
+    colours = np.reshape(picture.getpalette("RGB"), (-1, 3))
+    if used.max() >= len(colours):
+        return False
+    greys = colours[used]
+    return len(np.unique(greys[:, 0])) == len(used) and not np.ptp(greys, axis=1).any()
 
 
 class _Clipped(io.BufferedReader):

@@ -17,6 +17,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import join
+from napari_phenoscape.specimens.collection._outlines import outline_doubt
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,
     Skipped,
@@ -117,6 +118,8 @@ class Drawer(Source):
             ]
             words = {piece.number: piece.word for piece in used}
         labels = self.labels(cube)
+        if self.regions != AUTO and (doubt := outline_doubt(labels)):
+            skipped.append(Skipped(self.regions or path, f"Its regions {doubt}.", only_lacks=True))
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)
         place = place.reshape(labels.shape) + int(values[0] > 0)

@@ -29,8 +29,13 @@ from napari_phenoscape.cubes import (
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
-from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
+from napari_phenoscape.specimens.collection._metadata import (
+    add_what_names_say,
+    join_by_file,
+    name_regex,
+)
 from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._outlines import doubtful_outlines, outline_doubt
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
@@ -209,10 +214,11 @@ class Folder(Source):
                 cube, residual_px = self._joined(path)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
-                    fields = self._spelt(cube.path)
-                    specimen = Specimen(name, cube.path, self._box(cube))
+                    fields, labels = self._spelt(cube.path), self.labels(cube)
+                    specimen = Specimen(name, cube.path, self._box(cube, labels))
                     word = self._found(cube)[1] if self.mask == AUTO else ""
-                    found[name] = Opened(specimen, fields, told_of(cube), residual_px, word)
+                    doubt = "" if word else outline_doubt(labels)
+                    found[name] = Opened(specimen, fields, told_of(cube), residual_px, word, doubt)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -232,7 +238,9 @@ class Folder(Source):
         if table is not None and table_path is not None:
             metadata, notes = join_by_file(table, table_path, ids)
             skipped += notes
-        self._add_what_names_say(metadata, ordered)
+        spelt = {column: [one.fields[column] for one in ordered] for column in self._fields()}
+        add_what_names_say(metadata, ids, spelt, self.name_pattern)
+        skipped += doubtful_outlines([(self.outline(o.specimen.path), o) for o in ordered])
         assumed = assumptions([one.provenance for one in found.values()])
         if self.together is not None:
             left = [one.residual_px for one in ordered]
@@ -247,19 +255,6 @@ class Folder(Source):
         metadata.index = pd.Index(ids, name="specimen")
         specimens = tuple(one.specimen for one in ordered)
         return Collection(self, specimens, metadata, tuple(skipped), assumed)
-
-    def _add_what_names_say(self, metadata: pd.DataFrame, found: list[Opened]) -> None:
-        """Add what the names of files and folders spell to the table of the specimens."""
-        for column in self._fields():
-            if column in metadata:
-                raise CollectionError(
-                    f"'{column}' is both a column of the metadata and a field of the name pattern "
-                    f"'{self.name_pattern}'; rename one of them."
-                )
-            metadata[column] = [one.fields[column] for one in found]
-        parents = [PurePosixPath(one.specimen.id).parent.as_posix() for one in found]
-        if "folder" not in metadata and set(parents) != {"."}:
-            metadata["folder"] = parents
 
     def cube(self, path: Path) -> Cube:
         """The cube of a file; with the bands of those that belong to it, laid on it."""
@@ -349,8 +344,7 @@ class Folder(Source):
         files, beside = scans_alone(files)
         return as_shots(files), table, skipped + beside
 
-    def _box(self, cube: Cube) -> Box:
-        labels = self.labels(cube)
+    def _box(self, cube: Cube, labels: NDArray[Any] | None) -> Box:
         if labels is None:
             return 0, cube.shape[1], 0, cube.shape[2]
         mask = labels > 0

@@ -59,6 +59,11 @@ def join_by_file(
         )
     column, named, keys = choices[found.index(max(found))]
     listed = named(table[column])
+    if named(pd.Series([column]))[0] in set(keys) - {""}:
+        raise CollectionError(
+            f"The first line of '{path.name}' names the file '{column}', where the names of the "
+            "columns were expected. Put a line with these above it."
+        )
     for (other, _, same_way), count in zip(choices, found, strict=True):
         if count == max(found) and same_way is keys and named(table[other]) != listed:
             raise CollectionError(
@@ -109,6 +114,22 @@ def join(
         notes.append(f"{len(bare)} of {len(keys)} specimens have no row in it, e.g. '{bare[0]}'.")
     rows = rows[~rows.index.duplicated()]
     return rows.reindex(list(keys)), [Skipped(path, note, only_lacks=True) for note in notes]
+
+
+def add_what_names_say(
+    metadata: pd.DataFrame, ids: Sequence[str], spelt: dict[str, list[str]], pattern: str | None
+) -> None:
+    """Add what the names of N files, and of their folders, spell to the table of specimens."""
+    for column, values in spelt.items():
+        if column in metadata:
+            raise CollectionError(
+                f"'{column}' is both a column of the metadata and a field of the name pattern "
+                f"'{pattern}'; rename one of them."
+            )
+        metadata[column] = values
+    parents = [PurePosixPath(one).parent.as_posix() for one in ids]
+    if "folder" not in metadata and set(parents) != {"."}:
+        metadata["folder"] = parents
 
 
 def name_regex(pattern: str) -> re.Pattern[str]:

@@ -94,6 +94,7 @@ class Opened(NamedTuple):
     provenance: tuple[str, ...]
     residual_px: float
     outline: str
+    doubt: str
 
 
 class Source(Option):
