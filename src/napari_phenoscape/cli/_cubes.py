@@ -292,7 +292,7 @@ def _of_collection(source: Source) -> Answer:
     from napari_phenoscape.specimens import collect
 
     collection = listen(collect(source))
-    known = {name: collection.metadata[name].tolist() for name in collection.metadata}
+    known = {str(name): collection.metadata[name].tolist() for name in collection.metadata}
     facts = {
         "collection": address(source.path),
         "assumed": collection.assumed,

@@ -103,7 +103,7 @@ def read_numbers(path: Path) -> NDArray[Any]:
 
 def _is_grey(picture: Image.Image, used: NDArray[Any]) -> bool:
     """Whether the colours of a palette that are used are greys, no two of them the same."""
-    colours = np.reshape(picture.getpalette("RGB"), (-1, 3))
+    colours = np.array(picture.getpalette("RGB") or (), np.uint8).reshape(-1, 3)
     if used.max() >= len(colours):
         return False
     greys = colours[used]

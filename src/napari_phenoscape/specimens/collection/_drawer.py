@@ -119,7 +119,7 @@ class Drawer(Source):
             words = {piece.number: piece.word for piece in used}
         labels = self.labels(cube)
         if self.regions != AUTO and (doubt := outline_doubt(labels)):
-            skipped.append(Skipped(self.regions or path, f"Its regions {doubt}.", only_lacks=True))
+            skipped.append(Skipped(path, f"Its regions {doubt}.", only_lacks=True))
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)
         place = place.reshape(labels.shape) + int(values[0] > 0)
