@@ -270,3 +270,17 @@ def test_a_table_without_a_line_of_names_is_refused(tmp_path) -> None:
     (tmp_path / "metadata.csv").write_text("\n".join(rows), "utf-8")
     with pytest.raises(CollectionError, match=r"first line of 'metadata.csv' names the file '001"):
         result(collect(Folder(path=tmp_path)))
+
+
+def test_numbers_of_rows_are_no_names_where_a_column_names_the_files(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+    # the third name is misspelt, and the order of the rows is that of somebody's list
+    rows = ["order,file,sex", "4,001.jpg,a", "3,002.jpg,b", "2,03.jpg,c", "1,004.jpeg,d"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows), "utf-8")
+    collection = result(collect(Folder(path=tmp_path)))
+    assert collection.metadata["order"].fillna(0).tolist() == [4, 3, 0, 1]
+    assert [one.reason for one in collection.skipped] == [
+        "1 of its 4 rows have no specimen here, e.g. '03'.",
+        "1 of 4 specimens have no row in it, e.g. '003'.",
+    ]
