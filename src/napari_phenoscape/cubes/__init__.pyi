@@ -22,6 +22,7 @@ from ._drawn import (
 )
 from ._interpretation import (
     Interpretation as Interpretation,
+    scale_words as scale_words,
     without_scale as without_scale,
 )
 from ._joined import ConcatenatedBands as ConcatenatedBands, joined as joined

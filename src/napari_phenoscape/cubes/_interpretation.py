@@ -163,6 +163,11 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
     )
 
 
+def scale_words(provenance: tuple[str, ...]) -> str:
+    """What was assumed of the scale of a cube's numbers."""
+    return " ".join(one for one in provenance if any(word in one for word in _OF_SCALE))
+
+
 def without_scale(cube: Cube) -> tuple[str, ...]:
     """Its provenance, without what was assumed of the scale of its numbers."""
     return _assumed(cube, but=_OF_SCALE)

@@ -46,6 +46,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     assumptions,
     box_around,
     told_of,
+    unequal_scales,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
@@ -241,7 +242,9 @@ class Folder(Source):
         spelt = {column: [one.fields[column] for one in ordered] for column in self._fields()}
         add_what_names_say(metadata, ids, spelt, self.name_pattern)
         skipped += doubtful_outlines([(self.outline(o.specimen.path), o) for o in ordered])
-        assumed = assumptions([one.provenance for one in found.values()])
+        said = [one.provenance for one in found.values()]
+        skipped += unequal_scales(root, said)
+        assumed = assumptions(said)
         if self.together is not None:
             left = [one.residual_px for one in ordered]
             metadata["residual_px"] = [f"{residual_px:.2f}" for residual_px in left]

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._remote import address
-from napari_phenoscape.cubes import Cube, Interpretation, unmeasured_doubts
+from napari_phenoscape.cubes import Cube, Interpretation, scale_words, unmeasured_doubts
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Option
@@ -244,6 +244,25 @@ def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
         sentence if times == len(cubes) else f"{sentence} ({times} of {len(cubes)} files)"
         for sentence, times in count.most_common()
     )
+
+
+def unequal_scales(root: Path, cubes: Sequence[tuple[str, ...]]) -> list[Skipped]:
+    """What is told where the scale of the numbers of some cubes was assumed and of others not so.
+
+    Parameters
+    ----------
+    cubes
+        Their provenances.
+    """
+    found = Counter(scale_words(provenance) or "Their files say it." for provenance in cubes)
+    if len(found) < 2:
+        return []
+    words = " ".join(f"{number} of {len(cubes)}: {one}" for one, number in found.most_common())
+    reason = (
+        f"Its files do not have their scale from one source. {words} Where they are brighter or "
+        "darker for that, say full_scale (read_as), or collect them separately."
+    )
+    return [Skipped(root, reason, only_lacks=True)]
 
 
 def box_around(rows: slice, columns: slice, shape: tuple[int, int]) -> Box:
