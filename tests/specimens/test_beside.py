@@ -284,3 +284,14 @@ def test_numbers_of_rows_are_no_names_where_a_column_names_the_files(tmp_path) -
         "1 of its 4 rows have no specimen here, e.g. '03'.",
         "1 of 4 specimens have no row in it, e.g. '003'.",
     ]
+
+
+def test_a_folder_is_the_same_whether_it_names_the_table_in_it_or_not(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+    (tmp_path / "metadata.csv").write_text("file,sex\n001.jpg,F\n003.jpg,M\n", "utf-8")
+    found, written = seen(tmp_path)[0], Folder(path=tmp_path)
+    assert found != written
+    assert found.with_table == written.with_table == found
+    elsewhere = Folder(path=tmp_path, metadata=tmp_path / "other.csv")
+    assert elsewhere.with_table == elsewhere

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import string
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -31,6 +30,7 @@ from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import (
     add_what_names_say,
+    braces,
     join_by_file,
     name_regex,
 )
@@ -146,7 +146,7 @@ class Folder(Source):
     @field_validator("mask")
     @classmethod
     def _mask_has_stem_alone(cls, mask: str | None) -> str | None:
-        if mask not in (None, AUTO) and _braces(mask) != {"stem"}:
+        if mask not in (None, AUTO) and braces(mask) != {"stem"}:
             raise ValueError(
                 f"'{mask}' does not say which mask belongs to which picture; put {{stem}} where "
                 "the picture's name without its ending stands, e.g. '{stem}.png'."
@@ -156,7 +156,7 @@ class Folder(Source):
     @field_validator("white_region")
     @classmethod
     def _white_region_has_stem_alone(cls, region: str | None) -> str | None:
-        if region is not None and _braces(region) - {"stem"}:
+        if region is not None and braces(region) - {"stem"}:
             raise ValueError(
                 f"'{region}' holds other braces than {{stem}}, which is the photograph's name "
                 "without its ending, e.g. 'standards/{stem}.png'."
@@ -169,6 +169,13 @@ class Folder(Source):
         if pattern is not None:
             name_regex(pattern)
         return pattern
+
+    @property
+    def with_table(self) -> Self:
+        """With the folder's own ``metadata.csv`` named, where there is one and no other is."""
+        own = self.path / "metadata.csv"
+        named = self.metadata is not None or not own.is_file()
+        return self if named else self.model_copy(update={"metadata": own})
 
     @property
     def to_outline(self) -> dict[str, Any]:
@@ -390,8 +397,3 @@ class Folder(Source):
                 "the name pattern."
             )
         return match.groupdict()
-
-
-def _braces(pattern: str) -> set[str]:
-    """What stands in braces."""
-    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}

@@ -138,6 +138,11 @@ def add_what_names_say(
         metadata["folder"] = parents
 
 
+def braces(pattern: str) -> set[str]:
+    """What stands in the braces of a pattern."""
+    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
+
+
 def name_regex(pattern: str) -> re.Pattern[str]:
     """What a name pattern such as ``{genus}_{species}_{id}`` matches, one group per field.
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -123,6 +123,11 @@ class Source(Option):
     def reads(self, path: Path) -> tuple[Path, ...]:
         """The files that `cube` reads."""
         return files_with_references(path)
+
+    @property
+    def with_table(self) -> Self:
+        """The same, with the table of metadata named that it takes up by itself."""
+        return self
 
     @property
     def to_outline(self) -> dict[str, Any]:
