@@ -102,6 +102,16 @@ def test_a_collection_is_told_to_programs_and_into_tables(folder: Path, tmp_path
     assert json.loads((tmp_path / "of.json").read_text("utf-8")) == told
 
 
+def test_a_column_with_the_name_of_ours_does_not_take_its_place(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    rows = [f"{name},mine {name},here" for name in names]
+    (folder / "metadata.csv").write_text("\n".join(["file,specimen,path", *rows]), "utf-8")
+    told = json.loads(phenoscape("info", folder, "--json", "-q").stdout)["specimens"]
+    assert [one["specimen"] for one in told] == names
+    assert [one["metadata.specimen"] for one in told] == [f"mine {name}" for name in names]
+    assert {one["metadata.path"] for one in told} == {"here"}
+
+
 def test_masks_beside_the_pictures_of_a_folder_are_no_specimens(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         mask = np.arange(72).reshape(8, 9) > 30

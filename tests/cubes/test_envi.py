@@ -16,7 +16,7 @@ import spectral
 import tifffile
 from hypothesis import given, settings, strategies as st
 
-from napari_phenoscape.cubes import doubts, open_cube, recognise
+from napari_phenoscape.cubes import Interpretation, doubts, open_cube, recognise
 from napari_phenoscape.cubes.readers._envi_data import DATA_TYPES
 from napari_phenoscape.cubes.readers._envi_doubt import roughness
 from napari_phenoscape.cubes.readers._envi_header import SPELT_OTHERWISE, Header
@@ -975,3 +975,17 @@ def test_a_gain_of_0_is_refused_before_it_makes_all_numbers_the_same(tmp_path):
         open_cube(path)
     bad = write(tmp_path, "data gain values = {1, 0, 1, 1}\n")
     assert open_cube(bad).gain.ravel().tolist() == [1, 0, 1, 1]
+
+
+def test_a_band_called_a_mask_is_the_mask_and_no_band(tmp_path):
+    path = write(tmp_path, "band names = {Red, Green, mask, Blue}\n")
+    cube = open_cube(path)
+    assert [(band.name, band.region) for band in cube.bands] == [
+        ("Red", "vis"), ("Green", "vis"), ("Blue", "vis"),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(cube.array[...], NUMBERS[[0, 1, 3]])
+    np.testing.assert_array_equal(cube.mask, NUMBERS[2] > 0)
+    assert "The band 'mask' is taken as the mask." in cube.provenance
+    # whoever names the planes says it of all that are in the file
+    named = open_cube(path, Interpretation(names=("a", "b", "c", "d")))
+    assert (named.mask, named.shape) == (None, (C, H, W))

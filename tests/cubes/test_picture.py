@@ -11,7 +11,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from napari_phenoscape.cubes import as_modality, open_cube, read_mask, recognise
 from napari_phenoscape.errors import CubeError, MissingFileError
@@ -323,3 +323,21 @@ def test_sixteen_bit_pictures_of_others_are_read_in_full(phenoscape_data):
     expected = imagecodecs.png_decode(path.read_bytes())
     assert expected.dtype == np.uint16
     np.testing.assert_array_equal(np.asarray(open_cube(path).array), expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), []),
+        (ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes(),
+         ["Its colour profile 'XYZ identity built-in' is not applied."]),
+        (b"profile" * 30, ["Its colour profile 'damaged' is not applied."]),
+    ],
+    ids=["sRGB", "another", "damaged"],
+)  # fmt: skip
+def test_a_colour_profile_that_is_not_applied_is_said(tmp_path, profile, said):
+    numbers = np.arange(72 * 3, dtype=np.uint8).reshape(8, 9, 3)
+    Image.fromarray(numbers).save(tmp_path / "a.png", icc_profile=profile)
+    cube = open_cube(tmp_path / "a.png")
+    assert [note for note in cube.provenance if "profile" in note] == said
+    np.testing.assert_array_equal(cube.array[...], np.moveaxis(numbers, -1, 0))

@@ -36,6 +36,7 @@ def stated(path: Path, numbers: np.ndarray, **said: object) -> Path:
         ({"_FillValue": [213, 5]}, 213 / 65535, "'_FillValue' is not one number"),
         *(({key: 213}, np.nan, "") for key in ("fill_value", "NoData", "no_data_value")),
         ({"_FillValue": "213"}, np.nan, ""),
+        ({"_FillValue": 9, "missing_value": 213}, 213 / 65535, "'missing_value = 213' is not used"),
     ],
 )
 def test_what_an_array_says_of_its_numbers_is_read_or_noted(tmp_path, said, reflectance, note):

@@ -202,6 +202,8 @@ def test_transparency_is_the_mask_where_it_is_at_least_half_opaque(tmp_path, kin
     cube = open_cube(path)
     assert len(cube.bands) == 3
     assert cube.mask.sum() == 5 * W
+    told = "Its numbers are multiplied by its opacity" in " ".join(cube.provenance)
+    assert told == (kind == "assocalpha")
 
 
 def test_a_fourth_channel_that_is_not_transparency_is_not_guessed(tmp_path):

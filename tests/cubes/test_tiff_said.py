@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_phenoscape.cubes import open_cube, recognise
+from napari_phenoscape.cubes import as_modality, open_cube, recognise
 from napari_phenoscape.cubes._labels import band_of_label, wavelength_of, wavelengths_of
 from tests.cubes.test_tiff import H, W, planes, written
 
@@ -364,3 +364,19 @@ def test_pages_say_their_wavelength(tmp_path, kind):
     assert cube.bands.wavelengths_nm.tolist() == [450 + 20 * i for i in range(9)]
     assert cube.bands.names[0] == first
     assert note in " ".join(cube.provenance)
+
+
+def test_bands_have_the_colours_that_gdal_gives_them(tmp_path):
+    def coloured(name: str, *colours: str) -> Path:
+        items = "".join(
+            f'<Item name="COLORINTERP" sample="{i}" role="colorinterp">{colour}</Item>'
+            for i, colour in enumerate(colours)
+        )
+        return of_gdal(tmp_path / name, items, len(colours))
+
+    cube = open_cube(coloured("a.tif", "Blue", "Green", "Red"))
+    assert as_modality("rgb").indices(cube).tolist() == [2, 1, 0]
+    cube = open_cube(coloured("b.tif", "NIR", "Red", "Green", "Blue"))
+    assert [band.region for band in cube.bands] == ["nir", "vis", "vis", "vis"]
+    # which is no colour
+    assert open_cube(coloured("c.tif", "Gray", *["Undefined"] * 7)).bands[0].name == "band 1"

@@ -120,7 +120,12 @@ def test_another_collection_has_files_of_its_own(run: Path, some: Folder) -> Non
     # the name says of which folder, the hash of which of that name
     assert re.fullmatch(r"uv\.some-[0-9a-f]{8}\.parquet", embeddings_path(run, "uv", some).name)
     # the run's own collection is no other, however it is named
-    assert embeddings_path(run, "uv", read_experiment(run).collection).name == "uv.parquet"
+    own_source = read_experiment(run).collection
+    table = own_source.path / "metadata.csv"
+    assert table.is_file()
+    for metadata in (None, table):
+        same = own_source.model_copy(update={"metadata": metadata})
+        assert embeddings_path(run, "uv", same).name == "uv.parquet"
 
 
 def test_the_pictures_of_another_collection_come_from_it(run: Path, some: Folder) -> None:

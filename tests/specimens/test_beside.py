@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_phenoscape.cubes import read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError
 from napari_phenoscape.events import Notice, result
 from napari_phenoscape.specimens import Drawer, Folder, Source, collect, source_at
@@ -173,3 +174,124 @@ def test_of_a_drawer_without_a_mask_specimens_are_told_from_the_background(tmp_p
 def test_what_is_not_there_is_said(tmp_path) -> None:
     with pytest.raises(MissingFileError, match="There is nothing at"):
         seen(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".gif", ".npy"])
+def test_masks_of_a_kind_that_is_no_mask_are_refused_and_no_specimens(tmp_path, ending) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.png")
+        mask(tmp_path / "mask.png")
+        numbers = Image.open(tmp_path / "mask.png")
+        of = tmp_path / f"{stem}_mask{ending}"
+        np.save(of, np.asarray(numbers)) if ending == ".npy" else numbers.save(of)
+        (tmp_path / "mask.png").unlink()
+    source, _ = seen(tmp_path)
+    assert source.mask == f"{{stem}}_mask{ending}"
+    with pytest.raises(CollectionError, match=r"_mask.* is (a JPEG|no mask)"):
+        result(collect(source))
+
+
+def test_masks_with_capitals_in_their_endings_are_found(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.JPG")
+        mask(tmp_path / f"{stem}_mask.PNG")
+    assert seen(tmp_path)[0].mask == "{stem}_mask.PNG"
+
+
+def test_masks_of_other_names_are_said_to_be_taken_as_specimens(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+        mask(tmp_path / f"{stem}-outlined.png")
+    source, words = seen(tmp_path)
+    assert source.mask is None
+    assert "holds a few whole numbers, as a mask does, and is taken as a specimen" in words
+
+
+def outlines(folder: Path, numbers: np.ndarray, said: str | None) -> None:
+    """Four pictures, whose masks are these numbers, are collected and their doubt is told."""
+    for stem in STEMS:
+        picture(folder / f"{stem}.jpg")
+        Image.fromarray(numbers).save(folder / f"{stem}_mask.png")
+    told = [
+        one.reason for one in result(collect(Folder(path=folder, mask="{stem}_mask.png"))).skipped
+    ]
+    assert told == ([] if said is None else [f"4 of 4 masks {said}."])
+
+
+BORDER = "hold the whole border of the picture: where 0 is the specimen, invert them"
+EVERY = "hold every pixel: where the background has a number, make it 0"
+
+
+@pytest.mark.parametrize(
+    ("ground", "specimen", "said"),
+    [(0, 1, None), (0, 255, None), (255, 0, BORDER), (1, 2, EVERY), (1, 1, EVERY)],
+)
+def test_a_mask_that_may_be_inverted_or_numbers_its_ground_is_said(
+    tmp_path, ground, specimen, said
+) -> None:
+    numbers = np.full((20, 24), ground, np.uint8)
+    numbers[4:14, 6:20] = specimen
+    outlines(tmp_path, numbers, said)
+
+
+def test_a_specimen_that_reaches_the_edges_is_no_inverted_mask(tmp_path) -> None:
+    numbers = np.full((20, 24), 255, np.uint8)
+    numbers[:3, :3] = 0
+    outlines(tmp_path, numbers, None)
+
+
+def test_a_drawer_whose_ground_is_numbered_is_said(tmp_path) -> None:
+    picture(tmp_path / "drawer.png")
+    numbers = np.ones((20, 24), np.uint8)
+    numbers[2:9, 2:9], numbers[12:18, 12:20] = 2, 3
+    Image.fromarray(numbers).save(tmp_path / "regions.png")
+    drawer = Drawer(path=tmp_path / "drawer.png", regions=tmp_path / "regions.png", min_area=4)
+    (told,) = result(collect(drawer)).skipped
+    assert told.reason == f"Its regions {EVERY}."
+
+
+def test_a_mask_of_few_greys_is_read_by_its_colours_and_labels_by_their_numbers(tmp_path) -> None:
+    numbers = np.zeros((20, 24), np.uint8)
+    numbers[4:14, 6:20] = 1
+    of_greys = Image.fromarray(1 - numbers, "P")
+    of_greys.putpalette([255, 255, 255, 0, 0, 0])  # as programs number colours that they meet
+    of_greys.save(tmp_path / "greys.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "greys.png"), 255 * numbers)
+    of_colours = Image.fromarray(2 * numbers, "P")
+    of_colours.putpalette([0, 0, 0, 0, 128, 0, 128, 0, 0])
+    of_colours.save(tmp_path / "colours.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "colours.png"), 2 * numbers)
+
+
+def test_a_table_without_a_line_of_names_is_refused(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+    rows = [f"{stem}.jpg,species {stem}" for stem in STEMS]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows), "utf-8")
+    with pytest.raises(CollectionError, match=r"first line of 'metadata.csv' names the file '001"):
+        result(collect(Folder(path=tmp_path)))
+
+
+def test_numbers_of_rows_are_no_names_where_a_column_names_the_files(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+    # the third name is misspelt, and the order of the rows is that of somebody's list
+    rows = ["order,file,sex", "4,001.jpg,a", "3,002.jpg,b", "2,03.jpg,c", "1,004.jpeg,d"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows), "utf-8")
+    collection = result(collect(Folder(path=tmp_path)))
+    assert collection.metadata["order"].fillna(0).tolist() == [4, 3, 0, 1]
+    assert [one.reason for one in collection.skipped] == [
+        "1 of its 4 rows have no specimen here, e.g. '03'.",
+        "1 of 4 specimens have no row in it, e.g. '003'.",
+    ]
+
+
+def test_a_folder_is_the_same_whether_it_names_the_table_in_it_or_not(tmp_path) -> None:
+    for stem in STEMS:
+        picture(tmp_path / f"{stem}.jpg")
+    (tmp_path / "metadata.csv").write_text("file,sex\n001.jpg,F\n003.jpg,M\n", "utf-8")
+    found, written = seen(tmp_path)[0], Folder(path=tmp_path)
+    assert found != written
+    assert found.with_table == written.with_table == found
+    elsewhere = Folder(path=tmp_path, metadata=tmp_path / "other.csv")
+    assert elsewhere.with_table == elsewhere

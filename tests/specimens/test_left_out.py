@@ -289,3 +289,23 @@ def test_paths_may_begin_with_a_home_or_a_variable_and_windows_stay_their_own(mo
 def test_what_is_no_yaml_is_told_with_the_way_out(text, way):
     with pytest.raises(OptionError, match=way):
         Folder.from_yaml(text)
+
+
+def test_files_whose_scale_is_assumed_in_different_ways_are_told(tmp_path):
+    for number in range(3):
+        photograph(tmp_path / f"{number}.png", number)
+        tiff(tmp_path / f"{number}.tif", number)
+    floats = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", floats, photometric="rgb")
+    (told,) = result(collect(Folder(path=tmp_path, pattern="*.tif"))).skipped
+    assert told.only_lacks
+    assert told.reason == (
+        "Its files do not have their scale from one source. 3 of 4: No scale is given; 255, the "
+        "largest number, is taken as reflectance 1. 1 of 4: No scale is given; the numbers are "
+        "taken as reflectance. Where they are brighter or darker for that, say full_scale "
+        "(read_as), or collect them separately."
+    )
+    assert len(result(collect(Folder(path=tmp_path, pattern="?.*"))).skipped) == 1
+    assert result(collect(Folder(path=tmp_path, pattern="?.png"))).skipped == ()
+    said = Folder.parse({"path": tmp_path, "pattern": "*.tif", "read_as": {"full_scale": 255}})
+    assert result(collect(said)).skipped == ()

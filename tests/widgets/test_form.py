@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QTextDocument
 from qtpy.QtWidgets import QLabel, QLineEdit, QScrollArea
 
-from napari_phenoscape.cubes import Modality
+from napari_phenoscape.cubes import Interpretation, Modality
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.option import Option, Variants
 from napari_phenoscape.specimens import Drawer, Folder
@@ -90,6 +90,14 @@ def test_a_learning_rate_of_0_0003_is_shown_as_that(form):
     made = form(Schedule)
     made.set(Schedule(learning_rate=3e-4))
     assert made.editors["learning_rate"].box.text() == "0.0003"
+
+
+@pytest.mark.parametrize("value", [-9999, 0, 3.4028234663852886e38, -1.7976931348623157e308])
+def test_a_number_for_not_measured_may_be_as_large_as_numbers_are(form, value):
+    made = form(Interpretation)
+    made.set(Interpretation(ignore_value=value))
+    assert made.value == Interpretation(ignore_value=value)
+    assert made.error == ""
 
 
 def test_a_preset_fills_the_rows_and_a_changed_row_makes_it_the_users_own(form):

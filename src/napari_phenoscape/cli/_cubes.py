@@ -14,28 +14,22 @@ from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Answer, Made, wrote
 from napari_phenoscape.cli._console import YAML, Overwrite, command, listen
 from napari_phenoscape.cli._listing import listed
+from napari_phenoscape.cli._read_as import (
+    Axis,
+    FullScale,
+    IgnoreValue,
+    Names,
+    Wavelengths,
+    read_as_of,
+)
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
 
 if TYPE_CHECKING:
-    from napari_phenoscape.cubes import Cube, Interpretation, Modality
+    from napari_phenoscape.cubes import Cube, Modality
     from napari_phenoscape.specimens import Source
     from napari_phenoscape.spectra import Eye, Illuminant, Measure, References
 
-Names = Annotated[
-    str,
-    typer.Option(
-        help="names of the planes in order, e.g. R,G,B,UV_B,UV_R,mask; '-' leaves one out"
-    ),
-]
-Wavelengths = Annotated[
-    str, typer.Option(help="of the bands in nm: FIRST,LAST when evenly spaced, or one for each")
-]
-Axis = Annotated[
-    int | None,
-    typer.Option(help="which axis of an array holds the bands, counted from 0", min=0),
-]
-FullScale = Annotated[float | None, typer.Option(help="the number that is reflectance 1")]
 Vision = Annotated[
     str,
     typer.Option(
@@ -64,6 +58,7 @@ def info(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    ignore_value: IgnoreValue = None,
 ) -> Answer:
     """Say what a cube, a run or a folder holds, and what was assumed or left out, and why."""
     from napari_phenoscape.cubes import open_cube
@@ -78,7 +73,7 @@ def info(
         return listed(path)
     if path.suffix in YAML:
         return _of_collection(Experiment.read(path).collection)
-    read_as = read_as_of(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale, ignore_value=ignore_value)
     try:
         cube = open_cube(path, read_as)
     except CubeError:
@@ -131,6 +126,7 @@ def convert(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    ignore_value: IgnoreValue = None,
     angle: Annotated[
         str,
         typer.Option(
@@ -162,7 +158,7 @@ def convert(
             part,
             references=references,
             measure=_measure(index, angle, *_sight(vision, light, output)),
-            read_as=read_as_of(names, wavelengths, axis, full_scale),
+            read_as=read_as_of(names, wavelengths, axis, full_scale, ignore_value=ignore_value),
             overwrite=overwrite,
         )
     )
@@ -188,6 +184,7 @@ def spectra(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> Made:
     """Write spectra of pixels, regions or the mask as a table (per cent by nm, as for pavo)."""
@@ -198,7 +195,7 @@ def spectra(
         if (place := _pixel(text)) is None:
             raise OptionError(f"--pixel {text}: 'ROW,COLUMN' was expected, e.g. 10,25.")
         pixels.append(place)
-    read_as = read_as_of(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale, ignore_value=ignore_value)
     eye, shining = _sight(vision, light, output)
     written = verb(
         cubes,
@@ -230,12 +227,13 @@ def picture(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> Made:
     """Write a cube as a picture to look at."""
     from napari_phenoscape.spectra import write_picture
 
-    read_as = read_as_of(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale, ignore_value=ignore_value)
     written = listen(write_picture(cube, output, show, read_as, overwrite=overwrite))
     return wrote([written], "picture in")
 
@@ -294,7 +292,7 @@ def _of_collection(source: Source) -> Answer:
     from napari_phenoscape.specimens import collect
 
     collection = listen(collect(source))
-    known = {name: collection.metadata[name].tolist() for name in collection.metadata}
+    known = {str(name): collection.metadata[name].tolist() for name in collection.metadata}
     facts = {
         "collection": address(source.path),
         "assumed": collection.assumed,
@@ -304,7 +302,7 @@ def _of_collection(source: Source) -> Answer:
         ],
         "specimens": [
             {"specimen": one.id, "path": address(one.path)}
-            | {name: known[name][row] for name in known}
+            | {_beside_ours(name): known[name][row] for name in known}
             for row, one in enumerate(collection.specimens)
         ],
     }
@@ -318,6 +316,11 @@ def _of_collection(source: Source) -> Answer:
     return Answer(facts, words, "specimens")
 
 
+def _beside_ours(name: str) -> str:
+    """A column of the metadata; one that bears the name of ours as tables of embeddings have it."""
+    return f"metadata.{name}" if name in ("specimen", "path") else name
+
+
 def _bands(text: str) -> Modality | str:
     """A modality by name, or the bands of a range such as ``400-700``."""
     from napari_phenoscape.cubes import Modality
@@ -325,23 +328,6 @@ def _bands(text: str) -> Modality | str:
     if match := re.fullmatch(r"([\d.]+)-([\d.]+)", text):
         return Modality.parse({"name": text, "range_nm": match.groups()})
     return text
-
-
-def read_as_of(
-    names: str, wavelengths: str, axis: int | None, full_scale: float | None
-) -> Interpretation:
-    """What is said of the planes of a file."""
-    from napari_phenoscape.cubes import Interpretation
-
-    return Interpretation.parse(
-        {
-            "names": [name.strip() for name in names.split(",") if name.strip()],
-            "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
-            "axis": axis,
-            "full_scale": full_scale,
-        },
-        "--names, --wavelengths, --axis, --full-scale:",
-    )
 
 
 def _references(

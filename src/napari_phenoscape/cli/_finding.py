@@ -14,7 +14,14 @@ from rich.text import Text
 from napari_phenoscape._remote import located
 from napari_phenoscape.cli._answer import Made
 from napari_phenoscape.cli._console import Overwrite, command, listen
-from napari_phenoscape.cli._cubes import Axis, FullScale, Names, Wavelengths, read_as_of
+from napari_phenoscape.cli._read_as import (
+    Axis,
+    FullScale,
+    IgnoreValue,
+    Names,
+    Wavelengths,
+    read_as_of,
+)
 from napari_phenoscape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -60,6 +67,7 @@ def find(
     wavelengths: Wavelengths = "",
     axis: Axis = None,
     full_scale: FullScale = None,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> Made:
     """Find the specimens of a drawer, or of photographs, that have no masks; write masks."""
@@ -67,7 +75,7 @@ def find(
     from napari_phenoscape.specimens import Finding, find_regions, tallied
 
     specimens = located(specimens)
-    read_as = read_as_of(names, wavelengths, axis, full_scale)
+    read_as = read_as_of(names, wavelengths, axis, full_scale, ignore_value=ignore_value)
     if specimens.is_dir() and recognise(specimens) is None:
         if threshold is not None or cards:
             raise OptionError(

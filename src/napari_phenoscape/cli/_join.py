@@ -9,7 +9,7 @@ import typer
 
 from napari_phenoscape.cli._answer import Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
-from napari_phenoscape.cli._cubes import FullScale, Names, read_as_of
+from napari_phenoscape.cli._read_as import FullScale, IgnoreValue, Names, read_as_of
 from napari_phenoscape.errors import OptionError
 
 
@@ -48,6 +48,7 @@ def join(
         float | None,
         typer.Option(help="full scale of the other photographs [default: that of the first]"),
     ] = None,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> Made:
     """Align photographs of one specimen taken in different light, and write one cube."""
@@ -62,9 +63,13 @@ def join(
             output,
             [part.strip() for part in parts.split(",")],
             references=references,
-            read_as=read_as_of(names, "", None, full_scale),
+            read_as=read_as_of(names, "", None, full_scale, ignore_value=ignore_value),
             others_read_as=read_as_of(
-                other_names, "", None, full_scale if other_full_scale is None else other_full_scale
+                other_names,
+                "",
+                None,
+                full_scale if other_full_scale is None else other_full_scale,
+                ignore_value=ignore_value,
             ),
             most_residual_px=most_residual_px,
             overwrite=overwrite,

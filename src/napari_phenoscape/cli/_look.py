@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -12,6 +12,7 @@ from rich.text import Text
 from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Made, short
 from napari_phenoscape.cli._console import command, listen
+from napari_phenoscape.cli._read_as import IgnoreValue
 
 
 @command
@@ -31,13 +32,16 @@ def look(
         ),
     ] = "",
     panel: Annotated[float, typer.Option(help="reflectance of the standard, 0-1")] = 1.0,
+    ignore_value: IgnoreValue = None,
 ) -> Made:
     """See which specimens look alike, without training or settings: a figure and a table."""
     from napari_phenoscape.analysis import association, look as verb
     from napari_phenoscape.embeddings import legend
 
     specimens = located(specimens)
-    said = {"white_region": white_region, "panel": panel} if white_region else {}
+    said: dict[str, Any] = {"white_region": white_region, "panel": panel} if white_region else {}
+    if ignore_value is not None:
+        said["read_as"] = {"ignore_value": ignore_value}
     seen = listen(verb(specimens, runs, said))
     clusters = seen.clusters
     words: list[str | Text] = [clusters.choice.words] if clusters.choice else []

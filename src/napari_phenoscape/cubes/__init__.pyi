@@ -22,6 +22,7 @@ from ._drawn import (
 )
 from ._interpretation import (
     Interpretation as Interpretation,
+    scale_words as scale_words,
     without_scale as without_scale,
 )
 from ._joined import ConcatenatedBands as ConcatenatedBands, joined as joined
@@ -44,6 +45,7 @@ from ._open import (
     read_mask as read_mask,
     recognise as recognise,
 )
+from ._unmeasured import unmeasured_doubts as unmeasured_doubts, watched as watched
 from ._write import ENVI_ENDINGS as ENVI_ENDINGS, write_cube as write_cube
 from .readers._capture import (
     DARK as DARK,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import Field, field_validator
 
-from napari_phenoscape.cubes._arrays import unique
+from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._bands import Band, Bands, spectral_region
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import MASK, band_of_label
@@ -43,6 +43,9 @@ class Interpretation(Option):
     )
     full_scale: float | None = Field(
         None, gt=0, description="the number that stands for reflectance 1, e.g. 4095 of 12 bits"
+    )
+    ignore_value: float | None = Field(
+        None, description="the number that stands for 'not measured', e.g. -9999"
     )
 
     @field_validator("names")
@@ -89,7 +92,17 @@ def interpreted(cube: Cube, said: Interpretation) -> Cube:
             offset=np.zeros((), np.float32),
             units="",
         )
+    if said.ignore_value is not None:
+        cube = _ignoring(cube, said.ignore_value)
     return cube
+
+
+def _ignoring(cube: Cube, value: float) -> Cube:
+    found = ignorable(value, cube.array.dtype)
+    note = f"As stated, {str(value).removesuffix('.0')} stands for 'not measured'"
+    if found is None:
+        note += f"; no {cube.array.dtype} can be it, so that no pixel is left out"
+    return replace(cube, ignore_value=found, provenance=(*cube.provenance, f"{note}."))
 
 
 def _named(cube: Cube, names: tuple[str, ...]) -> Cube:
@@ -148,6 +161,11 @@ def _centred(cube: Cube, given: tuple[float, ...], *, keep_names: bool) -> Cube:
             for band, name, nm in zip(cube.bands, names, wavelengths_nm, strict=True)
         ),
     )
+
+
+def scale_words(provenance: tuple[str, ...]) -> str:
+    """What was assumed of the scale of a cube's numbers."""
+    return " ".join(one for one in provenance if any(word in one for word in _OF_SCALE))
 
 
 def without_scale(cube: Cube) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from napari_phenoscape._brought import bring
 from napari_phenoscape._remote import is_mirrored, located
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
+from napari_phenoscape.cubes._unmeasured import unmeasured_doubts
 from napari_phenoscape.cubes.readers._capture import scans_of
 from napari_phenoscape.cubes.readers._envi import described, described_tiff, header_of
 from napari_phenoscape.cubes.readers._envi_data import contents_of
@@ -167,7 +168,7 @@ def recognise(path: str | Path) -> str | None:
 
 def doubts(cube: Cube) -> tuple[str, ...]:
     """Sentences about what may be wrong in the file itself; reads a small part of the pixels."""
-    return envi_doubts(cube)
+    return envi_doubts(cube) + unmeasured_doubts(cube)
 
 
 def read_mask(path: str | Path) -> NDArray[Any]:

@@ -81,8 +81,9 @@ def embeddings_path(
     experiment = read_experiment(run)
     parts = [space or _first_space(experiment)]
     if source is not None:
-        source = source.anchored(Path.cwd())
-        if source != experiment.collection:
+        # a folder says the same whether it names the table that lies in it or not
+        source = source.anchored(Path.cwd()).with_table
+        if source != experiment.collection.with_table:
             key = hashlib.sha256(source.model_dump_json().encode()).hexdigest()[:8]
             parts.append(f"{source.path.stem}-{key}")
     if untrained:

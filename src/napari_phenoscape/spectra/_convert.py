@@ -17,6 +17,7 @@ from napari_phenoscape.cubes import (
     files_of,
     in_reflectance,
     open_cube,
+    unmeasured_doubts,
     write_cube,
 )
 from napari_phenoscape.events import Event, Notice
@@ -151,6 +152,7 @@ def convert(
     tables = [measure.to] if isinstance(measure, Angles) and isinstance(measure.to, Path) else []
     read = [path, *tables, *(references.files if references else ())]
     check_outputs([output], [file for one in read for file in files_of(one)], overwrite=overwrite)
+    yield from map(Notice, unmeasured_doubts(cube))
     if references is not None:
         cube = by_references(raw := cube, references, read_as)
         for sentence in cube.provenance:

@@ -8,8 +8,14 @@ from pathlib import Path
 from PIL import Image
 
 from napari_phenoscape._atomic import check_outputs
-from napari_phenoscape.cubes import Interpretation, files_of, open_cube, save_drawn
-from napari_phenoscape.events import Event, Progress, Saved
+from napari_phenoscape.cubes import (
+    Interpretation,
+    files_of,
+    open_cube,
+    save_drawn,
+    unmeasured_doubts,
+)
+from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.spectra._pictures import COLOURS, picture
 
 
@@ -43,6 +49,7 @@ def write_picture(
     """
     cube = open_cube(path, read_as)
     check_outputs([output], files_of(path), overwrite=overwrite)
+    yield from map(Notice, unmeasured_doubts(cube))
     yield Progress("making the picture", 0, 1)
     made = Image.fromarray(picture(cube, show))
     save_drawn(made, output)

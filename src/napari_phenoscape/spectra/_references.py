@@ -15,12 +15,15 @@ from napari_phenoscape.cubes import (
     open_cube,
     reference_of,
     references_beside,
+    watched,
 )
 from napari_phenoscape.spectra._calibration import ENDS, calibrated
 
 
 def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:
     """The cube of a file; of a scan whose white reference lies beside it, its reflectance.
+
+    A number that stands for "not measured" and is not declared is an error where it is read.
 
     Whoever says what stands for reflectance 1 gets the numbers of the file itself, and so does
     whose file says it.
@@ -30,7 +33,7 @@ def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:
     PhenoscapeError
         The cube or a reference cannot be opened, or they do not fit together.
     """
-    cube = open_cube(path, read_as)
+    cube = watched(open_cube(path, read_as))
     found = references_beside(cube.path)
     if cube.units or not any(ENDS in sentence for sentence in cube.provenance):
         # what was made of a scan lies beside the references of its folder, too
@@ -45,7 +48,7 @@ def open_calibrated(path: Path, read_as: Interpretation | None = None) -> Cube:
                 "Beside it lies no white reference, only a dark one; it is not calibrated.",
             ),
         )
-    opened = {prefix: open_cube(file, read_as) for prefix, file in found.items()}
+    opened = {prefix: watched(open_cube(file, read_as)) for prefix, file in found.items()}
     made = calibrated(cube, opened[WHITE], opened.get(DARK), white_dark=opened.get(WHITE_DARK))
     kinds = ", ".join(found)
     words = f"Calibrated with the references beside it ({kinds}), white as reflectance 1."

@@ -20,6 +20,7 @@ from napari_phenoscape.cubes import (
     files_of,
     open_cube,
     read_mask,
+    watched,
 )
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
@@ -271,7 +272,7 @@ def spectra(
     found: list[Spectrum] = []
     colours: list[Spectrum] = []
     for done, path in enumerate(cubes, start=1):
-        cube = open_cube(path, read_as)
+        cube = watched(open_cube(path, read_as))
         found += _spectra_of(cube, regions, pixels)
         if eye is not None:
             seen = cone_catch(cube, eye, light)

@@ -12,7 +12,9 @@ import numpy as np
 from napari_phenoscape.cubes._arrays import FileArray, ignorable
 from napari_phenoscape.cubes._bands import Bands
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes._derived import cropped
 from napari_phenoscape.cubes._interpretation import without_scale, without_wavelengths
+from napari_phenoscape.cubes._labels import MASK, band_of_label
 from napari_phenoscape.cubes.readers._envi_bands import envi_bands
 from napari_phenoscape.cubes.readers._envi_data import (
     ENDINGS,
@@ -66,7 +68,7 @@ def recognise(path: Path) -> bool:
 
 
 def open_envi(path: Path) -> Cube:
-    """The cube of an ENVI header or of its data file; reads the header only.
+    """The cube of an ENVI header or of its data file; reads the header, and a band called a mask.
 
     Raises
     ------
@@ -75,6 +77,21 @@ def open_envi(path: Path) -> Cube:
     MissingFileError
         One of the two is not there.
     """
+    cube = open_planes(path)
+    masks = [place for place, name in enumerate(cube.bands.names) if band_of_label(name) == MASK]
+    if len(masks) != 1 or len(cube.bands) == 1:
+        return cube
+    others = np.delete(np.arange(len(cube.bands)), masks)
+    note = f"The band '{cube.bands[masks[0]].name}' is taken as the mask."
+    return replace(
+        cropped(cube, others, slice(None), slice(None)),
+        mask=np.asarray(cube.array[masks[0]]) > 0,
+        provenance=(*cube.provenance, note),
+    )
+
+
+def open_planes(path: Path) -> Cube:
+    """The cube of which every plane is a band, whatever the header calls it; reads it only."""
     given_data = None
     if path.suffix.lower() == ".hdr":
         header_path = path
@@ -260,5 +277,6 @@ READER = Reader(
     patterns=("*.hdr", *(f"*{ending}" for ending in ENDINGS[1:])),
     claims=lambda path, _: path.is_file() and recognise(path),
     open=open_envi,
+    open_planes=open_planes,
     recognise=recognise,
 )

@@ -7,7 +7,7 @@ import re
 
 from napari_phenoscape.cubes._arrays import unique
 from napari_phenoscape.cubes._bands import Band, Bands
-from napari_phenoscape.cubes._labels import bands_of_labels
+from napari_phenoscape.cubes._labels import MASK, bands_of_labels
 from napari_phenoscape.cubes._wavelengths import centres_in_nm
 from napari_phenoscape.cubes.readers._envi_header import Header
 
@@ -28,11 +28,10 @@ def envi_bands(header: Header, count: int, notes: list[str]) -> Bands:
         notes.append(f"{len(names)} band names are given for {count} bands and are not used.")
         names = ()
     roles = bands_of_labels(names) if units != "nm" else None
-    if roles and all(isinstance(role, Band) for role in roles):
+    if roles:
         bands = [
-            dataclasses.replace(role, bad=flag)
+            dataclasses.replace(role if isinstance(role, Band) else Band(MASK), bad=flag)
             for role, flag in zip(roles, bad, strict=True)
-            if isinstance(role, Band)
         ]
         if any(band.wavelength_nm is not None for band in bands):
             notes.append("The wavelengths are those of the band names.")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._bands import Band, Bands
@@ -45,7 +45,7 @@ def open_picture(path: Path) -> Cube:
         The picture has other colours than RGB, or is damaged.
     """
     refuse_damage(path)
-    mode, (width, height), turned, dtype = _look(path)
+    mode, (width, height), turned, dtype, profile = _look(path)
     if deep := _deep_colours(path):
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
 
@@ -59,6 +59,7 @@ def open_picture(path: Path) -> Cube:
     if turned in TURNED:
         notes.append("The picture is turned as its EXIF orientation says.")
         pixels = Upright(pixels, turned)
+    notes += _profile(profile)
     mask = None
     if depth > len(bands):
         opaque = pixels[-1] > white // 2
@@ -74,7 +75,7 @@ def open_picture(path: Path) -> Cube:
 
 
 def read_numbers(path: Path) -> NDArray[Any]:
-    """(H, W) the numbers of a picture of one band; the colour numbers of a palette.
+    """(H, W) the numbers of a picture of one band; of a palette its greys, else its colour numbers.
 
     Raises
     ------
@@ -93,8 +94,21 @@ def read_numbers(path: Path) -> NDArray[Any]:
                 "was expected. Save it as a grey picture."
             )
         refuse_bomb(path, picture.width * picture.height)
-        numbers = np.asarray(ImageOps.exif_transpose(picture))
+        upright = ImageOps.exif_transpose(picture)
+        numbers = np.asarray(upright)
+        if picture.mode == "P" and _is_grey(upright, np.unique(numbers)):
+            # programs that write few colours number them as they come: 0 may be white
+            numbers = np.asarray(upright.convert("L"))
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
+
+
+def _is_grey(picture: Image.Image, used: NDArray[Any]) -> bool:
+    """Whether the colours of a palette that are used are greys, no two of them the same."""
+    colours = np.array(picture.getpalette("RGB") or (), np.uint8).reshape(-1, 3)
+    if used.max() >= len(colours):
+        return False
+    greys = colours[used]
+    return len(np.unique(greys[:, 0])) == len(used) and not np.ptp(greys, axis=1).any()
 
 
 class _Clipped(io.BufferedReader):
@@ -133,8 +147,8 @@ def _is_transparent(picture: Image.Image) -> bool:
     return picture.mode == "RGBA" or (picture.mode in "PRGB" and "transparency" in picture.info)
 
 
-def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any]]:
-    """RGB, RGBA, L or LA, width and height in the file, the EXIF orientation and Pillow's type."""
+def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any], bytes]:
+    """RGB, RGBA, L or LA, width and height in the file, EXIF orientation, Pillow's type, ICC."""
     with _opened(path) as picture:
         grey = picture.mode in ("1", "L", "LA") or picture.mode[0] == "I"
         mode = "L" if grey else "RGB"
@@ -148,7 +162,18 @@ def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any]]:
         refuse_bomb(path, len(mode) * picture.width * picture.height)
         turned = picture.getexif().get(ORIENTATION, 1)
         dtype = np.dtype(np.uint16 if picture.mode[0] == "I" else np.uint8)
-        return mode, picture.size, turned, dtype
+        return mode, picture.size, turned, dtype, picture.info.get("icc_profile") or b""
+
+
+def _profile(given: bytes) -> Iterator[str]:
+    """A sentence about an ICC profile of colours that is not sRGB's, which most have."""
+    try:
+        profile = ImageCms.getOpenProfile(io.BytesIO(given)) if given else None
+        name = ImageCms.getProfileDescription(profile).strip() if profile else "sRGB"
+    except ImageCms.PyCMSError:
+        name = "damaged"
+    if "srgb" not in name.lower():
+        yield f"Its colour profile '{name}' is not applied."
 
 
 def _decoded_bands(path: Path, mode: str, *, deep: bool) -> NDArray[Any]:

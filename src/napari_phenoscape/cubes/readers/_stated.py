@@ -101,13 +101,18 @@ def _scale(
 
 def _ignored(said: Mapping[str, Any], dtype: np.dtype[Any], notes: list[str]) -> float | None:
     """The number that stands for "not measured", where the attributes say one that can occur."""
+    found = dict[str, float | None]()
     for word in _IGNORED:
         for key in (key for key in said if _plain(key) == word):
             if (number := number_of(said, key)) is not None:
-                return ignorable(number, dtype)
-            if said[key] is not None and np.size(said[key]) != 1:
+                found[key] = ignorable(number, dtype)
+            elif said[key] is not None and np.size(said[key]) != 1:
                 notes.append(f"'{key}' is not one number and is not used.")
-    return None
+    first = next(iter(found.values()), None)
+    for key, number in found.items():
+        if number not in (first, None):
+            notes.append(f"'{key} = {number:g}' is not used: {first:g} stands for 'not measured'.")
+    return first
 
 
 def _time(said: Mapping[str, Any]) -> float | None:

@@ -21,6 +21,9 @@ from napari_phenoscape.cubes.readers._centres import (
 
 _PAGE_NAME, _DESCRIPTION, _XMP = 285, 270, 700
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
+
+#: GDAL's colours of bands that name none.
+_NO_COLOURS = {"Undefined", "Gray", "Palette", "Alpha"}
 _SNAP, _MAX_SAMPLE_VALUE = 65000, 281
 
 #: Characters of a description of a page that is a name, and of XMP that are looked at.
@@ -126,6 +129,11 @@ def said_by(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, count: int)
         items += _counted_from_0(list(_items(str(metadata.value))), count)
     if items:
         names |= _listed(items, _NAMES, count)
+        colours = {
+            i.plane: i.text for i in items if i.role == "colorinterp" and i.plane is not None
+        }
+        if len(colours) == count and not _NO_COLOURS & {*colours.values()}:
+            names = colours | names
         names |= {i.plane: i.text for i in items if i.role == "description" and i.plane is not None}
         if found := _wavelengths(items, count):
             numbers, unit = found

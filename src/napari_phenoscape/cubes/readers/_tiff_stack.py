@@ -258,11 +258,14 @@ def _stack(
         notes += ("The picture is turned as its tag Orientation says.",)
         array = Upright(array, turned)
     said = said_by(tif, series, count)
+    alpha = letter == "S" and count > 1 and page.extrasamples[-1:] in [(a,) for a in _ALPHA]
+    if alpha and page.extrasamples[-1] == _ALPHA[0]:
+        notes += ("Its numbers are multiplied by its opacity: half as large where it is half.",)
     return Stack(
         path=path,
         array=array,
         axis="samples" if letter == "S" else "channels" if letter == "C" else "pages",
-        alpha=letter == "S" and count > 1 and page.extrasamples[-1:] in [(a,) for a in _ALPHA],
+        alpha=alpha,
         is_colour=page.photometric in (_RGB, _YCBCR),
         of_others=bool({flag.lower() for flag in tif.flags} - _PLAIN),
         is_map=bool(tif.is_geotiff),

@@ -34,7 +34,8 @@ MASKS = (
     "mask/{stem}", "../masks/{stem}", "../masks/{stem}_mask", "../mask/{stem}", "{stem}",
 )  # fmt: skip
 REGIONS = ("{stem}_regions", "{stem}_labels", "{stem}_mask", "{stem}_masks")
-ENDINGS = (".png", ".tif", ".tiff", ".bmp")
+#: Those of masks that are refused are found too, for they are no specimens.
+ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".webp", ".gif", ".npy")
 TABLES = (".csv", ".tsv")
 
 #: How photographs in visible light and in UV are called that belong together.
@@ -147,6 +148,11 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
     missing = f", none for {lacking}" if lacking else ""
     yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
     if mask is None:
+        if odd := next(filter(_is_mask, _some(pictures)), None) if pictures else None:
+            yield Notice(
+                f"'{odd.name}' holds a few whole numbers, as a mask does, and is taken as a "
+                "specimen. Where it is the mask of another file, say how masks are called (mask)."
+            )
         plain = yield from _are_plain(root, pictures)
         if plain:
             mask = AUTO
@@ -175,9 +181,10 @@ def _found(masks: str | None, table: Path | None) -> Notice:
 
 def _masks(files: Sequence[Path]) -> tuple[str | None, set[Path], int]:
     """The pattern by which most pictures have a mask, these masks, and how many have none."""
-    there = set(files)
+    there, suffixes = set(files), {file.suffix for file in files}
+    endings = [own for ending in ENDINGS for own in sorted(suffixes) if own.lower() == ending]
     for name in MASKS:
-        for ending in ENDINGS:
+        for ending in endings:
             of = {
                 file: mask
                 for file in files
@@ -327,7 +334,8 @@ def _names_files(table: Path, ids: Sequence[str]) -> bool:
 
 
 def _named(folder: Path, names: Iterable[str], stem: str) -> Iterator[Path]:
-    places = (_beside(folder, name + ending, stem) for name in names for ending in ENDINGS)
+    endings = [*ENDINGS, *map(str.upper, ENDINGS)]
+    places = (_beside(folder, name + ending, stem) for name in names for ending in endings)
     return (path for path in places if path.is_file())
 
 

@@ -17,12 +17,14 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import join
+from napari_phenoscape.specimens.collection._outlines import outline_doubt
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,
     Skipped,
     Source,
     Specimen,
     box_around,
+    told_of,
 )
 from napari_phenoscape.specimens.finding._find import REASONS, Found, nothing_used
 from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
@@ -116,6 +118,8 @@ class Drawer(Source):
             ]
             words = {piece.number: piece.word for piece in used}
         labels = self.labels(cube)
+        if self.regions != AUTO and (doubt := outline_doubt(labels)):
+            skipped.append(Skipped(path, f"Its regions {doubt}.", only_lacks=True))
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)
         place = place.reshape(labels.shape) + int(values[0] > 0)
@@ -151,4 +155,4 @@ class Drawer(Source):
             metadata[OUTLINE] = [words[specimen.region] for specimen in specimens]
         metadata.index = pd.Index([specimen.id for specimen in specimens], name="specimen")
         yield Progress("finding specimens", 1, 1)
-        return Collection(self, tuple(specimens), metadata, tuple(skipped), cube.provenance)
+        return Collection(self, tuple(specimens), metadata, tuple(skipped), told_of(cube))

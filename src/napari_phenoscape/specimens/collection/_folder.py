@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import string
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -29,8 +28,14 @@ from napari_phenoscape.cubes import (
 from napari_phenoscape.errors import CollectionError, MissingFileError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
-from napari_phenoscape.specimens.collection._metadata import join_by_file, name_regex
+from napari_phenoscape.specimens.collection._metadata import (
+    add_what_names_say,
+    braces,
+    join_by_file,
+    name_regex,
+)
 from napari_phenoscape.specimens.collection._moment import refuse_moment
+from napari_phenoscape.specimens.collection._outlines import doubtful_outlines, outline_doubt
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
@@ -40,6 +45,8 @@ from napari_phenoscape.specimens.collection._specimens import (
     Specimen,
     assumptions,
     box_around,
+    told_of,
+    unequal_scales,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
@@ -139,7 +146,7 @@ class Folder(Source):
     @field_validator("mask")
     @classmethod
     def _mask_has_stem_alone(cls, mask: str | None) -> str | None:
-        if mask not in (None, AUTO) and _braces(mask) != {"stem"}:
+        if mask not in (None, AUTO) and braces(mask) != {"stem"}:
             raise ValueError(
                 f"'{mask}' does not say which mask belongs to which picture; put {{stem}} where "
                 "the picture's name without its ending stands, e.g. '{stem}.png'."
@@ -149,7 +156,7 @@ class Folder(Source):
     @field_validator("white_region")
     @classmethod
     def _white_region_has_stem_alone(cls, region: str | None) -> str | None:
-        if region is not None and _braces(region) - {"stem"}:
+        if region is not None and braces(region) - {"stem"}:
             raise ValueError(
                 f"'{region}' holds other braces than {{stem}}, which is the photograph's name "
                 "without its ending, e.g. 'standards/{stem}.png'."
@@ -162,6 +169,13 @@ class Folder(Source):
         if pattern is not None:
             name_regex(pattern)
         return pattern
+
+    @property
+    def with_table(self) -> Self:
+        """With the folder's own ``metadata.csv`` named, where there is one and no other is."""
+        own = self.path / "metadata.csv"
+        named = self.metadata is not None or not own.is_file()
+        return self if named else self.model_copy(update={"metadata": own})
 
     @property
     def to_outline(self) -> dict[str, Any]:
@@ -208,10 +222,11 @@ class Folder(Source):
                 cube, residual_px = self._joined(path)
                 name = cube.path.relative_to(root).as_posix()
                 if name not in found:  # a header and its data file are one cube
-                    fields = self._spelt(cube.path)
-                    specimen = Specimen(name, cube.path, self._box(cube))
+                    fields, labels = self._spelt(cube.path), self.labels(cube)
+                    specimen = Specimen(name, cube.path, self._box(cube, labels))
                     word = self._found(cube)[1] if self.mask == AUTO else ""
-                    found[name] = Opened(specimen, fields, cube.provenance, residual_px, word)
+                    doubt = "" if word else outline_doubt(labels)
+                    found[name] = Opened(specimen, fields, told_of(cube), residual_px, word, doubt)
             except PhenoscapeError as error:
                 refuse_moment(error, path)
                 skipped.append(Skipped(path, str(error)))
@@ -231,8 +246,12 @@ class Folder(Source):
         if table is not None and table_path is not None:
             metadata, notes = join_by_file(table, table_path, ids)
             skipped += notes
-        self._add_what_names_say(metadata, ordered)
-        assumed = assumptions([one.provenance for one in found.values()])
+        spelt = {column: [one.fields[column] for one in ordered] for column in self._fields()}
+        add_what_names_say(metadata, ids, spelt, self.name_pattern)
+        skipped += doubtful_outlines([(self.outline(o.specimen.path), o) for o in ordered])
+        said = [one.provenance for one in found.values()]
+        skipped += unequal_scales(root, said)
+        assumed = assumptions(said)
         if self.together is not None:
             left = [one.residual_px for one in ordered]
             metadata["residual_px"] = [f"{residual_px:.2f}" for residual_px in left]
@@ -246,19 +265,6 @@ class Folder(Source):
         metadata.index = pd.Index(ids, name="specimen")
         specimens = tuple(one.specimen for one in ordered)
         return Collection(self, specimens, metadata, tuple(skipped), assumed)
-
-    def _add_what_names_say(self, metadata: pd.DataFrame, found: list[Opened]) -> None:
-        """Add what the names of files and folders spell to the table of the specimens."""
-        for column in self._fields():
-            if column in metadata:
-                raise CollectionError(
-                    f"'{column}' is both a column of the metadata and a field of the name pattern "
-                    f"'{self.name_pattern}'; rename one of them."
-                )
-            metadata[column] = [one.fields[column] for one in found]
-        parents = [PurePosixPath(one.specimen.id).parent.as_posix() for one in found]
-        if "folder" not in metadata and set(parents) != {"."}:
-            metadata["folder"] = parents
 
     def cube(self, path: Path) -> Cube:
         """The cube of a file; with the bands of those that belong to it, laid on it."""
@@ -348,11 +354,9 @@ class Folder(Source):
         files, beside = scans_alone(files)
         return as_shots(files), table, skipped + beside
 
-    def _box(self, cube: Cube) -> Box:
-        labels = self.labels(cube)
-        height, width = cube.shape[1:]
+    def _box(self, cube: Cube, labels: NDArray[Any] | None) -> Box:
         if labels is None:
-            return 0, height, 0, width
+            return 0, cube.shape[1], 0, cube.shape[2]
         mask = labels > 0
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
@@ -363,7 +367,7 @@ class Folder(Source):
         return box_around(
             slice(int(rows[0]), int(rows[-1]) + 1),
             slice(int(columns[0]), int(columns[-1]) + 1),
-            (height, width),
+            cube.shape[1:],
         )
 
     def outline(self, path: Path) -> Path | None:
@@ -393,8 +397,3 @@ class Folder(Source):
                 "the name pattern."
             )
         return match.groupdict()
-
-
-def _braces(pattern: str) -> set[str]:
-    """What stands in braces."""
-    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}

@@ -7,14 +7,14 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._remote import address
-from napari_phenoscape.cubes import Cube, Interpretation
+from napari_phenoscape.cubes import Cube, Interpretation, scale_words, unmeasured_doubts
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.option import Option
@@ -94,6 +94,7 @@ class Opened(NamedTuple):
     provenance: tuple[str, ...]
     residual_px: float
     outline: str
+    doubt: str
 
 
 class Source(Option):
@@ -122,6 +123,11 @@ class Source(Option):
     def reads(self, path: Path) -> tuple[Path, ...]:
         """The files that `cube` reads."""
         return files_with_references(path)
+
+    @property
+    def with_table(self) -> Self:
+        """The same, with the table of metadata named that it takes up by itself."""
+        return self
 
     @property
     def to_outline(self) -> dict[str, Any]:
@@ -231,6 +237,11 @@ def left_out(skipped: Sequence[Skipped], kept: int) -> Iterator[Notice]:
         yield Notice(f"{number} of {total} left out for {len(others)} other reasons.")
 
 
+def told_of(cube: Cube) -> tuple[str, ...]:
+    """What was assumed of a cube, and a number in it that may stand for "not measured"."""
+    return (*cube.provenance, *unmeasured_doubts(cube, quick=True))
+
+
 def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The sentences of the provenances of some cubes, each once, the commonest first."""
     count = Counter(sentence for provenance in cubes for sentence in dict.fromkeys(provenance))
@@ -238,6 +249,25 @@ def assumptions(cubes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
         sentence if times == len(cubes) else f"{sentence} ({times} of {len(cubes)} files)"
         for sentence, times in count.most_common()
     )
+
+
+def unequal_scales(root: Path, cubes: Sequence[tuple[str, ...]]) -> list[Skipped]:
+    """What is told where the scale of the numbers of some cubes was assumed and of others not so.
+
+    Parameters
+    ----------
+    cubes
+        Their provenances.
+    """
+    found = Counter(scale_words(provenance) or "Their files say it." for provenance in cubes)
+    if len(found) < 2:
+        return []
+    words = " ".join(f"{number} of {len(cubes)}: {one}" for one, number in found.most_common())
+    reason = (
+        f"Its files do not have their scale from one source. {words} Where they are brighter or "
+        "darker for that, say full_scale (read_as), or collect them separately."
+    )
+    return [Skipped(root, reason, only_lacks=True)]
 
 
 def box_around(rows: slice, columns: slice, shape: tuple[int, int]) -> Box:

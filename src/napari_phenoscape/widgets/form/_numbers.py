@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from qtpy.QtGui import QIntValidator, QValidator
@@ -9,7 +10,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox
 
 from napari_phenoscape.widgets.form._fields import Editor, Leaf
 
-#: Spin boxes need an end; nothing here is counted beyond it.
+#: Spin boxes need an end; nothing here is counted beyond it, and only fill values are larger.
 LARGEST = 1_000_000_000
 
 
@@ -25,7 +26,7 @@ class FloatBox(QDoubleSpinBox):
 
     def textFromValue(self, value: float) -> str:
         """The shortest text that names the number."""
-        return f"{value:.10g}"
+        return f"{value:.10g}" if abs(value) < LARGEST else repr(value)
 
     def valueFromText(self, text: str | None) -> float:
         """The number that a text names."""
@@ -44,7 +45,7 @@ class FloatBox(QDoubleSpinBox):
         return state, written, position
 
 
-def limits(metadata: list[Any]) -> tuple[float, float]:
+def limits(metadata: list[Any], largest: float = LARGEST) -> tuple[float, float]:
     """Lowest and highest number that the bounds of a field (``ge``, ``gt``, ...) leave.
 
     An exclusive bound is let through: the Option refuses it in words.
@@ -55,8 +56,8 @@ def limits(metadata: list[Any]) -> tuple[float, float]:
         for name in ("ge", "gt", "le", "lt")
         if getattr(item, name, None) is not None
     }
-    low = found.get("ge", found.get("gt", -LARGEST))
-    return low, found.get("le", found.get("lt", LARGEST))
+    low = found.get("ge", found.get("gt", -largest))
+    return low, found.get("le", found.get("lt", largest))
 
 
 def whole_number(metadata: list[Any], step: float | None) -> Leaf:
@@ -75,7 +76,7 @@ class RealNumber(Editor):
     def __init__(self, metadata: list[Any], step: float | None) -> None:
         super().__init__()
         self.box = FloatBox()
-        self.box.setRange(*limits(metadata))
+        self.box.setRange(*limits(metadata, sys.float_info.max))
         if step is None:
             self.box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         else:
