@@ -53,7 +53,7 @@ FOLDERS = (
 )
 WORDS = {
     *("errors", "option", "events", "_atomic", "_device", "_distributed", "_extensions"),
-    *("_brought", "_problem", "_remote", "_server", "_tables"),
+    *("_ahead", "_brought", "_problem", "_remote", "_server", "_tables"),
 }
 DOORS = {"cli", "widgets"}
 GUI = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from napari_phenoscape._ahead import ahead
 from napari_phenoscape._remote import (
     address,
     forget,
@@ -22,7 +21,7 @@ from napari_phenoscape._remote import (
     root,
 )
 from napari_phenoscape._server import NUMBERS_NS, asked, network, size_and_stamp
-from napari_phenoscape.errors import MissingFileError, OptionError, PhenoscapeError, RemoteError
+from napari_phenoscape.errors import MissingFileError, OptionError, RemoteError
 
 #: Bytes that the cache holds at most, and the variable of the system that says otherwise, in GB.
 LIMIT, LIMIT_GB = 20_000_000_000, "PHENOSCAPE_REMOTE_GB"
@@ -83,7 +82,7 @@ def is_in_pieces(path: Path) -> bool:
     return is_mirrored(path) and is_awaited(path.stat())
 
 
-def ahead(paths: Sequence[Path], is_needed: Callable[[Path], bool]) -> Iterator[Path]:
+def brought_ahead(paths: Sequence[Path], is_needed: Callable[[Path], bool]) -> Iterator[Path]:
     """Paths one by one, while the files behind them are brought.
 
     Parameters
@@ -92,24 +91,8 @@ def ahead(paths: Sequence[Path], is_needed: Callable[[Path], bool]) -> Iterator[
         Whether all of a file is. What goes wrong is met again by who opens it.
     """
     if not paths or not is_mirrored(paths[0]):
-        yield from paths
-        return
-
-    def quietly(path: Path) -> None:
-        with suppress(PhenoscapeError, OSError):
-            if is_needed(path):
-                bring(path)
-
-    with ThreadPoolExecutor(AHEAD) as pool:
-        waiting: deque[Future[None]] = deque()
-        try:
-            for i, path in enumerate(paths):
-                for later in paths[i + len(waiting) : i + 2 * AHEAD]:
-                    waiting.append(pool.submit(quietly, later))
-                waiting.popleft().result()
-                yield path
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        return iter(paths)
+    return ahead(paths, lambda path: bring(path) if is_needed(path) else None, AHEAD)
 
 
 def _limit() -> int:

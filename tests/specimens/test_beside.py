@@ -295,3 +295,25 @@ def test_a_folder_is_the_same_whether_it_names_the_table_in_it_or_not(tmp_path) 
     assert found.with_table == written.with_table == found
     elsewhere = Folder(path=tmp_path, metadata=tmp_path / "other.csv")
     assert elsewhere.with_table == elsewhere
+
+
+def test_that_pictures_are_not_on_a_plain_background_names_the_first_and_why(tmp_path) -> None:
+    rows, columns = np.mgrid[:96, :128]
+    for number in range(8):
+        numbers = np.full((96, 128, 3), 217, np.uint8)
+        if number % 2:
+            numbers[30:60, 40:90] = 40
+        else:
+            numbers[(rows - 48) ** 2 + (columns - 64) ** 2 < 400] = 40
+        Image.fromarray(numbers).save(tmp_path / f"{number}.png")
+    source, words = seen(tmp_path)
+    assert source == Folder(path=tmp_path)
+    assert (
+        "1 of the first 2 pictures show no clear specimen on a plain background, such as '1.png': "
+        "Nothing that was found in '1.png' is used (1 × rectangle)."
+    ) in words
+    for number in range(1, 8, 2):
+        (tmp_path / f"{number}.png").unlink()
+    source, words = seen(tmp_path)
+    assert source == Folder(path=tmp_path, mask="auto")
+    assert "have a plain background" in words

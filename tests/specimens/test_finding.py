@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Drawer, Finding, Folder, Found, collect, find
+from napari_phenoscape.specimens.finding._background import distances, learned
 
 
 def _script(name: str) -> ModuleType:
@@ -248,7 +250,7 @@ def test_regions_that_are_not_used_are_listed_with_the_way_out(tmp_path):
 
 def test_a_drawer_in_which_nothing_is_used_is_refused_with_what_was_found(tmp_path):
     path = photograph(tmp_path / "drawer.png", [(0, 40), (0, 110)])
-    with pytest.raises(CollectionError, match=r"Of 2 pieces .* none is used: touches the edge"):
+    with pytest.raises(CollectionError, match=r"Nothing .* is used \(2 × touches the edge\)"):
         result(collect(Drawer(path=path, regions="auto")))
     photograph(tmp_path / "empty.png", [])
     with pytest.raises(CollectionError, match=r"shows nothing of 64 pixels"):
@@ -287,6 +289,44 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
     whole = result(find(cube, Finding(), 64)).labels
     monkeypatch.setattr("napari_phenoscape.specimens.finding._background.BLOCK", 7 * 448 * 3)
     np.testing.assert_array_equal(result(find(cube, Finding(), 64)).labels, whole)
+
+
+def test_the_distance_is_the_root_mean_square_of_the_deviations_from_the_surfaces():
+    cube, _ = measuring.drawn_drawer(0, 7)
+    background = learned(cube)
+    planes = cube.reflectance()
+    v, u = np.meshgrid(*(np.linspace(-1, 1, side) for side in planes.shape[1:]), indexing="ij")
+    terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
+    seen = np.tensordot(background.surfaces, terms, 1)
+    deviations = (planes - seen) / background.deviation[:, None, None]
+    found = result(distances(cube, background))
+    np.testing.assert_allclose(found, np.sqrt((deviations**2).mean(axis=0)), rtol=1e-4, atol=1e-4)
+
+
+def test_photographs_that_are_looked_at_at_once_give_what_they_give_one_by_one(
+    tmp_path, monkeypatch
+):
+    for number in range(9):
+        photograph(tmp_path / "in" / f"{number}.png", [(60, 40 + 8 * number)])
+    photograph(tmp_path / "in" / "cut.png", [(60, 0)])
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    source = Folder(path=tmp_path / "in", mask="auto")
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    at_once = result(collect(source))
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    one_by_one = result(collect(source))
+    assert at_once.specimens == one_by_one.specimens
+    assert at_once.skipped == one_by_one.skipped
+    assert len(at_once.specimens) == 9
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-6, 0.35, 4000.0])
+def test_a_picture_of_one_colour_shows_nothing_and_a_number_far_from_all_is_found(level):
+    numbers = np.full((3, 120, 160), level, np.float32)
+    assert found_in(numbers).pieces == ()
+    numbers[:, disc((120, 160), 60, 60, 20)] = 1e30
+    assert words(found_in(numbers)) == ["clear"]
 
 
 def test_pixels_that_were_not_measured_are_no_specimen():

@@ -14,10 +14,13 @@ def smallest_box(places: NDArray[np.intp]) -> tuple[float, float]:
     Parameters
     ----------
     places : (N, 2)
-        Rows and columns of the pixels.
+        Rows and columns of the pixels, row by row.
     """
     from scipy.spatial import ConvexHull, QhullError
 
+    # of a row, the first and the last alone can be corners
+    starts = np.flatnonzero(np.diff(places[:, 0], prepend=-1))
+    places = np.concatenate([places[starts], places[[*(starts[1:] - 1), -1]]])
     try:
         hull = places[ConvexHull(places).vertices].astype(float)
     except QhullError:  # all in a line

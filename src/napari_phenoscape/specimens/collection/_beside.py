@@ -153,18 +153,18 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
                 f"'{odd.name}' holds a few whole numbers, as a mask does, and is taken as a "
                 "specimen. Where it is the mask of another file, say how masks are called (mask)."
             )
-        plain = yield from _are_plain(root, pictures)
-        if plain:
+        why = yield from _not_plain(root, pictures)
+        if why == "":
             mask = AUTO
             yield Notice(
                 "The pictures have a plain background, so the largest thing on each is its "
                 "specimen (mask: auto)."
             )
-        elif plain is False and min(_shape(pictures)[1:]) >= _SEEN_PX:
+        elif why and min(_shape(pictures)[1:]) >= _SEEN_PX:
             yield Notice(
-                "The background of the pictures is not plain and no mask outlines their "
-                "specimens, so their ground is compared, too. `phenoscape find` of the folder "
-                "tells specimens from any ground by a pretrained net, and writes their masks."
+                f"{why} No mask outlines the specimens, so the ground of the pictures is compared, "
+                "too. `phenoscape find` of the folder tells specimens from any ground by a "
+                "pretrained net, and writes their masks."
             )
     return Folder(path=root, mask=mask, metadata=table, together=together)
 
@@ -291,10 +291,14 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, bool | None]:
-    """Whether on the background of most pictures a specimen is clear; None: some have a mask."""
-    found, doubtful = Folder(path=root, mask=AUTO), 0
-    for done, file in enumerate(files, 1):
+def _not_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, str | None]:
+    """Why most pictures are not of a clear specimen on a plain background, "" where they are.
+
+    None where there are none, or some have a mask of their own.
+    """
+    found = Folder(path=root, mask=AUTO)
+    doubtful: list[tuple[Path, str]] = []
+    for done, file in enumerate(found.ready(files), 1):
         try:
             cube = open_cube(file)
             if cube.mask is not None:
@@ -302,12 +306,17 @@ def _are_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, b
             found.labels(cube)
         except RemoteError:
             raise
-        except PhenoscapeError:
-            doubtful += 1
-        if doubtful > (1 - _MOST) * len(files):
-            return False
+        except PhenoscapeError as error:
+            doubtful.append((file, str(error)))
+        if len(doubtful) > (1 - _MOST) * len(files):
+            first, reason = doubtful[0]
+            of = f"{len(files)}" if done == len(files) else f"the first {done}"
+            return (
+                f"{len(doubtful)} of {of} pictures show no clear specimen on a plain background, "
+                f"such as '{first.name}': {reason.split('. ')[0].removesuffix('.')}."
+            )
         yield Progress("telling specimens from the background", done, len(files))
-    return True if files else None
+    return "" if files else None
 
 
 def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:

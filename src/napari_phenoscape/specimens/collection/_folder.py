@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
@@ -33,6 +33,7 @@ from napari_phenoscape.specimens.collection._metadata import (
     braces,
     join_by_file,
     name_regex,
+    spelt,
 )
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._outlines import doubtful_outlines, outline_doubt
@@ -51,7 +52,7 @@ from napari_phenoscape.specimens.collection._specimens import (
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
 from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
 from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
-from napari_phenoscape.specimens.finding._kept import kept_at, kept_largest
+from napari_phenoscape.specimens.finding._kept import found_ahead, kept_at, kept_largest
 from napari_phenoscape.spectra import (
     MOST_PX,
     References,
@@ -203,6 +204,12 @@ class Folder(Source):
             )
         return labels
 
+    def ready(self, files: Sequence[Path]) -> Iterator[Path]:
+        """Files one by one, while those behind are brought, or what is found in them is kept."""
+        if self.mask == AUTO:
+            return found_ahead(files, self.read_as, self.finding, SPECIMEN)
+        return brought(files)
+
     def collect(self) -> Generator[Progress, None, Collection]:
         """Find the specimens; see `collect`."""
         root = self.path.absolute()
@@ -212,7 +219,7 @@ class Folder(Source):
             files, strays = firsts(files, root, self.together)
             skipped += strays
         found: dict[str, Opened] = {}
-        for done, path in enumerate(brought(files), 1):
+        for done, path in enumerate(self.ready(files), 1):
             try:
                 if is_drawn(path):
                     raise CollectionError(
@@ -390,10 +397,4 @@ class Folder(Source):
         """Labels that the file's name spells."""
         if self.name_pattern is None:
             return {}
-        match = name_regex(self.name_pattern).fullmatch(path.stem)
-        if match is None:
-            raise CollectionError(
-                f"Its name does not have the form '{self.name_pattern}'; rename it, or change "
-                "the name pattern."
-            )
-        return match.groupdict()
+        return spelt(self.name_pattern, path)

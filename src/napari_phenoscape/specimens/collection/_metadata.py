@@ -170,6 +170,22 @@ def name_regex(pattern: str) -> re.Pattern[str]:
     )
 
 
+def spelt(pattern: str, path: Path) -> dict[str, str]:
+    """Labels that a file's name spells, by the field of the pattern.
+
+    Raises
+    ------
+    CollectionError
+        The name does not have the form of the pattern.
+    """
+    match = name_regex(pattern).fullmatch(path.stem)
+    if match is None:
+        raise CollectionError(
+            f"Its name does not have the form '{pattern}'; rename it, or change the name pattern."
+        )
+    return match.groupdict()
+
+
 def _keys(values: pd.Series[Any]) -> list[str]:
     """As text: whole numbers without ``.0``, ``/`` between folders, "" where missing."""
     return [

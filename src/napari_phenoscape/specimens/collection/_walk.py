@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from napari_phenoscape._brought import ahead
+from napari_phenoscape._brought import brought_ahead
 from napari_phenoscape._remote import list_folder
 from napari_phenoscape.cubes import capture_around, is_store, is_whole, recognise
 from napari_phenoscape.errors import CollectionError, MissingFileError, did_you_mean_file
@@ -125,7 +125,7 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
 
 def brought(files: Sequence[Path]) -> Iterator[Path]:
     """Files one by one; of a server, while those behind are brought, but for plain numbers."""
-    return ahead(files, is_whole)
+    return brought_ahead(files, is_whole)
 
 
 def _is_text(name: str) -> bool:

@@ -28,6 +28,10 @@ BORDER = 0.04
 #: step of an 8-bit number, or what a drawn background lacks.
 LEAST = 0.01
 
+#: Range of a picture that is taken at least, as a share of its level: less is how numbers were
+#: rounded.
+ROUNDED = 1e-4
+
 #: Times the deviation of the background within which a pixel is background, when it is learned.
 WITHIN = 3.0
 
@@ -61,10 +65,20 @@ class Background:
 
     def distance(self, planes: Planes, y: NDArray[np.float64], x: NDArray[np.float64]) -> Planes:
         """(h, w) root mean square over the bands of the deviations; 0 where not measured."""
-        seen = self.surfaces @ _terms(y, x).reshape(6, -1)
-        z = (planes - seen.reshape(planes.shape)) / self.deviation[:, None, None]
-        found = np.sqrt(np.square(z).mean(axis=0)).astype(np.float32)
-        return np.asarray(np.nan_to_num(found, nan=0.0), np.float32)
+        total = np.zeros(planes.shape[1:], np.float32)
+        down, across = y[:, None], x.astype(np.float32)
+        for plane, (level, u, v, uu, uv, vv), deviation in zip(
+            planes, self.surfaces, self.deviation, strict=True
+        ):
+            seen = (uu * across**2).astype(np.float32) + (u + uv * down).astype(np.float32) * across
+            seen += (level + v * down + vv * down**2).astype(np.float32)
+            np.subtract(plane, seen, out=seen)
+            with np.errstate(over="ignore"):  # whatever is that far is no background
+                seen *= np.float32(1 / deviation)
+                total += np.square(seen, out=seen)
+        total *= np.float32(1 / len(planes))
+        np.nan_to_num(np.sqrt(total, out=total), copy=False, nan=0.0)
+        return total
 
 
 class MeanBands:
@@ -118,7 +132,8 @@ def learned(cube: Cube) -> Background:
             "background cannot be told. Say which bands are bad, or outline the specimens."
         )
     low, high = np.percentile(planes[:, measured], (1, 99), axis=1)
-    contrast = np.maximum(high - low, np.finfo(np.float32).tiny)
+    level = np.maximum(np.abs(low), np.abs(high))
+    contrast = np.maximum(high - low, ROUNDED * level + 1e-12)
     ring = _ring(planes.shape[1:]) & measured
     inside = _smooth_region(planes / contrast[:, None, None], measured, ring)
     terms = _terms(y, x).reshape(6, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -194,12 +195,14 @@ def nothing_used(cube: Cube, found: Found, min_area: int) -> str:
             f"{found.threshold:.1f} deviations from its background. Lower the threshold or the "
             "smallest area, or outline the specimens by hand."
         )
-    words = sorted({piece.word for piece in found.pieces})
+    words = ", ".join(
+        f"{count} × {word}" for word, count in Counter(one.word for one in found.pieces).items()
+    )
     return (
-        f"Of {len(found.pieces)} pieces found in '{cube.path.name}' none is used: "
-        f"{', '.join(words)}. {found.not_plain}{' ' if found.not_plain else ''}Outline the "
-        "specimens by hand, or look at them and ask for "
-        "doubtful ones (finding.doubtful, --doubtful), or for rectangles (finding.cards, --cards)."
+        f"Nothing that was found in '{cube.path.name}' is used ({words}). "
+        f"{found.not_plain}{' ' if found.not_plain else ''}Outline the specimens by hand, or look "
+        "at them and ask for doubtful ones (finding.doubtful, --doubtful), or for rectangles "
+        "(finding.cards, --cards)."
     )
 
 

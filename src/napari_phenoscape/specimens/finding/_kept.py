@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+import math
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
+from napari_phenoscape._ahead import ahead
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Cube, Interpretation
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, PhenoscapeError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.specimens.finding._find import (
     REASONS,
@@ -24,10 +28,14 @@ from napari_phenoscape.specimens.finding._find import (
 from napari_phenoscape.specimens.finding._finding import Finding
 from napari_phenoscape.specimens.finding._pieces import Word
 from napari_phenoscape.specimens.finding._split import Labels
-from napari_phenoscape.spectra import files_with_references
+from napari_phenoscape.spectra import files_with_references, open_calibrated
 
 #: Raised when the same picture is to be looked at anew, since it would give other masks.
 VERSION = 1
+
+#: Pictures that are looked at at once at most, and pixels that they have together, about: 20 bytes
+#: of memory each.
+MOST_THREADS, PIXELS = 8, 100_000_000
 
 
 def kept(
@@ -65,6 +73,27 @@ def kept_largest(
     if largest not in found.used(finding):
         raise CollectionError(f"{found.not_plain} {REASONS[largest.word]}".strip())
     return found.regions([largest]), largest.word
+
+
+def found_ahead(
+    paths: Sequence[Path], read_as: Interpretation, finding: Finding, min_area: int
+) -> Iterator[Path]:
+    """Paths one by one, each when the largest thing of its picture is kept; see `kept_largest`.
+
+    Several pictures are looked at at once, fewer where they are large.
+    """
+
+    def look(path: Path) -> None:
+        if not kept_at(path, read_as, finding, min_area, touching=False).is_file():
+            cube = open_calibrated(path, read_as)
+            result(kept(cube, read_as, finding, min_area, touching=False))
+
+    pixels = 1
+    for path in paths[:1]:
+        with suppress(PhenoscapeError, OSError):
+            pixels = math.prod(open_calibrated(path, read_as).shape[1:])
+    threads = min(os.cpu_count() or 1, MOST_THREADS, 1 + PIXELS // pixels)
+    return ahead(paths, look, threads)
 
 
 def kept_at(

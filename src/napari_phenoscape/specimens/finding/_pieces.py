@@ -26,6 +26,9 @@ RULER, LONG = 0.8, 6.0
 #: Pixels from the inside of a piece within which its outline is drawn anew.
 REACH = 2
 
+#: Rows and columns, about, by which it is told how far the background is from itself.
+SOME = 1024
+
 Word = Literal["clear", "touches the edge", "rectangle", "background is not plain"]
 
 
@@ -91,25 +94,27 @@ def pieces_of(
     from scipy import ndimage
 
     labels = _large(distance > threshold, min_area)
-    ground = float(np.median(distance[labels == 0])) if (labels == 0).any() else 0.0
+    some = tuple(slice(None, None, max(1, side // SOME)) for side in distance.shape)
+    ground = distance[some][labels[some] == 0]
+    farther = 1.5 * float(np.median(ground)) if ground.size else 0.0
     whole = np.zeros(labels.shape, np.bool_)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         box = _padded(box, labels.shape)
-        inside = _filled(distance[box], labels[box] == number, 1.5 * ground)
+        inside = _filled(distance[box], labels[box] == number, farther)
         whole[box] |= _outlined(distance[box], inside)
     labels = _large(whole, min_area)
     if touching:
         labels = split(labels, [word == "clear" for word in _words(labels)], min_area)
     boxes, words = ndimage.find_objects(labels), _words(labels)
-    areas = np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1:]
-    order = _as_read(boxes, words)
-    numbers = np.zeros(len(boxes) + 1, np.int32)
-    numbers[np.array(order, np.intp) + 1] = np.arange(1, len(boxes) + 1)
+    numbered = np.zeros_like(labels)
     pieces = []
-    for number, place in enumerate(order, 1):
-        rows, columns = ((part.start, part.stop) for part in boxes[place])
-        pieces.append(Piece(number, int(areas[place]), rows, columns, words[place]))
-    return numbers[labels], tuple(pieces)
+    for number, place in enumerate(_as_read(boxes, words), 1):
+        down, across = box = boxes[place]
+        inside = labels[box] == place + 1
+        numbered[box][inside] = number
+        rows, columns = (down.start, down.stop), (across.start, across.stop)
+        pieces.append(Piece(number, int(inside.sum()), rows, columns, words[place]))
+    return numbered, tuple(pieces)
 
 
 def _as_read(boxes: list[tuple[slice, ...]], words: list[Word]) -> list[int]:
@@ -132,9 +137,15 @@ def _large(mask: NDArray[np.bool_], min_area: int) -> Labels:
     from scipy import ndimage
 
     pieces, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
-    large = np.bincount(pieces.ravel()) >= min_area
-    large[0] = False
-    return np.asarray(np.where(large, np.cumsum(large), 0)[pieces], np.int32)
+    labels, number = np.zeros(mask.shape, np.int32), 0
+    for piece, (rows, columns) in enumerate(ndimage.find_objects(pieces), 1):
+        if (rows.stop - rows.start) * (columns.stop - columns.start) < min_area:
+            continue
+        inside = pieces[rows, columns] == piece
+        if np.count_nonzero(inside) >= min_area:
+            number += 1
+            labels[rows, columns][inside] = number
+    return labels
 
 
 def _padded(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, slice]:
