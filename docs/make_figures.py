@@ -72,6 +72,9 @@ MADE: dict[str, Made] = {
         {"batch-effects.png": "batch-effects.png"},
         {"neon.yaml": "batch-effects.md"},
     ),
+    "cross-modal": _measured(
+        "cross-modal.md", "measure_cross_modal.py samples/rgb-uv.yaml morph species"
+    ),
     "demo": Made(
         "../README.md",
         tuple(f"phenoscape demo demo{seed} --seed {seed} --no-viewer" for seed in (0, 1, 2)),

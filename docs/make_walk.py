@@ -360,6 +360,16 @@ def walk(hand: Hand, folder: Path, steps: int = 0) -> Iterator[str]:
     hand.row(runs.table, 1, 0, CONTROL)
     hand.rest()
     yield "runs"
+    asked = runs.evaluating
+    hand.row(runs.table, 0, 0)
+    hand.open(asked.fold)
+    hand.type(asked.label.lineEdit(), "morph")
+    hand.push(asked.button)
+    hand.rest()
+    hand.until(asked.verdict.text)
+    yield "evaluated"
+    hand.push(runs.open_button)
+    hand.rest()
 
     hand.dock(ClustersDock)
     hand.push(clusters.report_button)

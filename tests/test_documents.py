@@ -39,6 +39,7 @@ from napari_phenoscape.training import (
     specimens_of,
     train,
 )
+from tests.cubes.test_raw import BLACK, WHITE, saved
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,8 +64,6 @@ NOT_RUN = {
     "phenoscape find butterflies": "a pretrained net, for minutes; test_ground.py runs it",
     "phenoscape look butterflies": "the same",
     "phenoscape demo": "two trainings of minutes; test_pipeline.py runs it",
-    "phenoscape join moth_vis.dng": "a camera's raw file; tests/cubes reads one",
-    "phenoscape join moth.mspec": "a list of such",
     "phenoscape info https://": "a server; tests/test_remote.py is one",
     "phenoscape look s3://": "the same",
     "phenoscape spectra https://": "the same",
@@ -300,6 +299,27 @@ def torn_apart(folder: Path) -> None:
                 tifffile.imwrite(folder / f"moth_{part}.tif", pixels, photometric=light)
 
 
+def raw(folder: Path) -> None:
+    """Raw files of a specimen in visible light and in UV, a grey card on the right, their list."""
+    planes, mask = photograph(individual(0, 0), 500)
+    seen = np.full((6, 600, 2200), 0.35)
+    seen[:, 50:550, 300:800][:, mask] = planes[:, mask] / 65535
+    seen[:, 30:100, 1990:2070] = 0.2
+    seen[3:] = np.roll(seen[3:], (4, -7), axis=(1, 2))
+    seen += np.random.default_rng(0).normal(0, 0.004, seen.shape)
+    numbers = (BLACK + (WHITE - BLACK) * seen.clip(0, 1)).astype(np.uint16)
+    for part, (red, green, blue) in (("vis", numbers[:3]), ("uv", numbers[3:])):
+        mosaic = green.copy()
+        mosaic[::2, ::2], mosaic[1::2, 1::2] = red[::2, ::2], blue[1::2, 1::2]
+        saved(folder / f"moth_{part}.dng", mosaic)
+    (folder / "moth.mspec").write_text(
+        "mspec calibrated image\nfiles=moth_vis.dng,moth_uv.dng\nimageType=RAW Photo\n"
+        "slices=1,2,3,5,0,4\nlabels=visible:R,visible:G,visible:B,uv:R,uv:B\n"
+        "refVals=20:812.345,20:801.012,20:710.012,20:90.112,20:59.012\nalignMethod=Auto-Align\n"
+        "alignData=0:0:1,0:0:1,0:0:1,-7:4:1,-7:4:1\n"
+    )
+
+
 def six_planes(folder: Path) -> None:
     """Photographs of six planes, the last of which is the mask."""
     for path in [folder / "moth.tif", *(folder / "moths").rglob("*.tif")]:
@@ -356,8 +376,8 @@ BEFORE: dict[str, list[Callable[[Path], None]]] = {
     "opening-cubes.md": [scans, six_planes],
     "own-eye.md": [camera_model],
     "writing-cubes.md": [scans],
-    "photographs.md": [torn_apart],
-    "standards.md": [with_a_standard],
+    "photographs.md": [torn_apart, raw],
+    "standards.md": [with_a_standard, raw],
     "pretrained.md": [labelled_cells, same_file],
     "real-data.md": [labelled_cells, trees],
     "see-at-once.md": [labelled_cells],

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from napari_phenoscape import Experiment, embed, open_cube, result, train, write_samples
 from napari_phenoscape.errors import CheckpointError, PhenoscapeError, RunError
 from napari_phenoscape.nets import Encoder
-from napari_phenoscape.training import read_experiment
+from napari_phenoscape.training import read_experiment, write_batch_script
 
 PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 
@@ -77,6 +78,20 @@ def test_a_checkpoint_that_is_a_pickle_of_code_runs_none(run: Path, tmp_path: Pa
     with pytest.raises(PhenoscapeError):
         result(embed(copy))
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"runs": "runs\nmkdir harm #"}, {"time": "1:00\nmkdir harm"}, {"more": ["-p a\rb"]}],
+    ids=str,
+)
+def test_a_line_break_puts_no_command_into_a_batch_script(
+    experiment: Experiment, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    runs = tmp_path / given.pop("runs", "runs")
+    with pytest.raises(PhenoscapeError, match="has a line break"):
+        write_batch_script(changed(experiment, runs=runs), **given)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")

@@ -23,7 +23,7 @@ from napari_phenoscape.embeddings import (
     regrouped,
     write_clusters,
 )
-from napari_phenoscape.errors import MissingFileError
+from napari_phenoscape.errors import MissingFileError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, KMeans, train
@@ -92,6 +92,32 @@ def test_names_cannot_put_a_script_into_the_page(page: str) -> None:
     assert "alert(1)" in page
     assert page.count("<script>") == 1
     assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(2)</script>", "</pre><img src=x onerror=alert(2)>"]
+)
+def test_names_of_a_strangers_clusters_cannot_either(run: Path, tmp_path: Path, name: str) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    result(report(run))
+    path = clusters_path(run, read_embeddings(run))
+    clusters = read_clusters(path)
+    write_clusters(replace(clusters, names=dict.fromkeys(clusters.names, name)), path)
+    result(report(run, tmp_path / "page.html"))
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert name.replace("<", "&lt;").replace(">", "&gt;") in text
+    assert name not in text
+
+
+def test_colours_of_a_strangers_clusters_ask_for_nothing(run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    result(report(run))
+    path = clusters_path(run, read_embeddings(run))
+    clusters = read_clusters(path)
+    colour = "#ff0000; background: url(https://example.org/seen.png)"
+    write_clusters(replace(clusters, colours=dict.fromkeys(clusters.colours, colour)), path)
+    with pytest.raises(RunError, match=r"'#ff0000; background.*' is no colour"):
+        result(report(run, tmp_path / "page.html"))
 
 
 def test_it_says_what_was_left_out_and_how_it_was_made(page: str, run: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_phenoscape.cubes import open_cube
-from napari_phenoscape.errors import CubeError, MissingFileError
+from napari_phenoscape.errors import CubeError, MissingFileError, OptionError
 from napari_phenoscape.events import Notice
 from napari_phenoscape.samples._specimens import individual, photograph
 from napari_phenoscape.spectra import join
@@ -84,6 +84,13 @@ def test_a_photograph_that_is_not_there_is_named(listed):
     (listed.parent / "moth uv.tif").unlink()
     with pytest.raises(MissingFileError, match=r"names 'moth uv.tif', and no such file"):
         read_mspec(listed)
+
+
+def test_a_list_of_one_photograph_is_opened_by_itself(listed, tmp_path):
+    rgb = LIST.replace(",moth uv.tif", "").replace(",uv:B,uv:R", "")
+    listed.write_text(rgb.replace("slices=1,2,3", "slices=1,2,3,0,0"))
+    with pytest.raises(OptionError, match=r"Open 'moth vis.tif' by itself"):
+        list(join([listed], tmp_path / "moth.tif"))
 
 
 @pytest.mark.parametrize(

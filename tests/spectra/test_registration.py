@@ -20,6 +20,7 @@ from napari_phenoscape.cli import app
 from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, joined, open_cube
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import result
+from napari_phenoscape.samples._specimens import individual, photograph
 from napari_phenoscape.spectra import MOST_PX, join, open_joined, registration
 from napari_phenoscape.spectra.registering._affine import Tile
 from napari_phenoscape.spectra.registering._residual import coherence, misfit
@@ -98,6 +99,22 @@ def test_larger_photographs_lie_on_each_other_to_half_a_pixel_of_their_own():
     apart = (np.linalg.inv(matrix) @ found.matrix @ corners - corners)[:2]
     assert np.hypot(*apart).max() < 0.5
     assert np.hypot(*apart).max() < found.residual_px < MOST_PX
+
+
+def test_a_small_specimen_on_much_plain_paper_is_found():
+    planes, mask = photograph(individual(0, 0), 150)
+    rng, seen = np.random.default_rng(0), np.full((2, 3, 400, 600), 0.35)
+    seen[:, :, 120:270, 90:240][:, :, mask] = planes.reshape(2, 3, 150, 150)[:, :, mask] / 65535
+    seen[1] = np.roll(seen[1], (4, -7), axis=(1, 2))
+    seen += rng.normal(0, 0.005, seen.shape)
+    assert mask.sum() < 0.02 * 400 * 600
+    cubes = [Cube(one.astype("f4"), Bands(map(Band, "RGB")), Path(str(one.mean()))) for one in seen]
+    found = registration(*cubes)
+    assert found.residual_px < 2 * MOST_PX  # infinite, when most structure is noise of the paper
+    rows, columns = np.nonzero(mask)
+    wings = np.stack([columns + 90, rows + 120, np.ones(len(rows))])
+    apart = (found.matrix @ wings - wings)[:2] - [[-7], [4]]
+    assert np.sqrt((apart**2).sum(axis=0).mean()) < 0.5
 
 
 @pytest.mark.parametrize("wrong", PLANTED.WRONG)

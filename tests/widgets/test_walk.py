@@ -37,6 +37,8 @@ def test_a_folder_comes_to_a_named_uv_morph_and_a_report(viewer, make_walk, tmp_
             assert len(hand.session.clustered.clusters.names) == 4
         if name == "emerging":
             assert hand.session.clustered.so_far is not None
+        if name == "evaluated":
+            assert (hand.session.run / "evaluation-morph.csv").is_file()
     clustered = hand.session.clustered
     assert make_walk.NAME in clustered.clusters.names.values()  # it came through the training
     assert clustered.run == hand.session.run

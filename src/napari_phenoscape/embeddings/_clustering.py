@@ -8,6 +8,7 @@ methods use is ``2 - 2 cos``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -230,6 +231,9 @@ def read_clusters(path: Path) -> Clusters:
         made = _Made.parse(json.loads((table.schema.metadata or {})[b"phenoscape"]))
         columns = table.to_pydict()
         labels, has_map = columns["cluster"], "x" in columns
+        for colour in {*columns["colour"]}:  # it stands in a page's style
+            if not re.fullmatch("#[0-9a-fA-F]{6}", str(colour)):
+                raise ValueError(f"'{colour}' is no colour such as #1f77b4")
         clusters = Clusters(
             labels=np.array(labels, dtype=np.int64),
             specimens=tuple(columns["specimen"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube
 from napari_phenoscape.errors import CubeError
@@ -197,8 +198,16 @@ def _through(tiles: list[Tile], matrix: Matrix, half: int | None = None) -> tupl
     for level, tile in reversed(list(enumerate(tiles))):
         used = None
         if half is not None:
-            used = squares(tile.fixed.shape, max(tile.fixed.shape) / 8).ravel() == half
+            used = squares(tile.fixed.shape, _spread(tile.fixed) / 2).ravel() == half
         matrix, correlation = refined([tile], matrix, used)
         if level:
             matrix = rescaled(matrix, 2, 2)
     return matrix, correlation
+
+
+def _spread(fixed: NDArray[np.float64]) -> float:
+    """Pixels between the structure of an (h, w) picture and its middle, as a root mean square."""
+    weights, places = fixed.ravel() ** 2, np.indices(fixed.shape).reshape(2, -1)
+    middle = np.average(places, axis=1, weights=weights)
+    away = ((places - middle[:, None]) ** 2).sum(axis=0)
+    return float(np.sqrt(np.average(away, weights=weights)))

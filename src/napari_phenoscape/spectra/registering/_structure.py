@@ -63,7 +63,9 @@ def structures(
         for total, plane, light in zip(totals, planes, around, strict=True):
             steep = np.hypot(*np.gradient(ndimage.gaussian_filter(plane, smooth)))
             total += steep / (np.maximum(light, 0) + least)
-    typical = max(float(np.quantile(np.concatenate([t.ravel() for t in totals]), 0.9)), 1e-6)
+    usual, steepest = np.quantile(np.concatenate([t.ravel() for t in totals]), (0.9, 0.999))
+    # most of a picture may be plain paper around a small specimen: its noise is no structure
+    typical = max(float(usual), 0.1 * float(steepest), 1e-6)
     return [total / (total + typical) for total in totals]
 
 

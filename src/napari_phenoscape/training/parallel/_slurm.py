@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_phenoscape._atomic import atomic
+from napari_phenoscape.errors import OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._run import new_run
@@ -40,12 +41,27 @@ def write_batch_script(
     run
         The run to go on with. When it is None, the one of this very experiment that has a script
         already and did not end; else a new one.
+
+    Raises
+    ------
+    OptionError
+        A path or an option has a line break: the rest of it would be a command of the script.
     """
+    _refuse_breaks(str(run or experiment.runs), time, *more)
     run = run or _begun(experiment) or new_run(experiment)
     script = run / SCRIPT
     with atomic(script) as temporary:
         temporary.write_text(batch_script(experiment, run, time, more), "utf-8")
     return script
+
+
+def _refuse_breaks(*words: str) -> None:
+    for word in words:
+        if word.splitlines() not in ([], [word]):
+            raise OptionError(
+                f"{word!r} has a line break, and what follows it would be run as a command of the "
+                "script. Write it in one line; a folder of such a name, rename."
+            )
 
 
 def _begun(experiment: Experiment) -> Path | None:

@@ -28,7 +28,7 @@ from napari_phenoscape.widgets._labelled import (
 )
 from napari_phenoscape.widgets._overlay import overlay_of
 from napari_phenoscape.widgets.form._fold import Fold
-from napari_phenoscape.widgets.form._note import note
+from napari_phenoscape.widgets.form._note import as_it_is, note
 from napari_phenoscape.widgets.map._picture_table import chosen_rows, fill_pictures, picture_table
 
 if TYPE_CHECKING:
@@ -268,8 +268,10 @@ class Labelling(QWidget):
         answer = QMessageBox.question(
             self,
             "Labels",
-            f"Another program has changed '{labelled.labels.path}' since it was read here. Replace "
-            "the names in it by those that are shown?",
+            as_it_is(
+                f"Another program has changed '{labelled.labels.path}' since it was read here. "
+                "Replace the names in it by those that are shown?"
+            ),
             button.Yes | button.Cancel,
             button.Cancel,
         )

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 from napari_phenoscape.widgets._small_table import fill_table, small_table
+from napari_phenoscape.widgets.form._note import as_it_is
 from napari_phenoscape.widgets.map._dots import icon_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def fill_pictures(
         for column, specimen in enumerate(specimens):
             picture = clustered.backdrop.pictures[clustered.rows[specimen]]
             item = QTableWidgetItem(icon_of(picture, side), "")
-            item.setToolTip(specimen)
+            item.setToolTip(as_it_is(specimen))
             table.setItem(number, column, item)
             table.setColumnWidth(column, side + 8)
         table.setRowHeight(number, side + 4)
