@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from napari_phenoscape.embeddings._ahead import ahead
+from napari_phenoscape.embeddings._ahead import verbs_ahead
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Progress
 
@@ -43,7 +43,7 @@ def asked(verb: Generator[Event, None, int]) -> tuple[list[Event], int]:
 
 @pytest.mark.parametrize("room", [True, False])
 def test_a_part_says_and_gives_the_same_whoever_reads_it(room: bool) -> None:
-    with ahead(iter(Parts()), room=room) as part:
+    with verbs_ahead(iter(Parts()), room=room) as part:
         for number in range(2):
             assert asked(part()) == ([Progress("reading specimens", number, 4)], number)
         with pytest.raises(CollectionError, match="it is gone"):
@@ -53,7 +53,7 @@ def test_a_part_says_and_gives_the_same_whoever_reads_it(room: bool) -> None:
 
 def test_the_next_part_is_read_before_it_is_asked_for_and_no_other() -> None:
     parts = Parts()
-    with ahead(iter(parts), room=True) as part:
+    with verbs_ahead(iter(parts), room=True) as part:
         asked(part())
         assert parts.done[1].wait(LONG_S)
         assert not parts.done[2].is_set()
@@ -64,13 +64,13 @@ def test_the_next_part_is_read_before_it_is_asked_for_and_no_other() -> None:
 
 def test_without_room_for_two_nothing_is_read_before_it_is_asked_for() -> None:
     parts = Parts()
-    with ahead(iter(parts), room=False) as part:
+    with verbs_ahead(iter(parts), room=False) as part:
         asked(part())
         assert not parts.done[1].is_set()
 
 
 def test_who_stops_in_the_middle_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    with ahead(iter(Parts()), room=True) as part:
+    with verbs_ahead(iter(Parts()), room=True) as part:
         next(part())
     assert threading.active_count() == before

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def ahead(
+def verbs_ahead(
     verbs: Iterator[Generator[Event, None, T]], *, room: bool
 ) -> Iterator[Callable[[], Generator[Event, None, T]]]:
     """What gives the next of some verbs, while a thread does the one after it.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from napari_phenoscape import __version__
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Band, Bands
-from napari_phenoscape.embeddings._ahead import ahead
+from napari_phenoscape.embeddings._ahead import verbs_ahead
 from napari_phenoscape.errors import RunError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.specimens import Skipped
@@ -131,7 +131,7 @@ def in_parts(
         _tell_peers(folder, keys)
     reading = (read(number) for number in missing)
     try:
-        with freed_memory_kept(), ahead(reading, room=room) as was_read:
+        with freed_memory_kept(), verbs_ahead(reading, room=room) as was_read:
             for number in missing:
                 _check_peers(folder, keys, range(ranks()) if joins() else (0,))
                 part = yield from compute(number, was_read())
