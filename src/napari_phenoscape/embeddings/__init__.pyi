@@ -1,5 +1,4 @@
 from ._clustering import (
-    COLOURS as COLOURS,
     NOISE as NOISE,
     NOISE_COLOUR as NOISE_COLOUR,
     Clusters as Clusters,
@@ -7,6 +6,8 @@ from ._clustering import (
     labels_of as labels_of,
     legend as legend,
     noise_last as noise_last,
+)
+from ._clusters_file import (
     read_clusters as read_clusters,
     write_clusters as write_clusters,
 )
