@@ -16,8 +16,8 @@ from napari_phenoscape.training.grouping._maps import principal_components
 #: Density means little in hundreds of dimensions; HDBSCAN sees this many principal components.
 HDBSCAN_DIMENSIONS = 15
 
-#: Up to so many specimens are clustered in one thread: others compute little, and keep cores busy while
-#: they wait, of which a machine that has other work to do takes ten times as long.
+#: Up to so many specimens are clustered in one thread: others compute little, and keep cores busy
+#: while they wait, of which a machine that has other work to do takes ten times as long.
 ALONE = 20_000
 
 #: Starts of each of the hundreds of clusterings that a number of clusters is chosen by.
