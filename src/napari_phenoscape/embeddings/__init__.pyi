@@ -23,7 +23,11 @@ from ._embedding import (
     embedded_specimens as embedded_specimens,
     some_specimens as some_specimens,
 )
-from ._export import export as export, load_encoder as load_encoder
+from ._export import (
+    ENCODER as ENCODER,
+    export as export,
+    load_encoder as load_encoder,
+)
 from ._parts import held as held
 from ._reduction import reduce as reduce, unit_length as unit_length
 from ._restore import (
