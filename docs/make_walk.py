@@ -431,7 +431,7 @@ def main() -> None:
     guard_torch()
     get_settings(None).appearance.theme = given.theme  # of this napari, not of the user's
     out = given.out.absolute()
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="phenoscape-") as folder:
         os.chdir(folder)  # so that the pictures show short, relative paths
         result(write_samples("samples", specimens=72))

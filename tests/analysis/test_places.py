@@ -9,8 +9,8 @@ from matplotlib.path import Path as Outline
 from PIL import Image
 
 from napari_phenoscape.analysis import Colouring, by_values, density, inside, map_figure
-from napari_phenoscape.embeddings import COLOURS
 from napari_phenoscape.errors import OptionError
+from napari_phenoscape.training import PALETTE, PALETTES
 
 SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
 
@@ -61,7 +61,9 @@ def test_kinds_have_the_clusters_colours_by_size_and_unknown_ones_are_grey():
     assert [(name, count) for name, _, count in colouring.legend] == [
         ("F", 2), ("M", 1), ("unknown", 1)
     ]  # fmt: skip
-    first = tuple(bytes.fromhex(COLOURS[0][1:]))
+    muted = by_values("sex", pd.Series(["M", "F", "F", None]), "tol-muted")
+    assert muted.legend[0][1] == (0xCC, 0x66, 0x77)
+    first = tuple(bytes.fromhex(PALETTES[PALETTE][0][1:]))
     assert tuple(colouring.colours[1]) == tuple(colouring.colours[2]) == first
     assert len(set(colouring.colours[3].tolist())) == 1
 

@@ -22,10 +22,9 @@ from qtpy.QtWidgets import QApplication
 from napari_phenoscape.analysis import Colouring, by_cluster, by_values, inside, nearest
 from napari_phenoscape.analysis.evaluation._neighbours import knn_correct
 from napari_phenoscape.embeddings import Clusters, Embeddings, cluster, unit_length
-from napari_phenoscape.embeddings._clustering import COLOURS
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Folder
-from napari_phenoscape.training import Grouping, KMeans
+from napari_phenoscape.training import PALETTE, PALETTES, Grouping, KMeans
 from napari_phenoscape.widgets import ClustersDock
 from napari_phenoscape.widgets._clustered import Backdrop, ClusteredRun, Projection2D, SoFar
 from napari_phenoscape.widgets._mapping import begin_early, reduce_apart
@@ -99,7 +98,7 @@ def drawn(count: int, side: int = 32, dimensions: int = 8) -> ClusteredRun:
     table = table.assign(mass=random.normal(size=count))
     x = random.normal(size=(count, dimensions)).astype(np.float32)
     names = {number: f"cluster {number}" for number in range(1, GROUPS + 1)}
-    colours = {number: COLOURS[number] for number in names}
+    colours = {number: PALETTES[PALETTE][number] for number in names}
     clusters = Clusters(labels, ids, names, colours, KMeans(clusters=GROUPS))
     xy = (random.normal(size=(count, 2)) + 4 * random.normal(size=(GROUPS + 1, 2))[labels]).astype(
         np.float32

@@ -11,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import Clusters, cluster, read_clusters, write_clusters
-from napari_phenoscape.embeddings._clustering import COLOURS, NOISE_COLOUR
+from napari_phenoscape.embeddings._clustering import NOISE_COLOUR
 from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, RunError
-from napari_phenoscape.training import HDBSCAN, UMAP, KMeans
+from napari_phenoscape.training import HDBSCAN, PALETTE, PALETTES, UMAP, KMeans
+
+COLOURS = PALETTES[PALETTE]
 
 
 def along(*axes: int, dimensions: int = 6) -> NDArray[np.float32]:
@@ -242,6 +244,19 @@ def test_the_file_is_a_plain_table_for_other_programs(tmp_path: Path) -> None:
     assert table.to_numpy().tolist()[0] == ["s0", 2, "old 2", COLOURS[4]]
 
 
+def test_another_palette_gives_clusters_its_colours_place_by_place(tmp_path: Path) -> None:
+    old = cluster(along(0, 0, 0, 1, 1, 2), ids(6), KMeans(clusters=3))
+    write_clusters(old, tmp_path / "clusters.parquet")
+    kept = read_clusters(tmp_path / "clusters.parquet")
+    fewer, muted = KMeans(clusters=2), PALETTES["tol-muted"]
+    new = cluster(along(0, 0, 0, 1, 1, 1), ids(6), fewer, previous=kept, palette="tol-muted")
+    assert new.colours == {1: muted[0], 2: muted[1]}
+    write_clusters(new, tmp_path / "clusters.parquet")
+    kept = read_clusters(tmp_path / "clusters.parquet")
+    again = cluster(along(0, 0, 0, 1, 1, 2), ids(6), KMeans(clusters=3), previous=kept)
+    assert again.colours == {1: muted[0], 2: muted[1], 3: muted[2]}  # as it was, unless asked
+
+
 def test_what_is_not_a_cluster_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no file.*nowhere"):
         read_clusters(tmp_path / "nowhere.parquet")
@@ -283,11 +298,12 @@ LAB = [
 
 
 @pytest.mark.parametrize("eye", EYES)
-def test_any_two_colours_differ_for_every_eye(eye: str) -> None:
-    table = (*COLOURS, NOISE_COLOUR)
+@pytest.mark.parametrize(("palette", "least"), [("okabe-ito", 0.07), ("tol-muted", 0.038)])
+def test_any_two_colours_differ_for_every_eye(palette: str, least: float, eye: str) -> None:
+    table = (*PALETTES[palette], NOISE_COLOUR)
     srgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in table])
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.array(EYES[eye]).T, 0, 1)
     lab = np.cbrt(seen @ np.array(LMS).T) @ np.array(LAB).T
     apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
-    assert apart[np.triu_indices(len(table), 1)].min() >= 0.07
+    assert apart[np.triu_indices(len(table), 1)].min() >= least

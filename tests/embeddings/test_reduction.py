@@ -123,3 +123,11 @@ def test_forms_do_not_wait_for_the_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_umap_compiles_is_kept_for_the_next_process():
+    from umap import umap_
+
+    reduce(np.eye(4, dtype=np.float32), UMAP())
+    assert umap_.smooth_knn_dist.stats.cache_path
+    assert umap_.compute_membership_strengths.stats.cache_path

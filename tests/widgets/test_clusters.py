@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from napari.settings import get_settings
 
 from napari_phenoscape.analysis import cluster_run
 from napari_phenoscape.embeddings import read_clusters
@@ -94,6 +95,26 @@ def test_choosing_dots_selects_points_and_the_other_way_round(viewer, dock, run,
     points(viewer).selected_data = {2}
     assert dock.map.dots.marked.tolist() == [2]
     assert dock.session.clustered.embeddings.table["specimen"][2] in dock.map_words.text()
+
+
+def test_napari_outlines_who_is_chosen_only_while_its_own_tool_selects(viewer, dock, run, wait):
+    embed(dock, run, wait)
+    wait(lambda: not dock.session.drawing)
+    blue = np.rint(255 * np.array(get_settings().appearance.highlight.highlight_color))
+
+    def outlined() -> bool:
+        seen = viewer.screenshot(canvas_only=True, flash=False)
+        return bool((np.abs(seen.astype(int) - blue).max(axis=-1) < 40).any())
+
+    dock.session.select([dock.session.clustered.ids[4]])
+    ours(viewer, "chosen")[0].visible = False  # it lies over it
+    viewer.layers.selection.active = ours(viewer, "clusters")[0]  # the sheet
+    viewer.layers.selection.active = points(viewer)
+    assert not outlined()
+    points(viewer).mode = "select"
+    assert outlined()
+    points(viewer).mode = "pan_zoom"
+    assert not outlined()
 
 
 def test_another_method_updates_the_same_layers(viewer, dock, run, wait):

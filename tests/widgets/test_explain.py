@@ -211,9 +211,12 @@ def test_elements_are_laid_over_all_specimens_and_exported(viewer, dock, wait, t
     assert dock.apart.isHidden()  # photographs have no wavelengths
     assert dock.eye_fold.isHidden()
     dock.cutting.set(Cutting(elements=5))
+    dock.session.select([dock.session.clustered.ids[0]])
     dock.elements_button.click()
     wait(lambda: explained(dock))
     found = dock.explanation.elements
+    (chosen,) = ours(viewer, "chosen")
+    assert viewer.layers.index(chosen) > viewer.layers.index(points(viewer))
     (layer,) = ours(viewer, "maps")
     assert layer._type_string == "labels"
     assert set(np.unique(layer.data)) == set(range(6))

@@ -11,8 +11,9 @@ from filelock import FileLock
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QMessageBox
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from napari_phenoscape.embeddings import load_encoder
 from napari_phenoscape.events import Finished, Started, Step
 from napari_phenoscape.training import Schedule, read_events, read_experiment
 from napari_phenoscape.training._run import EXPERIMENT, LOCK, log_event, new_run
@@ -92,12 +93,12 @@ def test_runs_stand_in_a_table_with_what_differs_and_their_curves(dock, session,
     assert [run.path for run in dock.chosen] == [runs[1]]  # the newest
     assert dock.unfinished.isVisible()
     assert dock.unfinished.words.text() == f"'{runs[1].name}' was interrupted at step 5 of 8."
-    assert dock.different_words.text().startswith("Choose several runs")
+    assert dock.differing.words.text().startswith("Choose several runs")
     click(dock, 1, Qt.KeyboardModifier.ControlModifier)
-    assert cells(dock.different) == [
+    assert cells(dock.differing.table) == [
         {"differs": "schedule › batch size", "interrupted": "11", "finished": "8"}
     ]
-    assert dock.different_words.text() == ""
+    assert dock.differing.words.text() == ""
     wait(lambda: len(dock.curves.getPlotItem().listDataItems()) == 2)
     (x, y), (longer, _) = (
         line.getOriginalDataset() for line in dock.curves.getPlotItem().listDataItems()
@@ -139,6 +140,31 @@ def test_settings_of_a_run_are_taken_and_its_command_is_copied(
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     press(dock.reveal_button)
     assert shown == [str(runs[0])]
+
+
+def test_the_encoder_of_a_run_is_exported_with_its_model_card(
+    open_dock, session, trained, tmp_path, wait, monkeypatch
+):
+    asked, folder = [], tmp_path / "encoder"
+
+    def ask(_dock, _title, offered, kinds) -> tuple[str, str]:
+        asked.append((Path(offered), kinds.split(";;")))
+        return str(folder), kinds.split(";;")[0]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    session.set_part("runs", trained.parent)
+    dock = open_dock(RunsDock)
+    wait(lambda: bool(dock.runs) and not session.busy)
+    press(dock.export_button)
+    wait(lambda: not session.busy)
+    assert asked == [(trained / "encoder", ["For torch (*)", "For torch, and as ONNX (*)"])]
+    assert "encoder of specimens" in (folder / "README.md").read_text()
+    assert load_encoder(folder).inputs == ("images", "mask")
+    assert not (folder / "encoder.onnx").exists()
+    assert "The encoder is in" in dock.words.text()
+    press(dock.export_button)
+    wait(lambda: not session.busy)
+    assert "is there already" in dock.words.text()
 
 
 def test_a_batch_script_is_written_for_a_run_that_can_go_on(dock, runs, wait, session):

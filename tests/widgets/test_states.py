@@ -101,6 +101,22 @@ def test_while_specimens_are_collected(open_dock, session, reopen, wait, hold):
     assert not again.progress.isVisible()
 
 
+def test_measuring_that_is_not_done_hides_no_collecting(open_dock, session, reopen, wait, hold):
+    import napari_phenoscape.widgets._specimens as module
+
+    measured, found = hold(module, "prepare"), hold(module, "collect")
+    dock = open_dock(SpecimensDock)
+    dock.collect_button.click()
+    wait(lambda: "held" in dock.progress.text())
+    again = reopen(dock)
+    again.stop_button.click()
+    wait(lambda: not session.task(module.COLLECTING).busy)
+    assert session.task(module.COLLECTING).state == "stopped"
+    measured.set()
+    found.set()
+    wait(lambda: not session.busy)
+
+
 def test_while_specimens_are_prepared(open_dock, session, reopen, wait, hold):
     go = hold(loop, "specimens_of")
     dock = open_dock(TrainDock)

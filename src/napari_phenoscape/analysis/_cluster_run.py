@@ -50,11 +50,12 @@ def cluster_run(
         Of the control.
     """
     grouping = grouping or read_experiment(run).grouping
-    method, seed = grouping.method, grouping.seed
+    method, seed, palette = grouping.method, grouping.seed, grouping.palette
     embeddings = read_embeddings(run, grouping.space, source, untrained=untrained)
     path = clusters_path(run, embeddings)
     previous = read_clusters(path) if path.is_file() else None
-    clusters = cluster(embeddings.x, embeddings.ids, method, seed, previous, embeddings.space)
+    space = embeddings.space
+    clusters = cluster(embeddings.x, embeddings.ids, method, seed, previous, space, palette)
     yield Progress("drawing the map", 0, 1)  # UMAP compiles itself for about a minute at first
     xy = reduce(embeddings.x, grouping.map, seed)
     clusters = replace(clusters, xy=xy, map=grouping.map)

@@ -239,9 +239,9 @@ def export(
     ] = False,
 ) -> Made:
     """Write the trained encoder on its own, for Python, torch or ONNX."""
-    from napari_phenoscape.embeddings import export as verb
+    from napari_phenoscape.embeddings import ENCODER, export as verb
 
-    return wrote([listen(verb(run, output or run / "encoder", onnx=onnx))], "encoder in")
+    return wrote([listen(verb(run, output or run / ENCODER, onnx=onnx))], "encoder in")
 
 
 @command

@@ -1,5 +1,4 @@
 from ._clustering import (
-    COLOURS as COLOURS,
     NOISE as NOISE,
     NOISE_COLOUR as NOISE_COLOUR,
     Clusters as Clusters,
@@ -7,6 +6,8 @@ from ._clustering import (
     labels_of as labels_of,
     legend as legend,
     noise_last as noise_last,
+)
+from ._clusters_file import (
     read_clusters as read_clusters,
     write_clusters as write_clusters,
 )
@@ -22,7 +23,11 @@ from ._embedding import (
     embedded_specimens as embedded_specimens,
     some_specimens as some_specimens,
 )
-from ._export import export as export, load_encoder as load_encoder
+from ._export import (
+    ENCODER as ENCODER,
+    export as export,
+    load_encoder as load_encoder,
+)
 from ._parts import held as held
 from ._reduction import reduce as reduce, unit_length as unit_length
 from ._restore import (

@@ -7,49 +7,25 @@ methods use is ``2 - 2 cos``.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape._atomic import atomic
 from napari_phenoscape.embeddings._reduction import unit_length
-from napari_phenoscape.embeddings._table import refuse_unreadable
-from napari_phenoscape.errors import CollectionError, MissingFileError, RunError
-from napari_phenoscape.option import Option
-from napari_phenoscape.training import AnyClustering, AnyReduction, Choice, Clustering
+from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.training import (
+    PALETTE,
+    PALETTES,
+    AnyReduction,
+    Choice,
+    Clustering,
+    PaletteName,
+)
 
 #: Label, name and colour of specimens that belong nowhere.
 NOISE, NOISE_NAME, NOISE_COLOUR = -1, "noise", "#6e6e6e"
-
-#: Okabe & Ito's seven (without black), then greedily the sRGB colour furthest from all before it.
-#: Any two, and the grey of noise, are at least 0.07 apart in Oklab for normal, protan and deutan
-#: eyes (Machado et al. 2009, severity 1); 0.02 is just noticeable.
-COLOURS = (
-    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#443300",
-    "#332277", "#0000ff", "#5588ff", "#99ccaa", "#2200bb", "#994400", "#664466", "#ccccff",
-    "#552244", "#005599", "#99ee99", "#cc22cc", "#0066ff", "#77bb77", "#883333", "#cccc55",
-)  # fmt: skip
-
-
-#: Columns of a file of clusters for `Clusters.former`.
-_FORMER = ("former", "former_name", "former_colour")
-
-
-class _Made(Option):
-    """How clusters were made, as kept in their file."""
-
-    method: AnyClustering
-    seed: int
-    space: str = ""
-    map: AnyReduction | None = None
-    choice: Choice | None = None
-    edits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +50,8 @@ class Clusters:
         What drew it.
     edits
         What was changed by hand since, in words.
+    palette
+        Where clusters that are to come take their colours from.
     former
         Number, name and colour of the last cluster that a specimen was in, of those that a person
         has named and that are no more; by id. They come back with their specimens.
@@ -93,6 +71,7 @@ class Clusters:
     former: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     choice: Choice | None = None
     edits: tuple[str, ...] = ()
+    palette: PaletteName = PALETTE
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
@@ -111,6 +90,7 @@ def cluster(
     seed: int = 0,
     previous: Clusters | None = None,
     space: str = "",
+    palette: PaletteName | None = None,
 ) -> Clusters:
     """Clusters of the embeddings, the same at every call.
 
@@ -129,6 +109,8 @@ def cluster(
         and a colour that none of them has. Without ``previous``, numbers go by decreasing size.
     space
         Whose embeddings they are.
+    palette
+        Of the clusters; those of ``previous`` get its colours. None: that of ``previous``.
 
     Raises
     ------
@@ -142,11 +124,34 @@ def cluster(
     x = unit_length(x)
     method, choice = method.settled(x, seed)
     found = _by_size(method.labels(x, seed))
-    numbers, names, colours = _inherit(found, specimens, previous)
+    palette = palette or (previous.palette if previous else PALETTE)
+    previous = previous and _painted(previous, palette)
+    numbers, names, colours = _inherit(found, specimens, previous, palette)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
-    former = _former(labels.tolist(), specimens, previous)
     return Clusters(
-        labels, tuple(specimens), names, colours, method, seed, space, former=former, choice=choice
+        labels,
+        tuple(specimens),
+        names,
+        colours,
+        method,
+        seed,
+        space,
+        former=_former(labels.tolist(), specimens, previous),
+        choice=choice,
+        palette=palette,
+    )
+
+
+def _painted(clusters: Clusters, palette: PaletteName) -> Clusters:
+    """The same in the colours of another palette, each at its place there."""
+    table = dict(zip(PALETTES[clusters.palette], PALETTES[palette], strict=True))
+    return replace(
+        clusters,
+        palette=palette,
+        colours={number: table.get(of, of) for number, of in clusters.colours.items()},
+        former={
+            one: (n, name, table.get(of, of)) for one, (n, name, of) in clusters.former.items()
+        },
     )
 
 
@@ -166,104 +171,10 @@ def inherited(
     heard = previous
     if counted is not None:
         heard = replace(previous, labels=np.where(counted, previous.labels, NOISE))
-    numbers, names, colours = _inherit(found, specimens, heard)
+    numbers, names, colours = _inherit(found, specimens, heard, previous.palette)
     labels = np.array([numbers[label] for label in found.tolist()], dtype=np.int64)
     former = _former(labels.tolist(), specimens, previous)
     return replace(previous, labels=labels, names=names, colours=colours, former=former)
-
-
-def write_clusters(clusters: Clusters, path: Path) -> None:
-    """Write Parquet: a row per specimen, and what made them as JSON in the schema's metadata.
-
-    Raises
-    ------
-    RunError
-        The disk is full or cannot be written; a file that was there stays.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    labels = clusters.labels.tolist()
-    columns = {
-        "specimen": pa.array(clusters.specimens, pa.string()),
-        "cluster": pa.array(labels, pa.int64()),
-        "name": pa.array([clusters.names[label] for label in labels], pa.string()),
-        "colour": pa.array([clusters.colours[label] for label in labels], pa.string()),
-    }
-    if clusters.xy is not None:
-        columns |= {"x": pa.array(clusters.xy[:, 0]), "y": pa.array(clusters.xy[:, 1])}
-    if clusters.former:
-        was = [clusters.former.get(specimen, (None, None, None)) for specimen in clusters.specimens]
-        for name, values in zip(_FORMER, zip(*was, strict=True), strict=True):
-            columns[name] = pa.array(values, pa.int64() if name == "former" else pa.string())
-    made = _Made(
-        method=clusters.method,
-        seed=clusters.seed,
-        space=clusters.space,
-        map=clusters.map,
-        choice=clusters.choice,
-        edits=clusters.edits,
-    )
-    table = pa.table(columns, metadata={"phenoscape": json.dumps(made.model_dump(mode="json"))})
-    with atomic(path) as temporary:
-        temporary.parent.mkdir(exist_ok=True)
-        pq.write_table(table, temporary)
-
-
-def read_clusters(path: Path) -> Clusters:
-    """The clusters that `write_clusters` wrote.
-
-    Raises
-    ------
-    MissingFileError, RunError
-        There is no such file, or it holds something else.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise MissingFileError(
-            f"There is no file '{path}'; `phenoscape cluster` makes one of the embeddings of the "
-            "same name."
-        )
-    try:
-        table = pq.read_table(path)
-        made = _Made.parse(json.loads((table.schema.metadata or {})[b"phenoscape"]))
-        columns = table.to_pydict()
-        labels, has_map = columns["cluster"], "x" in columns
-        for colour in {*columns["colour"]}:  # it stands in a page's style
-            if not re.fullmatch("#[0-9a-fA-F]{6}", str(colour)):
-                raise ValueError(f"'{colour}' is no colour such as #1f77b4")
-        clusters = Clusters(
-            labels=np.array(labels, dtype=np.int64),
-            specimens=tuple(columns["specimen"]),
-            names=dict(sorted(zip(labels, columns["name"], strict=True))),
-            colours=dict(sorted(zip(labels, columns["colour"], strict=True))),
-            method=made.method,
-            seed=made.seed,
-            space=made.space,
-            xy=np.array([columns["x"], columns["y"]], np.float32).T if has_map else None,
-            map=made.map,
-            former=_read_former(columns),
-            choice=made.choice,
-            edits=made.edits,
-        )
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
-        refuse_unreadable(path, error)
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(
-            f"'{path}' does not hold clusters ({reason}); "
-            "remove it to cluster anew, or put a file there that `phenoscape cluster` wrote."
-        ) from None
-    return clusters
-
-
-def _read_former(columns: dict[str, list[Any]]) -> dict[str, tuple[int, str, str]]:
-    if _FORMER[0] not in columns:
-        return {}
-    was = zip(*(columns[name] for name in _FORMER), strict=True)
-    told = zip(columns["specimen"], was, strict=True)
-    return {specimen: one for specimen, one in told if None not in one}
 
 
 def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -275,7 +186,10 @@ def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _inherit(
-    found: NDArray[np.int64], specimens: Sequence[str], previous: Clusters | None
+    found: NDArray[np.int64],
+    specimens: Sequence[str],
+    previous: Clusters | None,
+    palette: PaletteName,
 ) -> tuple[dict[int, int], dict[int, str], dict[int, str]]:
     """Final number of every label found, and the names and colours of the final numbers."""
     numbers, names, colours = {}, {}, {}
@@ -290,10 +204,11 @@ def _inherit(
             colours.setdefault(NOISE, NOISE_COLOUR)
         elif label not in numbers:
             number = next(n for n in range(1, len(names) + 2) if n not in names)
-            free = [colour for colour in COLOURS if colour not in colours.values()]
+            table = PALETTES[palette]
+            free = [colour for colour in table if colour not in colours.values()]
             numbers[label] = number
             names[number] = f"cluster {number}"
-            colours[number] = free[0] if free else COLOURS[(number - 1) % len(COLOURS)]
+            colours[number] = free[0] if free else table[(number - 1) % len(table)]
     used = sorted(numbers.values())
     return numbers, {n: names[n] for n in used}, {n: colours[n] for n in used}
 

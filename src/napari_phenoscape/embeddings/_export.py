@@ -32,7 +32,8 @@ from napari_phenoscape.training import (
 if TYPE_CHECKING:
     from napari_phenoscape.training import BandEncoder, MaskedBandEncoder, SimCLR
 
-#: What an exported folder holds.
+#: Its name in a run, and what an exported folder holds.
+ENCODER = "encoder"
 DESCRIPTION, WEIGHTS, PROGRAM = "encoder.yaml", "encoder.safetensors", "encoder.pt2"
 
 #: What it holds where it was asked for.

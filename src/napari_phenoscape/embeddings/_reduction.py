@@ -24,8 +24,8 @@ def reduce(x: NDArray[np.float32], method: Reduction, seed: int = 0) -> NDArray[
     x : (N, D)
         Embeddings of any length; only their directions count.
     method
-        PCA takes at most seconds; UMAP compiles for some in a process's first call, and for half a
-        minute where there are more than 30 000 specimens.
+        PCA takes at most seconds; UMAP compiles for some in the very first call (Numba keeps it on
+        disk), and for half a minute in each process where there are more than 30 000 specimens.
     seed
         Of the method's random numbers.
 

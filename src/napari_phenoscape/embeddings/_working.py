@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.embeddings._clustering import (
-    NOISE,
-    Clusters,
-    inherited,
-    read_clusters,
-    write_clusters,
-)
+from napari_phenoscape.embeddings._clustering import NOISE, Clusters, inherited
+from napari_phenoscape.embeddings._clusters_file import read_clusters, write_clusters
 from napari_phenoscape.embeddings._reduction import unit_length
 from napari_phenoscape.errors import OptionError
 from napari_phenoscape.training import Clustering, KMeans

@@ -102,6 +102,11 @@ from .grouping._maps import (
     AnyReduction as AnyReduction,
     Reduction as Reduction,
 )
+from .grouping._palettes import (
+    PALETTE as PALETTE,
+    PALETTES as PALETTES,
+    PaletteName as PaletteName,
+)
 from .parallel._launch import launch as launch, launch_shares as launch_shares
 from .parallel._memory import freed_memory_kept as freed_memory_kept
 from .parallel._peers import check_alike as check_alike, told_to_peers as told_to_peers

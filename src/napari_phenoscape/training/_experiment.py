@@ -16,6 +16,7 @@ from napari_phenoscape.specimens import AnySource, Nuisance, Preparation
 from napari_phenoscape.training._method import AnyMethod, SimCLRMethod
 from napari_phenoscape.training.grouping._clusterings import AnyClustering, KMeans
 from napari_phenoscape.training.grouping._maps import UMAP, AnyReduction
+from napari_phenoscape.training.grouping._palettes import PALETTE, PaletteName
 from napari_phenoscape.views import AnyAugmentation, PresetName
 
 
@@ -100,6 +101,9 @@ class Grouping(Option):
     method: AnyClustering = KMeans()
     map: AnyReduction = UMAP()
     space: str = Field("", description="whose embeddings: a modality, or joint; '' = the joint one")
+    palette: PaletteName = Field(
+        PALETTE, description="colours of clusters and kinds, told apart by colour-blind people too"
+    )
     seed: int = Field(0, ge=0, description="of the random numbers of both")
 
 

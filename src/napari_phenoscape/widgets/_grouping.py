@@ -157,7 +157,7 @@ def group(
     if anew or clusters is None or clusters.specimens != ids or clusters.space not in ("", space):
         if previous is not None and previous.is_of_specimens_of(embeddings):
             clusters = previous.clusters
-        clusters = cluster(embeddings.x, ids, method, seed, clusters, space)
+        clusters = cluster(embeddings.x, ids, method, seed, clusters, space, grouping.palette)
         write_clusters(clusters, clusters_path(run, embeddings))
         is_main = space == list(embedded.spaces)[-1]
         keep_grouping(run, grouping.model_copy(update={"space": "" if is_main else space}))

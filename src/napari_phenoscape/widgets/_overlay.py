@@ -130,7 +130,7 @@ class Overlay(QObject):
         layer = layer_of(maps, self._centres[rows], sides[rows])
         with keep_active(viewer):
             laid = place(viewer, [layer], "maps", at=np.asarray(ground.translate)[-2:])
-            for frame in ours(viewer, "clusters") + ours(viewer, "chosen"):
+            for frame in ours(viewer, "chosen") + ours(viewer, "clusters"):  # ends below it
                 if frame is not self._layer("contact sheet"):
                     raise_above(viewer, frame, laid)
 

@@ -11,6 +11,8 @@ import pandas as pd
 from napari.layers import Layer, Points
 from vispy.gloo import gl
 from vispy.gloo.glir import GlirProgram
+from vispy.visuals import TextVisual
+from vispy.visuals.visual import Visual
 
 if TYPE_CHECKING:
     import napari
@@ -123,19 +125,28 @@ def keep_active(viewer: napari.Viewer) -> Iterator[None]:
         viewer.layers.selection = chosen & set(viewer.layers)
 
 
-def guard_points() -> None:
-    """Make it safe to remove a Points layer while napari draws in software.
+def guard_drawing() -> None:
+    """Make it safe to remove a Points layer while napari draws in software, and draw it sooner.
 
     Mesa (22.3 at least) dies at the next draw after two GL programs of the same shaders were
     deleted. Every Points layer has two: its points, and those that are, or ever were, selected or
     under the cursor. So there programs are kept until their context ends; one costs kilobytes.
+
+    Every Points layer has a text, too, mostly without letters. To draw that for the first time
+    loads a font and compiles shaders, longer than all else of the layer takes; so none is drawn.
     """
     GlirProgram.delete = _delete_program
+    TextVisual.draw = _draw_text
 
 
 def _delete_program(program: GlirProgram) -> None:
     if not str(gl.glGetParameter(gl.GL_RENDERER)).startswith(("llvmpipe", "softpipe")):
         gl.glDeleteProgram(program.handle)
+
+
+def _draw_text(text: TextVisual) -> None:
+    if any(text.text):
+        Visual.draw(text)
 
 
 def _is_lazy(layer: Any) -> bool:

@@ -39,15 +39,28 @@ class Pointing(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._tell)
+        viewer.layers.selection.events.active.connect(self._outline, position="last")
         viewer.mouse_drag_callbacks.append(self._pressed)
         viewer.mouse_move_callbacks.append(self._moved)
+
+    def _outline(self, event: Any) -> None:
+        """Let napari outline what is selected of our frames only while its own tool selects.
+
+        Who is chosen has a frame already; napari outlines them in the layer that becomes active.
+        """
+        layer = event.value
+        if _are_frames(layer):
+            layer.events.mode.connect(self._outline_by_mode)
+            layer.update_highlight_visibility(layer.mode == "select")
+
+    def _outline_by_mode(self, event: Any) -> None:
+        event.source.update_highlight_visibility(event.mode == "select")
 
     def _pressed(self, viewer: Any, event: Any) -> Generator[None, None, None]:
         self._hide()
         start, row = np.asarray(event.pos), self._row_at(event.position)
         layer = viewer.layers.selection.active
-        itself = isinstance(layer, Points) and str(layer.mode) == "select"
-        itself = itself and layer.metadata.get("phenoscape", {}).get("role") == "clusters"
+        itself = _are_frames(layer) and layer.mode == "select"
         yield
         while event.type == "mouse_move":
             yield
@@ -83,3 +96,8 @@ class Pointing(QObject):
             return  # the cursor has left the canvas
         self._tile = self._tile or Tile()
         self._tile.show_specimen(clustered, self._row, cursor, window.styleSheet())
+
+
+def _are_frames(layer: Any) -> bool:
+    is_ours = layer is not None and layer.metadata.get("phenoscape", {}).get("role") == "clusters"
+    return is_ours and isinstance(layer, Points)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,40 +21,34 @@ from qtpy.QtWidgets import (
     QTableWidgetSelectionRange,
 )
 
+from napari_phenoscape.embeddings import ENCODER, export
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Progress
 from napari_phenoscape.training import (
     EXPERIMENT,
     RunSummary,
     curve,
-    differences,
     discard,
     restore,
     runs_in,
     write_batch_script,
 )
-from napari_phenoscape.widgets._dock import (
-    Dock,
-    count_of,
-    plot,
-    row,
-    short,
-    swatch,
-)
+from napari_phenoscape.widgets._differing import COLOURS, Differing
+from napari_phenoscape.widgets._dock import Dock, count_of, plot, row, short, swatch
 from napari_phenoscape.widgets._evaluating import EVALUATING, Evaluating
 from napari_phenoscape.widgets._grouping import opened
 from napari_phenoscape.widgets._small_table import fill_table, small_table
 from napari_phenoscape.widgets._unfinished import Unfinished
 from napari_phenoscape.widgets.form._note import as_it_is, note
-from napari_phenoscape.widgets.form._words import setting_words, value_words
 
 if TYPE_CHECKING:
     import napari.viewer
 
 READING, CURVES, OPENING = "Reading runs", "Reading curves", "Opening the run"
+EXPORTING = "Exporting the encoder"
 
-#: Of the chosen runs in their order, seen on a dark and on a light ground.
-COLOURS = ("#4fc3f7", "#e69f00", "#26a65b", "#d55e00", "#cc79a7", "#8c7ae6")
+#: Of what the dialog of *Export encoder…* offers, that which writes ONNX as well.
+WITH_ONNX = "For torch, and as ONNX (*)"
 
 #: In the dock's words; what is more is in the tooltip.
 STATES = {
@@ -89,8 +84,7 @@ class RunsDock(Dock):
         self.wrong = note(tone="error")
         self.curves = plot("step", "loss (nats)", 185)
         self.curves.setDownsampling(auto=True, mode="peak")
-        self.different = small_table(190)
-        self.different_words = note()
+        self.differing = Differing()
         self.acts: dict[QPushButton, Callable[[RunSummary], str]] = {}
         self.open_button = self._act(
             "Open", "Show its settings, embeddings and clusters in all docks", self._open,
@@ -120,6 +114,12 @@ class RunsDock(Dock):
             lambda run: "It is being trained." if run.state == "training" else "",
         )
         self.reveal_button = self._act("Show folder", "In the file manager", self._reveal)
+        self.export_button = self._act(
+            "Export encoder…",
+            "Write its net by itself for other programs, with a model card",
+            self._export,
+            lambda run: "It has no checkpoint yet." if run.state == "new" else "",
+        )
         self.discard_button = self._act(
             "Move to trash…",
             "Into the folder .trash beside the runs; it can be undone",
@@ -128,26 +128,28 @@ class RunsDock(Dock):
         )
         self.undo_button = self.button("Undo", "Bring back the run moved last", self._undo)
         self.undo_button.hide()
+        self.foot.addWidget(self.undo_button)
         self.column.addLayout(row(self.folder_words, self.folder_button, self.refresh_button))
         self.column.addWidget(self.unfinished)
         self.column.addWidget(self.table)
         self.column.addWidget(self.wrong)
         self.column.addWidget(self.curves)
-        self.column.addWidget(self.different)
-        self.column.addWidget(self.different_words)
+        self.column.addWidget(self.differing)
         for buttons in (
             (self.open_button, self.continue_button, self.watch_button),
             (self.take_button, self.command_button, self.slurm_button),
-            (self.reveal_button, self.discard_button, self.undo_button),
+            (self.reveal_button, self.export_button, self.discard_button),
         ):
             self.column.addLayout(row(*buttons))
         self.evaluating = Evaluating(self, lambda: [run.path for run in self.chosen], self.read)
         self.column.addWidget(self.evaluating)
-        self.evaluating.fold.opened = self.resume(EVALUATING)
         self.table.setAccessibleName("Runs")
         self.listen(self.session.training_changed, self._attach)
         self.listen(self.session.experiment_changed, self._take)
         self._attach()
+        # after it, which reads the folder, and would have that followed
+        self.evaluating.fold.opened = self.resume(EVALUATING)
+        self.resume(EXPORTING)
 
     def _act(
         self,
@@ -257,7 +259,7 @@ class RunsDock(Dock):
             if item is not None:
                 icon = swatch(COLOURS[chosen.index(run) % len(COLOURS)]) if run in chosen else None
                 item.setData(Qt.ItemDataRole.DecorationRole, icon)
-        self._show_different(chosen)
+        self.differing.show_runs(chosen, len(self.runs))
         paths = [run.path for run in chosen if run.step]
         self._refresh()
         if not paths:
@@ -272,23 +274,6 @@ class RunsDock(Dock):
             return found
 
         self.session.do(CURVES, verb, self._show_curves, torch=False)
-
-    def _show_different(self, chosen: list[RunSummary]) -> None:
-        """Of several runs, the settings that are not the same, a column for each run."""
-        known = [(at, run) for at, run in enumerate(chosen) if run.experiment is not None]
-        rows = differences([run.experiment for _, run in known if run.experiment is not None])
-        names = [run.path.name.partition("_")[2] or run.path.name for _, run in known]
-        words = [[setting_words(of), *map(value_words, values)] for of, values in rows.items()]
-        fill_table(self.different, ["differs", *names], words)
-        for column, (at, run) in enumerate(known, start=1):
-            header = self.different.horizontalHeaderItem(column)
-            if header is not None:
-                header.setIcon(swatch(COLOURS[at % len(COLOURS)]))
-                header.setToolTip(as_it_is(run.path.name))
-        self.different.setVisible(bool(rows))
-        several = "Choose several runs (Ctrl or Shift + click) to see what differs between them."
-        alike = "Their settings are the same." if len(known) > 1 and not rows else ""
-        self.different_words.setText(several if len(chosen) == 1 < len(self.runs) else alike)
 
     def _show_curves(self, curves: Curves) -> None:
         self.curves.clear()
@@ -370,6 +355,20 @@ class RunsDock(Dock):
 
     def _reveal(self, run: RunSummary) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(run.path.absolute())))
+
+    def _export(self, run: RunSummary) -> None:
+        chosen, kind = QFileDialog.getSaveFileName(
+            self,
+            "Export the encoder into a new folder",
+            str(run.path / ENCODER),
+            f"For torch (*);;{WITH_ONNX}",
+        )
+        if chosen:
+            verb = partial(export, run.path, Path(chosen), onnx=kind == WITH_ONNX)
+            self.follow(self.session.do(EXPORTING, verb, self._say_where))
+
+    def _say_where(self, folder: Path) -> None:
+        self.say(f"The encoder is in '{short(folder)}'. Read its model card, README.md, first.")
 
     def _discard(self, run: RunSummary) -> None:
         button = QMessageBox.StandardButton

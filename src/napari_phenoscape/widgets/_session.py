@@ -25,7 +25,7 @@ from napari_phenoscape.training import (
 )
 from napari_phenoscape.widgets._crops_at_hand import CropsAtHand
 from napari_phenoscape.widgets._last_folder import keep_last_folder, last_folder
-from napari_phenoscape.widgets._place import guard_points
+from napari_phenoscape.widgets._place import guard_drawing
 from napari_phenoscape.widgets._settings import settings
 from napari_phenoscape.widgets._worker import Task, Verb
 
@@ -394,6 +394,6 @@ def session_of(viewer: napari.Viewer) -> Session:
     """The one session of a viewer."""
     real = getattr(viewer, "__wrapped__", viewer)  # plugins get a proxy, a new one each time
     if real not in _SESSIONS:
-        guard_points()
+        guard_drawing()
         _SESSIONS[real] = Session()
     return _SESSIONS[real]

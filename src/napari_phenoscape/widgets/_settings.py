@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from napari.settings import get_plugin_settings
 
-from napari_phenoscape.training import Runtime
+from napari_phenoscape.training import PALETTE, Grouping, PaletteName, Runtime
 
 PLUGIN, PAGE = "napari-phenoscape", "sessions"
 
@@ -26,12 +26,15 @@ class Settings(NamedTuple):
         Folder; empty: that of the session before.
     picture
         The first one of specimens, by name, if their bands allow it.
+    palette
+        Of `Grouping`.
     """
 
     device: str = "auto"
     threads: int = 0
     runs: str = ""
     picture: str = AS_SEEN
+    palette: PaletteName = PALETTE
 
     def parts(self) -> dict[str, Any]:
         """The fields of an experiment that they say; what is as always is left out."""
@@ -39,6 +42,8 @@ class Settings(NamedTuple):
         runtime = Runtime.parse({"device": self.device, "threads": self.threads})
         if runtime != Runtime():
             chosen["runtime"] = runtime
+        if self.palette != PALETTE:
+            chosen["grouping"] = Grouping(palette=self.palette)
         if self.runs.strip():
             chosen["runs"] = Path(self.runs.strip()).expanduser()
         return chosen

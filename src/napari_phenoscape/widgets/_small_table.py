@@ -53,4 +53,5 @@ def small_table(height: int) -> QTableWidget:
         header.hide()
         header.setDefaultSectionSize(20)
         names.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        names.setTextElideMode(Qt.TextElideMode.ElideRight)
     return table

@@ -138,13 +138,14 @@ class SpecimensDock(Dock):
         self.listen(self.session.experiment_changed, self._take)
         self.listen(self.session.clustered_changed, self._show_seen)
         self.listen(self.session.selected_changed, self._show_table)
+        self._list_layers()
+        self._take("collection")
+        self._show()
+        # after it, which may begin to measure, and would have that followed
         if (looking := self.session.task(LOOKING)) is not None and looking.busy:
             self.follow(looking, beside=self.seen_words)
         else:
             self.resume(COLLECTING)
-        self._list_layers()
-        self._take("collection")
-        self._show()
 
     def _take(self, name: str) -> None:
         source = self.session.parts.get("collection")

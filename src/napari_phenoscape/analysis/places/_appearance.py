@@ -76,7 +76,7 @@ def coloured(
     if by == CLUSTER:
         return by_cluster(clusters)
     if by in embeddings.table.columns[METADATA:]:
-        return by_values(by, embeddings.table[by])
+        return by_values(by, embeddings.table[by], clusters.palette)
     if by == SILHOUETTE:
         if len([number for number in clusters.names if number > 0]) < 2:
             raise OptionError("A silhouette compares clusters, and there is one; ask for more.")

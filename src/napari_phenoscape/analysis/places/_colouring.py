@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_phenoscape._tables import is_numeric
-from napari_phenoscape.embeddings import COLOURS, NOISE_COLOUR, Clusters, legend
+from napari_phenoscape.embeddings import NOISE_COLOUR, Clusters, legend
+from napari_phenoscape.training import PALETTE, PALETTES, PaletteName
 
 Colour = tuple[int, int, int]
 
@@ -53,14 +54,22 @@ def by_cluster(clusters: Clusters) -> Colouring:
     return Colouring("cluster", clusters.rgb, entries)
 
 
-def by_values(title: str, values: pd.Series | NDArray[Any] | Sequence[Any]) -> Colouring:
+def by_values(
+    title: str,
+    values: pd.Series | NDArray[Any] | Sequence[Any],
+    palette: PaletteName = PALETTE,
+) -> Colouring:
     """By N numbers on a scale, or by N words, each kind in a colour of its own.
 
-    Numbers are shown between percentiles 1 and 99. Kinds have the clusters' colours, the commonest
-    first; where there are more than 24, colours come again. Who has no value is grey.
+    Numbers are shown between percentiles 1 and 99. Kinds have the colours of a palette, the
+    commonest first; where there are more than 24, colours come again. Who has no value is grey.
     """
     column = pd.Series(values).reset_index(drop=True)
-    return _on_scale(title, column) if is_numeric(column) else _by_kind(title, column)
+    return (
+        _on_scale(title, column)
+        if is_numeric(column)
+        else _by_kind(title, column, PALETTES[palette])
+    )
 
 
 def _on_scale(title: str, column: pd.Series) -> Colouring:
@@ -79,15 +88,15 @@ def _on_scale(title: str, column: pd.Series) -> Colouring:
     return Colouring(title, colours, scale=(low, high))
 
 
-def _by_kind(title: str, column: pd.Series) -> Colouring:
+def _by_kind(title: str, column: pd.Series, table: tuple[str, ...]) -> Colouring:
     codes, kinds = pd.factorize(column.astype("string"), sort=True)
     counts = np.bincount(codes[codes >= 0], minlength=len(kinds))
     order = np.argsort(-counts, kind="stable")
     palette = np.tile(np.array(_rgb(NOISE_COLOUR), np.uint8), (len(kinds) + 1, 1))
     for place, kind in enumerate(order.tolist()):
-        palette[kind] = _rgb(COLOURS[place % len(COLOURS)])
+        palette[kind] = _rgb(table[place % len(table)])
     entries = [
-        (str(kinds[kind]), _rgb(COLOURS[place % len(COLOURS)]), int(counts[kind]))
+        (str(kinds[kind]), _rgb(table[place % len(table)]), int(counts[kind]))
         for place, kind in enumerate(order.tolist())
     ][:KINDS]
     unknown = int((codes < 0).sum())

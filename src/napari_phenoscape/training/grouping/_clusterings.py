@@ -16,8 +16,8 @@ from napari_phenoscape.training.grouping._maps import principal_components
 #: Density means little in hundreds of dimensions; HDBSCAN sees this many principal components.
 HDBSCAN_DIMENSIONS = 15
 
-#: Up to so many specimens KMeans has one thread: others compute little, and keep cores busy while
-#: they wait, of which a machine that has other work to do takes ten times as long.
+#: Up to so many specimens are clustered in one thread: others compute little, and keep cores busy
+#: while they wait, of which a machine that has other work to do takes ten times as long.
 ALONE = 20_000
 
 #: Starts of each of the hundreds of clusterings that a number of clusters is chosen by.
@@ -83,12 +83,15 @@ class Counted(Clustering):
         return self.model_copy(update={"clusters": choice.chosen}), choice
 
     def labels(self, x: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
+        from threadpoolctl import threadpool_limits
+
         if not self.clusters:
             return self.settled(x, seed)[0].labels(x, seed)
         self._check(x)
         if self.clusters == 1:
             return np.zeros(len(x), np.int64)
-        return np.asarray(self.parts(x, self.clusters, seed, self.starts), np.int64)
+        with threadpool_limits(1 if len(x) <= ALONE else None):
+            return np.asarray(self.parts(x, self.clusters, seed, self.starts), np.int64)
 
     def _check(self, x: NDArray[np.float32]) -> None:
         distinct = len(np.unique(x, axis=0))
@@ -113,11 +116,8 @@ class KMeans(Counted):
         self, x: NDArray[np.float32], number: int, seed: int, starts: int
     ) -> NDArray[np.int64]:
         from sklearn.cluster import KMeans as Algorithm
-        from threadpoolctl import threadpool_limits
 
-        algorithm = Algorithm(number, n_init=starts, random_state=seed)
-        with threadpool_limits(1 if len(x) <= ALONE else None):
-            return np.asarray(algorithm.fit_predict(x))
+        return np.asarray(Algorithm(number, n_init=starts, random_state=seed).fit_predict(x))
 
 
 class Ward(Counted):

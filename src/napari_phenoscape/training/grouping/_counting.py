@@ -102,10 +102,13 @@ def choose(x: NDArray[np.float32], parts: Parts, seed: int) -> Choice:
     seed
         Of the draws and halvings.
     """
+    from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
-    # of so few specimens a second thread computes little, and keeps a core busy while it waits
-    with threadpool_limits(1):
+    # of so few specimens a second thread computes little, and keeps a core busy while it waits;
+    # to check hundreds of times what was checked takes longer than to compute
+    checked = config_context(assume_finite=True, skip_parameter_validation=True)
+    with threadpool_limits(1), checked:
         return _chosen(x, parts, np.random.default_rng(seed))
 
 

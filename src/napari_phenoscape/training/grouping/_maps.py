@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
+from functools import cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -70,6 +72,7 @@ class UMAP(Reduction):
     def map(self, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         from umap import UMAP as Projection
 
+        _keep_compiled()
         if len(x) < 3:
             raise OptionError(
                 f"UMAP needs at least 3 specimens, there are {len(x)}; choose PCA "
@@ -92,6 +95,17 @@ class UMAP(Reduction):
             # no specimen is added to a map
             warnings.filterwarnings("ignore", "precomputed_knn.*transforming new data")
             return np.asarray(projection.fit_transform(x))
+
+
+@cache
+def _keep_compiled() -> None:
+    """Let Numba keep on disk what takes seconds to compile, as UMAP does of its other parts."""
+    from umap import umap_
+
+    for name in ("smooth_knn_dist", "compute_membership_strengths"):
+        # where there is no place to keep it, or UMAP has changed, it is compiled each time
+        with suppress(AttributeError, RuntimeError):
+            getattr(umap_, name).enable_caching()
 
 
 class TSNE(Reduction):
