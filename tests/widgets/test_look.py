@@ -82,7 +82,7 @@ def test_the_drawer_that_is_open_is_looked_at_with_the_regions_that_are_drawn(do
 def test_a_drawer_without_regions_is_refused_beside_the_button(dock, look, drawer):
     add_cube(dock.viewer, drawer)
     look(dock)
-    assert "is used (1 × rectangle). Outline the specimens by hand" in dock.seen_words.text()
+    assert "is used (2 × rectangle). Outline the specimens by hand" in dock.seen_words.text()
     assert frames(dock.viewer) == []
     assert dock.look_button.isEnabled()
 

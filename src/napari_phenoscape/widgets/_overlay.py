@@ -254,6 +254,7 @@ class Overlay(QObject):
         self._asked = False
         if not layers:
             return
+        yield True  # to make them takes a while, as to show them does
         cubes: list[Any] = []
         at = None
         if backdrop.cube is not None:
