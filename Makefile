@@ -61,6 +61,7 @@ figures: $(VENV)/.with-mutants ## figures and numbers of the pages, for hours; O
 screenshots: $(VENV)/.with-test ## draw every dock, and the tutorial, in a real window into docs/images
 	$(SCREEN) $(BIN)/python docs/make_screenshots.py
 	$(SCREEN) $(BIN)/python docs/make_walk.py
+	$(SCREEN) $(BIN)/python docs/make_walk.py --size 1280x800 --theme light --out docs/images/small
 
 docs: $(VENV)/.with-docs ## build the documentation into docs/site/
 	$(BIN)/python docs/make_configuration.py

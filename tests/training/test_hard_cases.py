@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.embeddings import cluster, embed
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import Experiment, KMeans, train
@@ -111,10 +111,14 @@ def test_specimens_as_nobody_wants_them_have_an_embedding_the_same_twice(
     assert len(labels) == 8
 
 
-@pytest.mark.parametrize("draw", [black, with_an_undeclared_fill_value])
-def test_pictures_that_show_nothing_are_told_with_the_way_out(draw: Draw, tmp_path: Path) -> None:
+def test_pictures_that_show_nothing_are_told_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"the pictures show nothing \(one colour, or a few"):
-        embedded(tmp_path, draw)
+        embedded(tmp_path, black)
+
+
+def test_a_fill_value_that_no_file_declares_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(CollectionError, match=r"declares no such number. Say 'ignore_value: 3.4"):
+        embedded(tmp_path, with_an_undeclared_fill_value)
 
 
 def test_photographs_of_one_specimen_twice_are_each_others_nearest(tmp_path: Path) -> None:

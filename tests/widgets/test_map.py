@@ -288,3 +288,17 @@ def test_noise_alone_is_next_to_no_cluster(dock, shown):
     assert lost.next_cluster(3) is None
     dock.session.set_clustered(lost)
     assert dock.legend.rowCount() == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_a_window_that_closes_while_layers_come_ends_in_peace(dock, tmp_path, qtbot, turns) -> None:
+    overlay, viewer = overlay_of(dock.viewer), dock.viewer
+    dock.session.set_clustered(made(24, tmp_path))
+    if turns:
+        qtbot.waitUntil(lambda: overlay._next.isActive())
+    if turns == 2:
+        qtbot.waitUntil(lambda: len(viewer.layers) > 0)
+    viewer.close()
+    qtbot.wait(300)  # what goes wrong in a timer fails the test
+    assert len(viewer.layers) == 0
+    assert not overlay._next.isActive()

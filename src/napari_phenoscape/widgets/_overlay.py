@@ -22,9 +22,11 @@ from napari_phenoscape.widgets._commands import add_cube
 from napari_phenoscape.widgets._place import (
     LayerData,
     bring_into_view,
+    is_open,
     keep_active,
     look_at,
     ours,
+    path_of,
     place,
     placing,
     raise_above,
@@ -66,7 +68,7 @@ class Overlay(QObject):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._viewer = ref(viewer)
+        self._ref = ref(viewer)
         self._session = session_of(viewer)
         self._shown: ClusteredRun | None = None
         self._sheet: ContactSheet | None = None
@@ -88,6 +90,10 @@ class Overlay(QObject):
             timer.timeout.connect(act)
         self._session.clustered_changed.connect(self._begin)
         self._session.selected_changed.connect(self._mark)
+
+    def _viewer(self) -> napari.Viewer | None:
+        viewer = self._ref()
+        return viewer if viewer is not None and is_open(viewer) else None
 
     def bring_into_view(self, specimen: str) -> None:
         """Move the camera to a specimen, if it is shown and not in sight already."""
@@ -218,6 +224,8 @@ class Overlay(QObject):
     def _go_on(self) -> None:
         """Show the next layer, or, after the last, what has changed meanwhile."""
         self._session.drawing, self._adding = self._soon.isActive(), True
+        if self._viewer() is None:
+            self._drawing = iter(())
         try:
             coming = next(self._drawing, False)
         finally:
@@ -259,7 +267,7 @@ class Overlay(QObject):
         at = None
         if backdrop.cube is not None:
             path = str(backdrop.cube)
-            cubes = [layer for layer in cube_layers_of(viewer) if _path_of(layer) == path]
+            cubes = [layer for layer in cube_layers_of(viewer) if path_of(layer) == path]
             cubes = cubes or add_cube(viewer, backdrop.cube)
             at = np.asarray(cubes[0].translate)[-2:]
         for layer in placing(viewer, layers, "clusters", at=at):
@@ -267,7 +275,7 @@ class Overlay(QObject):
                 yield True
                 continue
             if cubes:
-                raise_above(viewer, layer, [one for one in viewer.layers if _path_of(one) == path])
+                raise_above(viewer, layer, [one for one in viewer.layers if path_of(one) == path])
             if self._look:
                 self._look = False
                 look_at(viewer, [*cubes[:1], layer])
@@ -379,10 +387,6 @@ def _without(points: Any, there: NDArray[np.bool_]) -> Any:
     for name in ("size", "face_color", "border_color"):
         kept[name] = np.asarray(kwargs[name])[there]
     return data[there], {**kwargs, **kept}, kind
-
-
-def _path_of(layer: Any) -> str:
-    return str(layer.metadata.get("phenoscape", {}).get("path", ""))
 
 
 _OVERLAYS: WeakKeyDictionary[Any, Overlay] = WeakKeyDictionary()

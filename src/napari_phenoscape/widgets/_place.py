@@ -89,6 +89,15 @@ def _parts(viewer: napari.Viewer, group: str) -> dict[tuple[str, int], Any]:
     return {tuple(layer.metadata["phenoscape"]["part"]): layer for layer in ours(viewer, group)}
 
 
+def is_open(viewer: napari.Viewer) -> bool:
+    """Whether the window of a viewer is still there."""
+    try:
+        viewer.window.geometry()
+    except (AttributeError, RuntimeError):  # napari deletes it
+        return False
+    return True
+
+
 def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:
     """Bring layers into sight."""
     corners = np.array([layer.extent.world[:, -2:] for layer in layers])
@@ -147,6 +156,11 @@ def _delete_program(program: GlirProgram) -> None:
 def _draw_text(text: TextVisual) -> None:
     if any(text.text):
         Visual.draw(text)
+
+
+def path_of(layer: Layer) -> str:
+    """The file that a layer of ours shows, "" of any other."""
+    return str(layer.metadata.get("phenoscape", {}).get("path", ""))
 
 
 def _is_lazy(layer: Any) -> bool:
