@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
@@ -216,16 +217,15 @@ class Labelling(QWidget):
         clustered = self.dock.session.clustered
         assert clustered is not None  # or nothing can be labelled
 
-        def done(found: FoundLabels) -> None:
-            offer(self.label, found.names)
-            self.from_run.setVisible(found.others)
-            if found.labelled is not None:
-                self._take(found.labelled)
-
         session = self.dock.session
-        self.dock.follow(
-            session.do(READING, lambda: found_labels(clustered, name), done, torch=False)
-        )
+        verb = partial(found_labels, clustered, name)
+        self.dock.follow(session.do(READING, verb, self._show_found, torch=False))
+
+    def _show_found(self, found: FoundLabels) -> None:
+        offer(self.label, found.names)
+        self.from_run.setVisible(found.others)
+        if found.labelled is not None:
+            self._take(found.labelled)
 
     def _name(self) -> None:
         session = self.dock.session
