@@ -182,6 +182,7 @@ def test_more_than_fifty_thousand_are_a_density_from_which_can_be_chosen(
     left, _ = halves(dock)
     drag(dock, left)
     assert dock.session.selected == run.ids[:30_000]
+    qtbot.waitUntil(lambda: not dock.session.busy)
     assert [layer.name for layer in viewer.layers] == ["contact sheet"]  # frames are painted
     assert len(run.ids) > FRAMES
 
