@@ -17,11 +17,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from napari_phenoscape.cli import app
-from napari_phenoscape.cubes import Band, Bands, Cube, open_cube, read_mask
+from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, open_cube, read_mask
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.specimens import Drawer, Finding, Folder, Found, collect, find
+from napari_phenoscape.specimens.finding import _kept
 from napari_phenoscape.specimens.finding._background import distances, learned
 
 
@@ -319,6 +320,19 @@ def test_photographs_that_are_looked_at_at_once_give_what_they_give_one_by_one(
     assert at_once.specimens == one_by_one.specimens
     assert at_once.skipped == one_by_one.skipped
     assert len(at_once.specimens) == 9
+
+
+def test_fewer_are_looked_at_at_once_where_any_is_large_not_only_the_first(tmp_path, monkeypatch):
+    small = [photograph(tmp_path / f"{number}.png", [(60, 60)]) for number in range(4)]
+    large = tmp_path / "large.png"
+    Image.new("RGB", (640, 480)).save(large)
+    asked = []
+    monkeypatch.setattr(_kept, "ahead", lambda paths, work, threads: asked.append(threads))
+    monkeypatch.setattr(_kept, "PIXELS", 640 * 480)
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    for paths in (small, [*small, large], [large, *small]):
+        _kept.found_ahead(paths, Interpretation(), Finding(), 64)
+    assert asked == [_kept.MOST_THREADS, 2, 2]
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-6, 0.35, 4000.0])

@@ -37,6 +37,9 @@ VERSION = 1
 #: of memory each.
 MOST_THREADS, PIXELS = 8, 100_000_000
 
+#: Pictures at most whose size is looked at for it.
+SOME = 8
+
 
 def kept(
     cube: Cube, read_as: Interpretation, finding: Finding, min_area: int, *, touching: bool = True
@@ -89,9 +92,9 @@ def found_ahead(
             result(kept(cube, read_as, finding, min_area, touching=False))
 
     pixels = 1
-    for path in paths[:1]:
+    for path in paths[:: 1 + len(paths) // SOME]:
         with suppress(PhenoscapeError, OSError):
-            pixels = math.prod(open_calibrated(path, read_as).shape[1:])
+            pixels = max(pixels, math.prod(open_calibrated(path, read_as).shape[1:]))
     threads = min(os.cpu_count() or 1, MOST_THREADS, 1 + PIXELS // pixels)
     return ahead(paths, look, threads)
 

@@ -240,17 +240,16 @@ class Labelling(QWidget):
         assert labelled is not None
         assert clustered is not None
         groups, from_run = group_of(self.groups), self.from_run.isChecked()
-
-        def done(after: LabelledRun) -> None:
-            self._take(after)
-            self.colour_by(predicted_columns(after.labels.name)[0])
-
         self._write(
             labelled,
             lambda over: predicted(labelled, clustered, groups, from_run=from_run, overwrite=over),
             PREDICTING,
-            done,
+            self._show_predicted,
         )
+
+    def _show_predicted(self, after: LabelledRun) -> None:
+        self._take(after)
+        self.colour_by(predicted_columns(after.labels.name)[0])
 
     def _write(
         self, labelled: LabelledRun, verb: Callable[[bool], Any], title: str, done: Any
