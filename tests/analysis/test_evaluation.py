@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from napari_phenoscape.analysis.evaluation._evaluate import scores_of_views
 from napari_phenoscape.analysis.evaluation._geometry import alignment, rank_me, uniformity
@@ -125,6 +126,19 @@ def test_what_nobody_else_has_cannot_be_retrieved():
     assert precision[0] == 1
     paired = average_precision(directions(0, 1, 5), ["a", "a", "b"], groups=[1, 1, 2])
     assert np.isnan(paired).all()
+
+
+def test_average_precision_is_that_of_scikit_learn_also_of_equal_similarities():
+    random = np.random.default_rng(0)
+    x, labels = random.normal(size=(60, 3)), random.integers(0, 4, 60)
+    x[30:45] = x[:15]
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    similarity = np.round(unit @ unit.T, 12)
+    precision = average_precision(x, labels)
+    for row in range(len(x)):
+        others = np.arange(len(x)) != row
+        theirs = average_precision_score((labels == labels[row])[others], similarity[row, others])
+        assert precision[row] == pytest.approx(theirs)
 
 
 def test_retrieval_across_modalities_finds_the_same_row():

@@ -34,6 +34,7 @@ from napari_phenoscape.training import (
     Experiment,
     KMeans,
     _fit,
+    _specimens,
     last_checkpoint,
     read_events,
     train,
@@ -261,6 +262,18 @@ def test_where_there_is_a_pretrained_net_it_stands_beside(run: Path, tmp_path: P
     assert {"pretrained net, joint", "features of the pretrained net, joint"} <= set(
         result(embed_all(run, tmp_path)).others
     )
+
+
+@pytest.mark.usefixtures("pretrained_net")
+def test_how_far_it_is_with_all_specimens_is_told_though_it_goes_by_parts(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PART", "BATCH"):
+        monkeypatch.setattr(_specimens, name, 8)
+    events = [event for event in embed_all(run, tmp_path) if isinstance(event, Progress)]
+    described = [event.done for event in events if event.total == 24 * 6]
+    assert described[-6:] == [96 + 8 * view for view in range(1, 7)]
+    assert sorted(described) == described
 
 
 def test_the_control_is_the_standardised_descriptor_of_the_same_views(run: Path) -> None:

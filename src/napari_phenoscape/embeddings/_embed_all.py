@@ -172,8 +172,11 @@ def embed_all(
                 views = yield from _projected(net, chosen.start, len(crops.ids))
                 rows |= {f"{name}/{kind}/{space}": z for (kind, space), z in views.items()}
         for called, (instant, made) in instants.items():
-            everyone = np.arange(len(mine.ids))
-            found = yield from features_of(instant, mine, made, torch.device("cpu"), everyone)
+            found = yield from features_of(
+                *(instant, mine, made, torch.device("cpu"), np.arange(len(mine.ids))),
+                start=chosen.start,
+                total=len(crops.ids),
+            )
             rows |= {f"{called[0]}/views/{space}": views for space, views in found.items()}
         return Part(mine.ids, rows)
 

@@ -196,11 +196,17 @@ def features_of(
     net: InstantNet,
     device: torch.device,
     specimens: NDArray[np.int64],
+    *,
+    start: int = 0,
+    total: int = 0,
 ) -> Generator[Progress, None, dict[str, NDArray[np.float32]]]:
-    """(n, V, D) by space, of the views of which an embedding is the mean, of some specimens."""
+    """(n, V, D) by space, of the views of which an embedding is the mean, of some specimens.
+
+    Where these are a part, they are those from number ``start`` on, of a ``total``.
+    """
     looks = Looks(experiment, crops, experiment.method.readout.views, device)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
-    total, seen = len(specimens) * len(looks), 0
+    every, seen = (total or len(specimens)) * len(looks), start * len(looks)
     for batch in np.split(specimens, range(BATCH, len(specimens), BATCH)):
         having = present(crops, batch) or None
         found = []
@@ -209,7 +215,7 @@ def features_of(
                 features = net.features(*pictures(crops, view, device), having)
             found.append({space: one.cpu().numpy() for space, one in features.items()})
             seen += len(batch)
-            yield Progress("describing views", seen, total)
+            yield Progress("describing views", seen, every)
         for space, parts in rows.items():
             parts.append(np.stack([one[space] for one in found], axis=1))
     return {space: np.concatenate(parts) for space, parts in rows.items()}

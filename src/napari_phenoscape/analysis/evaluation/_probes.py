@@ -89,16 +89,21 @@ def centroid_correct(
     """
     unit = unit_length(np.asarray(x, np.float64))
     codes, group = _codes(labels), _groups(groups, len(x))
-    member = codes[:, None] == np.arange(codes.max() + 1)  # (N, K)
-    total = member.T @ unit
-    correct = np.empty(len(x), dtype=bool)
-    for judged in np.unique(group):
-        own = group == judged
-        others = total - member[own].T @ unit[own]
-        left = member[~own].any(axis=0)
-        similarity = unit[own] @ unit_length(others).T
-        similarity[:, ~left] = -np.inf
-        correct[own] = similarity.argmax(axis=1) == codes[own]
+    total = np.stack([unit[codes == label].sum(axis=0) for label in range(codes.max() + 1)])
+    similarity = unit @ unit_length(total).T
+    # where a specimen's group has some of a label, these are not counted
+    for label, whole in enumerate(total):
+        mine = codes == label
+        having, place = np.unique(group[mine], return_inverse=True)
+        rows = np.flatnonzero(np.isin(group, having))
+        if len(having) == 1:
+            similarity[rows, label] = -np.inf
+            continue
+        own = np.zeros((len(having), unit.shape[1]))
+        np.add.at(own, place, unit[mine])
+        others = unit_length(whole - own)[np.searchsorted(having, group[rows])]
+        similarity[rows, label] = (unit[rows] * others).sum(axis=1)
+    correct: NDArray[np.bool_] = similarity.argmax(axis=1) == codes
     return correct
 
 
