@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from napari_phenoscape._ahead import ahead
+from napari_phenoscape._ahead import ahead, made_ahead
 from napari_phenoscape.errors import CollectionError
 
 
@@ -54,3 +54,40 @@ def test_closed_it_begins_nothing_more():
     assert len(begun) <= 5
     time.sleep(0.02)
     assert len(begun) <= 5
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_is_made_comes_in_order_and_what_goes_wrong_when_it_is_its_turn(threads: int):
+    def work(item: int) -> int:
+        time.sleep(0.02 if item == 0 else 0.0)
+        if item > 2:
+            raise CollectionError(f"{item} is no specimen. Leave it out.")
+        return item**2
+
+    made = made_ahead(range(20), work, threads)
+    assert [next(made), next(made), next(made)] == [0, 1, 4]
+    with pytest.raises(CollectionError, match="3 is"):
+        next(made)
+
+
+def test_one_thread_works_when_it_is_asked_and_no_other_does():
+    names: list[str] = []
+    made = made_ahead(range(5), lambda _: names.append(threading.current_thread().name), 1)
+    next(made)
+    assert names == [threading.current_thread().name]
+
+
+def test_who_stops_does_not_wait_for_what_is_under_way():
+    ends, begun = threading.Event(), threading.Event()
+
+    def work(item: int) -> int:
+        if item:
+            begun.set()
+            assert ends.wait(30)
+        return item
+
+    made = made_ahead(range(9), work, 2)
+    assert next(made) == 0
+    assert begun.wait(30)
+    made.close()  # for ever, if it waited
+    ends.set()

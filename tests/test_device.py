@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -18,18 +21,25 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from napari_phenoscape import _device
 from napari_phenoscape.cubes import Band, Bands
+from napari_phenoscape.embeddings import _restore
+from napari_phenoscape.embeddings._embedding import embedded
+from napari_phenoscape.embeddings._norms import Norms
+from napari_phenoscape.embeddings._restore import Restored
+from napari_phenoscape.events import result
 from napari_phenoscape.losses import AnyLoss
 from napari_phenoscape.nets import AnyFusion, Descriptor, Encoder
 from napari_phenoscape.nets._options import Pooling
 from napari_phenoscape.nets._stem_options import AnyStem
 from napari_phenoscape.option import Option
 from napari_phenoscape.specimens import Crops
+from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.training import (
     Experiment,
     InstantNet,
     Looks,
     Schedule,
     _inputs as inputs,
+    _looks,
     augmenter,
     build_model,
     pictures,
@@ -341,6 +351,61 @@ def test_an_instant_net_sees_views_that_are_made_on_the_device(background: str) 
                 scatter = net.sources[0]["vis"].pixel_scatter(view.image[:, :7], view.mask)
     assert waits.found == []
     assert {h.device.type for h in seen.h.values()} == {scatter.device.type} == {ACCELERATOR.type}
+
+
+@pytest.mark.parametrize("levels", [False, True], ids=["one norm", "norms of levels"])
+@pytest.mark.parametrize("method", ["instant", "simclr"])
+def test_embeddings_are_waited_for_when_the_next_batch_is_begun(
+    method: str, levels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = experiment(method={"kind": method})
+    own, views = crops(lacking=True), asked.method.readout.views
+    if levels:
+        codes = np.array([0, 1, 0, 1, -1, 0])
+        own = replace(own, levels=Levels(("a", "b"), codes))
+    net = build_model(asked, own.statistics).eval()
+    said: list[str] = []
+
+    def fetching(numbers: Tensor) -> Callable[[], Any]:
+        assert numbers.device.type == ACCELERATOR.type
+        said.append("begun")
+
+        def wait() -> Any:
+            said.append("waited for")
+            return SimpleNamespace(numpy=partial(np.zeros, tuple(numbers.shape), np.float32))
+
+        return wait
+
+    monkeypatch.setattr(_restore, "fetched", fetching)
+    monkeypatch.setattr(_looks, "BATCH", 2)
+    # tensors without values cannot be brought there in inference mode
+    inference = torch.inference_mode
+    monkeypatch.setattr(
+        torch, "inference_mode", lambda mode=True: torch.no_grad() if mode else inference(mode)
+    )
+    with nowhere():
+        moved(net, ACCELERATOR)
+        norms = {"a": Norms(), "b": Norms()} if levels else {}
+        restored = Restored(
+            asked, None, own, net, ACCELERATOR, nullcontext, untrained=False, norms=norms
+        )  # type: ignore[arg-type]  # of a collection nothing is asked
+        waits = Waits()
+        with waits:
+            spaces = result(embedded(restored, 0, SPECIMENS))
+    assert waits.found == []
+    assert list(spaces) == ["vis", "nir", "joint"]
+    each = views * len(spaces)
+    assert [(word, len(list(of))) for word, of in groupby(said)] == [
+        ("begun", 2 * each), ("waited for", each), ("begun", each), ("waited for", 2 * each)
+    ]  # fmt: skip
+
+
+def test_a_processor_begins_nothing_before_it_is_asked() -> None:
+    begun: list[int] = []
+    items = _device.one_late((begun.append(i) or i for i in range(3)), torch.device("cpu"))  # type: ignore[func-returns-value]
+    assert next(items) == 0
+    assert begun == [0]
+    assert list(items) == [1, 2]
 
 
 def test_planes_are_led_by_the_same_pixels_however_they_are_counted(

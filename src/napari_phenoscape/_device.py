@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -84,22 +85,35 @@ def index(numbers: slice | NDArray[Any], device: torch.device) -> slice | Tensor
     return placed(numbers, device)
 
 
-def fetched(numbers: Tensor) -> Callable[[], list[float]]:
-    """(n,) numbers on their way to the processor; what comes back waits for them, once called."""
+def fetched(numbers: Tensor) -> Callable[[], Tensor]:
+    """Numbers on their way to the processor; what comes back waits for them, once called."""
     import torch
 
     if not together(numbers.device) or not torch.cuda.is_available():
-        return numbers.tolist
+        return numbers.cpu
     host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
     host.copy_(numbers, non_blocking=True)
     arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
     arrived.record(torch.cuda.current_stream(numbers.device))
 
-    def wait() -> list[float]:
+    def wait() -> Tensor:
         arrived.synchronize()
-        return host.tolist()
+        return host
 
     return wait
+
+
+def one_late(begun: Iterable[Y], device: torch.device) -> Iterator[Y]:
+    """Pieces of work, each when the one after it is begun, too; a processor's as they come.
+
+    So an accelerator has work while somebody waits for what was `fetched` of it.
+    """
+    waiting: deque[Y] = deque()
+    for one in begun:
+        waiting.append(one)
+        if len(waiting) > together(device):
+            yield waiting.popleft()
+    yield from waiting
 
 
 def room(device: torch.device) -> int:

@@ -185,3 +185,23 @@ def test_the_command_line_takes_such_a_folder(tmp_path):
     assert "450.00 to 550.00 nm" in CliRunner().invoke(app, ["info", str(path)]).stdout
     result(convert(path, tmp_path / "b.tif"))
     np.testing.assert_array_equal(open_cube(tmp_path / "b.tif").array, open_cube(path).array)
+
+
+@pytest.mark.parametrize(("kind", "fractions"), [("u2", "f4"), ("i4", "f8"), ("f4", "f4")])
+def test_each_band_is_not_measured_where_it_holds_its_own_number_for_that(
+    tmp_path, kind, fractions
+):
+    (tmp_path / "a").mkdir()
+    for i, declared in enumerate(("0", "9", None)):
+        tags = [(42113, "s", 0, declared, True)] if declared else []
+        plane = np.array([[0, 9, 100 + i]], kind)
+        tifffile.imwrite(tmp_path / "a" / f"b_{500 + i}nm.tif", plane, extratags=tags)
+    cube = open_cube(tmp_path / "a")
+    assert cube.array.dtype == fractions
+    expected = [[np.nan, 9, 100], [0, np.nan, 101], [0, 9, 102]]
+    np.testing.assert_array_equal(np.asarray(cube.array)[:, 0], expected)
+    np.testing.assert_array_equal(cube.array[[2, 0], 0, 1:], [[9, 102], [9, 100]])
+    assert np.isnan(cube.reflectance()[:, 0]).tolist() == np.isnan(expected).tolist()
+    assert "Each file's own number for 'not measured' is taken for NaN." in cube.provenance
+    alike = open_cube(tmp_path / "a", Interpretation(ignore_value=100))
+    assert np.isnan(alike.reflectance()[0, 0]).tolist() == [True, False, True]

@@ -341,3 +341,29 @@ def test_a_colour_profile_that_is_not_applied_is_said(tmp_path, profile, said):
     cube = open_cube(tmp_path / "a.png")
     assert [note for note in cube.provenance if "profile" in note] == said
     np.testing.assert_array_equal(cube.array[...], np.moveaxis(numbers, -1, 0))
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp"])
+def test_that_an_animation_is_read_by_its_first_frame_alone_is_said(tmp_path, ending):
+    frames = [Image.fromarray(PIXELS + add) for add in (0, 50, 100)]
+    path = tmp_path / f"a{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    cube = open_cube(path)
+    np.testing.assert_array_equal(np.asarray(cube.array), PIXELS.transpose(2, 0, 1))
+    assert "The first of its 3 frames is read, and no other." in cube.provenance
+    frames[0].save(path, lossless=True)
+    assert "frames" not in " ".join(open_cube(path).provenance)
+
+
+def test_of_a_jpeg_views_of_one_scene_are_frames_and_a_preview_is_none(tmp_path):
+    frames = [Image.fromarray(np.full((8, 8, 3), level, "u1")) for level in (50, 200)]
+    path = tmp_path / "a.jpg"
+    frames[0].save(path, "MPO", save_all=True, append_images=frames[1:])
+    assert "frames" not in " ".join(open_cube(path).provenance)
+    held = bytearray(path.read_bytes())
+    # CIPA DC-007: the kind of the main picture, which begins its 16 bytes in the list of pictures
+    first = held.rindex(struct.pack("<L", 0x030000), 0, held.index(b"\xff\xdb"))
+    for at in (first, first + 16):
+        held[at : at + 4] = struct.pack("<L", 0x020003)  # from several angles
+    path.write_bytes(held)
+    assert "The first of its 2 frames is read, and no other." in open_cube(path).provenance

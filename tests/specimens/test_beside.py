@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from napari_phenoscape.cubes import read_mask
+from napari_phenoscape.cubes import Interpretation, read_mask
 from napari_phenoscape.errors import CollectionError, MissingFileError
 from napari_phenoscape.events import Notice, result
 from napari_phenoscape.specimens import Drawer, Folder, Source, collect, source_at
@@ -30,10 +31,10 @@ def mask(path: Path) -> None:
     Image.fromarray(numbers).save(path)
 
 
-def seen(path: Path) -> tuple[Source, str]:
+def seen(path: Path, said: dict[str, Any] | None = None) -> tuple[Source, str]:
     """The source, and the sentences."""
     events = []
-    verb = source_at(path)
+    verb = source_at(path, said or {})
     while True:
         try:
             events.append(next(verb))
@@ -316,4 +317,18 @@ def test_that_pictures_are_not_on_a_plain_background_names_the_first_and_why(tmp
         (tmp_path / f"{number}.png").unlink()
     source, words = seen(tmp_path)
     assert source == Folder(path=tmp_path, mask="auto")
+    assert "have a plain background" in words
+
+
+def test_pictures_are_looked_at_as_they_are_said_to_be_read(tmp_path) -> None:
+    rows, columns = np.mgrid[:96, :128]
+    for number in range(4):
+        numbers = np.full((96, 128, 3), 217, np.uint8)
+        numbers[(rows - 48) ** 2 + (columns - 90) ** 2 < 400] = 40
+        numbers[:, :50] = 0  # nothing was scanned there
+        Image.fromarray(numbers).save(tmp_path / f"{number}.png")
+    assert seen(tmp_path)[0] == Folder(path=tmp_path)
+    read_as = Interpretation(ignore_value=0)
+    source, words = seen(tmp_path, {"read_as": read_as})
+    assert source == Folder(path=tmp_path, mask="auto", read_as=read_as)
     assert "have a plain background" in words

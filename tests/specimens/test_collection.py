@@ -146,6 +146,62 @@ def test_a_mask_of_another_size_is_a_reason(tmp_path):
     )
 
 
+def exif(turned: int) -> Image.Exif:
+    found = Image.Exif()
+    found[0x0112] = turned
+    return found
+
+
+@pytest.mark.parametrize("turned", [3, 2])
+def test_that_a_mask_without_orientation_may_not_be_turned_as_its_picture_is_said(tmp_path, turned):
+    rng, mask = np.random.default_rng(0), np.zeros((6, 8), np.uint8)
+    mask[1, 1] = 1
+    for name, of_picture, of_mask in (
+        ("a", turned, None), ("b", turned, None), ("c", turned, turned), ("d", turned, 1),
+        ("e", 1, None), ("f", None, None),
+    ):  # fmt: skip
+        for ending, pixels, tag in (
+            ("jpg", rng.integers(0, 256, (6, 8, 3), np.uint8), of_picture),
+            ("png", mask, of_mask),
+        ):
+            how = {} if tag is None else {"exif": exif(tag)}
+            Image.fromarray(pixels).save(tmp_path / f"{name}.{ending}", **how)
+    collection = result(collect(Folder(path=tmp_path, mask="{stem}.png")))
+    assert ids(collection) == [f"{name}.jpg" for name in "abcdef"]
+    (doubt,) = collection.skipped
+    assert doubt.only_lacks
+    assert doubt.path.name == "a.png"
+    assert doubt.reason.startswith(
+        "2 of 6 masks have no orientation tag where the picture has one that leaves its size"
+    )
+    # as it is drawn on what is shown, but for the one that says that it is turned, too
+    assert [specimen.box[:2] for specimen in collection.specimens[:2]] == [(0, 4)] * 2
+    assert collection.specimens[2].box == ((2, 6, 4, 8) if turned == 3 else (0, 4, 4, 8))
+
+
+def test_a_mask_that_lies_as_its_picture_is_stored_is_told_to_be_turned(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    for name, tag in (("1", 6), ("2", 1), ("3", 1)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.jpg", exif=exif(tag))
+        picture(tmp_path / f"{name}.png", np.eye(6, 8, dtype=np.uint8))
+    collection = result(collect(Folder(path=tmp_path, mask="{stem}.png")))
+    assert ids(collection) == ["2.jpg", "3.jpg"]
+    assert reasons(collection)["1.jpg"] == (
+        "Its mask '1.png' is 6 × 8 pixels, the picture 8 × 6; the same size was expected. The "
+        "picture is shown as its orientation tag turns it: turn the mask likewise."
+    )
+
+
+def test_that_regions_without_orientation_may_not_be_turned_as_their_drawer_is_said(tmp_path):
+    pixels, regions = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)
+    regions[2:12, 2:12], regions[2:12, 16:26] = 1, 2
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif(3))
+    picture(tmp_path / "regions.png", regions)
+    drawer = Drawer(path=tmp_path / "a.jpg", regions=tmp_path / "regions.png")
+    (doubt,) = result(collect(drawer)).skipped
+    assert doubt.reason.startswith("Its regions have no orientation tag where the picture has one")
+
+
 def test_header_and_data_of_a_cube_are_one_specimen(tmp_path):
     envi(tmp_path / "a.bil")
     envi(tmp_path / "b.bil")

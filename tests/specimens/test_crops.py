@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_phenoscape.cubes import Band, Bands, Cube, Modality, as_modality
 from napari_phenoscape.errors import BandMismatchError, CollectionError
@@ -358,6 +359,46 @@ def test_a_drawer_is_opened_once_for_all_its_specimens(tmp_path, monkeypatch):
     np.testing.assert_allclose(centre / centre[0], [1, 2, 3, 4], rtol=1e-5)
     # box 14 x 12 pixels, at scale 1: the mask is the 10 x 8 that were drawn
     assert made.masks.sum(axis=(1, 2, 3)).tolist() == [80, 80, 80, 80]
+
+
+def test_pictures_that_are_read_at_once_give_what_they_give_one_by_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        numbers = rng.integers(0, 255, (30, 40 + number, 3), np.uint8)
+        Image.fromarray(numbers).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    collection = result(collect(Folder(path=tmp_path)))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    tifffile.imwrite(tmp_path / "7.png", np.ones((30, 47), np.uint16))  # without colours
+    at_once, one_by_one = (
+        heard(prepare(collection, [as_modality("rgb")], 16, threads=threads)) for threads in (4, 1)
+    )
+    assert at_once[0] == one_by_one[0]
+    assert len(at_once[0]) > 10
+    many, single = at_once[1], one_by_one[1]
+    assert many.left_out == single.left_out
+    assert [one.path.name for one in many.left_out] == ["3.png", "7.png"]
+    assert (many.ids, many.stamps) == (single.ids, single.stamps)
+    for name in ("images", "masks", "mean", "std"):
+        assert getattr(many, name).tobytes() == getattr(single, name).tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_specimen_that_ends_the_reading_ends_it_when_it_is_its_turn(
+    tmp_path, monkeypatch, threads
+):
+    for number in range(12):
+        bands = 7 if number in (5, 6) else 8
+        numbers = np.full((bands, 30, 40), 100 + number, np.uint16)
+        tifffile.imwrite(tmp_path / f"{number}.tif", numbers, photometric="minisblack")
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    reading = prepare(
+        result(collect(Folder(path=tmp_path))), [as_modality("all")], 8, threads=threads
+    )
+    said = [next(reading) for _ in range(5)]
+    assert said == [Progress("reading specimens", number, 12) for number in range(1, 6)]
+    with pytest.raises(BandMismatchError, match=r"5\.tif"):
+        next(reading)
 
 
 def test_colours_spelt_otherwise_are_the_same_bands() -> None:

@@ -21,8 +21,7 @@ from napari_phenoscape.cubes import Band, Bands, Cube, Interpretation, open_cube
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.specimens import Drawer, Finding, Folder, Found, collect, find
-from napari_phenoscape.specimens.finding import _kept
+from napari_phenoscape.specimens import Drawer, Finding, Folder, Found, _at_once, collect, find
 from napari_phenoscape.specimens.finding._background import distances, learned
 
 
@@ -313,9 +312,10 @@ def test_photographs_that_are_looked_at_at_once_give_what_they_give_one_by_one(
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     source = Folder(path=tmp_path / "in", mask="auto")
     monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
     at_once = result(collect(source))
     shutil.rmtree(tmp_path / "cache")
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     one_by_one = result(collect(source))
     assert at_once.specimens == one_by_one.specimens
     assert at_once.skipped == one_by_one.skipped
@@ -326,13 +326,33 @@ def test_fewer_are_looked_at_at_once_where_any_is_large_not_only_the_first(tmp_p
     small = [photograph(tmp_path / f"{number}.png", [(60, 60)]) for number in range(4)]
     large = tmp_path / "large.png"
     Image.new("RGB", (640, 480)).save(large)
-    asked = []
-    monkeypatch.setattr(_kept, "ahead", lambda paths, work, threads: asked.append(threads))
-    monkeypatch.setattr(_kept, "PIXELS", 640 * 480)
+    monkeypatch.setattr(_at_once, "PIXELS", 640 * 480)
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    for paths in (small, [*small, large], [large, *small]):
-        _kept.found_ahead(paths, Interpretation(), Finding(), 64)
-    assert asked == [_kept.MOST_THREADS, 2, 2]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    sets = small, [*small, large], [large, *small]
+    asked = [_at_once.at_once(paths, Interpretation()) for paths in sets]
+    assert asked == [_at_once.MOST_THREADS, 2, 2]
+    # of six bands, beside a mask, a pixel counts twice
+    Image.new("RGB", (320, 160)).save(large)
+    assert _at_once.at_once([*small, large], Interpretation()) == 7
+    tifffile.imwrite(large.with_suffix(".tif"), np.ones((7, 160, 320), np.uint16))
+    assert _at_once.at_once([*small, large.with_suffix(".tif")], Interpretation()) == 4
+
+
+def test_as_many_are_read_at_once_as_threads_are_asked_for_or_omp_num_threads_says(
+    tmp_path, monkeypatch
+):
+    paths = [photograph(tmp_path / f"{number}.png", [(60, 60)]) for number in range(4)]
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    asked = [_at_once.at_once(paths, Interpretation(), threads) for threads in (0, 1, 2, 99)]
+    assert asked == [3, 1, 2, 6]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert _at_once.at_once(paths, Interpretation()) == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert _at_once.at_once(paths, Interpretation()) == 6
+    monkeypatch.setattr(_at_once, "BYTES", 1e9)  # as if little memory were free
+    assert _at_once.at_once(paths, Interpretation()) == 1
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-6, 0.35, 4000.0])

@@ -126,9 +126,10 @@ def proposed(
     here(runs)
     if isinstance(given, Path):
         _refuse_run(given)
-    source = (yield from source_at(given)) if isinstance(given, Path) else given
-    if said:
-        source = source.parse(source.model_dump() | dict(said))
+    if isinstance(given, Path):
+        source = yield from source_at(given, said)
+    else:
+        source = given.parse(given.model_dump() | dict(said)) if said else given
     collection = yield from collect(source)
     number = len(collection.specimens)
     if number < FEWEST:

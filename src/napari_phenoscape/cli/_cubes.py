@@ -79,7 +79,7 @@ def info(
     except CubeError:
         if not path.is_dir():
             raise
-        return _of_collection(listen(source_at(path)).model_copy(update={"read_as": read_as}))
+        return _of_collection(listen(source_at(path, {"read_as": read_as})))
     return _of_cube(cube)
 
 

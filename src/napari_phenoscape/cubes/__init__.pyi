@@ -27,7 +27,7 @@ from ._interpretation import (
 )
 from ._joined import ConcatenatedBands as ConcatenatedBands, joined as joined
 from ._labels import natural as natural
-from ._lazy import LazyArray as LazyArray
+from ._lazy import IS_TURNED as IS_TURNED, LazyArray as LazyArray
 from ._mapping import Mapping as Mapping, reading as reading
 from ._modality import (
     BUILT_IN_MODALITIES as BUILT_IN_MODALITIES,
@@ -42,6 +42,7 @@ from ._open import (
     files_of as files_of,
     is_whole as is_whole,
     open_cube as open_cube,
+    orientation_of as orientation_of,
     read_mask as read_mask,
     recognise as recognise,
 )

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 #: Orientations by TIFF's and EXIF's tag, other than upright, which is 1.
 ORIENTATION, TURNED = 274, range(2, 9)
 
+#: How it begins that a picture was turned for it.
+IS_TURNED = "The picture is turned as its"
+
 
 class LazyArray(ABC):
     """(C, H, W) numbers that are read, or computed, when they are indexed, as numpy indexes.

@@ -209,6 +209,13 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     return numbers
 
 
+def orientation_of(path: Path) -> int | None:
+    """TIFF's and EXIF's tag Orientation of a mask; None where its file does not have it."""
+    with _readable(path):
+        reader = reader_of(path, _head(path))
+        return reader.orientation(path) if reader and reader.orientation else None
+
+
 def _here(given: str | Path) -> Path:
     """The path of a file; one of a server is brought, but for numbers that are read in pieces."""
     path = located(given)

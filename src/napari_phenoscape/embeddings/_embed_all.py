@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape._device import computing
+from napari_phenoscape._device import computing, fetched, one_late
 from napari_phenoscape.embeddings._embedding import PRESENT, embedded, spaces_of, together
 from napari_phenoscape.embeddings._parts import Part, in_parts, net_key
 from napari_phenoscape.embeddings._restore import Restored, with_net
@@ -40,6 +40,8 @@ from napari_phenoscape.training import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_phenoscape.training import InstantNet
 
 
@@ -218,15 +220,22 @@ def _projected(
     """(n, 2, P) by kind of projection and space, of n specimens from number ``start`` on."""
     looks = Looks(net.experiment, net.crops, 2, net.device)
     rows: dict[tuple[str, str], list[NDArray[np.float32]]] = {}
-    for batch in batches(net.crops):
-        pair = [net.features(view, batch) for view in looks(batch)]
-        for kind in Projections._fields:
-            for space in getattr(pair[0], kind):
-                both = np.stack(
-                    [getattr(view, kind)[space].float().cpu().numpy() for view in pair], axis=1
-                )
-                if space in net.crops.present:
-                    both[~net.crops.present[space][batch]] = np.nan
-                rows.setdefault((kind, space), []).append(both)
+
+    def begun(batch: NDArray[np.int64]) -> dict[tuple[str, str], list[Callable[[], Tensor]]]:
+        views: dict[tuple[str, str], list[Callable[[], Tensor]]] = {}
+        for view in looks(batch):
+            seen = net.features(view, batch)
+            for kind in Projections._fields:
+                for space, z in getattr(seen, kind).items():
+                    views.setdefault((kind, space), []).append(fetched(z.float()))
+        return views
+
+    pairs = ((batch, begun(batch)) for batch in batches(net.crops))
+    for batch, pair in one_late(pairs, net.device):
+        for (kind, space), views in pair.items():
+            both = np.stack([view().numpy() for view in views], axis=1)
+            if space in net.crops.present:
+                both[~net.crops.present[space][batch]] = np.nan
+            rows.setdefault((kind, space), []).append(both)
         yield Progress("projecting views", start + int(batch[-1]) + 1, total)
     return {key: np.concatenate(parts) for key, parts in rows.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._atomic import scratch
-from napari_phenoscape._device import computing
+from napari_phenoscape._device import computing, one_late
 from napari_phenoscape.embeddings._parts import Part, held, in_parts, net_key
 from napari_phenoscape.embeddings._restore import Restored, read_out_once, with_net
 from napari_phenoscape.embeddings._table import (
@@ -236,8 +236,9 @@ def embedded(
     """(n, D) by space, of n specimens from number ``start`` on, of a ``total``."""
     looks = net.looks()
     rows: dict[str, list[NDArray[np.float32]]] = {}
-    for batch in batches(net.crops):
-        for space, h in net.embedding(looks(batch), batch).items():
+    begun = ((batch, net.begun(looks(batch), batch)) for batch in batches(net.crops))
+    for batch, found in one_late(begun, net.device):
+        for space, h in found().items():
             rows.setdefault(space, []).append(h)
         yield Progress("embedding specimens", start + int(batch[-1]) + 1, total)
     return {space: np.concatenate(h) for space, h in rows.items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_phenoscape._device import fetched, placed
 from napari_phenoscape.embeddings._norms import Norms, estimating, has_norms
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Event, Notice, Progress
@@ -107,19 +108,19 @@ class Restored:
         names = [levels.names[code] if code >= 0 else "" for code in levels.codes]
         parts, order = [], []
         for name in dict.fromkeys(names):
-            rows = torch.tensor([row for row, own in enumerate(names) if own == name])
-            at = rows.to(self.device)
+            rows = np.array([row for row, own in enumerate(names) if own == name])
+            at = placed(rows, self.device)
             with self.norms.get(name, Norms()).in_place(self.model):
                 parts.append(
                     self.model(
                         {modality: image[at] for modality, image in images.items()},
                         mask=mask[at],
                         present=having
-                        and {modality: own[rows.numpy()] for modality, own in having.items()},
+                        and {modality: own[rows] for modality, own in having.items()},
                     )
                 )
             order.append(rows)
-        back = torch.cat(order).argsort().to(self.device)
+        back = placed(np.concatenate(order).argsort(), self.device)
         return Representations(
             *(
                 {space: torch.cat([part[space] for part in each])[back] for space in each[0]}
@@ -136,17 +137,29 @@ class Restored:
         self, views: Iterable[Views], batch: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float32]]:
         """(n, D) by space, the mean over views of n specimens."""
+        return self.begun(views, batch)()
+
+    def begun(
+        self, views: Iterable[Views], batch: NDArray[np.int64]
+    ) -> Callable[[], dict[str, NDArray[np.float32]]]:
+        """An `embedding` under way; what comes back waits for it, once called."""
         each = [
-            {space: h.float().cpu().numpy() for space, h in self.features(view, batch).h.items()}
+            {space: fetched(h.float()) for space, h in self.features(view, batch).h.items()}
             for view in views
         ]
         levels = self.crops.levels and self.crops.levels.take(batch)
-        return {
-            space: without_means(
-                np.mean([h[space] for h in each], axis=0), levels, self.offsets.get(space, {})
-            )
-            for space in each[0]
-        }
+
+        def arrived() -> dict[str, NDArray[np.float32]]:
+            return {
+                space: without_means(
+                    np.mean([h[space]().numpy() for h in each], axis=0),
+                    levels,
+                    self.offsets.get(space, {}),
+                )
+                for space in each[0]
+            }
+
+        return arrived
 
 
 def restore(

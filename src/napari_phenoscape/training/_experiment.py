@@ -91,7 +91,10 @@ class Runtime(Option):
         "steps on a GPU",
     )
     threads: int = Field(
-        0, ge=0, description="CPU threads of torch; 0 = all cores, one left to the window in napari"
+        0,
+        ge=0,
+        description="CPU threads of torch, and pictures that are read at once, at most; 0 = all "
+        "cores, one of torch's left to the window in napari",
     )
 
 

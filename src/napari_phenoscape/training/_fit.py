@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from napari_phenoscape._device import index
+from napari_phenoscape._device import fetched, index, one_late
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Event, Finished, Notice, Progress, Saved, Started
 from napari_phenoscape.nets import Descriptor, LinearReadout
@@ -207,15 +208,22 @@ def features_of(
     looks = Looks(experiment, crops, experiment.method.readout.views, device)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
     every, seen = (total or len(specimens)) * len(looks), start * len(looks)
-    for batch in np.split(specimens, range(BATCH, len(specimens), BATCH)):
-        having = present(crops, batch) or None
-        found = []
-        for view in looks(batch):
-            with torch.inference_mode():
-                features = net.features(*pictures(crops, view, device), having)
-            found.append({space: one.cpu().numpy() for space, one in features.items()})
-            seen += len(batch)
-            yield Progress("describing views", seen, every)
+
+    def begun() -> Iterator[tuple[int, dict[str, Callable[[], Tensor]]]]:
+        for batch in np.split(specimens, range(BATCH, len(specimens), BATCH)):
+            having = present(crops, batch) or None
+            for view in looks(batch):
+                with torch.inference_mode():
+                    features = net.features(*pictures(crops, view, device), having)
+                yield len(batch), {space: fetched(one) for space, one in features.items()}
+
+    for number, view in one_late(begun(), device):
         for space, parts in rows.items():
-            parts.append(np.stack([one[space] for one in found], axis=1))
-    return {space: np.concatenate(parts) for space, parts in rows.items()}
+            parts.append(view[space]().numpy())
+        seen += number
+        yield Progress("describing views", seen, every)
+    of_batch = range(0, len(parts), len(looks))
+    return {
+        space: np.concatenate([np.stack(parts[i : i + len(looks)], axis=1) for i in of_batch])
+        for space, parts in rows.items()
+    }

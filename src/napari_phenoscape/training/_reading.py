@@ -65,7 +65,7 @@ class Reading:
         TrainingError
             The loss is not a number.
         """
-        loss, share, *terms = self._numbers()
+        loss, share, *terms = self._numbers().tolist()
         objective = self._objective
         if together(objective.loss.device):
             check_finite(loss, objective.batch, self._rows, crops, self.step - 1)

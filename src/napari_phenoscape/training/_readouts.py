@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from torch import Tensor
 
+from napari_phenoscape._device import fetched, one_late
 from napari_phenoscape.errors import CheckpointError, OptionError
 from napari_phenoscape.events import Event, Notice, Progress
 from napari_phenoscape.nets import Affine, LinearReadout
@@ -272,17 +274,22 @@ def _features(
     chosen = fitted_to(crops)
     number = len(chosen)
     rows: dict[str, list[NDArray[np.float32]]] = {space: [] for space in net.spaces}
-    for batch in np.split(chosen, range(BATCH, number, BATCH)):
+
+    def begun(batch: NDArray[np.int64]) -> list[dict[str, Callable[[], Tensor]]]:
         having = present(crops, batch) or None
         views = []
         for view in looks(batch):
             images, _ = pictures(crops, view, fabric.device)
             with torch.inference_mode(), fabric.autocast():
                 h = net.embed(images, having)
-            views.append({space: one.float().cpu().numpy() for space, one in h.items()})
+            views.append({space: fetched(one.float()) for space, one in h.items()})
+        return views
+
+    batches = np.split(chosen, range(BATCH, number, BATCH))
+    for batch, views in one_late(((one, begun(one)) for one in batches), fabric.device):
         for space, parts in rows.items():
             there = _there(crops, space, batch)
-            parts.append(np.stack([one[space] for one in views], axis=1)[there])
+            parts.append(np.stack([one[space]().numpy() for one in views], axis=1)[there])
         yield Progress("reading out the net", int(np.searchsorted(chosen, batch[-1])) + 1, number)
     return {space: np.concatenate(parts) for space, parts in rows.items()}
 

@@ -106,6 +106,7 @@ def crops_of(
         levels=levels if nuisance.bands else None,
         known_levels=known.levels if known else {},
         fewest=1 if part else 2,
+        threads=experiment.runtime.threads,
     )
     if levels is None:
         return crops

@@ -26,7 +26,7 @@ from napari_phenoscape.cubes._labels import (
     wavelengths_of,
 )
 from napari_phenoscape.cubes.readers import _picture as picture, _tiff as tiff
-from napari_phenoscape.cubes.readers._planes import Stacked
+from napari_phenoscape.cubes.readers._planes import Measured, Stacked
 from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, read_stack
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
@@ -150,21 +150,23 @@ def _cube(path: Path, files: list[Path], kind: str, notes: list[str]) -> Cube:
     if bands.wavelengths_nm is not None:
         order.sort(key=lambda i: bands[i].wavelength_nm or 0.0)
     cubes = [planes[chosen[i]] for i in order]
-    ignored = {cube.ignore_value for cube in cubes}
-    if len(ignored) > 1:
-        notes.append("The files have different numbers for 'not measured'; none is used.")
+    arrays, ignored = [cube.array for cube in cubes], [cube.ignore_value for cube in cubes]
+    if len({*ignored}) > 1:
+        arrays = [Measured(*one) for one in zip(arrays, ignored, strict=True)]
+        ignored = [None]
+        notes.append("Each file's own number for 'not measured' is taken for NaN.")
     gain, offset = (
         np.array([float(np.ravel(part)[0]) for part in parts], np.float32)
         for parts in ([cube.gain for cube in cubes], [cube.offset for cube in cubes])
     )
     return Cube(
-        array=Stacked([cube.array for cube in cubes]),
+        array=Stacked(arrays),
         bands=bands.take(order),
         path=path,
         gain=gain,
         offset=offset,
         mask=_mask(files[masks[0]]) if masks else None,
-        ignore_value=next(iter(ignored)) if len(ignored) == 1 else None,
+        ignore_value=ignored[0],
         provenance=tuple(dict.fromkeys((*notes, *(n for cube in cubes for n in cube.provenance)))),
     )
 

@@ -9,17 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.MpoImagePlugin import MpoImageFile
 
 from napari_phenoscape.cubes._arrays import DecodedArray, refuse_bomb
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._labels import GREY
-from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright, Window
+from napari_phenoscape.cubes._lazy import (
+    IS_TURNED,
+    ORIENTATION,
+    TURNED,
+    LazyArray,
+    Upright,
+    Window,
+)
 from napari_phenoscape.cubes.readers._pieces import PIECE
 from napari_phenoscape.cubes.readers._reader import CODED, FORMATS, Reader
 from napari_phenoscape.cubes.readers._whole import refuse_damage
@@ -33,6 +42,12 @@ _BANDS = {"RGB": Bands(Band(name, region="vis") for name in "RGB"), "L": Bands([
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 
+#: The tag of a JPEG's list of its pictures.
+_MP_ENTRIES = 0xB002
+
+#: What warnings are shown is the same in all threads: one that changes it keeps out the others.
+_ALONE = Lock()
+
 
 def open_picture(path: Path) -> Cube:
     """The bands R, G, B of a colour picture, or one that is `grey`.
@@ -45,7 +60,7 @@ def open_picture(path: Path) -> Cube:
         The picture has other colours than RGB, or is damaged.
     """
     refuse_damage(path)
-    mode, (width, height), turned, dtype, profile = _look(path)
+    mode, (width, height), turned, dtype, profile, frames = _look(path)
     if deep := _deep_colours(path):
         import imagecodecs  # noqa: F401  that it is missing is told now, not at the first look
 
@@ -56,8 +71,10 @@ def open_picture(path: Path) -> Cube:
     depth, bands = len(mode), _BANDS[mode.removesuffix("A")]
     decode = partial(_decoded_bands, path, mode, deep=bool(deep))
     pixels: LazyArray = DecodedArray(path, (depth, height, width), dtype, decode)
+    if frames > 1:
+        notes.append(f"The first of its {frames} frames is read, and no other.")
     if turned in TURNED:
-        notes.append("The picture is turned as its EXIF orientation says.")
+        notes.append(f"{IS_TURNED} EXIF orientation says.")
         pixels = Upright(pixels, turned)
     notes += _profile(profile)
     mask = None
@@ -102,6 +119,13 @@ def read_numbers(path: Path) -> NDArray[Any]:
     return numbers.astype(np.uint8) if numbers.dtype == np.bool_ else numbers
 
 
+def orientation(path: Path) -> int | None:
+    """EXIF's tag; None where the file does not have it."""
+    with _opened(path) as picture:
+        found: int | None = picture.getexif().get(ORIENTATION)
+        return found
+
+
 def _is_grey(picture: Image.Image, used: NDArray[Any]) -> bool:
     """Whether the colours of a palette that are used are greys, no two of them the same."""
     colours = np.array(picture.getpalette("RGB") or (), np.uint8).reshape(-1, 3)
@@ -122,11 +146,8 @@ class _Clipped(io.BufferedReader):
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            # a drawer of 100 million pixels is no attack; DecodedArray looks at the memory
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with _Clipped(io.FileIO(path)) as file, Image.open(file, formats=_FORMATS) as picture:
-                yield picture
+        with _Clipped(io.FileIO(path)) as file, _unwarned(file) as picture:
+            yield picture
     except Image.DecompressionBombError:
         raise CubeError(
             f"'{path.name}' declares more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; "
@@ -143,12 +164,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from None
 
 
+def _unwarned(file: _Clipped) -> Image.Image:
+    with _ALONE, warnings.catch_warnings():
+        # a drawer of 100 million pixels is no attack; DecodedArray looks at the memory
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=_FORMATS)
+
+
 def _is_transparent(picture: Image.Image) -> bool:
     return picture.mode == "RGBA" or (picture.mode in "PRGB" and "transparency" in picture.info)
 
 
-def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any], bytes]:
-    """RGB, RGBA, L or LA, width and height in the file, EXIF orientation, Pillow's type, ICC."""
+def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any], bytes, int]:
+    """RGB, RGBA, L or LA, width and height in the file, EXIF orientation, Pillow's type, ICC.
+
+    And how many frames there are.
+    """
     with _opened(path) as picture:
         grey = picture.mode in ("1", "L", "LA") or picture.mode[0] == "I"
         mode = "L" if grey else "RGB"
@@ -162,7 +193,16 @@ def _look(path: Path) -> tuple[str, tuple[int, int], int, np.dtype[Any], bytes]:
         refuse_bomb(path, len(mode) * picture.width * picture.height)
         turned = picture.getexif().get(ORIENTATION, 1)
         dtype = np.dtype(np.uint16 if picture.mode[0] == "I" else np.uint8)
-        return mode, picture.size, turned, dtype, picture.info.get("icc_profile") or b""
+        profile = picture.info.get("icc_profile") or b""
+        return mode, picture.size, turned, dtype, profile, _frames(picture)
+
+
+def _frames(picture: Image.Image) -> int:
+    """Frames of an animation, or views and parts of one scene; a preview is none (CIPA DC-007)."""
+    if not isinstance(picture, MpoImageFile):
+        return getattr(picture, "n_frames", 1)
+    kinds = [str(one["Attribute"]["MPType"]) for one in (picture.mpinfo or {}).get(_MP_ENTRIES, ())]
+    return sum(kind.startswith("Multi-Frame") for kind in kinds)
 
 
 def _profile(given: bytes) -> Iterator[str]:
@@ -251,5 +291,6 @@ READER = Reader(
     claims=lambda _, head: head.startswith(SIGNATURES),
     open=open_picture,
     read_mask=read_numbers,
+    orientation=orientation,
     install=FORMATS,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes._lazy import LazyArray
+from napari_phenoscape.cubes._lazy import LazyArray, as_slice
 from napari_phenoscape.cubes.readers._variable import Variable
 
 #: What a band is of, and its centre in nm.
@@ -29,6 +29,27 @@ class Stacked(LazyArray):
 
     def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         return np.stack([self._planes[band][0, rows, columns] for band in bands])
+
+
+class Measured(LazyArray):
+    """The numbers of an array as fractions, NaN where they stand for "not measured".
+
+    Parameters
+    ----------
+    ignored
+        The number that does; None: no number does.
+    """
+
+    def __init__(self, array: LazyArray | NDArray[Any], ignored: float | None) -> None:
+        super().__init__(array.shape, np.promote_types(array.dtype, np.float32))
+        self._array, self._ignored = array, ignored
+
+    def read(self, bands: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
+        numbers = np.asarray(self._array[as_slice(bands), rows, columns])
+        made = numbers.astype(self.dtype)
+        if self._ignored is not None:
+            made[numbers == np.asarray(self._ignored, numbers.dtype)] = np.nan
+        return made
 
 
 def families(variables: Sequence[Variable]) -> dict[str, dict[float, Variable]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_phenoscape.cubes._arrays import DecodedArray
 from napari_phenoscape.cubes._bands import Band, Bands
 from napari_phenoscape.cubes._cube import Cube
+from napari_phenoscape.cubes._lazy import IS_TURNED
 from napari_phenoscape.cubes.readers._reader import LINEAR, Reader
 from napari_phenoscape.cubes.readers._tiff_stack import RAW_ENDINGS, SIGNATURES
 from napari_phenoscape.errors import CubeError
@@ -57,7 +58,7 @@ def open_raw(path: Path) -> Cube:
     ]
     height, width = sizes.iheight, sizes.iwidth
     if sizes.flip:
-        notes.append("The picture is turned as its file says.")
+        notes.append(f"{IS_TURNED} file says.")
     if sizes.flip in (5, 6):  # by a quarter
         height, width = width, height
     return Cube(

@@ -59,6 +59,8 @@ class Reader:
         them (`Interpretation`); ``open`` where there is none.
     read_mask
         (H, W) numbers of a file of one channel, of a format in which people keep masks.
+    orientation
+        TIFF's and EXIF's tag of a file, None where it does not have it; of a format that has it.
     install
         The command that brings the library that it needs; else ``pip install`` and its name.
     """
@@ -72,6 +74,7 @@ class Reader:
     open_part: Callable[[Path, str], Cube] | None = None
     open_planes: Callable[[Path], Cube] | None = None
     read_mask: Callable[[Path], NDArray[Any]] | None = None
+    orientation: Callable[[Path], int | None] | None = None
     install: str = ""
 
 

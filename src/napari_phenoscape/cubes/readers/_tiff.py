@@ -27,7 +27,7 @@ from napari_phenoscape.cubes.readers._quantity import (
     radiance_note,
 )
 from napari_phenoscape.cubes.readers._reader import FORMATS, Reader
-from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, read_stack
+from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, Stack, orientation, read_stack
 from napari_phenoscape.errors import CubeError
 
 #: Roles of a specimen stack by position, where no names say them.
@@ -270,5 +270,6 @@ READER = Reader(
     recognise=recognise,
     open_planes=open_planes,
     read_mask=read_numbers,
+    orientation=orientation,
     install=FORMATS,
 )

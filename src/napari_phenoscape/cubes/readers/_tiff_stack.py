@@ -20,7 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes._arrays import DecodedArray, FileArray, refuse_bomb
-from napari_phenoscape.cubes._lazy import ORIENTATION, TURNED, LazyArray, Upright
+from napari_phenoscape.cubes._lazy import IS_TURNED, ORIENTATION, TURNED, LazyArray, Upright
 from napari_phenoscape.cubes.readers._reader import FORMATS, LINEAR, needs
 from napari_phenoscape.cubes.readers._tiff_decode import ALONE, decode_planes
 from napari_phenoscape.cubes.readers._tiff_said import Said, bits_of, said_by
@@ -156,6 +156,12 @@ def read_stack(path: Path, *, colours: bool = True) -> Stack:
         return _stack(path, tif, images[0], colours=colours)
 
 
+def orientation(path: Path) -> int | None:
+    """The tag Orientation; None where the file does not have it."""
+    with _readable(path), tifffile.TiffFile(path, **ALONE) as tif:
+        return getattr(tif.pages.first.tags.get(ORIENTATION), "value", None)
+
+
 def _refuse_camera_raw(path: Path, tif: tifffile.TiffFile) -> None:
     """A raw file is a TIFF whose first image is a small preview, coded for the eye."""
     first: Any = tif.pages.first
@@ -255,7 +261,7 @@ def _stack(
     turned = getattr(page.tags.get(ORIENTATION), "value", 1)
     # a map lies as its coordinates say
     if turned in TURNED and not tif.is_geotiff:
-        notes += ("The picture is turned as its tag Orientation says.",)
+        notes += (f"{IS_TURNED} tag Orientation says.",)
         array = Upright(array, turned)
     said = said_by(tif, series, count)
     alpha = letter == "S" and count > 1 and page.extrasamples[-1:] in [(a,) for a in _ALPHA]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -64,11 +66,20 @@ _MOST = 0.9
 _SHARED = 0.5
 
 
-def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
+def source_at(
+    path: Path, said: Mapping[str, Any] = MappingProxyType({})
+) -> Generator[Progress | Notice, None, Source]:
     """Where specimens come from: a folder, or one cube that shows many, with what lies beside.
 
     Masks are known by their names (`MASKS`; those that only have another ending than their picture
     by what they hold too), tables by a column that names the files or numbers the regions.
+
+    Parameters
+    ----------
+    path
+        The folder, or the cube.
+    said
+        Settings of the source that it does not tell, such as ``read_as``.
 
     Yields
     ------
@@ -80,6 +91,8 @@ def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
         There is nothing.
     CollectionError
         Nothing there can be a collection.
+    OptionError
+        The source has no such setting.
     """
     path = located(path).absolute()
     if not path.exists():
@@ -87,9 +100,10 @@ def source_at(path: Path) -> Generator[Progress | Notice, None, Source]:
             f"There is nothing at '{path}'. {did_you_mean_file(path)}Correct its path."
         )
     yield Progress("looking at what is there", 0, 1)
-    source: Source = yield from _folder(path) if path.is_dir() else _drawer(path)
+    found = _folder(path, said) if path.is_dir() else _drawer(path)
+    source: Source = yield from found
     yield Progress("looking at what is there", 1, 1)
-    return source
+    return source.parse(source.model_dump() | dict(said)) if said else source
 
 
 def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
@@ -113,7 +127,7 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
     return Drawer(path=path, regions=AUTO if auto else regions, metadata=table)
 
 
-def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
+def _folder(root: Path, said: Mapping[str, Any]) -> Generator[Progress | Notice, None, Folder]:
     files = Folder(path=root).files()
     together, sets = _together(root, files)
     if together is not None:
@@ -153,7 +167,8 @@ def _folder(root: Path) -> Generator[Progress | Notice, None, Folder]:
                 f"'{odd.name}' holds a few whole numbers, as a mask does, and is taken as a "
                 "specimen. Where it is the mask of another file, say how masks are called (mask)."
             )
-        why = yield from _not_plain(root, pictures)
+        told_apart = Folder.parse({"path": root, **said, "mask": AUTO})
+        why = yield from _not_plain(told_apart, pictures)
         if why == "":
             mask = AUTO
             yield Notice(
@@ -291,16 +306,15 @@ def _is_mask(path: Path) -> bool:
     return len(values) <= _VALUES and bool(values[0] == 0)
 
 
-def _not_plain(root: Path, files: Sequence[Path]) -> Generator[Progress, None, str | None]:
+def _not_plain(found: Folder, files: Sequence[Path]) -> Generator[Progress, None, str | None]:
     """Why most pictures are not of a clear specimen on a plain background, "" where they are.
 
     None where there are none, or some have a mask of their own.
     """
-    found = Folder(path=root, mask=AUTO)
     doubtful: list[tuple[Path, str]] = []
     for done, file in enumerate(found.ready(files), 1):
         try:
-            cube = open_cube(file)
+            cube = open_cube(file, found.read_as)
             if cube.mask is not None:
                 return None
             found.labels(cube)

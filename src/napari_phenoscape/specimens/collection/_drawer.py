@@ -17,7 +17,7 @@ from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.option import Place
 from napari_phenoscape.specimens.collection._metadata import join
-from napari_phenoscape.specimens.collection._outlines import outline_doubt
+from napari_phenoscape.specimens.collection._outlines import outline_doubt, refuse_size
 from napari_phenoscape.specimens.collection._specimens import (
     Collection,
     Skipped,
@@ -67,12 +67,7 @@ class Drawer(Source):
             return found.regions(found.used(self.finding))
         if isinstance(self.regions, Path):
             labels = read_mask(self.regions)
-            if labels.shape != cube.shape[1:]:
-                raise CollectionError(
-                    f"'{self.regions.name}' is {labels.shape[0]} × {labels.shape[1]} pixels, "
-                    f"'{cube.path.name}' {cube.shape[1]} × {cube.shape[2]}; regions of the same "
-                    "size were expected."
-                )
+            refuse_size(labels, f"'{self.regions.name}'", cube)
             return labels
         if cube.mask is None:
             raise CollectionError(
@@ -118,7 +113,8 @@ class Drawer(Source):
             ]
             words = {piece.number: piece.word for piece in used}
         labels = self.labels(cube)
-        if self.regions != AUTO and (doubt := outline_doubt(labels)):
+        of = self.regions if isinstance(self.regions, Path) else None
+        if self.regions != AUTO and (doubt := outline_doubt(labels, of, cube)):
             skipped.append(Skipped(path, f"Its regions {doubt}.", only_lacks=True))
         # regions may be numbered with gaps, up to any number
         values, place = np.unique(np.maximum(labels, 0), return_inverse=True)

@@ -36,7 +36,11 @@ from napari_phenoscape.specimens.collection._metadata import (
     spelt,
 )
 from napari_phenoscape.specimens.collection._moment import refuse_moment
-from napari_phenoscape.specimens.collection._outlines import doubtful_outlines, outline_doubt
+from napari_phenoscape.specimens.collection._outlines import (
+    doubtful_outlines,
+    outline_doubt,
+    refuse_size,
+)
 from napari_phenoscape.specimens.collection._specimens import (
     Box,
     Collection,
@@ -197,11 +201,7 @@ class Folder(Source):
                 else f"It is itself what the mask pattern '{self.mask}' asks for."
             )
         labels = read_mask(path)
-        if labels.shape != cube.shape[1:]:
-            raise CollectionError(
-                f"Its mask '{path.name}' is {labels.shape[0]} × {labels.shape[1]} pixels, the "
-                f"picture {cube.shape[1]} × {cube.shape[2]}; the same size was expected."
-            )
+        refuse_size(labels, f"Its mask '{path.name}'", cube)
         return labels
 
     def ready(self, files: Sequence[Path]) -> Iterator[Path]:
@@ -232,7 +232,7 @@ class Folder(Source):
                     fields, labels = self._spelt(cube.path), self.labels(cube)
                     specimen = Specimen(name, cube.path, self._box(cube, labels))
                     word = self._found(cube)[1] if self.mask == AUTO else ""
-                    doubt = "" if word else outline_doubt(labels)
+                    doubt = "" if word else outline_doubt(labels, self.outline(cube.path), cube)
                     found[name] = Opened(specimen, fields, told_of(cube), residual_px, word, doubt)
             except PhenoscapeError as error:
                 refuse_moment(error, path)

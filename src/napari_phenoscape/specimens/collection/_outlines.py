@@ -8,11 +8,34 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from napari_phenoscape.cubes import IS_TURNED, Cube, orientation_of
+from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._specimens import Opened, Skipped
 
 
-def outline_doubt(labels: NDArray[Any] | None) -> str:
-    """What a mask does, (H, W) above 0 on specimens, that may be inverted or number its ground."""
+def refuse_size(labels: NDArray[Any], name: str, cube: Cube) -> None:
+    """An error where an outline, (H, W) of a file that is called so, has another size."""
+    if labels.shape == cube.shape[1:]:
+        return
+    words = (
+        f"{name} is {labels.shape[0]} × {labels.shape[1]} pixels, the picture "
+        f"{cube.shape[1]} × {cube.shape[2]}; the same size was expected."
+    )
+    if labels.shape == cube.shape[:0:-1] and _is_turned(cube):
+        words += " The picture is shown as its orientation tag turns it: turn the mask likewise."
+    raise CollectionError(words)
+
+
+def outline_doubt(labels: NDArray[Any] | None, path: Path | None, cube: Cube) -> str:
+    """What a mask does that may be inverted, turned, or number its ground.
+
+    Parameters
+    ----------
+    labels : (H, W)
+        Above 0 on specimens.
+    path
+        Its file; None of one in the cube itself.
+    """
     if labels is None:
         return ""
     inside = labels > 0
@@ -20,7 +43,17 @@ def outline_doubt(labels: NDArray[Any] | None) -> str:
         return "hold every pixel: where the background has a number, make it 0"
     if all(edge.all() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1])):
         return "hold the whole border of the picture: where 0 is the specimen, invert them"
+    if path is not None and _is_turned(cube) and orientation_of(path) is None:
+        return (
+            "have no orientation tag where the picture has one that leaves its size as it is "
+            "(turned by 180°, or mirrored), and are taken as drawn on the picture as it is shown: "
+            "look at one, and where it lies upside down, turn them"
+        )
     return ""
+
+
+def _is_turned(cube: Cube) -> bool:
+    return any(sentence.startswith(IS_TURNED) for sentence in cube.provenance)
 
 
 def doubtful_outlines(opened: Sequence[tuple[Path | None, Opened]]) -> list[Skipped]:

@@ -49,6 +49,7 @@ def prepare(
     levels: Levels | None = None,
     known_levels: Mapping[str, Mapping[str, BandStatistics]] = MappingProxyType({}),
     fewest: int = 2,
+    threads: int = 0,
 ) -> Generator[Progress | Notice | Saved, None, Crops]:
     """Read every specimen of a collection and scale it, or find that done.
 
@@ -92,6 +93,9 @@ def prepare(
         collection.
     fewest
         Specimens that must be left; 1 for a part of a collection, in memory.
+    threads
+        Pictures that are read at once, at most; 0: as many as OMP_NUM_THREADS says, or as there are
+        processors. Fewer where they are large.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def prepare(
     """
     request = CropRequest(collection, modalities, size, preparation, known, levels, known_levels)
     if folder is None:
-        reading = Reading(request, fewest)
+        reading = Reading(request, fewest, threads)
         _check_memory(reading, preparation.memory_share)
         crops = yield from _in_memory(reading)
     else:
@@ -113,7 +117,7 @@ def prepare(
         for words in damage:
             yield Notice(words)
         if found is None:
-            reading = Reading(request)
+            reading = Reading(request, threads=threads)
             free = psutil.virtual_memory().available
             small = reading.bytes() * processes <= preparation.memory_share * free
             if small and not keep and not damage:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_phenoscape.cubes import Cube, binned, cropped, describe, row_blocks
+from napari_phenoscape._ahead import made_ahead
+from napari_phenoscape.cubes import Cube, Modality, binned, cropped, describe, row_blocks
 from napari_phenoscape.errors import (
     BandMismatchError,
     CollectionError,
@@ -20,6 +21,7 @@ from napari_phenoscape.errors import (
     PhenoscapeError,
 )
 from napari_phenoscape.events import Progress
+from napari_phenoscape.specimens._at_once import at_once
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._nuisance import Levels
 from napari_phenoscape.specimens.collection._specimens import Skipped, Specimen
@@ -40,25 +42,36 @@ class TooFewError(CollectionError):
 
 _Opened = tuple[Cube, NDArray[Any] | None, tuple[int, ...]]
 
+#: (C, S, S) and (1, S, S) of a specimen.
+_Crop = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
 
 class Reading:
-    """The specimens of a collection as they are read, one after the other, once."""
+    """The specimens of a collection as they are read, in their order, once.
 
-    def __init__(self, request: CropRequest, fewest: int = 2) -> None:
-        self._fewest = fewest
+    Parameters
+    ----------
+    threads
+        How many pictures are read at once, at most; 0: see `at_once`.
+    """
+
+    def __init__(self, request: CropRequest, fewest: int = 2, threads: int = 0) -> None:
+        self._fewest, self._threads = fewest, threads
         self.collection, self.modalities = request.collection, request.modalities
         self.known, self.levels = request.known, request.levels
         self.known_levels = request.known_levels
         self.dtype: np.dtype[Any] = DTYPES[request.preparation.precision]
         self._bin = request.preparation.bin_bands
         self._left_out: dict[int, Skipped] = {}
-        self._cubes = self._opened()
-        self._first = next(self._cubes, None)
-        if self._first is None:
+        self._groups = list(self.collection.groups())
+        cubes = self._opened()
+        first = next(cubes, None)
+        if first is None:
             raise self._too_few()
+        self._first = first
         # others are looked at only as far as the first lacks a modality
-        others = (cube for cube, _, _ in self._opened(after=self._first[2][-1]))
-        self.layout = layout_of(self.modalities, chain([self._first[0]], others), self.known)
+        others = (cube for cube, _, _ in self._opened(after=first[2][-1]))
+        self.layout = layout_of(self.modalities, chain([first[0]], others), self.known)
         number, size = len(self.collection.specimens), request.size
         self.shape = number, len(self.layout.bands), size, size
 
@@ -91,25 +104,23 @@ class Reading:
         # of each level; last: of those whose level is not known
         of_level = [BandSums(len(self.layout.bands)) for _ in range(codes.max() + 2)]
         rows: list[int] = []
-        assert self._first is not None  # or there is no layout
-        for cube, labels, members in chain([self._first], self._cubes):
-            seen = [modality for modality in self.modalities if modality.seen_by(cube)]
-            if not seen:
-                self._leave_out(members, lacking(cube, self.modalities))
+        groups = [members for members in self._groups if members >= self._first[2]]
+        paths = [self.collection.specimens[members[0]].path for members in groups]
+        threads = at_once(paths, self.collection.source.read_as, self._threads)
+        for members, read in zip(groups, made_ahead(groups, self._read, threads), strict=True):
+            if isinstance(read, PhenoscapeError):
+                self._leave_out(members, read)
                 continue
-            place = self.layout.found(cube, seen)
-            for i in members:
-                specimen = self.collection.specimens[i]
-                try:
-                    image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
-                except CubeError as error:
-                    self._leave_out((i,), error)
+            seen, found = read
+            for i, crop in zip(members, found, strict=True):
+                if isinstance(crop, CubeError):
+                    self._leave_out((i,), crop)
                     continue
-                image = self._rounded(image, specimen.id)
+                image, mask = crop
                 of_level[codes[i]].add(image, mask)
                 add(image, mask)
                 rows.append(i)
-                ids.append(specimen.id)
+                ids.append(self.collection.specimens[i].id)
                 stamps.append(zlib.crc32(mask.tobytes(), zlib.crc32(image.tobytes())))
                 for modality in self.modalities:
                     having[modality.name].append(modality in seen)
@@ -146,16 +157,50 @@ class Reading:
 
         Neighbouring bands are averaged, the catches of eyes added.
         """
-        for members in self.collection.groups():
+        for members in self._groups:
             if members[0] <= after:
                 continue
-            try:
-                cube, labels = self.collection.opened(members)
-            except (CubeError, MissingFileError) as error:
-                self._leave_out(members, error)
-                continue
-            coarse = cube if self._bin == 1 else _coarse(cube, self._bin)
-            yield widened(coarse, self.modalities), labels, members
+            opened = self._open(members)
+            if isinstance(opened, PhenoscapeError):
+                self._leave_out(members, opened)
+            else:
+                yield opened
+
+    def _open(self, members: tuple[int, ...]) -> _Opened | CubeError | MissingFileError:
+        try:
+            cube, labels = self.collection.opened(members)
+        except (CubeError, MissingFileError) as error:
+            return error
+        coarse = cube if self._bin == 1 else _coarse(cube, self._bin)
+        return widened(coarse, self.modalities), labels, members
+
+    def _read(
+        self, members: tuple[int, ...]
+    ) -> tuple[list[Modality], Iterable[_Crop | CubeError]] | PhenoscapeError:
+        """The modalities and specimens of a cube, or why there are none; a thread may do it.
+
+        Of several specimens, each is read when it is asked for.
+        """
+        opened = self._first if members == self._first[2] else self._open(members)
+        if isinstance(opened, PhenoscapeError):
+            return opened
+        cube, labels, _ = opened
+        seen = [modality for modality in self.modalities if modality.seen_by(cube)]
+        if not seen:
+            return lacking(cube, self.modalities)
+        place = self.layout.found(cube, seen)
+        crops = (self._crop(cube, place, labels, i) for i in members)
+        return seen, list(crops) if len(members) == 1 else crops
+
+    def _crop(
+        self, cube: Cube, place: Mapping[int, int], labels: NDArray[Any] | None, number: int
+    ) -> _Crop | CubeError:
+        specimen = self.collection.specimens[number]
+        try:
+            image, mask = _crop(cube, place, specimen, labels, self.shape[1:])
+        except CubeError as error:
+            return error
+        return self._rounded(image, specimen.id), mask
 
     def _leave_out(self, members: Sequence[int], error: PhenoscapeError) -> None:
         for i in members:
@@ -205,7 +250,7 @@ def _crop(
     specimen: Specimen,
     labels: NDArray[Any] | None,
     shape: tuple[int, int, int],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+) -> _Crop:
     """A specimen, its longest side scaled to S pixels, in the middle of a square.
 
     Parameters

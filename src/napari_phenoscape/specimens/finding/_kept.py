@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -15,8 +12,9 @@ import platformdirs
 from napari_phenoscape._ahead import ahead
 from napari_phenoscape._atomic import atomic
 from napari_phenoscape.cubes import Cube, Interpretation
-from napari_phenoscape.errors import CollectionError, PhenoscapeError
+from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.events import Progress, result
+from napari_phenoscape.specimens._at_once import at_once
 from napari_phenoscape.specimens.finding._find import (
     REASONS,
     Found,
@@ -32,13 +30,6 @@ from napari_phenoscape.spectra import files_with_references, open_calibrated
 
 #: Raised when the same picture is to be looked at anew, since it would give other masks.
 VERSION = 1
-
-#: Pictures that are looked at at once at most, and pixels that they have together, about: 20 bytes
-#: of memory each.
-MOST_THREADS, PIXELS = 8, 100_000_000
-
-#: Pictures at most whose size is looked at for it.
-SOME = 8
 
 
 def kept(
@@ -91,12 +82,7 @@ def found_ahead(
             cube = open_calibrated(path, read_as)
             result(kept(cube, read_as, finding, min_area, touching=False))
 
-    pixels = 1
-    for path in paths[:: 1 + len(paths) // SOME]:
-        with suppress(PhenoscapeError, OSError):
-            pixels = max(pixels, math.prod(open_calibrated(path, read_as).shape[1:]))
-    threads = min(os.cpu_count() or 1, MOST_THREADS, 1 + PIXELS // pixels)
-    return ahead(paths, look, threads)
+    return ahead(paths, look, at_once(paths, read_as))
 
 
 def kept_at(
