@@ -78,8 +78,8 @@ def with_only(experiment: Experiment, kind: str) -> Experiment:
     alone = tuple(op.model_copy(update={"p": 1.0}) for op in chosen if op.kind == kind)
     if not alone:
         raise OptionError(
-            f"'{kind}' is none of the augmentations ({', '.join(op.kind for op in chosen)}); name "
-            "one of these, or add it."
+            f"'{kind}' is none of the augmentations. {did_you_mean(kind, [op.kind for op in chosen])}"
+            f"Name one of {', '.join(op.kind for op in chosen)}, or add it."
         )
     return experiment.model_copy(update={"augmentations": alone})
 
