@@ -121,7 +121,9 @@ def test_colours_of_a_strangers_clusters_ask_for_nothing(run: Path, tmp_path: Pa
 
 
 def test_a_page_of_html_has_no_other_ending(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"'a\.pdf' ends in '\.pdf'; a report is written as \.html"):
+    with pytest.raises(
+        OptionError, match=r"'a\.pdf' ends in '\.pdf'; a report is written as \.html"
+    ):
         result(report(run, tmp_path / "a.pdf"))
     assert not list(tmp_path.iterdir())
 

@@ -132,12 +132,15 @@ def in_parts(
     mine = range(rank(), len(paths), ranks())
     missing = [number for number in mine if not paths[number].is_file()]
     reading = (read(number) for number in missing)
-    with _heard_by_peers(folder, keys):
-        with freed_memory_kept(), verbs_ahead(reading, room=room) as was_read:
-            for number in missing:
-                _check_peers(folder, keys, range(ranks()) if joins() else (0,))
-                part = yield from compute(number, was_read())
-                _write(part, paths[number])
+    with (
+        _heard_by_peers(folder, keys),
+        freed_memory_kept(),
+        verbs_ahead(reading, room=room) as was_read,
+    ):
+        for number in missing:
+            _check_peers(folder, keys, range(ranks()) if joins() else (0,))
+            part = yield from compute(number, was_read())
+            _write(part, paths[number])
     if not joins():
         return None
     silent, others = _Silent(folder), set(range(1, ranks()))
