@@ -67,7 +67,9 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(_: Any, rows: Tensor) -> Tensor:
         every = rows.new_empty((world_size() * len(rows), *rows.shape[1:]))
-        distributed.all_gather_into_tensor(every, rows.contiguous())
+        # its name since torch 2.14, which warns of the former in each process
+        gather = getattr(distributed, "all_gather_single", distributed.all_gather_into_tensor)
+        gather(every, rows.contiguous())
         return every
 
     @staticmethod

@@ -377,6 +377,13 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     assert (high - low) / 2 == pytest.approx(2.093 * error, rel=1e-3)  # t of 19 degrees
 
 
+def test_an_agreement_has_no_interval_beyond_1():
+    values = np.array([1.0] * 38 + [0.7, 0.6])  # 0.9825, and by the jackknife up to 1.0075
+    low, high = interval(lambda rows: values[rows].mean(), np.arange(40), jackknife=True)
+    assert low == pytest.approx(0.9575, abs=1e-3)
+    assert high == 1
+
+
 def test_nothing_right_and_all_right_are_no_certainty():
     # Clopper & Pearson of 0 of many: 1 - 0.025 ** (1 / 37.6); 37.6 = 40 (1.960 / 2.023)²
     for value, expected in ((0, (0, 0.0935)), (1, (0.9065, 1))):

@@ -23,7 +23,7 @@ from napari_phenoscape.embeddings import (
     regrouped,
     write_clusters,
 )
-from napari_phenoscape.errors import MissingFileError, RunError
+from napari_phenoscape.errors import MissingFileError, OptionError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, KMeans, train
@@ -118,6 +118,14 @@ def test_colours_of_a_strangers_clusters_ask_for_nothing(run: Path, tmp_path: Pa
     write_clusters(replace(clusters, colours=dict.fromkeys(clusters.colours, colour)), path)
     with pytest.raises(RunError, match=r"'#ff0000; background.*' is no colour"):
         result(report(run, tmp_path / "page.html"))
+
+
+def test_a_page_of_html_has_no_other_ending(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        OptionError, match=r"'a\.pdf' ends in '\.pdf'; a report is written as \.html"
+    ):
+        result(report(run, tmp_path / "a.pdf"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_it_says_what_was_left_out_and_how_it_was_made(page: str, run: Path) -> None:

@@ -265,7 +265,8 @@ def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Pat
     for read in (folder / "e.yaml", next(folder.rglob("*.tif"))):
         asked_for = sentence("preview", folder / "e.yaml", "-o", read, "--overwrite")
         assert "what is read is never overwritten" in asked_for
-    assert "is none of the augmentations" in phenoscape(*asked, "RandomErasing").stderr
+    said = phenoscape(*asked, "RandomRotate").stderr
+    assert "is none of the augmentations. Did you mean 'RandomRotation'? Name one of" in said
 
 
 @pytest.mark.parametrize(

@@ -247,9 +247,10 @@ def test_other_stems_refuse_a_camera_of_other_wavelengths(scans: Path, kind: str
         result(embed(run, Folder(path=scans / "fine", pattern="*.bsq")))
 
 
-def test_of_a_space_that_is_not_there_the_others_are_named(run: Path) -> None:
+def test_of_a_space_that_is_not_there_the_others_are_named(run: Path, some: Folder) -> None:
     result(embed(run))
-    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, .*rgb, .*uv"):
+    result(embed(run, some))  # whose files are no spaces of the run's own specimens
+    with pytest.raises(MissingFileError, match=r"no embeddings 'vu'\. .*has \(joint, rgb, uv\)"):
         read_embeddings(run, "vu")
     with pytest.raises(MissingFileError, match="train a run with 'rgb\\+uv' among its modalities"):
         read_embeddings(run, "rgb+uv")

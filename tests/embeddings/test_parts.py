@@ -191,6 +191,59 @@ def test_the_first_does_not_wait_for_one_that_failed(
         result(embed(run))
 
 
+SLOWLY = """
+import sys, time
+from pathlib import Path
+
+from napari_phenoscape.embeddings import _parts, embed
+from napari_phenoscape.training import _specimens
+
+_parts.BEAT_S = 0.05
+_specimens.PART = _specimens.BATCH = 8
+for event in embed(Path(sys.argv[1])):
+    if getattr(event, "what", "") == "embedding specimens":
+        print(flush=True)
+        time.sleep(100)
+"""
+
+
+def test_the_first_waits_for_one_that_lives_and_not_for_one_that_was_killed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(as_ranks(monkeypatch, 2))[-1] == 0  # and so is this process
+    other = os.environ | {"RANK": "1", "LOCAL_RANK": "1", "OMP_NUM_THREADS": "1"}
+    monkeypatch.setattr("os.getppid", os.getpid)  # both have one parent, so that they are one job
+    monkeypatch.setattr(_parts, "LOST_S", 1.0)
+    monkeypatch.setattr(_parts, "WAIT_S", 0.05)
+    process = Popen([sys.executable, "-c", SLOWLY, str(run)], env=other, stdout=PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        waits = embed(run)
+        while next(waits) != Progress("waiting for the other processes", 2, 4):
+            pass
+        for _ in range(40):  # twice as long
+            assert next(waits) == Progress("waiting for the other processes", 2, 4)
+    finally:
+        process.kill()
+        process.communicate()
+    with pytest.raises(RunError, match=r"^Process 1 was not heard of for 1 seconds.*is kept"):
+        result(waits)
+
+
+def test_the_first_does_not_wait_for_one_that_was_stopped(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = as_ranks(monkeypatch, 2)
+    assert next(ranks) == 1
+    work = embed(run)
+    until(work, 16)
+    work.close()
+    assert next(ranks) == 0
+    with pytest.raises(RunError, match=r"Process 1 ended, and with it this one: it was stopped"):
+        result(embed(run))
+
+
 def test_what_a_process_of_an_earlier_command_said_is_not_believed(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

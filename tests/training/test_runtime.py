@@ -371,7 +371,10 @@ def test_the_batch_script_asks_for_what_the_experiment_needs(
         "#SBATCH --signal=TERM@120",
         "#SBATCH --requeue",
         "#SBATCH --partition=gpu",
-        f"srun --kill-on-bad-exit=1 {sys.executable} -m napari_phenoscape.cli train {run}",
+        # with 130 of one task srun would kill the one that saves, and the job would not queue again
+        "srun --kill-on-bad-exit=0 --wait=120 "
+        '--cpus-per-task="$SLURM_CPUS_PER_TASK" '
+        f"{sys.executable} -m napari_phenoscape.cli train {run}",
     ):
         assert line in text.splitlines()
     kept = read_experiment(run).runtime
@@ -383,6 +386,25 @@ def test_the_batch_script_asks_for_what_the_experiment_needs(
     assert other.stdout != end.stdout
 
 
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("2", 120), ("4:59", 299), ("0:04:00", 240), ("0-0:4", 240), ("5", 0), ("0-1", 0), ("0", 0),
+     ("24:00", 0), ("1-0", 0), ("UNLIMITED", 0)],
+)  # fmt: skip
+def test_a_job_that_would_be_asked_to_save_while_it_begins_is_refused(
+    experiment: Experiment, tmp_path: Path, time: str, seconds: int
+) -> None:
+    from napari_phenoscape.training import write_batch_script
+
+    asked = experiment.model_copy(update={"runs": tmp_path})
+    if not seconds:
+        assert f"--time={time}" in write_batch_script(asked, time).read_text()
+        return
+    with pytest.raises(OptionError, match=f"--time {time} is {seconds} seconds.*--time 1:00:00"):
+        write_batch_script(asked, time)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("code", "queued"), [(0, False), (130, True), (1, False)])
 def test_a_job_whose_time_is_up_queues_again(
     experiment: Experiment, samples: Path, tmp_path: Path, code: int, queued: bool
@@ -390,7 +412,7 @@ def test_a_job_whose_time_is_up_queues_again(
     """The script itself, with a srun that ends as the training would."""
     from napari_phenoscape.training import write_batch_script
 
-    script = write_batch_script(experiment.model_copy(update={"runs": tmp_path}), "1:00")
+    script = write_batch_script(experiment.model_copy(update={"runs": tmp_path}), "1:00:00")
     for name, line in (("srun", f"exit {code}"), ("scontrol", f"echo $@ >> {tmp_path}/said")):
         (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
         (tmp_path / name).chmod(0o755)

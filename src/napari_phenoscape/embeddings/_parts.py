@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,9 @@ from napari_phenoscape.training import (
 
 #: Seconds between two looks whether other processes are done.
 WAIT_S = 0.2
+
+#: Seconds between two signs of life, and without one after which a process counts as lost.
+BEAT_S, LOST_S = 5.0, 300.0
 
 T = TypeVar("T")
 
@@ -121,34 +125,31 @@ def in_parts(
     Raises
     ------
     RunError
-        The folder cannot be written; or a peer makes other parts or failed, for which this one
-        would wait.
+        The folder cannot be written; or a peer makes other parts, failed or was killed, for which
+        this one would wait.
     """
     paths = [folder / f"{number:08d}-{key}.parquet" for number, key in enumerate(keys)]
     mine = range(rank(), len(paths), ranks())
     missing = [number for number in mine if not paths[number].is_file()]
-    if ranks() > 1:
-        _tell_peers(folder, keys)
     reading = (read(number) for number in missing)
-    try:
-        with freed_memory_kept(), verbs_ahead(reading, room=room) as was_read:
-            for number in missing:
-                _check_peers(folder, keys, range(ranks()) if joins() else (0,))
-                part = yield from compute(number, was_read())
-                _write(part, paths[number])
-    except Exception as error:
-        if ranks() > 1:  # or the first would wait for what it has not made
-            _tell_peers(folder, keys, failed=str(error) or type(error).__name__)
-        raise
-    if ranks() > 1:
-        _tell_peers(folder, keys, done=True)
+    with (
+        _heard_by_peers(folder, keys),
+        freed_memory_kept(),
+        verbs_ahead(reading, room=room) as was_read,
+    ):
+        for number in missing:
+            _check_peers(folder, keys, range(ranks()) if joins() else (0,))
+            part = yield from compute(number, was_read())
+            _write(part, paths[number])
     if not joins():
         return None
+    silent, others = _Silent(folder), set(range(1, ranks()))
     # one that comes late would make its parts again where they were taken away
-    while _check_peers(folder, keys, range(ranks())) != set(range(ranks())) and ranks() > 1:
+    while left := others - _check_peers(folder, keys, others):
         made = sum(path.is_file() for path in paths)
         yield Progress("waiting for the other processes", made, len(paths))
         time.sleep(WAIT_S)
+        silent.check(left)
     return [_read(path) for path in paths]
 
 
@@ -183,6 +184,75 @@ def held(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()
+
+
+@contextmanager
+def _heard_by_peers(folder: Path, keys: Sequence[str]) -> Iterator[None]:
+    """Say what this process makes and that it lives, and at the end whether it was made."""
+    if ranks() == 1:
+        yield
+        return
+    _tell_peers(folder, keys)
+    sign, left = folder / f"{rank()}.alive", threading.Event()
+
+    def beat() -> None:
+        beats = 0
+        while not left.wait(BEAT_S):
+            beats += 1
+            with suppress(OSError):  # a disk that is full for a moment; silence is noticed
+                sign.write_text(str(beats), "utf-8")
+
+    thread = threading.Thread(target=beat, name="lives", daemon=True)
+    thread.start()
+    failed = "it was stopped."
+    try:
+        yield
+        failed = ""
+    except Exception as error:
+        failed = str(error) or type(error).__name__
+        raise
+    finally:
+        left.set()
+        thread.join()  # or its file would come after the folder was removed
+        # or the first would wait for what it has not made
+        _tell_peers(folder, keys, done=not failed, failed=failed)
+
+
+class _Silent:
+    """How long others give no sign of life, in looks: a job that sleeps as a whole hears nothing.
+
+    Parameters
+    ----------
+    folder
+        Of parts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._heard: dict[int, tuple[str, int]] = {}
+
+    def check(self, peers: Iterable[int]) -> None:
+        """Look again, every `WAIT_S`.
+
+        Raises
+        ------
+        RunError
+            One was not heard of for `LOST_S`.
+        """
+        for peer in peers:
+            sign, looks = self._heard.get(peer, ("", 0))
+            try:
+                newest = (self._folder / f"{peer}.alive").read_text("utf-8")
+            except OSError:
+                newest = ""  # it has not begun, or is just writing
+            looks = looks + 1 if newest == sign else 0
+            self._heard[peer] = newest, looks
+            if looks * WAIT_S >= LOST_S:
+                raise RunError(
+                    f"Process {peer} was not heard of for {LOST_S:.0f} seconds; it was killed, or "
+                    "never started. Look at what it said; what was computed is kept, and the same "
+                    "command goes on with it."
+                )
 
 
 def _tell_peers(folder: Path, keys: Sequence[str], *, done: bool = False, failed: str = "") -> None:

@@ -141,16 +141,22 @@ def read_embeddings(
     """
     path = embeddings_path(run, space, source, untrained=untrained)
     if not path.is_file():
-        stems = sorted(it.stem for it in path.parent.glob("*.parquet") if it.is_file())
+        modalities = _modalities(read_experiment(run))
+        # of these specimens: files of others are no spaces
+        there = [
+            name
+            for name in ("joint", *modalities)
+            if embeddings_path(run, name, source, untrained=untrained).is_file()
+        ]
         others = (" --collection …" if source else "") + (" --untrained" if untrained else "")
         way = f"embed the specimens first: `phenoscape embed {run}{others}`."
-        if space not in ("", "joint", *_modalities(read_experiment(run))):
+        if space not in ("", "joint", *modalities):
             way = f"train a run with '{space}' among its modalities."
-        if stems:
-            way = f"name one that it has ({', '.join(stems)}), or {way}"
+        if there:
+            way = f"name one that it has ({', '.join(there)}), or {way}"
         raise MissingFileError(
             f"The run '{run}' has no embeddings '{path.stem}'. "
-            f"{did_you_mean(path.stem, stems)}{way[0].upper()}{way[1:]}"
+            f"{did_you_mean(space, there)}{way[0].upper()}{way[1:]}"
         )
     x, table = _read(path)
     experiment = read_experiment(run)

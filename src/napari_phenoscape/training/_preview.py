@@ -77,9 +77,10 @@ def with_only(experiment: Experiment, kind: str) -> Experiment:
     chosen = operations(experiment.augmentations)
     alone = tuple(op.model_copy(update={"p": 1.0}) for op in chosen if op.kind == kind)
     if not alone:
+        kinds = [op.kind for op in chosen]
         raise OptionError(
-            f"'{kind}' is none of the augmentations ({', '.join(op.kind for op in chosen)}); name "
-            "one of these, or add it."
+            f"'{kind}' is none of the augmentations. {did_you_mean(kind, kinds)}"
+            f"Name one of {', '.join(kinds)}, or add it."
         )
     return experiment.model_copy(update={"augmentations": alone})
 

@@ -39,7 +39,8 @@ def interval(
         trials as have this standard error [3]_, so that nothing right, or all, is no certainty.
     jackknife
         The standard error is that of leaving out one group, or one of 100 parts, at a time. For
-        statistics of pairs of specimens, of which halves have too few.
+        statistics of pairs of specimens, of which halves have too few. They are 1 at most, and so
+        is the upper end.
 
     Returns
     -------
@@ -81,7 +82,8 @@ def interval(
     tail = (1 - SHARE) / 2
     reach = -t.ppf(tail, min(number, len(told)) - 1)
     if not proportion:
-        return float(whole - reach * error), float(whole + reach * error)
+        high = float(whole + reach * error)
+        return float(whole - reach * error), min(high, 1.0) if jackknife else high
     variance = whole * (1 - whole)
     trials = min(variance / error**2, 1e9) if error > 0 and variance > 0 else number
     trials *= (norm.ppf(tail) / reach) ** 2  # for the few groups that the error is known from

@@ -39,7 +39,7 @@ from napari_phenoscape.embeddings import (
     reduce,
     thumbnails,
 )
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved, Started, Step
 from napari_phenoscape.specimens import Source
 from napari_phenoscape.training import Grouping, read_events, read_experiment, versions
@@ -86,11 +86,18 @@ def report(
 
     Raises
     ------
+    OptionError
+        The name of the page is not one of HTML.
     MissingFileError, CollectionError, RunError
         It is no run, its specimens are gone, or the page cannot be written.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(
+            f"'{output.name}' ends in '{output.suffix}'; a report is written as .html. Name it so; "
+            "a browser prints it, as PDF too."
+        )
     experiment = read_experiment(run)
     embeddings, clusters = yield from _grouped(run, experiment.grouping, source, untrained)
     crops = yield from embedded_specimens(run, embeddings)

@@ -120,6 +120,13 @@ def environment_of_ranks() -> ClusterEnvironment:
         def world_size(self) -> int:
             return ranks()
 
+        @property
+        def main_port(self) -> int:
+            """Of the step; Fabric's is of the job, whose steps would meet each other."""
+            job, step = (int(os.environ.get(f"SLURM_{name}_ID", 0)) for name in ("JOB", "STEP"))
+            # below those that systems give out; neighbouring jobs and steps differ
+            return int(os.environ.get("MASTER_PORT", 15_000 + (job + 1_009 * step) % 15_000))
+
     if "SLURM_STEP_NODELIST" in os.environ:  # which may be some nodes of the job
         first = Srun.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
         os.environ.setdefault("MASTER_ADDR", first)

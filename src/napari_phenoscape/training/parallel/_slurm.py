@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,17 @@ SCRIPT = "train.sbatch"
 
 #: Seconds before the end of the time at which the training is asked to save.
 WARNING_S = 120
+
+#: Seconds without which a job does little but start: Slurm may ask up to a minute earlier.
+SHORTEST_S = 300
+
+#: Options of srun. It ends all at once where one has exited with 130, unless it is told not to, and
+#: since Slurm 22.05 it does not know what sbatch was told of processors.
+_STEP = (
+    "--kill-on-bad-exit=0",
+    f"--wait={WARNING_S}",
+    '--cpus-per-task="$SLURM_CPUS_PER_TASK"',
+)
 
 
 def write_batch_script(
@@ -45,9 +57,11 @@ def write_batch_script(
     Raises
     ------
     OptionError
-        A path or an option has a line break: the rest of it would be a command of the script.
+        A path or an option has a line break: the rest of it would be a command of the script. Or
+        the time is up before the training has begun.
     """
     _refuse_breaks(str(run or experiment.runs), time, *more)
+    _refuse_short(time)
     run = run or _begun(experiment) or new_run(experiment)
     script = run / SCRIPT
     with atomic(script) as temporary:
@@ -62,6 +76,23 @@ def _refuse_breaks(*words: str) -> None:
                 f"{word!r} has a line break, and what follows it would be run as a command of the "
                 "script. Write it in one line; a folder of such a name, rename."
             )
+
+
+def _refuse_short(time: str) -> None:
+    words = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time)
+    if words is None:
+        return  # "UNLIMITED", or what sbatch refuses
+    days, *rest = (int(word or 0) for word in words.groups())
+    # after days come hours; three numbers begin with hours, too, and others with minutes
+    hours = words[1] or words[4]
+    units = (3600, 60, 1) if hours else (60, 1, 0)
+    asked = 86400 * days + sum(n * unit for n, unit in zip(rest, units, strict=True))
+    if 0 < asked < SHORTEST_S:  # 0 is no limit
+        raise OptionError(
+            f"--time {time} is {asked} seconds, and a training is asked to save {WARNING_S} to "
+            f"{WARNING_S + 60} seconds before its time is up. Ask for more, e.g. --time 1:00:00 "
+            "for an hour."
+        )
 
 
 def _begun(experiment: Experiment) -> Path | None:
@@ -100,8 +131,9 @@ def batch_script(experiment: Experiment, run: Path, time: str, more: Sequence[st
 
 # {WARNING_S} s before the time is up, every task gets SIGTERM: the training ends after its batch,
 # saves, and exits with 130; the job then queues again, and goes on from its checkpoint.
+# A task that ends before the one that saves does not end it; one that failed ends all by --wait.
 export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
-srun --kill-on-bad-exit=1 {command}
+srun {" ".join(_STEP)} {command}
 code=$?
 if [ $code -eq 130 ]; then
     scontrol requeue "$SLURM_JOB_ID"
