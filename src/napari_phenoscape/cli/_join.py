@@ -70,6 +70,7 @@ def join(
                 None,
                 full_scale if other_full_scale is None else other_full_scale,
                 ignore_value=ignore_value,
+                of="other-",
             ),
             most_residual_px=most_residual_px,
             overwrite=overwrite,
