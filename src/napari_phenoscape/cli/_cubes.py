@@ -22,6 +22,7 @@ from napari_phenoscape.cli._read_as import (
     Names,
     Wavelengths,
     read_as_of,
+    refuse_panel_alone,
 )
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
@@ -352,6 +353,7 @@ def _references(
     bright, shade = (file or region for file, region in (white, dark))
     if shade and not bright:
         raise OptionError("A dark reference was given without a white one; both are needed.")
+    refuse_panel_alone(panel, bright)
     return References(bright, shade or None, panel) if bright else None
 
 

@@ -145,7 +145,7 @@ def join(
         paths, parts = listed.paths, listed.parts
     if len(paths) < 2 or len(paths) != len(parts):
         alone = (
-            f"Name another beside it, or open '{paths[0].name}' by itself."
+            f"Open '{paths[0].name}' by itself, or name another beside it."
             if len(paths) == 1
             else "Name what each shows, in the order of the files, e.g. --parts vis,uv,nir."
         )
