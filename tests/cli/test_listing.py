@@ -65,6 +65,12 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "There is no folder" in end.stderr
 
 
+def test_a_folder_without_runs_says_so_and_how_to_make_one(tmp_path: Path) -> None:
+    assert runs(tmp_path).strip() == (
+        f"No runs are in '{tmp_path}'. `phenoscape look FOLDER` makes one of your specimens."
+    )
+
+
 def test_train_check_says_what_would_go_wrong_and_trains_nothing(tmp_path: Path) -> None:
     for number in range(8):
         planes = np.full((7, 32, 32), 100 + number, "u2")
