@@ -320,13 +320,6 @@ def raw(folder: Path) -> None:
     )
 
 
-def six_planes(folder: Path) -> None:
-    """Photographs of six planes, the last of which is the mask."""
-    for path in [folder / "moth.tif", *(folder / "moths").rglob("*.tif")]:
-        planes = tifffile.imread(path)[..., [1, 0, 2, 5, 3, 6]]
-        tifffile.imwrite(path, planes, photometric="rgb", planarconfig="contig")
-
-
 def named_by_pattern(folder: Path) -> None:
     """A mask beside each photograph, and a table of another name."""
     for path in sorted((folder / "moths").rglob("*.tif")):
@@ -373,7 +366,7 @@ BEFORE: dict[str, list[Callable[[Path], None]]] = {
     "finding.md": [lambda folder: (folder / "drawer_regions.tif").unlink()],
     "field-photographs.md": [field],
     "hyperspectral.md": [other_camera],
-    "opening-cubes.md": [scans, six_planes],
+    "opening-cubes.md": [scans],
     "own-eye.md": [camera_model],
     "writing-cubes.md": [scans],
     "photographs.md": [torn_apart, raw],

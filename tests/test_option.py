@@ -53,6 +53,29 @@ def test_what_is_not_a_mapping_is_refused(text: str) -> None:
         Outer.from_yaml(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "a:\n  b: 1\n c: 2",
+            r"line 3 \(c: 2\), .* one level in the same column",
+        ),
+        ("a: 1\nb: *.bmp", r"line 2 \(b: \*\.bmp\), .* in quotation marks, e\.g\. '\*\.png'"),
+        ("a: 1\n\tb: 2", r"line 2 \(b: 2\), .* by blanks, not by tabs"),
+        ("a: 1\nb 2\nc: 3", r"line 2 \(b 2\), .* Write 'key: value'"),
+        ("a: b: c", r"line 1 \(a: b: c\), .* holds a colon in quotation marks"),
+        ("a: [1\nb: 2", r"line 2 \(b: 2\), .* Close each bracket"),
+        ("a: 'b\n", r"line 1 \(a: 'b\), .* Close each quotation mark"),
+        ("a: @b", r"line 1 \(a: @b\), .* such a character in quotation marks"),
+        ("a: \0", "is not YAML: unacceptable character .* Write 'key: value' lines"),
+    ],
+    ids=["column", "star", "tab", "no colon", "two colons", "bracket", "quote", "at", "zero"],
+)
+def test_what_is_not_yaml_says_in_which_line_and_the_way_out(text: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        Outer.from_yaml(text)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"nothing\.yaml"):
         Outer.read(tmp_path / "nothing.yaml")
@@ -79,7 +102,7 @@ class Many(Option):
         ({"steps": 0}, r"steps: 1 or more was expected \(given: 0\)"),
         ({"names": []}, "names: at least 1 was expected, and there are 0"),
         ({"how": "soon"}, r"how: 'fast' or 'slow' was expected \(given: 'soon'\)"),
-        ({"names": "a"}, "names: a list was expected"),
+        ({"names": "a"}, r"names: a list was expected, e\.g\. \[a\] or \[a, b\] \(given: 'a'\)"),
     ],
     ids=["words", "bound", "none", "choice", "list"],
 )

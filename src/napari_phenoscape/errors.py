@@ -29,6 +29,21 @@ def did_you_mean_file(path: Path) -> str:
     return ""
 
 
+def there(path: Path) -> Path:
+    """A path at which there is something.
+
+    Raises
+    ------
+    MissingFileError
+        There is nothing.
+    """
+    if not path.exists():
+        raise MissingFileError(
+            f"There is nothing at '{path}'. {did_you_mean_file(path)}Correct its path."
+        )
+    return path
+
+
 class PhenoscapeError(Exception):
     """Something outside the program is wrong, and the message says what to do about it."""
 

@@ -46,7 +46,7 @@ EXPECTED = {
     "bool_type": "true or false was expected",
     "string_type": "text was expected",
     "path_type": "a path was expected",
-    "tuple_type": "a list was expected",
+    "tuple_type": "a list was expected, e.g. [a] or [a, b]",
     "too_short": "at least {min_length} was expected, and there are {actual_length}",
     "too_long": "at most {max_length} were expected, and there are {actual_length}",
     "greater_than": "a number greater than {gt} was expected",
@@ -57,6 +57,20 @@ EXPECTED = {
     "model_type": "'key: value' lines were expected",
     "model_attributes_type": "'key: value' lines were expected",
 }
+
+#: Ways out of what is no YAML, by words of its fault; the first that fits, and of all others.
+_WAYS = {
+    "\\t": "Indent lines by blanks, not by tabs.",
+    "escape": "Write a path of Windows without quotation marks, or with / in place of \\.",
+    "alias": "Put what begins with * or & in quotation marks, e.g. '*.png'.",
+    "cannot start any token": "Put what begins with such a character in quotation marks.",
+    "<block end>": "Begin the lines of one level in the same column.",
+    "mapping values": "Put a value that holds a colon in quotation marks.",
+    "expected ','": "Close each bracket, and put a comma between two values in it.",
+    "end of stream": "Close each quotation mark.",
+    "expected ':'": "Write 'key: value', with a colon and a blank between the two.",
+}
+_WAY = "Write 'key: value' lines; `phenoscape samples` writes an example to start from."
 
 
 class Option(BaseModel):
@@ -125,9 +139,8 @@ class Option(BaseModel):
         try:
             given = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            detail = " ".join(str(error).split())
             raise OptionError(
-                f"{where or 'this text'} is not YAML: {detail}. {_way(detail)}"
+                f"{where or 'this text'} is not YAML: {_fault(error, text)}"
             ) from None
         except (RecursionError, ValueError) as error:  # of brackets without end, or digits
             raise OptionError(
@@ -279,13 +292,17 @@ def _kind(option: type[Option]) -> str:
     return str(option.model_fields["kind"].default)
 
 
-def _way(detail: str) -> str:
-    """Out of what is no YAML."""
-    if "\\t" in detail:
-        return "Indent lines by blanks, not by tabs."
-    if "escape" in detail:
-        return "Write a path of Windows without quotation marks, or with / in place of \\."
-    return "Write 'key: value' lines; `phenoscape samples` writes an example to start from."
+def _fault(error: yaml.YAMLError, text: str) -> str:
+    """The line that is no YAML, what is wrong with it, and the way out."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"{' '.join(str(error).split())}. {_WAY}"
+    begun = error.context_mark if (error.context or "").startswith("while scanning") else None
+    line = (begun or error.problem_mark).line
+    shown = "".join(text.splitlines()[line : line + 1]).strip()
+    way = next(
+        (way for words, way in _WAYS.items() if words in f"{error.context} {error.problem}"), _WAY
+    )
+    return f"line {line + 1}{f' ({shown})' if shown else ''}, {error.problem}. {way}"
 
 
 def _with_paths(value: Any, change: Callable[[Path], Path]) -> Any:

@@ -176,7 +176,7 @@ def test_the_run_is_judged_against_its_start_colour_and_texture_in_a_sentence_at
         (p,) = kept.loc[kept["measure"] == "5-NN accuracy more than before training", "p"]
         assert p == judged.against["before training"].p
     *_, last = evaluate([run])
-    assert last == Notice("trained, rgb+uv: Cannot be judged without a label: name 20 specimens.")
+    assert last == Notice("trained, rgb+uv: Cannot be judged without a label: label 20 specimens.")
 
 
 def test_a_column_that_is_not_there_is_said_before_any_pixel_is_read(run: Path) -> None:

@@ -56,7 +56,7 @@ def test_who_one_of_the_two_does_not_embed_is_not_counted():
 @pytest.mark.parametrize(
     ("against", "labelled", "said"),
     [
-        ({}, None, "Cannot be judged without a label: name 20 specimens."),
+        ({}, None, "Cannot be judged without a label: label 20 specimens."),
         (
             {START: SURE, STATISTICS: SURE}, 19,
             "Cannot be judged by 19 specimens (or groups) whose label can be found among others: "

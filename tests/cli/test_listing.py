@@ -65,6 +65,12 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "There is no folder" in end.stderr
 
 
+def test_a_folder_without_runs_says_so_and_how_to_make_one(tmp_path: Path) -> None:
+    assert runs(tmp_path).strip() == (
+        f"No runs are in '{tmp_path}'. `phenoscape look FOLDER` makes one of your specimens."
+    )
+
+
 def test_train_check_says_what_would_go_wrong_and_trains_nothing(tmp_path: Path) -> None:
     for number in range(8):
         planes = np.full((7, 32, 32), 100 + number, "u2")
@@ -80,8 +86,28 @@ def test_train_check_says_what_would_go_wrong_and_trains_nothing(tmp_path: Path)
         "error: A batch of 64 is larger than the collection of 8 specimens. "
         "--set schedule.batch_size=2"
     )
+    assert all(
+        line.startswith(("error: ", "warning: ", "note: ")) for line in end.stdout.splitlines()
+    )
     mended = CliRunner().invoke(app, [*words, "--set", "schedule.batch_size=2", "--json"])
     checks = json.loads(mended.stdout)["checks"]
     assert {check["tone"] for check in checks} == {"plain"}
     assert checks[-1]["words"].startswith("It takes about")
     assert not (tmp_path / "runs").exists()
+
+
+def test_info_lists_the_first_and_the_last_of_many_names(tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", np.zeros((40, 5, 6), "f4"))
+    end = CliRunner().invoke(app, ["info", str(tmp_path / "scan.npy"), "--axis", "0"])
+    assert "bands: band 1, band 2, band 3, ..., band 40" in end.stdout
+    end = CliRunner().invoke(app, ["info", str(tmp_path / "scan.npy"), "--axis", "0", "--json"])
+    assert len(json.loads(end.stdout)["bands"]) == 40
+
+
+def test_an_experiment_beside_the_specimens_makes_no_run_of_their_folder(tmp_path: Path) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.zeros((9, 9, 4), "f4"))
+    (tmp_path / "experiment.yaml").write_text("name: mine\n")
+    end = CliRunner().invoke(app, ["info", str(tmp_path)])
+    assert end.exit_code == 0, end.output
+    assert "3 specimens" in end.stdout

@@ -86,6 +86,16 @@ def test_a_name_with_spaces_that_is_there_is_shown_in_quotation_marks(
     assert phenoscape("Dataset 1").stderr.endswith(said)
 
 
+@pytest.mark.parametrize("typed", ["look moths", "convert a.tif -o b.tif", "join a b -o c.tif"])
+def test_the_reflectance_of_a_standard_that_is_not_named_is_refused(typed: str) -> None:
+    end = phenoscape(*typed.split(), "--panel", "0.2")
+    assert end.exit_code == 2
+    assert end.stderr == (
+        "error: --panel 0.2 is the reflectance of a standard, and none is named. Say where it is "
+        "by --white-region, or leave --panel out.\n"
+    )
+
+
 @pytest.mark.parametrize("typed", ["cluster RUN --json --clusters four", "look nowhere --json"])
 def test_a_program_that_asks_for_json_is_told_of_an_error_in_json(typed: str) -> None:
     end = phenoscape(*typed.split())

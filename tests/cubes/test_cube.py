@@ -74,6 +74,21 @@ def test_a_band_that_is_not_there_is_refused_by_name(modality: Modality) -> None
         modality.indices(SEVEN)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("uv+rgb+nir", "no bands for 'nir' of the modality 'uv\\+rgb\\+nir'"),
+        ("swir+nir", "no bands for the modality 'swir\\+nir'"),
+        ("rgb+bird-uv", "no catches for the modality"),
+        ("nir+bird-uv", "no catches for the modality"),
+    ],
+)
+def test_a_sum_is_not_what_is_there_of_it(name: str, words: str) -> None:
+    assert not as_modality(name).seen_by(SEVEN)
+    with pytest.raises(BandMismatchError, match=words):
+        as_modality(name).indices(SEVEN)
+
+
 @pytest.mark.parametrize("name", ["rgb+uv", "red edge", "400.5-700", "bird-uv", "_é2", "a"])
 def test_a_modality_has_a_name_that_a_file_can_have(name: str) -> None:
     assert Modality.parse({"name": name}).name == name

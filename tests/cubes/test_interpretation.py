@@ -55,6 +55,33 @@ def test_names_say_what_the_planes_are(path):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("maks", "mask"), ("365", "365 nm"), ("bleu", "blue"), ("IR", "nir"), ("thermal", "")],
+)
+def test_a_name_that_is_nearly_one_of_ours_is_asked_about(path, name, meant):
+    cube = open_cube(path, Interpretation(names=("R", "G", "B", "-", "548 nm", name)))
+    asked = f" '{name}' says nothing of the light that it shows. Did you mean '{meant}'?"
+    assert cube.provenance[-1] == (
+        f"As stated, the planes are R, G, B, -, 548 nm, {name}.{asked if meant else ''}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--wavelengths", "348.39"), "--wavelengths 348.39: two wavelengths or more, above 0 nm"),
+        (("--wavelengths", "348-809"), "--wavelengths 348-809: a number was expected"),
+        (("--full-scale", "-1"), "--full-scale -1.0: a number greater than 0.0 was expected"),
+        (("--names", "mask,mask"), "--names mask,mask: mask, mask name 0 bands and 2 masks"),
+    ],
+)
+def test_the_command_names_the_option_that_is_wrong(path, options, words):
+    end = CliRunner().invoke(app, ["info", str(path), *options])
+    assert end.exit_code == 2
+    assert f"error: {words}" in " ".join(end.stderr.split())
+
+
 def test_channels_that_fit_no_convention_open_by_their_names(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", PLANES[:4].astype("u1"), photometric="minisblack")
     with pytest.raises(CubeError, match="Say what they are by --names"):

@@ -67,6 +67,12 @@ def test_the_arrays_of_an_npz_know_each_other(tmp_path, save):
     assert recognise(tmp_path / "a.npz") is None  # napari reads them as they are
 
 
+def test_an_array_without_a_name_is_told_by_its_sides(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4, 5), "f4"))
+    with pytest.raises(CubeError, match="and it holds 2 × 3 × 4 × 5 of float32"):
+        open_cube(tmp_path / "a.npy")
+
+
 def test_python_objects_are_not_read_and_a_short_file_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.full((4, 5, 3), None), allow_pickle=True)
     with pytest.raises(CubeError, match="holds no cube"):

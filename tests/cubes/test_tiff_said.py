@@ -170,6 +170,13 @@ DOMAINS = {
 }  # fmt: skip
 
 
+def test_the_order_in_which_they_are_written_says_nothing_of_the_wavelengths(tmp_path):
+    items = [f'<Item name="wavelength" sample="{i}">{nm}</Item>' for i, nm in enumerate(CENTRES)]
+    cube = open_cube(of_gdal(tmp_path / "a.tif", "".join([items[0], *items[:0:-1]])))
+    assert cube.bands.wavelengths_nm.tolist() == list(CENTRES)
+    assert not any("rise and fall" in note for note in cube.provenance)
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_wavelengths_are_found_in_every_domain(tmp_path, domain):
     path = of_gdal(tmp_path / "a.tif", DOMAINS[domain])

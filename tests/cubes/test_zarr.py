@@ -536,6 +536,15 @@ def test_xarray_finds_coordinates_and_a_scale_that_it_can_apply(tmp_path, gain):
     np.testing.assert_array_equal(open_cube(tmp_path / "b.zarr").reflectance(), cube.reflectance())
 
 
+def test_of_bands_that_we_wrote_nothing_is_assumed(tmp_path):
+    bands = Bands([Band("R", region="vis"), Band("365 nm", 365.0)])
+    given = Cube(np.ones((2, 4, 5), "u2"), bands, Path("a"), np.float32(1e-4)[...],
+                 np.float32(0)[...], mask=np.eye(4, 5) > 0)  # fmt: skip
+    result(write_cube(given, tmp_path / "a.zarr"))
+    cube = open_cube(tmp_path / "a.zarr")
+    assert (cube.bands, cube.provenance) == (bands, ())
+
+
 def test_every_block_is_written_so_that_a_lost_one_shows(tmp_path):
     result(write_cube(Cube(np.zeros((4, 3, 5), "f4"), BANDS, Path("a")), tmp_path / "b.zarr"))
     assert not any("not stored" in note for note in open_cube(tmp_path / "b.zarr").provenance)

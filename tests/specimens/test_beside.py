@@ -298,6 +298,17 @@ def test_a_folder_is_the_same_whether_it_names_the_table_in_it_or_not(tmp_path) 
     assert elsewhere.with_table == elsewhere
 
 
+def test_a_damaged_picture_says_nothing_of_the_background_of_the_others(tmp_path) -> None:
+    planes = np.full((7, 40, 40), 9, "u2")
+    planes[6, 10:20, 10:30] = 65535
+    for number in range(1, 4):
+        tifffile.imwrite(tmp_path / f"{number}.tif", planes, photometric="minisblack")
+    (tmp_path / "0.tif").write_bytes((tmp_path / "1.tif").read_bytes()[:9000])
+    source, words = seen(tmp_path)
+    assert source == Folder(path=tmp_path)
+    assert "plain background" not in words  # they have masks of their own
+
+
 def test_that_pictures_are_not_on_a_plain_background_names_the_first_and_why(tmp_path) -> None:
     rows, columns = np.mgrid[:96, :128]
     for number in range(8):
@@ -310,7 +321,7 @@ def test_that_pictures_are_not_on_a_plain_background_names_the_first_and_why(tmp
     source, words = seen(tmp_path)
     assert source == Folder(path=tmp_path)
     assert (
-        "1 of the first 2 pictures show no clear specimen on a plain background, such as '1.png': "
+        "1 of the first 2 pictures shows no clear specimen on a plain background, such as '1.png': "
         "Nothing that was found in '1.png' is used (1 × rectangle)."
     ) in words
     for number in range(1, 8, 2):

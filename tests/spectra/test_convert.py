@@ -396,6 +396,9 @@ def test_references_may_be_regions_of_the_cube_itself(tmp_path, scan):
             file.unlink()
     ended = run("convert", scan, "-o", tmp_path / "r.bil", "--white-region", "0:9,0:2")
     assert "has 3 rows and 5 columns; 0:9,0:2 is not a part" in ended.stderr
+    for words in ("0:1", "0:1, 0:2", "3,4"):
+        ended = run("convert", scan, "-o", tmp_path / "r.bil", "--white-region", words)
+        assert f"'{words}' is no region; ROW:ROW,COLUMN:COLUMN without blanks" in ended.stderr
     both = ("--white", scan, "--white-region", "0:1,:")
     assert "choose one of them" in run("convert", scan, "-o", tmp_path / "r.bil", *both).stderr
 

@@ -89,7 +89,7 @@ def test_a_photograph_that_is_not_there_is_named(listed):
 def test_a_list_of_one_photograph_is_opened_by_itself(listed, tmp_path):
     rgb = LIST.replace(",moth uv.tif", "").replace(",uv:B,uv:R", "")
     listed.write_text(rgb.replace("slices=1,2,3", "slices=1,2,3,0,0"))
-    with pytest.raises(OptionError, match=r"Open 'moth vis.tif' by itself"):
+    with pytest.raises(OptionError, match=r"Open 'moth vis.tif' by itself, or name another"):
         list(join([listed], tmp_path / "moth.tif"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,10 @@ def test_what_the_cube_does_not_see_is_told_or_refused():
         "it.",
     )
     assert found.provenance[0].startswith("Catches of 'bird-v' (peafowl, Hart 2002)")
+    named = replace(read_eye("bird-v"), name="a.csv", source="a.csv")
+    assert (
+        cone_catch(cube(spectra, visible), named).provenance[0].startswith("Catches of 'a.csv' in")
+    )
     np.testing.assert_allclose(found.reflectance(), 0.5, rtol=1e-6)  # white is still 1
     # the ultraviolet of a camera from 348 nm on is enough for birds, not for bees
     from_348 = np.arange(348, 810, 1.13)

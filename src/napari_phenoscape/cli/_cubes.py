@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from napari_phenoscape.cli._read_as import (
     Names,
     Wavelengths,
     read_as_of,
+    refuse_panel_alone,
 )
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from napari_phenoscape.cubes import Cube, Modality
     from napari_phenoscape.specimens import Source
     from napari_phenoscape.spectra import Eye, Illuminant, Measure, References
+
+#: Names of bands that are listed, at most; --json has all.
+MOST_NAMES = 16
 
 Vision = Annotated[
     str,
@@ -63,11 +68,12 @@ def info(
     """Say what a cube, a run or a folder holds, and what was assumed or left out, and why."""
     from napari_phenoscape.cubes import open_cube
     from napari_phenoscape.specimens import MANIFEST, source_at, store_words
-    from napari_phenoscape.training import CHECKPOINTS, EXPERIMENT, Experiment, run_near
+    from napari_phenoscape.training import CHECKPOINTS, EVENTS, EXPERIMENT, Experiment, run_near
 
     if ((path := located(path)) / MANIFEST).is_file():
         return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
-    if (path / EXPERIMENT).exists() or (path / CHECKPOINTS).is_dir():
+    # an experiment alone may lie beside the specimens
+    if (path / CHECKPOINTS).is_dir() or all((path / own).exists() for own in (EXPERIMENT, EVENTS)):
         return _of_run(path)
     if path.is_dir() and (run := run_near(path)) and run.parent == path.absolute():
         return listed(path)
@@ -258,7 +264,7 @@ def _of_cube(cube: Cube) -> Answer:
     }
     words: list[str | Text] = [
         f"{address(cube.path)}: {bands} bands, {rows} rows, {columns} columns, {cube.array.dtype}",
-        "bands: " + ", ".join(cube.bands.names)
+        "bands: " + ", ".join(_few(cube.bands.names))
         if nm is None
         else f"{nm.min():.2f} to {nm.max():.2f} nm",
     ]
@@ -267,6 +273,11 @@ def _of_cube(cube: Cube) -> Answer:
     words += [f"assumed: {sentence}" for sentence in cube.provenance]
     words += [Text.assemble(("warning:", "bold yellow"), " ", one) for one in doubted]
     return Answer(facts, words, "bands")
+
+
+def _few(names: Sequence[str]) -> Sequence[str]:
+    """Names of bands, of more than a camera's filters the first and the last."""
+    return names if len(names) <= MOST_NAMES else [*names[:3], "...", names[-1]]
 
 
 def _of_run(run: Path) -> Answer:
@@ -311,7 +322,7 @@ def _of_collection(source: Source) -> Answer:
     words += [f"assumed: {sentence}" for sentence in collection.assumed]
     for one in collection.skipped:
         words.append(
-            f"{'lacking' if one.only_lacks else 'left out'}: {address(one.path)}: {one.reason}"
+            f"{'note' if one.only_lacks else 'left out'}: {address(one.path)}: {one.reason}"
         )
     return Answer(facts, words, "specimens")
 
@@ -342,6 +353,7 @@ def _references(
     bright, shade = (file or region for file, region in (white, dark))
     if shade and not bright:
         raise OptionError("A dark reference was given without a white one; both are needed.")
+    refuse_panel_alone(panel, bright)
     return References(bright, shade or None, panel) if bright else None
 
 

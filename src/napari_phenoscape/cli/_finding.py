@@ -88,7 +88,7 @@ def find(
     found = listen(verb)
     used = set(found.used(finding))
     rows = [{**asdict(piece), "used": piece in used} for piece in found.pieces]
-    table = Table("region", "pixels", "rows", "columns", "word", "used")
+    table = Table("region", "pixels", "rows", "columns", "verdict", "used")
     for row in rows:
         down, across = (f"{first}:{end}" for first, end in (row["rows"], row["columns"]))
         used_word = "yes" if row["used"] else "no"
@@ -121,7 +121,7 @@ def _in_photographs(
         {"photograph": name, "share": part, "word": word, "used": at in used}
         for at, (name, part, word) in enumerate(zip(things.ids, share, things.words, strict=True))
     ]
-    table = Table("photograph", "of its pixels", "word", "used")
+    table = Table("photograph", "of its pixels", "verdict", "used")
     for row in rows:
         used_word = "yes" if row["used"] else "no"
         table.add_row(str(row["photograph"]), f"{row['share']:.0%}", str(row["word"]), used_word)

@@ -9,7 +9,13 @@ import typer
 
 from napari_phenoscape.cli._answer import Made, wrote
 from napari_phenoscape.cli._console import Overwrite, command, listen
-from napari_phenoscape.cli._read_as import FullScale, IgnoreValue, Names, read_as_of
+from napari_phenoscape.cli._read_as import (
+    FullScale,
+    IgnoreValue,
+    Names,
+    read_as_of,
+    refuse_panel_alone,
+)
 from napari_phenoscape.errors import OptionError
 
 
@@ -56,6 +62,7 @@ def join(
 
     if dark_region and not white_region:
         raise OptionError("A dark region was given without a white one; both are needed.")
+    refuse_panel_alone(panel, white_region)
     references = References(white_region, dark_region or None, panel) if white_region else None
     written = listen(
         verb(
@@ -70,6 +77,7 @@ def join(
                 None,
                 full_scale if other_full_scale is None else other_full_scale,
                 ignore_value=ignore_value,
+                of="other-",
             ),
             most_residual_px=most_residual_px,
             overwrite=overwrite,

@@ -43,6 +43,7 @@ def listed(folder: Path) -> Answer:
         cells += [row.get(name, "") for name in different]
         cells += [f"{run.scores[name]:.3f}" if name in run.scores else "" for name in scored]
         table.add_row(*cells)
-    words: list[RenderableType] = [table]
+    none = f"No runs are in '{folder}'. `phenoscape look FOLDER` makes one of your specimens."
+    words: list[RenderableType] = [table if found else none]
     words += [f"{run.path.name}: {run.wrong}" for run in found if run.wrong]
     return Answer({"runs": rows}, words, table="runs")

@@ -12,7 +12,8 @@ from rich.text import Text
 from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Made, short
 from napari_phenoscape.cli._console import command, listen
-from napari_phenoscape.cli._read_as import IgnoreValue
+from napari_phenoscape.cli._read_as import IgnoreValue, refuse_panel_alone
+from napari_phenoscape.errors import there
 
 
 @command
@@ -35,10 +36,13 @@ def look(
     ignore_value: IgnoreValue = None,
 ) -> Made:
     """See which specimens look alike, without training or settings: a figure and a table."""
+    specimens = located(specimens)
+    refuse_panel_alone(panel, white_region)
+    there(specimens.absolute())  # before what takes seconds to import
+
     from napari_phenoscape.analysis import association, look as verb
     from napari_phenoscape.embeddings import legend
 
-    specimens = located(specimens)
     said: dict[str, Any] = {"white_region": white_region, "panel": panel} if white_region else {}
     if ignore_value is not None:
         said["read_as"] = {"ignore_value": ignore_value}

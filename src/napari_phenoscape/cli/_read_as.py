@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from napari_phenoscape.errors import OptionError
 
 if TYPE_CHECKING:
     from napari_phenoscape.cubes import Interpretation
@@ -35,17 +38,32 @@ def read_as_of(
     full_scale: float | None,
     *,
     ignore_value: float | None,
+    of: str = "",
 ) -> Interpretation:
-    """What is said of the planes of a file."""
+    """What is said of the planes of a file, by options whose names begin with ``of``."""
     from napari_phenoscape.cubes import Interpretation
 
-    return Interpretation.parse(
-        {
-            "names": [name.strip() for name in names.split(",") if name.strip()],
-            "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
-            "axis": axis,
-            "full_scale": full_scale,
-            "ignore_value": ignore_value,
-        },
-        "--names, --wavelengths, --axis, --full-scale, --ignore-value:",
-    )
+    said = {
+        "names": [name.strip() for name in names.split(",") if name.strip()],
+        "wavelengths_nm": [text for text in wavelengths.split(",") if text.strip()],
+        "axis": axis,
+        "full_scale": full_scale,
+        "ignore_value": ignore_value,
+    }
+    try:
+        return Interpretation.parse(said)
+    except OptionError as error:
+        field = str(error.place[0])
+        given = {"names": names, "wavelengths_nm": wavelengths}.get(field, said[field])
+        option = f"--{of}{field.removesuffix('_nm').replace('_', '-')} {given}"
+        words = re.sub(rf"^{field}[.\d]*: ", "", str(error))
+        raise OptionError(f"{option}: {words}", error.place) from None
+
+
+def refuse_panel_alone(panel: float, standard: object) -> None:
+    """Refuse the reflectance of a standard where none is named."""
+    if panel != 1 and not standard:
+        raise OptionError(
+            f"--panel {panel:g} is the reflectance of a standard, and none is named. Say where it "
+            "is by --white-region, or leave --panel out."
+        )

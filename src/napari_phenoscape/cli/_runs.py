@@ -165,11 +165,11 @@ def _checked(experiment: Experiment) -> Made:
 
     collection = listen(collect(experiment.collection))
     found = list(checks(experiment, collection))
-    refused = any(check.tone == "error" for check in found)
-    if not refused and (tried := listen(dry_step(experiment, collection))):
-        found.append(tried)
+    if all(check.tone != "error" for check in found):
+        found += filter(None, [listen(dry_step(experiment, collection))])
     rows = [{"tone": one.tone, "words": one.words, "change": one.change} for one in found]
-    words = [" ".join([f"{one.tone}: {one.words}", *one.options]) for one in found]
+    said = {"plain": "note", "warning": "warning", "error": "error"}
+    words = [" ".join([f"{said[one.tone]}: {one.words}", *one.options]) for one in found]
     return Made({"checks": rows}, words or ["Nothing would go wrong that is known of."])
 
 

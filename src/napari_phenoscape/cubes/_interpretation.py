@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from napari_phenoscape.cubes._arrays import ignorable, unique
 from napari_phenoscape.cubes._bands import Band, Bands, spectral_region
 from napari_phenoscape.cubes._cube import Cube
-from napari_phenoscape.cubes._labels import MASK, band_of_label
+from napari_phenoscape.cubes._labels import MASK, band_of_label, near_label
 from napari_phenoscape.cubes._lazy import Window
 from napari_phenoscape.errors import CubeError
 from napari_phenoscape.option import Option
@@ -64,7 +64,9 @@ class Interpretation(Option):
     @classmethod
     def _above_zero(cls, wavelengths_nm: tuple[float, ...]) -> tuple[float, ...]:
         if len(wavelengths_nm) == 1 or any(nm <= 0 for nm in wavelengths_nm):
-            raise ValueError("two wavelengths or more, above 0 nm, were expected.")
+            raise ValueError(
+                "two wavelengths or more, above 0 nm, were expected, e.g. [400, 1000]."
+            )
         return wavelengths_nm
 
 
@@ -127,6 +129,11 @@ def _named(cube: Cube, names: tuple[str, ...]) -> Cube:
     listed = Bands(replace(band, name=name) for band, name in zip(bands, own, strict=True))
     gain, offset = (part[kept] if part.ndim else part for part in (cube.gain, cube.offset))
     note = f"As stated, the planes are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
+    note += "".join(
+        f" '{name}' says nothing of the light that it shows. Did you mean '{near}'?"
+        for name, band in zip(own, listed, strict=True)
+        if band.wavelength_nm is None and band.region is None and (near := near_label(name))
+    )
     return replace(
         _without(cube, () if listed.wavelengths_nm is None else _OF_WAVELENGTHS, note),
         array=Window(cube.array, np.array(kept, np.intp)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 from math import nan
 
@@ -46,6 +47,9 @@ _CONES_AMONG_OTHERS: dict[str, Region] = {
     "u": "uv", "v": "vis", "s": "vis", "m": "vis", "l": "vis", "dc": "vis", "lum": "vis",
     "blue": "vis", "green": "vis", "red": "vis",
 }  # fmt: skip
+
+#: Words that a name may be a slip of, and how like it must be.
+_WORDS, _NEAR = (MASK, "red", "green", "blue", "visible", "uv", "ultraviolet", "nir", "swir"), 0.75
 
 #: Where a centre is light (nm); where a number without a unit is one; the least ratio of the
 #: largest to the smallest of these, which numbers of photographs in a row do not have.
@@ -121,6 +125,13 @@ def band_of_label(label: str) -> Band | str | None:
     if (nm := wavelength_of(text)) is not None:
         return Band(label.strip(), nm)
     return None
+
+
+def near_label(name: str) -> str:
+    """The label that a name nearly is, which says nothing itself: ``mask`` of maks; else ""."""
+    if _NUMBER.fullmatch(name) and _BARE_NM[0] <= float(name) <= _BARE_NM[1]:
+        return f"{name} nm"
+    return next(iter(get_close_matches(name.strip().lower(), _WORDS, 1, _NEAR)), "")
 
 
 def are_receptors(labels: Sequence[str]) -> bool:

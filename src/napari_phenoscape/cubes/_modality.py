@@ -22,8 +22,9 @@ class Modality(Option):
 
     Built in, and written by name alone: ``rgb``; ``grey`` (of pictures without colours); the
     regions ``uv``, ``vis``, ``nir`` and ``swir``; ``full`` (every good band); ``all`` (flagged ones
-    too); sums such as ``rgb+uv``; and what the receptors of an eye catch: ``human``, ``bird-uv``,
-    ``bird-v``, ``honeybee``. A user's own has a name and either ``bands``, ``range_nm`` or ``eye``.
+    too); sums such as ``rgb+uv``, of cubes that have all of them; and what the receptors of an eye
+    catch: ``human``, ``bird-uv``, ``bird-v``, ``honeybee``. A user's own has a name and either
+    ``bands``, ``range_nm`` or ``eye``.
     """
 
     name: str = Field(
@@ -69,14 +70,17 @@ class Modality(Option):
             The cube lacks a band; the message says which bands it has.
         """
         found = [self._index(cube, band) for band in self.bands] or self._by_rule(cube.bands)
-        if not found and self.eyes:
+        if not found and not all(_caught_by(eye, cube.bands) for eye in self.eyes):
             raise BandMismatchError(
                 f"{describe(cube)} has no catches for the modality '{self.name}'. "
                 "`phenoscape convert --vision` computes them, or says what the cube does not see."
             )
         if not found:
+            parts = [] if self.bands or self.range_nm else self.name.split("+")
+            lacking = [f"'{part}'" for part in parts if not _built_in(part, cube.bands)]
+            some = f"{' and '.join(lacking)} of " if len(lacking) < len(parts) else ""
             raise BandMismatchError(
-                f"{describe(cube)} has no bands for the modality '{self.name}'. "
+                f"{describe(cube)} has no bands for {some}the modality '{self.name}'. "
                 + (
                     "It is grey: choose the modality 'grey', or, of a mask, say so by the "
                     "collection's 'mask', e.g. '{stem}.png'."
@@ -102,9 +106,8 @@ class Modality(Option):
         if self.eye is not None:
             return _caught_by(self.name, bands)
         if self.range_nm is None:
-            if not all(_caught_by(eye, bands) for eye in self.eyes):
-                return []
-            return [i for part in self.name.split("+") for i in _built_in(part, bands)]
+            parts = [_built_in(part, bands) for part in self.name.split("+")]
+            return [i for part in parts for i in part] if all(parts) else []
         low, high = self.range_nm
         return [
             i

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape.cubes import Cube, Interpretation, open_cube, read_mask
-from napari_phenoscape.errors import CubeError
+from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.spectra._calibration import calibrated, region_reference
 from napari_phenoscape.spectra._patches import standard_box
 
@@ -104,6 +104,7 @@ def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
                 "of them. Give ROW:ROW,COLUMN:COLUMN from 0, the lower one first."
             )
         return region
+    region_file(words)
     image = _IMAGE.fullmatch(words)
     assert image is not None  # matches everything
     numbers = read_mask(Path(image[1]))
@@ -111,8 +112,21 @@ def region_of(words: str, cube: Cube) -> NDArray[np.bool_]:
 
 
 def region_file(words: str) -> Path | None:
-    """The label image of a region in words; None: they are a box, or it is to be found."""
-    image = None if words == FOUND or _BOX.fullmatch(words) else _IMAGE.fullmatch(words)
+    """The label image of a region in words; None: they are a box, or it is to be found.
+
+    Raises
+    ------
+    OptionError
+        They are numbers, and no box.
+    """
+    if words == FOUND or _BOX.fullmatch(words):
+        return None
+    if not re.search(r"[^\d\s:;,.-]", words):
+        raise OptionError(
+            f"'{words}' is no region; ROW:ROW,COLUMN:COLUMN without blanks was expected, e.g. "
+            "40:90,2000:2060 (in pixels from 0, the lower one first), or a label image."
+        )
+    image = _IMAGE.fullmatch(words)
     return None if image is None else Path(image[1])
 
 

@@ -61,6 +61,7 @@ from ._readouts import (
 )
 from ._run import (
     CHECKPOINTS as CHECKPOINTS,
+    EVENTS as EVENTS,
     EXPERIMENT as EXPERIMENT,
     keep_experiment as keep_experiment,
     keep_grouping as keep_grouping,

@@ -143,7 +143,7 @@ def verdict(against: Mapping[str, Score], judged: int | None) -> str:
         See `could_be_right`; None without a label.
     """
     if judged is None:
-        return f"Cannot be judged without a label: name {FEWEST} specimens."
+        return f"Cannot be judged without a label: label {FEWEST} specimens."
     if judged < FEWEST:
         return (
             f"Cannot be judged by {judged} specimens (or groups) whose label can be found among "

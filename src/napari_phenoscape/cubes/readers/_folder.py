@@ -31,10 +31,11 @@ from napari_phenoscape.cubes.readers._reader import Reader
 from napari_phenoscape.cubes.readers._tiff_stack import SIGNATURES, read_stack
 from napari_phenoscape.errors import CubeError, MissingFileError, PhenoscapeError
 
-#: Endings of pictures that may be bands, and the kind of which all bands of a cube are.
+#: Endings of pictures that may be bands, and the kind of which all bands of a cube are; a WebP has
+#: no grey.
 KINDS = {
     ".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG", ".bmp": "BMP", ".jpg": "JPEG",
-    ".jpeg": "JPEG", ".webp": "WebP",
+    ".jpeg": "JPEG",
 }  # fmt: skip
 
 #: Between the words of a name; the dot of ``365.5`` is none.

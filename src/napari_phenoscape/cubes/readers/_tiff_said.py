@@ -169,7 +169,7 @@ def _with_centres(
 ) -> Said:  # fmt: skip
     """The centres in nm; as names where they are no light; from the names where there are none."""
     centres = {plane: _number(text) for plane, text in numbers.items() if plane < count}
-    known = {plane: centre for plane, centre in centres.items() if centre is not None}
+    known = {plane: nm for plane, nm in sorted(centres.items()) if nm is not None}
     nm = [math.nan] * count
     if known:
         found, unit = centres_in_nm(list(known.values()), unit, notes)

@@ -225,5 +225,8 @@ def _described(variable: Variable) -> str:
 
 
 def _listed(variables: Sequence[Variable], most: int = 8) -> str:
-    names = [f"'{variable.name}' ({_described(variable)})" for variable in variables[:most]]
+    names = [
+        f"'{variable.name}' ({_described(variable)})" if variable.name else _described(variable)
+        for variable in variables[:most]
+    ]
     return ", ".join(names) + (", ..." if len(variables) > most else "") or "nothing"

@@ -139,6 +139,8 @@ def open_zarr(path: Path, inside: str = "", axis: int | None = None) -> Cube:
     found = find_cube(path, inside, [node.variable for node in nodes.values()], axis, notes)
     name = found.cube.name
     node, array = nodes[name], ChunkedArray(open_numbers, path, name, found.order)
+    if _names_in(node, found.centres, len(found.bands)):
+        notes.clear()  # as `phenoscape convert` writes: nothing was assumed
     notes += array.stored.gaps
     with _sound(path, name):
         shown = _shown(node.attributes, len(found.bands))
@@ -178,11 +180,18 @@ def _scaled(nodes: dict[str, Node], node: Node) -> dict[str, Any]:
     return said
 
 
+def _names_in(node: Node, centres: Centres | None, count: int) -> list[str]:
+    """What a store that we wrote calls its bands; nothing of others."""
+    names = node.attributes.get("band_names")
+    is_nm = centres is None or centres.unit == "nm"
+    return names if is_nm and _is_list(names, count, str) else []
+
+
 def _bands(node: Node, centres: Centres | None, bands: Bands) -> Bands:
     """Bands with the names that the store gives them: those that we write, and channels of OME."""
     said, count = node.attributes, len(bands)
-    names, regions, bad = map(said.get, ("band_names", "regions", "bad_bands"))
-    if _is_list(names, count, str) and (centres is None or centres.unit == "nm"):
+    regions, bad = map(said.get, ("regions", "bad_bands"))
+    if names := _names_in(node, centres, count):
         regions = regions if _is_list(regions, count) else [None] * count
         return Bands(
             Band(

@@ -16,10 +16,9 @@ from napari_phenoscape._tables import read_table
 from napari_phenoscape.cubes import open_cube, read_mask
 from napari_phenoscape.errors import (
     CollectionError,
-    MissingFileError,
     PhenoscapeError,
     RemoteError,
-    did_you_mean_file,
+    there,
 )
 from napari_phenoscape.events import Notice, Progress
 from napari_phenoscape.specimens.collection._drawer import REGION_COLUMNS, Drawer
@@ -94,11 +93,7 @@ def source_at(
     OptionError
         The source has no such setting.
     """
-    path = located(path).absolute()
-    if not path.exists():
-        raise MissingFileError(
-            f"There is nothing at '{path}'. {did_you_mean_file(path)}Correct its path."
-        )
+    path = there(located(path).absolute())
     yield Progress("looking at what is there", 0, 1)
     found = _folder(path, said) if path.is_dir() else _drawer(path)
     source: Source = yield from found
@@ -309,14 +304,21 @@ def _is_mask(path: Path) -> bool:
 def _not_plain(found: Folder, files: Sequence[Path]) -> Generator[Progress, None, str | None]:
     """Why most pictures are not of a clear specimen on a plain background, "" where they are.
 
-    None where there are none, or some have a mask of their own.
+    None where none opens, or some have a mask of their own.
     """
     doubtful: list[tuple[Path, str]] = []
+    opened = 0
     for done, file in enumerate(found.ready(files), 1):
         try:
             cube = open_cube(file, found.read_as)
-            if cube.mask is not None:
-                return None
+        except RemoteError:
+            raise
+        except PhenoscapeError:  # it is left out, and says nothing of the others
+            continue
+        if cube.mask is not None:
+            return None
+        opened += 1
+        try:
             found.labels(cube)
         except RemoteError:
             raise
@@ -324,13 +326,15 @@ def _not_plain(found: Folder, files: Sequence[Path]) -> Generator[Progress, None
             doubtful.append((file, str(error)))
         if len(doubtful) > (1 - _MOST) * len(files):
             first, reason = doubtful[0]
-            of = f"{len(files)}" if done == len(files) else f"the first {done}"
+            of = f"{opened}" if done == len(files) else f"the first {opened}"
+            some = f"{len(doubtful)} of {of} pictures" if opened > 1 else "The first picture"
             return (
-                f"{len(doubtful)} of {of} pictures show no clear specimen on a plain background, "
-                f"such as '{first.name}': {reason.split('. ')[0].removesuffix('.')}."
+                f"{some} {'show' if len(doubtful) > 1 else 'shows'} no clear specimen on a plain "
+                f"background, {'such as ' if opened > 1 else ''}'{first.name}': "
+                f"{reason.split('. ')[0].removesuffix('.')}."
             )
         yield Progress("telling specimens from the background", done, len(files))
-    return "" if files else None
+    return "" if opened else None
 
 
 def _tables(root: Path, files: Sequence[Path]) -> Iterator[Path]:

@@ -48,6 +48,10 @@ def collect(source: Source) -> Generator[Progress | Notice, None, Collection]:
         raise CollectionError(
             f"'{address(source.path)}' holds 1 specimen, '{collection.specimens[0].id}'; at least "
             "2 were expected, since specimens are compared. "
-            + (f"Mend what was left out ({others})." if others else "Add specimens.")
+            + (
+                f"Mend what was left out ({others})."
+                if others
+                else "Add specimens; of pictures that show one each, name their folder."
+            )
         )
     return collection

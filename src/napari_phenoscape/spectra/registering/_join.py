@@ -144,10 +144,14 @@ def join(
         yield from _said(paths[0], listed, given=references is not None)
         paths, parts = listed.paths, listed.parts
     if len(paths) < 2 or len(paths) != len(parts):
-        alone = f" Open '{paths[0].name}' by itself." if len(paths) == 1 else ""
+        alone = (
+            f"Open '{paths[0].name}' by itself, or name another beside it."
+            if len(paths) == 1
+            else "Name what each shows, in the order of the files, e.g. --parts vis,uv,nir."
+        )
         raise OptionError(
             f"{len(paths)} photographs and {len(parts)} names of what they show "
-            f"({', '.join(parts)}) were given; two or more of each were expected.{alone}"
+            f"({', '.join(parts)}) were given; two or more of each were expected. {alone}"
         )
     standards = references.files if references else ()
     read = [*standards, *(file for path in paths for file in files_of(path))]

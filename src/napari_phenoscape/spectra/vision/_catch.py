@@ -103,9 +103,8 @@ def cone_catch(cube: Cube, eye: Eye, light: Illuminant | None = None) -> Cube:
         return _caught(cube, array, eye, regions, notes)
     light = light or illuminant("d65")
     weights, share = catch_weights(cube, eye, light)
-    notes = [
-        f"Catches of '{eye.name}' ({eye.source}) in the light '{light.name}'; 1 is a perfect white."
-    ]
+    by = "" if eye.source == eye.name else f" ({eye.source})"  # a table is its own source
+    notes = [f"Catches of '{eye.name}'{by} in the light '{light.name}'; 1 is a perfect white."]
     notes += [
         f"{part:.0%} of what the receptor {name} would catch of white is seen; the rest is taken "
         "to be like it."
