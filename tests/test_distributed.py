@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from safetensors.torch import load_file, save_file
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -130,7 +131,7 @@ def after_gradient(case: str) -> dict[str, torch.Tensor]:
         std=np.full(6, 0.3, np.float32),
     )
     net = build_model(experiment, crops.statistics).double().train()
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
     ranks.synced(net, fabric.device)
     model: nn.Module = net
     if ranks.world_size() > 1:

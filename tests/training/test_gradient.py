@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from napari_phenoscape import _device
@@ -80,7 +81,7 @@ def built(
     asked: Experiment, pictures: Crops, dtype: torch.dtype = torch.float64
 ) -> tuple[Gradient, SimCLR]:
     net = build_model(asked, pictures.statistics).to(dtype).train()
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
     pipeline = InputPipeline(pictures, augmenter(asked, pictures), net, asked.seed, fabric.device)
     return Gradient(asked, pictures, {}, pipeline, net, net, fabric), net
 

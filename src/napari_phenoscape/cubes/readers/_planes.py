@@ -32,7 +32,7 @@ class Stacked(LazyArray):
 
 
 class Measured(LazyArray):
-    """The numbers of an array as fractions, NaN where they stand for "not measured".
+    """The numbers of an array as floats, NaN where they stand for "not measured".
 
     Parameters
     ----------
