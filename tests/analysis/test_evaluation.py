@@ -174,6 +174,21 @@ def test_nearest_centroid_leaves_the_judged_group_out():
     assert not centroid_correct(directions(0, 1, 40, 41), list("aabb"), [1, 1, 2, 2]).any()
 
 
+@pytest.mark.parametrize("groups", [40, 12, 3])
+def test_nearest_centroid_is_that_of_the_means_of_each_specimens_other_groups(groups: int):
+    random = np.random.default_rng(groups)
+    labels, group = random.integers(0, 4, 40), random.integers(0, groups, 40)
+    x = random.normal(size=(40, 3)) + random.normal(size=(4, 3))[labels]
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    for row, correct in enumerate(centroid_correct(x, labels, group)):
+        others = group != group[row]
+        cosines = {}
+        for label in np.unique(labels[others]):
+            mean = unit[others & (labels == label)].sum(axis=0)
+            cosines[label] = unit[row] @ mean / np.linalg.norm(mean)
+        assert correct == (max(cosines, key=cosines.__getitem__) == labels[row])
+
+
 def test_linear_probe_learns_what_a_line_divides_and_not_noise():
     draws = np.random.default_rng(0)
     x = draws.normal(size=(200, 10)) + 5

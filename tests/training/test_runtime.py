@@ -225,6 +225,20 @@ def step_of(ranks: int, rank: int) -> dict[str, str]:
     }  # fmt: skip
 
 
+def test_two_steps_of_a_job_meet_at_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    ports = set()
+    for step in ("0", "1"):
+        for name, value in {**step_of(2, 0), "SLURM_STEP_ID": step}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("MASTER_ADDR", "")
+        ports.add(runtime.environment_of_ranks().main_port)
+    assert len(ports) == 2
+    assert all(1024 < port < 32_768 for port in ports)
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    assert runtime.environment_of_ranks().main_port == 29_500
+
+
 def by_hand(rank: int) -> dict[str, str]:
     """What torchrun says to one of two."""
     return {
