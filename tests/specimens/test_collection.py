@@ -392,7 +392,7 @@ def test_patterns_that_mean_nothing_are_refused(given, message):
 
 
 def test_a_folder_without_specimens_is_an_error_that_says_what_it_holds(tmp_path):
-    with pytest.raises(CollectionError, match="holds no files; pictures or cubes of specimens"):
+    with pytest.raises(CollectionError, match="holds no files of specimens; pictures or cubes"):
         result(collect(Folder(path=tmp_path)))
     (tmp_path / "notes.txt").write_text("caught at night")
     with pytest.raises(CollectionError, match=r"None of the 1 files .* 'notes\.txt' was left out"):

@@ -286,3 +286,16 @@ def test_as_many_photographs_as_parts_are_expected(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(OptionError, match=r"1 photographs and 2 names .* \(vis, uv\)"):
         result(join([tmp_path / "a.png"], tmp_path / "b.tif"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "asked"),
+    [
+        ("vis,uvv", "'uvv' names no part of the spectrum (--parts). Did you mean"),
+        ("vis,fluorescence", "Choose from uv, vis, nir, swir"),
+    ],
+)
+def test_a_part_that_is_none_of_the_spectrum_is_refused(tmp_path, parts, asked):
+    words = ["join", "a.png", "b.png", "-o", str(tmp_path / "c.tif"), "--parts", parts]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, asked in done.stderr) == (2, True), done.stderr
