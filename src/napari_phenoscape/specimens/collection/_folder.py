@@ -202,13 +202,21 @@ class Folder(Source):
             return cube.mask
         if not path.is_file() or path == cube.path:
             raise MissingFileError(
-                f"There is no mask '{path.name}' where the mask pattern '{self.mask}' asks for it."
+                f"There is no mask '{self._called(cube)}' where the mask pattern '{self.mask}' "
+                "asks for it."
                 if path != cube.path
                 else f"It is itself what the mask pattern '{self.mask}' asks for."
             )
-        labels = read_mask(path)
-        refuse_size(labels, f"Its mask '{path.name}'", cube)
+        try:
+            labels = read_mask(path)
+        except PhenoscapeError as error:
+            raise CollectionError(f"Its mask '{self._called(cube)}': {error}") from error
+        refuse_size(labels, f"Its mask '{self._called(cube)}'", cube)
         return labels
+
+    def _called(self, cube: Cube) -> str:
+        """The mask of a cube as the pattern names it, which may be called as its picture is."""
+        return (self.mask or "").format(stem=cube.path.stem)
 
     def ready(self, files: Sequence[Path]) -> Iterator[Path]:
         """Files one by one, while those behind are brought, or what is found in them is kept."""
@@ -356,10 +364,8 @@ class Folder(Source):
         mask = labels > 0
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
-            path = self.outline(cube.path)
-            raise CollectionError(
-                f"Its mask{f' {path.name!r}' if path else ''} is empty: no pixel is above 0."
-            )
+            name = "" if self.mask in (None, AUTO) else f" '{self._called(cube)}'"
+            raise CollectionError(f"Its mask{name} is empty: no pixel is above 0.")
         return box_around(
             slice(int(rows[0]), int(rows[-1]) + 1),
             slice(int(columns[0]), int(columns[-1]) + 1),
