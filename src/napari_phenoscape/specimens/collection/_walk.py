@@ -160,21 +160,27 @@ def scans_alone(files: Sequence[Path]) -> tuple[list[Path], list[Skipped]]:
     ]
 
 
+def matches(parts: Sequence[str], pattern: str) -> bool:
+    """Whether the folders and the name of a file are what a pattern says; ``**`` is any folders."""
+    return _fits(tuple(parts), PurePosixPath(pattern).parts)
+
+
 def matching(files: Sequence[Path], root: Path, pattern: str, table: Path | None) -> list[Path]:
     """The files of a folder that are what a pattern says, in natural order, without its table.
 
     Parameters
     ----------
     pattern
-        Of folders and a name; ``**`` is any folders.
+        Of folders and a name (`matches`).
 
     Raises
     ------
     CollectionError
         None of them is.
     """
-    parts = PurePosixPath(pattern).parts
-    found = [file for file in files if file != table and _fits(file.relative_to(root).parts, parts)]
+    found = [
+        file for file in files if file != table and matches(file.relative_to(root).parts, pattern)
+    ]
     if found:
         return sorted(found, key=lambda file: natural(file.relative_to(root).as_posix()))
     if not files:
