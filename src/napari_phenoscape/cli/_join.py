@@ -30,7 +30,7 @@ def join(
         Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     parts: Annotated[
-        str, typer.Option(help="what each shows, in order: uv, vis, nir or swir")
+        str, typer.Option(help="what each shows, in order: uv, vis, nir, swir or another word")
     ] = "vis,uv",
     white_region: Annotated[
         str,

@@ -127,7 +127,8 @@ def join(
     output
         A file; its ending is the format (`write_cube`).
     parts
-        What each shows: ``uv``, ``vis``, ``nir`` or ``swir``.
+        What each shows: ``uv``, ``vis``, ``nir`` or ``swir``, or a label of its own, such as
+        ``fluorescence``.
     references
         Regions of the first photograph in words (`region_of`) that show a white, or grey, and a
         dark standard: all bands become reflectance by them.
@@ -151,12 +152,14 @@ def join(
         listed = read_mspec(paths[0])
         yield from _said(paths[0], listed, given=references is not None)
         paths, parts = listed.paths, listed.parts
-    elif unknown := [part for part in parts if part.lower() not in get_args(Region)]:
-        raise OptionError(
-            f"'{unknown[0]}' names no part of the spectrum (--parts). "
-            f"{did_you_mean(unknown[0], get_args(Region))}Choose from "
-            f"{', '.join(get_args(Region))}, one for each photograph."
-        )
+    else:
+        for part in parts:
+            near = did_you_mean(part, get_args(Region))
+            if near and part.lower() not in get_args(Region):
+                raise OptionError(
+                    f"'{part}' names no part of the spectrum (--parts). {near}Any other word is a "
+                    "label of its own."
+                )
     if len(paths) < 2 or len(paths) != len(parts):
         alone = (
             f"Open '{paths[0].name}' by itself, or name another beside it."
