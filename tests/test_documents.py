@@ -322,11 +322,10 @@ def raw(folder: Path) -> None:
 
 def named_by_pattern(folder: Path) -> None:
     """A mask beside each photograph, and a table of another name."""
-    for path in sorted((folder / "moths").rglob("*.tif")):
+    for path in sorted((folder / "photographs").rglob("*.tif")):
         mask = tifffile.imread(path)[..., 6] > 0
         Image.fromarray(255 * mask.astype("u1")).save(path.with_suffix(".png"))
-    table = pd.read_csv(folder / "moths" / "metadata.csv")
-    table[["filename", "locality"]].to_csv(folder / "moths" / "who.csv", index=False)
+    (folder / "photographs" / "metadata.csv").rename(folder / "photographs" / "who.csv")
 
 
 def field(folder: Path) -> None:

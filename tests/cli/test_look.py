@@ -121,7 +121,7 @@ def test_a_folder_is_trained_on_as_it_is(here) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("empty", "'{}' holds no files; pictures or cubes of specimens were expected."),
+        ("empty", "'{}' holds no files of specimens; pictures or cubes were expected"),
         ("one", "'{}' holds 1 specimen, 'IMG_0.jpg'; at least 2 were expected"),
         ("two", "'{}' holds 2 specimens, and 3 or more were expected"),
         ("masks", "'{}' holds masks, 4 files of a few values each, and no pictures."),

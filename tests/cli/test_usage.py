@@ -86,14 +86,27 @@ def test_a_name_with_spaces_that_is_there_is_shown_in_quotation_marks(
     assert phenoscape("Dataset 1").stderr.endswith(said)
 
 
-@pytest.mark.parametrize("typed", ["look moths", "convert a.tif -o b.tif", "join a b -o c.tif"])
-def test_the_reflectance_of_a_standard_that_is_not_named_is_refused(typed: str) -> None:
-    end = phenoscape(*typed.split(), "--panel", "0.2")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "look moths --panel 0.2",
+        "convert a.tif -o b.tif --panel 0.2",
+        "join a b -o c.tif --panel 0.2",
+        "info own.yaml",
+    ],
+)
+def test_the_reflectance_of_a_standard_that_is_not_named_is_refused_wherever_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("moths").mkdir()
+    Path("own.yaml").write_text("collection: {kind: folder, path: moths, panel: 0.2}")
+    end = phenoscape(*typed.split())
     assert end.exit_code == 2
-    assert end.stderr == (
-        "error: --panel 0.2 is the reflectance of a standard, and none is named. Say where it is "
-        "by --white-region, or leave --panel out.\n"
-    )
+    assert (
+        "A panel of 0.2 is the reflectance of a standard, and none is named. Say where it is, "
+        "white_region (--white-region), or leave the panel out."
+    ) in end.stderr
 
 
 @pytest.mark.parametrize("typed", ["cluster RUN --json --clusters four", "look nowhere --json"])

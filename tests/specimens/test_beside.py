@@ -77,6 +77,17 @@ def test_the_same_picture_in_another_format_is_no_mask(tmp_path) -> None:
     )  # fmt: skip
 
 
+def test_masks_in_the_pictures_themselves_are_said_to_be_found(tmp_path) -> None:
+    for stem in STEMS:
+        cube = np.random.default_rng(int(stem)).integers(1, 9000, (7, 20, 24)).astype("<u2")
+        cube[6] = 0
+        cube[6, 4:14, 6:20] = 65535
+        tifffile.imwrite(tmp_path / f"{stem}.tif", cube, photometric="minisblack")
+    assert seen(tmp_path) == (Folder(path=tmp_path), "Found masks in the pictures themselves.")
+    drawer = tmp_path / "001.tif"
+    assert seen(drawer) == (Drawer(path=drawer), "Found the mask of the cube itself.")
+
+
 def test_a_picture_without_its_mask_is_said(tmp_path) -> None:
     for stem in STEMS:
         picture(tmp_path / f"{stem}.jpg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from napari_phenoscape.cubes import Interpretation
 from napari_phenoscape.errors import CollectionError, MissingFileError, OptionError, TableError
-from napari_phenoscape.events import Progress, result
+from napari_phenoscape.events import Notice, Progress, result
 from napari_phenoscape.specimens import Collection, Drawer, Folder, collect
 from napari_phenoscape.specimens.collection import _walk
 
@@ -365,11 +366,29 @@ def test_names_spell_labels_and_a_name_of_another_form_is_left_out(tmp_path):
     assert "does not have the form" in reasons(collection)["Danaus_12.png"]
 
 
+def test_a_mask_that_is_called_as_its_picture_is_named_by_its_folder(tmp_path):
+    for number in range(6):
+        picture(tmp_path / f"{number}.png")  # 6 x 8 pixels
+    for number, shape in enumerate([(6, 8), (6, 8), (6, 8), (5, 5)]):
+        picture(tmp_path / "masks" / f"{number}.png", np.full(shape, number != 2, np.uint8))
+    (tmp_path / "masks" / "4.png").write_bytes(b"no picture")
+    verb = collect(Folder(path=tmp_path, pattern="*.png", mask="masks/{stem}.png"))
+    said = " ".join(event.message for event in verb if isinstance(event, Notice))
+    for words in (
+        "('2.png'): Its mask 'masks/2.png' is empty: no pixel is above 0.",
+        "('3.png'): Its mask 'masks/3.png' is 5 × 5 pixels, the picture 6 × 8;",
+        "('4.png'): Its mask 'masks/4.png': ",
+        "('5.png'): There is no mask 'masks/5.png' where the mask pattern",
+    ):
+        assert words in said, said
+
+
 def test_a_label_from_two_places_is_an_error(tmp_path):
     picture(tmp_path / "1_F.png")
     picture(tmp_path / "2_M.png")
     (tmp_path / "metadata.csv").write_text("file,sex\n1_F.png,M\n")
-    with pytest.raises(CollectionError, match="'sex' is both a column of the metadata and a field"):
+    said = "of '1_F.png' one says 'M', the other 'F'. Rename one of them, e.g. {sex_2}"
+    with pytest.raises(CollectionError, match=re.escape(said)):
         result(collect(Folder(path=tmp_path, name_pattern="{id}_{sex}")))
 
 
@@ -392,7 +411,7 @@ def test_patterns_that_mean_nothing_are_refused(given, message):
 
 
 def test_a_folder_without_specimens_is_an_error_that_says_what_it_holds(tmp_path):
-    with pytest.raises(CollectionError, match="holds no files; pictures or cubes of specimens"):
+    with pytest.raises(CollectionError, match="holds no files of specimens; pictures or cubes"):
         result(collect(Folder(path=tmp_path)))
     (tmp_path / "notes.txt").write_text("caught at night")
     with pytest.raises(CollectionError, match=r"None of the 1 files .* 'notes\.txt' was left out"):

@@ -140,9 +140,12 @@ def test_masks_of_photographs_are_written_beside_them_where_look_finds_them(phot
     assert result(source_at(folder)) == Folder(path=folder, mask="masks/{stem}.png")
 
     again = tmp_path / "again.png"
-    code, output = phenoscape("find", folder, "-o", again)
-    assert code == 2
-    assert "is there already" in " ".join(output.split())
+    for name, refused in (("again.png", "is there already"), ("again.txt", "end it in .png")):
+        code, output = phenoscape("find", folder, "-o", tmp_path / name)
+        assert code == 2
+        assert refused in " ".join(output.split())
+        assert "telling" not in output  # before what takes minutes
+        assert not again.exists()
     code, output = phenoscape("find", folder, "-o", again, "--overwrite", "--doubtful")
     assert code == 0, output
     assert (folder / "masks" / "moth3.png").is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from napari_phenoscape.specimens import (
     Preparation,
     collect,
     prepare,
+    source_at,
 )
 from napari_phenoscape.specimens.crops._disk import key_of, read_store
 from napari_phenoscape.specimens.crops._request import CropRequest
@@ -116,6 +118,19 @@ def test_crops_that_were_prepared_are_found_and_nothing_is_read(folder, tmp_path
     assert events == [Notice("Without the modality 'uv': 1 of 5 specimens, e.g. '4.tif'.")]
     again.prefetch(np.array([4, 0]))  # a hint; it changes nothing
     assert_same(first, again)
+
+
+def test_a_folder_of_prepared_crops_is_said_to_be_one_and_is_no_collection(folder, tmp_path):
+    _, crops = kept(folder, tmp_path / "prepared")
+    for given in (crops.folder.parent, crops.folder):
+        end = CliRunner().invoke(app, ["info", str(given)])
+        assert end.stdout.startswith("5 specimens, 6 bands: "), end.output
+        with pytest.raises(CollectionError, match=r"specimens.*prepared crops are none"):
+            result(source_at(given))
+    before = collected(folder)
+    shutil.copytree(crops.folder, folder / crops.folder.name)  # among the pictures
+    assert collected(folder).skipped == before.skipped
+    assert "5 specimens; metadata" in CliRunner().invoke(app, ["info", str(folder)]).stdout
 
 
 def test_crops_that_a_run_was_trained_on_are_found_by_what_it_knows_of_them(folder, tmp_path):

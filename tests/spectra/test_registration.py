@@ -286,3 +286,11 @@ def test_as_many_photographs_as_parts_are_expected(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(OptionError, match=r"1 photographs and 2 names .* \(vis, uv\)"):
         result(join([tmp_path / "a.png"], tmp_path / "b.tif"))
+
+
+def test_a_part_that_is_nearly_one_of_the_spectrum_is_asked_about(tmp_path):
+    words = ["join", "a.png", "b.png", "-o", str(tmp_path / "c.tif"), "--parts"]
+    done = CliRunner().invoke(app, [*words, "vis,uvv"])
+    assert done.exit_code == 2
+    assert "'uvv' names no part of the spectrum (--parts). Did you mean 'uv'?" in done.stderr
+    assert "(--parts)" not in CliRunner().invoke(app, [*words, "vis,fluorescence"]).stderr

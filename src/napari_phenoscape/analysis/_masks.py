@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from napari_phenoscape._atomic import atomic, check_outputs
 from napari_phenoscape._remote import address, is_mirrored
-from napari_phenoscape.cubes import Cube, binned, save_drawn
+from napari_phenoscape.cubes import Cube, binned, refuse_no_png, save_drawn
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Notice, Progress, Saved
 from napari_phenoscape.specimens import AUTO, MASK_PX, Folder, collect, largest_piece, told
@@ -88,11 +88,7 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
     OptionError
         The pretrained net is not installed; the photographs are on a server.
     """
-    if is_mirrored(source.path):
-        raise OptionError(
-            f"'{address(source.path)}' is on a server, and masks are written beside the "
-            "photographs. Copy these to this machine."
-        )
+    _refuse_server(source)
     # the windows take these names in, and know when torch may be loaded
     import torch
 
@@ -135,6 +131,14 @@ def tell_things(source: Folder) -> Generator[Event, None, Things]:
         shares,
         tuple(words),
     )
+
+
+def _refuse_server(source: Folder) -> None:
+    if is_mirrored(source.path):
+        raise OptionError(
+            f"'{address(source.path)}' is on a server, and masks are written beside the "
+            "photographs. Copy these to this machine."
+        )
 
 
 def write_masks(
@@ -217,7 +221,11 @@ def find_masks(
     overwrite
         Whether files that are there may be replaced; pictures never are.
     """
-    check_outputs([sheet], [], overwrite=overwrite)
+    refuse_no_png(sheet)
+    _refuse_server(source)
+    masked = Folder.parse(source.model_dump() | {"mask": MASKS})
+    masks = [mask for path in source.files() if (mask := masked.outline(path)) and mask != path]
+    check_outputs([sheet, *masks], overwrite=overwrite)  # before what takes minutes
     things = yield from tell_things(source)
     used = things.used(doubtful=doubtful)
     save_drawn(_outlined(things, used), sheet)

@@ -22,7 +22,6 @@ from napari_phenoscape.cli._read_as import (
     Names,
     Wavelengths,
     read_as_of,
-    refuse_panel_alone,
 )
 from napari_phenoscape.errors import CubeError, OptionError
 from napari_phenoscape.events import agreement_words
@@ -55,8 +54,8 @@ def info(
     path: Annotated[
         Path,
         typer.Argument(
-            help="a cube, a run directory, prepared crops, an experiment.yaml, or a folder of "
-            "specimens or of runs"
+            help="a cube, a run directory, an experiment.yaml, or a folder of specimens, of runs "
+            "or of prepared crops"
         ),
     ],
     names: Names = "",
@@ -67,11 +66,12 @@ def info(
 ) -> Answer:
     """Say what a cube, a run or a folder holds, and what was assumed or left out, and why."""
     from napari_phenoscape.cubes import open_cube
-    from napari_phenoscape.specimens import MANIFEST, source_at, store_words
+    from napari_phenoscape.specimens import source_at, store_words, stores_at
     from napari_phenoscape.training import CHECKPOINTS, EVENTS, EXPERIMENT, Experiment, run_near
 
-    if ((path := located(path)) / MANIFEST).is_file():
-        return Answer({"prepared": path, "words": store_words(path)}, [store_words(path)])
+    if stores := stores_at(path := located(path)):
+        words = [store_words(store) for store in stores]
+        return Answer({"prepared": stores, "words": words}, words)
     # an experiment alone may lie beside the specimens
     if (path / CHECKPOINTS).is_dir() or all((path / own).exists() for own in (EXPERIMENT, EVENTS)):
         return _of_run(path)
@@ -345,16 +345,13 @@ def _references(
     white: tuple[Path | None, str], dark: tuple[Path | None, str], panel: float
 ) -> References | None:
     """What calibrates: of white and of dark a cube, or a region in words."""
-    from napari_phenoscape.spectra import References
+    from napari_phenoscape.spectra import references_of
 
     for name, (file, region) in (("white", white), ("dark", dark)):
         if file is not None and region:
             raise OptionError(f"--{name} and --{name}-region were both given; choose one of them.")
     bright, shade = (file or region for file, region in (white, dark))
-    if shade and not bright:
-        raise OptionError("A dark reference was given without a white one; both are needed.")
-    refuse_panel_alone(panel, bright)
-    return References(bright, shade or None, panel) if bright else None
+    return references_of(bright, shade, panel)
 
 
 def _measure(index: str, angle: str, eye: Eye | None, light: Illuminant | None) -> Measure | None:

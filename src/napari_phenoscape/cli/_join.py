@@ -14,9 +14,7 @@ from napari_phenoscape.cli._read_as import (
     IgnoreValue,
     Names,
     read_as_of,
-    refuse_panel_alone,
 )
-from napari_phenoscape.errors import OptionError
 
 
 @command
@@ -32,7 +30,7 @@ def join(
         Path, typer.Option("--output", "-o", help="NAME.bil, .bip, .bsq (ENVI), .tif or .zarr")
     ],
     parts: Annotated[
-        str, typer.Option(help="what each shows; uv, vis, nir and swir name a spectral region")
+        str, typer.Option(help="what each shows, in order: uv, vis, nir, swir or another word")
     ] = "vis,uv",
     white_region: Annotated[
         str,
@@ -58,18 +56,14 @@ def join(
     overwrite: Overwrite = False,
 ) -> Made:
     """Align photographs of one specimen taken in different light, and write one cube."""
-    from napari_phenoscape.spectra import References, join as verb
+    from napari_phenoscape.spectra import join as verb, references_of
 
-    if dark_region and not white_region:
-        raise OptionError("A dark region was given without a white one; both are needed.")
-    refuse_panel_alone(panel, white_region)
-    references = References(white_region, dark_region or None, panel) if white_region else None
     written = listen(
         verb(
             photographs,
             output,
             [part.strip() for part in parts.split(",")],
-            references=references,
+            references=references_of(white_region, dark_region, panel),
             read_as=read_as_of(names, "", None, full_scale, ignore_value=ignore_value),
             others_read_as=read_as_of(
                 other_names,

@@ -12,7 +12,7 @@ from rich.text import Text
 from napari_phenoscape._remote import address, located
 from napari_phenoscape.cli._answer import Made, short
 from napari_phenoscape.cli._console import command, listen
-from napari_phenoscape.cli._read_as import IgnoreValue, refuse_panel_alone
+from napari_phenoscape.cli._read_as import IgnoreValue
 from napari_phenoscape.errors import there
 
 
@@ -37,8 +37,11 @@ def look(
 ) -> Made:
     """See which specimens look alike, without training or settings: a figure and a table."""
     specimens = located(specimens)
-    refuse_panel_alone(panel, white_region)
     there(specimens.absolute())  # before what takes seconds to import
+
+    from napari_phenoscape.spectra import references_of
+
+    references_of(white_region, panel=panel)
 
     from napari_phenoscape.analysis import association, look as verb
     from napari_phenoscape.embeddings import legend

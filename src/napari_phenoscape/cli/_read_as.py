@@ -58,12 +58,3 @@ def read_as_of(
         option = f"--{of}{field.removesuffix('_nm').replace('_', '-')} {given}"
         words = re.sub(rf"^{field}[.\d]*: ", "", str(error))
         raise OptionError(f"{option}: {words}", error.place) from None
-
-
-def refuse_panel_alone(panel: float, standard: object) -> None:
-    """Refuse the reflectance of a standard where none is named."""
-    if panel != 1 and not standard:
-        raise OptionError(
-            f"--panel {panel:g} is the reflectance of a standard, and none is named. Say where it "
-            "is by --white-region, or leave --panel out."
-        )

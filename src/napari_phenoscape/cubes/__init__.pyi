@@ -17,6 +17,7 @@ from ._derived import (
 from ._drawn import (
     figure_bytes as figure_bytes,
     is_drawn as is_drawn,
+    refuse_no_png as refuse_no_png,
     save_drawn as save_drawn,
     save_figure as save_figure,
 )

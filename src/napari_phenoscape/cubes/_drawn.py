@@ -24,6 +24,18 @@ _HEAD = 1024
 _DPI = 200
 
 
+def refuse_no_png(path: Path) -> None:
+    """An error where a picture that is to be drawn has the name of another format.
+
+    Raises
+    ------
+    OptionError
+        It does not end in ``.png``.
+    """
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"'{path}' is no name of a PNG, which is written; end it in .png.")
+
+
 def save_drawn(image: Image.Image, path: Path) -> None:
     """Write a picture as a PNG that says that it was drawn.
 
@@ -36,8 +48,7 @@ def save_drawn(image: Image.Image, path: Path) -> None:
     """
     from PIL.PngImagePlugin import PngInfo
 
-    if path.suffix.lower() != ".png":
-        raise OptionError(f"'{path}' is no name of a PNG, which is written; end it in .png.")
+    refuse_no_png(path)
 
     said = PngInfo()
     for key, value in _DRAWN.items():

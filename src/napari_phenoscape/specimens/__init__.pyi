@@ -31,7 +31,7 @@ from .crops._colour import (
     standardised as standardised,
 )
 from .crops._crops import Crops as Crops, without as without
-from .crops._disk import MANIFEST as MANIFEST, key_of as key_of, store_words as store_words
+from .crops._disk import key_of as key_of, store_words as store_words, stores_at as stores_at
 from .crops._layout import together as together
 from .crops._preparation import Preparation as Preparation
 from .crops._prepare import kept as kept, prepare as prepare

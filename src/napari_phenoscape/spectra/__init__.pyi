@@ -54,6 +54,7 @@ from ._spectra import (
 from ._standard import (
     References as References,
     by_references as by_references,
+    references_of as references_of,
     region_file as region_file,
 )
 from .registering._join import MOST_PX as MOST_PX, join as join, open_joined as open_joined

@@ -47,6 +47,28 @@ class References:
         return tuple(file for file in files if file is not None)
 
 
+def references_of(
+    white: Path | str | None, dark: Path | str | None = None, panel: float = 1.0
+) -> References | None:
+    """What a cube is calibrated with, as it was said; None: with nothing.
+
+    Raises
+    ------
+    OptionError
+        A dark one, or the reflectance of a panel, is said without a white one.
+    """
+    if white:
+        return References(white, dark or None, panel)
+    if dark:
+        raise OptionError("A dark reference was given without a white one; both are needed.")
+    if panel != 1:
+        raise OptionError(
+            f"A panel of {panel:g} is the reflectance of a standard, and none is named. Say where "
+            "it is, white_region (--white-region), or leave the panel out."
+        )
+    return None
+
+
 def by_references(
     cube: Cube, references: References, read_as: Interpretation | None = None
 ) -> Cube:

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_phenoscape._remote import located
 from napari_phenoscape._tables import read_table
-from napari_phenoscape.cubes import open_cube, read_mask
+from napari_phenoscape.cubes import Interpretation, open_cube, read_mask
 from napari_phenoscape.errors import (
     CollectionError,
     PhenoscapeError,
@@ -106,14 +106,15 @@ def _drawer(path: Path) -> Generator[Notice, None, Drawer]:
     path = cube.path
     stem = path.name.split(".")[0]
     regions = next(_named(path.parent, REGIONS, stem), None)
-    auto = regions is None and cube.mask is None
+    own = "the mask of the cube itself" if regions is None and cube.mask is not None else None
     table = None
     for name in (f"{stem}_metadata.csv", f"{stem}.csv", "metadata.csv"):
         here = path.parent / name
         if here.is_file() and set(REGION_COLUMNS) & {*map(str, read_table(here))}:
             table = here
             break
-    yield _found(f"regions '{regions.name}'" if regions else None, table)
+    auto = regions is None and own is None
+    yield _found(f"regions '{regions.name}'" if regions else own, table)
     if auto:
         yield Notice(
             f"No mask outlines the specimens of '{path.name}', so they are told from its "
@@ -155,14 +156,17 @@ def _folder(root: Path, said: Mapping[str, Any]) -> Generator[Progress | Notice,
         ]
         table = next((one for one in _tables(given, every) if _names_files(one, ids)), None)
     missing = f", none for {lacking}" if lacking else ""
-    yield _found(mask and f"masks '{mask}' of {len(masks)} pictures{missing}", table)
+    told_apart = Folder.parse({"path": root, **said, "mask": AUTO})
+    found = f"masks '{mask}' of {len(masks)} pictures{missing}" if mask else None
+    if mask is None and _has_mask(pictures, told_apart.read_as):
+        found = "masks in the pictures themselves"
+    yield _found(found, table)
     if mask is None:
         if odd := next(filter(_is_mask, _some(pictures)), None) if pictures else None:
             yield Notice(
                 f"'{odd.name}' holds a few whole numbers, as a mask does, and is taken as a "
                 "specimen. Where it is the mask of another file, say how masks are called (mask)."
             )
-        told_apart = Folder.parse({"path": root, **said, "mask": AUTO})
         why = yield from _not_plain(told_apart, pictures)
         if why == "":
             mask = AUTO
@@ -288,6 +292,19 @@ def _shape(files: Sequence[Path]) -> tuple[int, int, int]:
         except PhenoscapeError:
             continue
     return 0, 0, 0
+
+
+def _has_mask(files: Sequence[Path], read_as: Interpretation) -> bool:
+    """Whether one of a few has a mask of its own."""
+    for file in _some(files) if files else ():
+        try:
+            if open_cube(file, read_as).mask is not None:
+                return True
+        except RemoteError:
+            raise
+        except PhenoscapeError:
+            continue
+    return False
 
 
 def _is_mask(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
@@ -11,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 
 from napari_phenoscape._remote import address
@@ -54,7 +53,7 @@ from napari_phenoscape.specimens.collection._specimens import (
     unequal_scales,
 )
 from napari_phenoscape.specimens.collection._together import firsts, parts_of, set_of
-from napari_phenoscape.specimens.collection._walk import brought, matches, scans_alone, walked
+from napari_phenoscape.specimens.collection._walk import brought, matching, scans_alone, walked
 from napari_phenoscape.specimens.finding._finding import AUTO, OUTLINE, Finding
 from napari_phenoscape.specimens.finding._kept import found_ahead, kept_at, kept_largest
 from napari_phenoscape.spectra import (
@@ -64,6 +63,7 @@ from napari_phenoscape.spectra import (
     files_with_references,
     open_calibrated,
     open_joined,
+    references_of,
     region_file,
 )
 
@@ -168,6 +168,12 @@ class Folder(Source):
             )
         return region
 
+    @field_validator("panel")
+    @classmethod
+    def _panel_has_a_standard(cls, panel: float, info: ValidationInfo) -> float:
+        references_of(info.data.get("white_region"), panel=panel)
+        return panel
+
     @field_validator("name_pattern")
     @classmethod
     def _name_pattern_has_fields(cls, pattern: str | None) -> str | None:
@@ -196,13 +202,21 @@ class Folder(Source):
             return cube.mask
         if not path.is_file() or path == cube.path:
             raise MissingFileError(
-                f"There is no mask '{path.name}' where the mask pattern '{self.mask}' asks for it."
+                f"There is no mask '{self._called(cube)}' where the mask pattern '{self.mask}' "
+                "asks for it."
                 if path != cube.path
                 else f"It is itself what the mask pattern '{self.mask}' asks for."
             )
-        labels = read_mask(path)
-        refuse_size(labels, f"Its mask '{path.name}'", cube)
+        try:
+            labels = read_mask(path)
+        except PhenoscapeError as error:
+            raise CollectionError(f"Its mask '{self._called(cube)}': {error}") from error
+        refuse_size(labels, f"Its mask '{self._called(cube)}'", cube)
         return labels
+
+    def _called(self, cube: Cube) -> str:
+        """The mask of a cube as the pattern names it, which may be called as its picture is."""
+        return (self.mask or "").format(stem=cube.path.stem)
 
     def ready(self, files: Sequence[Path]) -> Iterator[Path]:
         """Files one by one, while those behind are brought, or what is found in them is kept."""
@@ -336,24 +350,7 @@ class Folder(Source):
         there = [one for one in reached if isinstance(one, Path)]
         default = root / "metadata.csv" if self.metadata is None else self.metadata.absolute()
         table = default if self.metadata is not None or default in there else None
-        files = [
-            path
-            for path in there
-            if path != table and matches(path.relative_to(root).parts, self.pattern)
-        ]
-        if not files:
-            endings = Counter(path.suffix or "no ending" for path in there)
-            listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
-            if not there:
-                raise CollectionError(
-                    f"'{address(self.path)}' holds no files; pictures or cubes of specimens "
-                    "were expected. Name the folder that they are in."
-                )
-            raise CollectionError(
-                f"No file in '{address(self.path)}' matches '{self.pattern}'; "
-                f"it holds {listed}. Correct the pattern."
-            )
-        files.sort(key=lambda path: natural(path.relative_to(root).as_posix()))
+        files = matching(there, root, self.pattern, table)
         outlines = {} if self.mask == AUTO else {path: self.outline(path) for path in files}
         masks = {outline for path, outline in outlines.items() if outline != path}
         masks.update(f for path in files if (own := self._standard(path)) for f in own.files)
@@ -367,10 +364,8 @@ class Folder(Source):
         mask = labels > 0
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
-            path = self.outline(cube.path)
-            raise CollectionError(
-                f"Its mask{f' {path.name!r}' if path else ''} is empty: no pixel is above 0."
-            )
+            name = "" if self.mask in (None, AUTO) else f" '{self._called(cube)}'"
+            raise CollectionError(f"Its mask{name} is empty: no pixel is above 0.")
         return box_around(
             slice(int(rows[0]), int(rows[-1]) + 1),
             slice(int(columns[0]), int(columns[-1]) + 1),

@@ -130,7 +130,8 @@ def add_what_names_say(
         if column in metadata:
             raise CollectionError(
                 f"'{column}' is both a column of the metadata and a field of the name pattern "
-                f"'{pattern}'; rename one of them."
+                f"'{pattern}': of '{ids[0]}' one says '{metadata[column].iloc[0]}', the other "
+                f"'{values[0]}'. Rename one of them, e.g. {{{column}_2}}."
             )
         metadata[column] = values
     parents = [PurePosixPath(one).parent.as_posix() for one in ids]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from napari_phenoscape._brought import brought_ahead
-from napari_phenoscape._remote import list_folder
-from napari_phenoscape.cubes import capture_around, is_store, is_whole, recognise
+from napari_phenoscape._remote import address, list_folder
+from napari_phenoscape.cubes import capture_around, is_store, is_whole, natural, recognise
 from napari_phenoscape.errors import CollectionError, MissingFileError, did_you_mean_file
 from napari_phenoscape.events import Progress
 from napari_phenoscape.specimens.collection._moment import refuse_moment
@@ -31,15 +31,16 @@ LITTER = frozenset(
 #: Endings of experiments, which stand beside the specimens that they are about.
 _EXPERIMENTS = (".yaml", ".yml")
 
-#: Files that together make a folder a run of ours.
+#: Files that together make a folder a run of ours, or prepared crops.
 _RUN = {"experiment.yaml", "events.jsonl"}
+_PREPARED = {"manifest.json", "images.npy", "masks.npy"}
 
 
 def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
     """Every file and Zarr store in a folder that may be a specimen's, and what cannot be reached.
 
-    Hidden files, litter of systems, experiments and runs are passed over. A folder is looked
-    through once, under its own name where it has one here, so that links in a circle end.
+    Hidden files, litter of systems, experiments, runs and prepared crops are passed over. A folder
+    is looked through once, under its own name where it has one here, so that links in a circle end.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
                 refuse_moment(error, folder)
             yield Skipped(folder, f"The folder cannot be read ({error.strerror}).")
             continue
-        if folder != root and names.keys() >= _RUN:
+        if names.keys() >= _PREPARED or (folder != root and names.keys() >= _RUN):
             continue
         for name in sorted(names):
             path = folder / name
@@ -162,6 +163,37 @@ def scans_alone(files: Sequence[Path]) -> tuple[list[Path], list[Skipped]]:
 def matches(parts: Sequence[str], pattern: str) -> bool:
     """Whether the folders and the name of a file are what a pattern says; ``**`` is any folders."""
     return _fits(tuple(parts), PurePosixPath(pattern).parts)
+
+
+def matching(files: Sequence[Path], root: Path, pattern: str, table: Path | None) -> list[Path]:
+    """The files of a folder that are what a pattern says, in natural order, without its table.
+
+    Parameters
+    ----------
+    pattern
+        Of folders and a name (`matches`).
+
+    Raises
+    ------
+    CollectionError
+        None of them is.
+    """
+    found = [
+        file for file in files if file != table and matches(file.relative_to(root).parts, pattern)
+    ]
+    if found:
+        return sorted(found, key=lambda file: natural(file.relative_to(root).as_posix()))
+    if not files:
+        raise CollectionError(
+            f"'{address(root)}' holds no files of specimens; pictures or cubes were expected, and "
+            "hidden files, experiments, runs and prepared crops are none. Name the folder that "
+            "they are in."
+        )
+    endings = Counter(file.suffix or "no ending" for file in files)
+    listed = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+    raise CollectionError(
+        f"No file in '{address(root)}' matches '{pattern}'; it holds {listed}. Correct the pattern."
+    )
 
 
 def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -183,6 +183,18 @@ def read_store(folder: Path) -> Crops:
     )
 
 
+def stores_at(folder: Path) -> list[Path]:
+    """Folders of prepared crops: this one, or those that are all that is in it."""
+
+    def is_store(path: Path) -> bool:
+        return (path / MANIFEST).is_file() and (path / IMAGES).is_file()
+
+    if not folder.is_dir() or is_store(folder):
+        return [folder] if folder.is_dir() else []
+    inside = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+    return inside if all(map(is_store, inside)) else []
+
+
 def store_words(folder: Path) -> str:
     """What a folder of prepared crops holds, in two lines."""
     crops = read_store(folder)

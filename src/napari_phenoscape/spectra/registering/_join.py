@@ -7,13 +7,21 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import platformdirs
 
 from napari_phenoscape._atomic import atomic, check_outputs
-from napari_phenoscape.cubes import Cube, Interpretation, files_of, joined, write_cube
-from napari_phenoscape.errors import OptionError
+from napari_phenoscape.cubes import (
+    Cube,
+    Interpretation,
+    Region,
+    files_of,
+    joined,
+    write_cube,
+)
+from napari_phenoscape.errors import OptionError, did_you_mean
 from napari_phenoscape.events import Event, Notice
 from napari_phenoscape.spectra._references import files_with_references, open_calibrated
 from napari_phenoscape.spectra._standard import References, by_references
@@ -119,7 +127,8 @@ def join(
     output
         A file; its ending is the format (`write_cube`).
     parts
-        What each shows (`joined`).
+        What each shows: ``uv``, ``vis``, ``nir`` or ``swir``, or a label of its own, such as
+        ``fluorescence``.
     references
         Regions of the first photograph in words (`region_of`) that show a white, or grey, and a
         dark standard: all bands become reflectance by them.
@@ -143,6 +152,14 @@ def join(
         listed = read_mspec(paths[0])
         yield from _said(paths[0], listed, given=references is not None)
         paths, parts = listed.paths, listed.parts
+    else:
+        for part in parts:
+            near = did_you_mean(part, get_args(Region))
+            if near and part.lower() not in get_args(Region):
+                raise OptionError(
+                    f"'{part}' names no part of the spectrum (--parts). {near}Any other word is a "
+                    "label of its own."
+                )
     if len(paths) < 2 or len(paths) != len(parts):
         alone = (
             f"Open '{paths[0].name}' by itself, or name another beside it."
