@@ -31,7 +31,7 @@ from napari_phenoscape.analysis.evaluation._verdict import (
 )
 from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
 from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Event, Notice, Progress, Saved
+from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import (
     Collection,
     Nuisance,
@@ -70,7 +70,7 @@ class Comparison:
     against
         By what it is compared with: how much more often neighbours are right, see `paired`.
     verdict
-        On a run, once in each of its tables.
+        Whether a run is better than these, in a sentence; once in each of its tables.
     """
 
     embedding: str
@@ -88,8 +88,6 @@ def evaluate(
     devices: int = 1,
 ) -> Generator[Event, None, dict[str, list[Comparison]]]:
     """Compare embeddings with metadata columns, beside the untrained net, texture and colour.
-
-    At its end a `Notice` says in a sentence whether each run is better than these; see `verdict`.
 
     Writes ``evaluation-<label>.csv`` and ``.png`` into the first run for each label. Where
     specimens lack a modality, its embedding is measured on those that have it, and named with
@@ -191,11 +189,6 @@ def evaluate(
         yield from nuisance_notices(named, technical, table[list(labels)], by_name)
     for label, of_label in comparisons.items():
         yield from _written(runs[0], label, of_label)
-    for label, of_label in comparisons.items():
-        for each in of_label:
-            if each.verdict:
-                of = f"{each.embedding}, {label}" if label else each.embedding
-                yield Notice(f"{of}: {each.verdict}")
     return comparisons
 
 
