@@ -192,6 +192,12 @@ def test_a_column_that_is_not_there_is_said_before_any_pixel_is_read(run: Path) 
         assert {event.what for event in events} <= {"finding specimens"}
 
 
+def test_runs_of_one_name_whose_rows_would_be_one_are_refused(run: Path) -> None:
+    for other in (run, run.parent / "elsewhere" / run.name):
+        with pytest.raises(OptionError, match=f"2 of the runs are named '{run.name}', and"):
+            next(evaluate([run, other], "species"))
+
+
 def test_what_cannot_be_told_apart_is_said_before_any_pixel_is_read(run: Path) -> None:
     events: list[Event] = []
     with pytest.raises(CollectionError, match="'morph' holds two values of 'species'"):

@@ -30,7 +30,7 @@ from napari_phenoscape.analysis.evaluation._verdict import (
     verdict,
 )
 from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
-from napari_phenoscape.errors import CollectionError
+from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import (
     Collection,
@@ -120,10 +120,11 @@ def evaluate(
     Raises
     ------
     OptionError
-        The metadata has no such column. No pixel was read.
+        The metadata has no such column, or two runs one name. No pixel was read.
     CollectionError
         The runs have different specimens, or nothing is there to tell apart.
     """
+    _check_names(runs)
     named = Nuisance(columns=(nuisance,)) if nuisance else read_experiment(runs[0]).nuisance
     collections = yield from _collections(runs, (*labels, within, groups, *named.columns))
     table = table_of(collections[0])
@@ -247,6 +248,18 @@ def _references(
         if name.startswith(InstantMethod.outcomes[0]):
             others |= {START: made.untrained.spaces[space].x, f"{TEXTURE}: {name}": x}
     return others | colour
+
+
+def _check_names(runs: Sequence[Path]) -> None:
+    """Rows of a table are told apart by the names of the runs."""
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(
+                f"{names.count(name)} of the runs are named '{name}', and runs of different names "
+                "were expected, which tell their rows apart. Name each run once, or rename its "
+                "folder."
+            )
 
 
 def _collections(
