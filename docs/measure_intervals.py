@@ -43,11 +43,14 @@ def scores_on_noise(
     draws = np.random.default_rng((specimens, trial))
     x = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
     labels = draws.integers(0, kinds, specimens)
-    if measures == (PAIRED,):
-        other = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
-        return {PAIRED: paired(x, other, pd.Series(labels, name="kind"))}
     if measures:
-        return {name: _alone(name, x, labels) for name in measures}
+        other = draws.normal(size=(specimens, DIMENSIONS)).astype(np.float32)
+        return {
+            name: paired(x, other, pd.Series(labels, name="kind"))
+            if name == PAIRED
+            else _alone(name, x, labels)
+            for name in measures
+        }
     scores = compare(x, pd.Series(labels, name="kind"))
     return {name: one for name, one in scores.items() if np.isnan(one.p)}
 

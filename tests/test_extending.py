@@ -187,6 +187,45 @@ assert float(cube.array[1, 2, 3]) == 23
     run(packages, code, tmp_path)
 
 
+def test_a_damaged_file_of_a_format_that_is_added_is_left_out_by_the_name_of_the_package(
+    packages: Path, tmp_path: Path
+) -> None:
+    for name in ("one.flat", "two.flat"):
+        (tmp_path / name).write_bytes(b"FLAT 2 3 4\n" + np.ones(24, "<f4").tobytes())
+    (tmp_path / "short.flat").write_bytes(b"FLAT 2 3 4\n" + np.ones(5, "<f4").tobytes())
+    code = """
+from napari_phenoscape import Folder, collect, result
+collection = result(collect(Folder(path=".")))
+assert [specimen.id for specimen in collection.specimens] == ["one.flat", "two.flat"]
+(left,) = collection.skipped
+print(left)
+"""
+    said = run(packages, code, tmp_path).stdout
+    assert "'short.flat' cannot be read by moth-tools (ValueError: mmap length is greater" in said
+
+
+def test_what_goes_wrong_in_another_package_is_told_its_authors_and_not_us(
+    packages: Path, tmp_path: Path
+) -> None:
+    code = """
+import numpy as np
+from moth_tools import Agglomerative
+from napari_phenoscape.cli._report import unforeseen
+def said(verb):
+    try:
+        verb()
+    except ValueError as error:
+        print(unforeseen(error))
+said(lambda: Agglomerative(clusters=30).labels(np.eye(4), 0))
+said(lambda: int("x"))
+"""
+    theirs, ours = run(packages, code, tmp_path).stdout.splitlines()
+    assert theirs.startswith("moth-tools went wrong (ValueError: Cannot extract more clusters")
+    assert "Tell its authors of it, with the report in '" in theirs
+    assert "github.com/napari-phenoscape" not in theirs
+    assert ours.startswith("phenoscape itself went wrong (ValueError: invalid literal")
+
+
 @pytest.mark.gui
 def test_the_docks_offer_what_is_added(packages: Path, tmp_path: Path) -> None:
     code = """

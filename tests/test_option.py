@@ -172,7 +172,11 @@ def test_variants_print_all_of_their_own_keys() -> None:
         ({"first": {"kind": "left", "shore": 1}}, r"first: unknown key 'shore' in Left\. Did you"),
         ({"first": {"kind": "left", "share": 0}}, r"first\.share: a number greater than 0"),
         ({"first": 3}, "first: 'key: value' lines were expected"),
-        ({"rest": [{"kind": "up"}]}, r"rest\.0: the kind 'up' is unknown; one of 'left', 'right'"),
+        (
+            {"rest": [{"kind": "up"}]},
+            r"rest\.0: the kind 'up' is unknown; one of 'left', 'right' was expected\. If another "
+            r"package adds it, install that\.$",
+        ),
     ],
     ids=["unknown", "missing", "key", "bound", "number", "in a list"],
 )

@@ -16,7 +16,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import StochasticDepth
 
-from napari_phenoscape.errors import TrainingError
+from napari_phenoscape.errors import RESUMABLE, TrainingError
 
 
 def world_size() -> int:
@@ -121,7 +121,7 @@ def peers() -> Iterator[None]:
             raise
         raise TrainingError(
             f"Rank {rank()} lost the other {world_size() - 1} of {world_size()} processes. Look at "
-            "what they said; the run keeps its newest checkpoint and can be resumed."
+            f"what they said; {RESUMABLE}."
         ) from error
 
 

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
+from traceback import walk_tb
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Group = Literal[
     "readers", "augmentations", "stems", "losses", "clusterings", "maps", "visual_systems"
@@ -57,3 +58,19 @@ def extensions(
         else:
             found[point.name] = loaded
     return MappingProxyType(found)
+
+
+def author_of(error: BaseException) -> str:
+    """The package of others that made an error, itself or by what it called; "" of our own."""
+    authors = {
+        point.module.partition(".")[0]: point.dist.name
+        for group in get_args(Group)
+        for point in entry_points(group=f"napari_phenoscape.{group}")
+        if point.dist
+    }
+    ours = __name__.partition(".")[0]
+    author = ""
+    for frame, _ in walk_tb(error.__traceback__):  # the innermost of us and them
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        author = "" if package == ours else authors.get(package, author)
+    return author

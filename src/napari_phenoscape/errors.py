@@ -10,6 +10,9 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+#: What is left of a run that failed, at the end of a sentence; it may have no checkpoint yet.
+RESUMABLE = "the run can be resumed, from its newest checkpoint if it has one"
+
 #: Of the names in a folder, so many are compared with one that is not there.
 MOST_NAMES = 10_000
 

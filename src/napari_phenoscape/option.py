@@ -30,6 +30,9 @@ Place = Annotated[
     Path, BeforeValidator(local), PlainSerializer(address, return_type=str, when_used="json")
 ]
 
+#: The way out where a kind is not nearly a known one.
+INSTALL = "If another package adds it, install that."
+
 #: A path to write to, which is none of a server.
 Here = Annotated[Path, AfterValidator(here)]
 
@@ -258,7 +261,7 @@ class Variants:
                 else "its 'kind' is missing, which says what it is"
             )
             kinds = ", ".join(f"'{each}'" for each in self.offered())
-            meant = did_you_mean(kind, self.offered())
+            meant = did_you_mean(kind, self.offered()) or (kind and INSTALL)
             words = f"{fact}; one of {kinds} was expected. {meant}".rstrip()
             raise PydanticCustomError("kind", "{words}", {"words": words})
         return option.model_validate(keys)

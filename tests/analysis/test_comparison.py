@@ -15,7 +15,7 @@ import pytest
 from napari_phenoscape.analysis import KNN, RAND, Comparison, compare, evaluate
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import CollectionError, OptionError
-from napari_phenoscape.events import Event, Notice, result
+from napari_phenoscape.events import Event, result
 from napari_phenoscape.samples import write_samples
 from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import collect
@@ -175,8 +175,8 @@ def test_the_run_is_judged_against_its_start_colour_and_texture_in_a_sentence_at
         assert kept.loc[kept["measure"] == "verdict", "words"].tolist() == [judged.verdict]
         (p,) = kept.loc[kept["measure"] == "5-NN accuracy more than before training", "p"]
         assert p == judged.against["before training"].p
-    *_, last = evaluate([run])
-    assert last == Notice("trained, rgb+uv: Cannot be judged without a label: label 20 specimens.")
+    said = [one.verdict for one in result(evaluate([run]))[""] if one.verdict]
+    assert said == ["Cannot be judged without a label: label 20 specimens."]
 
 
 def test_a_column_that_is_not_there_is_said_before_any_pixel_is_read(run: Path) -> None:
@@ -190,6 +190,12 @@ def test_a_column_that_is_not_there_is_said_before_any_pixel_is_read(run: Path) 
         with pytest.raises(OptionError, match=words):
             events.extend(evaluate([run], *given.pop("labels"), **given))
         assert {event.what for event in events} <= {"finding specimens"}
+
+
+def test_runs_of_one_name_whose_rows_would_be_one_are_refused(run: Path) -> None:
+    for other in (run, run.parent / "elsewhere" / run.name):
+        with pytest.raises(OptionError, match=f"2 of the runs are named '{run.name}', and"):
+            next(evaluate([run, other], "species"))
 
 
 def test_what_cannot_be_told_apart_is_said_before_any_pixel_is_read(run: Path) -> None:

@@ -86,7 +86,8 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
     assert sum(counts) == 24
     assert sorted(set(read_clusters(run / "clusters" / "rgb+uv.parquet").labels)) == [1, 2, 3]
     assert picture(run / "clusters" / "rgb+uv.png").shape[1] > 500
-    table = phenoscape("evaluate", run, "--label", "morph", "--within", "species").stdout
+    evaluated = phenoscape("evaluate", run, "--label", "morph", "--within", "species")
+    table = evaluated.stdout
     assert all(line in table for line in ("trained", "untrained", "colour statistics"))
     kept = pd.read_csv(run / "evaluation-morph.csv")
     names = {name.split(",")[0] for name in kept["embedding"]}
@@ -95,7 +96,8 @@ def test_train_embed_cluster_evaluate_follow_each_other(run: Path) -> None:
         "colour statistics", "colour quantiles",
     }  # fmt: skip
     (said,) = kept.loc[kept["measure"] == "verdict", "words"]
-    assert said in table
+    assert table.endswith(f"trained, rgb+uv: {said}\n")
+    assert said not in evaluated.stderr  # nor a second time
     probes = kept[kept["measure"].str.endswith("accuracy")]
     assert len(probes) == 4 * kept["embedding"].nunique()
     assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()

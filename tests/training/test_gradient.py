@@ -253,7 +253,7 @@ def test_a_loss_that_is_no_number_names_the_specimens_to_look_at(sick, words: st
     with pytest.raises(TrainingError, match=words) as caught:
         check_finite(float("nan"), projected(iter(sick)), order, pictures, 11)
     assert str(caught.value).startswith("The loss of step 12 is not a number: not finite are")
-    assert str(caught.value).endswith("can be resumed.")
+    assert str(caught.value).endswith("from its newest checkpoint if it has one.")
 
 
 @pytest.mark.parametrize(

@@ -229,18 +229,25 @@ def test_another_experiment_cannot_go_on_with_a_run(experiment: Experiment) -> N
         result(train(experiment.model_copy(update={"modalities": ("rgb",)}), run))
 
 
+@pytest.mark.parametrize("every", [2, 100], ids=["a checkpoint", "none yet"])
 def test_a_loss_that_is_no_number_names_the_specimens_and_keeps_the_checkpoint(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
-    verb = train(experiment)
+    schedule = experiment.schedule.model_copy(update={"checkpoint_every": every})
+    verb = train(experiment.model_copy(update={"schedule": schedule}))
     for event in verb:
         if isinstance(event, Step) and event.step == 3:
             monkeypatch.setattr(torch.nn.functional, "normalize", lambda z, dim: z * math.nan)
-            with pytest.raises(TrainingError, match=r"step 4 is not a number.*\.tif"):
+            with pytest.raises(TrainingError, match=r"step 4 is not a number.*\.tif") as caught:
                 next(verb)
             break
+    assert str(caught.value).endswith("can be resumed, from its newest checkpoint if it has one.")
     run = next(experiment.runs.iterdir())
-    assert last_checkpoint(run).name == "step-00000002"
+    kept = [path.name for path in (run / "checkpoints").glob("step-*")]
+    assert kept == (["step-00000002"] if every == 2 else [])
+    monkeypatch.undo()
+    resumed = next(event for event in train(experiment, run) if isinstance(event, Started))
+    assert resumed.step == (2 if every == 2 else 0)
 
 
 def test_the_preview_shows_the_very_views_that_a_training_step_sees(

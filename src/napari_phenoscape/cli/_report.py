@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 
+from napari_phenoscape._extensions import author_of
 from napari_phenoscape._problem import ISSUES, versions
 
 
@@ -23,13 +24,17 @@ def refused(error: OSError) -> str:
 def unforeseen(error: Exception) -> str:
     """A sentence that names the file in which all about an error is kept."""
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    sentence = f"phenoscape itself went wrong ({what[:300]})."
+    author = author_of(error)
+    sentence = f"{author or 'phenoscape itself'} went wrong ({what[:300]})."
     try:
         number, path = tempfile.mkstemp(prefix="phenoscape-report-", suffix=".txt")
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(_report(error))
     except OSError:
-        return f"{sentence} No report could be kept; tell us of it: {ISSUES}."
+        way = "tell its authors of it" if author else f"tell us of it: {ISSUES}"
+        return f"{sentence} No report could be kept; {way}."
+    if author:
+        return f"{sentence} Tell its authors of it, with the report in '{path}'."
     return f"{sentence} Tell us of it, with the report in '{path}': {ISSUES}."
 
 

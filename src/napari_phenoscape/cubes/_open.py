@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_phenoscape._brought import bring
+from napari_phenoscape._extensions import author_of
 from napari_phenoscape._remote import is_mirrored, located
 from napari_phenoscape.cubes._cube import Cube
 from napari_phenoscape.cubes._interpretation import Interpretation, interpreted
@@ -287,3 +288,10 @@ def _readable(path: Path, install: str = "") -> Iterator[None]:
             f"'{path}' cannot be read ({error.strerror or error}); a readable file was expected. "
             "Check its permissions and its disk."
         ) from None
+    except Exception as error:
+        if not (author := author_of(error)):
+            raise
+        raise CubeError(
+            f"'{path.name}' cannot be read by {author} ({type(error).__name__}: {error}). Copy it "
+            f"again from its source, or tell the authors of {author}."
+        ) from error

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_phenoscape._device import lacks_memory
-from napari_phenoscape.errors import TrainingError
+from napari_phenoscape.errors import RESUMABLE, TrainingError
 from napari_phenoscape.events import Health
 from napari_phenoscape.losses import Projections
 from napari_phenoscape.specimens import Crops
@@ -86,7 +86,7 @@ def check_finite(
         way = "If these look right, lower schedule.learning_rate or set schedule.clip to 1"
     raise TrainingError(
         f"The loss of step {step + 1} is not a number: {cause}. {way}, or use precision float32; "
-        "the run keeps its newest checkpoint and can be resumed."
+        f"{RESUMABLE}."
     )
 
 
@@ -125,5 +125,5 @@ def advice(experiment: Experiment, share: int) -> Iterator[None]:
         raise TrainingError(
             f"Out of memory with {together} of {experiment.schedule.batch_size} specimens at a "
             f"time at {experiment.image_size} px. {caching}, or lower schedule.batch_size or "
-            "image_size; the run keeps its newest checkpoint and can be resumed."
+            f"image_size; {RESUMABLE}."
         ) from None

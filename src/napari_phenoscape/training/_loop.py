@@ -108,7 +108,7 @@ def train(
     Raises
     ------
     PhenoscapeError
-        What is wrong and the way out. A run that was started keeps its newest checkpoint.
+        What is wrong and the way out. A run that was started can be resumed.
     """
     trains, runtime = experiment.method.trains, experiment.runtime
     if trains and runtime.devices * runtime.nodes > 1 and world() is None:

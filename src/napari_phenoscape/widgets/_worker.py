@@ -15,6 +15,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
+from napari_phenoscape._extensions import author_of
 from napari_phenoscape._problem import ISSUES
 from napari_phenoscape.errors import PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Notice, Progress, Step
@@ -65,9 +66,11 @@ def failure(error: Exception) -> Traced:
         return Traced(str(error), trace)
     log.error("unforeseen %s", type(error).__name__, exc_info=error)
     words = " ".join(str(error).split()) or "no message"
+    author = author_of(error)
+    of, whom = (f" of {author}", "its authors") if author else ("", f"us ({ISSUES})")
     return Traced(
-        f"Unforeseen {type(error).__name__}: {words}. What was saved before is intact; "
-        f"please tell us, with what 'Copy report' copies: {ISSUES}",
+        f"Unforeseen {type(error).__name__}{of}: {words}. What was saved before is intact; "
+        f"please tell {whom}, with what 'Copy report' copies.",
         trace,
     )
 

@@ -30,8 +30,8 @@ from napari_phenoscape.analysis.evaluation._verdict import (
     verdict,
 )
 from napari_phenoscape.embeddings import EmbeddedRun, Projections, embed_all, held, table_of
-from napari_phenoscape.errors import CollectionError
-from napari_phenoscape.events import Event, Notice, Progress, Saved
+from napari_phenoscape.errors import CollectionError, OptionError
+from napari_phenoscape.events import Event, Progress, Saved
 from napari_phenoscape.specimens import (
     Collection,
     Nuisance,
@@ -70,7 +70,7 @@ class Comparison:
     against
         By what it is compared with: how much more often neighbours are right, see `paired`.
     verdict
-        On a run, once in each of its tables.
+        Whether a run is better than these, in a sentence; once in each of its tables.
     """
 
     embedding: str
@@ -88,8 +88,6 @@ def evaluate(
     devices: int = 1,
 ) -> Generator[Event, None, dict[str, list[Comparison]]]:
     """Compare embeddings with metadata columns, beside the untrained net, texture and colour.
-
-    At its end a `Notice` says in a sentence whether each run is better than these; see `verdict`.
 
     Writes ``evaluation-<label>.csv`` and ``.png`` into the first run for each label. Where
     specimens lack a modality, its embedding is measured on those that have it, and named with
@@ -122,10 +120,11 @@ def evaluate(
     Raises
     ------
     OptionError
-        The metadata has no such column. No pixel was read.
+        The metadata has no such column, or two runs one name. No pixel was read.
     CollectionError
         The runs have different specimens, or nothing is there to tell apart.
     """
+    _check_names(runs)
     named = Nuisance(columns=(nuisance,)) if nuisance else read_experiment(runs[0]).nuisance
     collections = yield from _collections(runs, (*labels, within, groups, *named.columns))
     table = table_of(collections[0])
@@ -191,11 +190,6 @@ def evaluate(
         yield from nuisance_notices(named, technical, table[list(labels)], by_name)
     for label, of_label in comparisons.items():
         yield from _written(runs[0], label, of_label)
-    for label, of_label in comparisons.items():
-        for each in of_label:
-            if each.verdict:
-                of = f"{each.embedding}, {label}" if label else each.embedding
-                yield Notice(f"{of}: {each.verdict}")
     return comparisons
 
 
@@ -254,6 +248,18 @@ def _references(
         if name.startswith(InstantMethod.outcomes[0]):
             others |= {START: made.untrained.spaces[space].x, f"{TEXTURE}: {name}": x}
     return others | colour
+
+
+def _check_names(runs: Sequence[Path]) -> None:
+    """Rows of a table are told apart by the names of the runs."""
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(
+                f"{names.count(name)} of the runs are named '{name}', and runs of different names "
+                "were expected, which tell their rows apart. Name each run once, or rename its "
+                "folder."
+            )
 
 
 def _collections(

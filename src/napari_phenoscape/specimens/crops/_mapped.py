@@ -61,7 +61,7 @@ class OnDisk:
             raise CollectionError(
                 f"'{self.path}' was shortened, or its disk gives it no more, while it was read. "
                 "Run the same command again: the crops are then prepared again, and a run goes on "
-                "from its newest checkpoint."
+                "from its newest checkpoint if it has one."
             )
         return read
 

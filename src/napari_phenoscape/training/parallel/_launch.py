@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from napari_phenoscape._atomic import scratch
-from napari_phenoscape.errors import OptionError, PhenoscapeError
+from napari_phenoscape.errors import RESUMABLE, OptionError, PhenoscapeError
 from napari_phenoscape.events import Event, Failed, Finished, Started, event_from_line
 from napari_phenoscape.training._experiment import Experiment, Runtime
 from napari_phenoscape.training.parallel._runtime import LAUNCHED, check_processes
@@ -22,7 +22,7 @@ from napari_phenoscape.training.parallel._runtime import LAUNCHED, check_process
 GRACE_S = 10.0
 
 #: What becomes of the work of processes that were killed.
-TRAINING = "The run keeps its newest checkpoint and can be resumed"
+TRAINING = RESUMABLE.capitalize()
 SHARES = "What was computed is kept, and the same command goes on with it"
 _REPORT = "; if this is no lack of memory, please report it."
 
