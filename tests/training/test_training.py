@@ -35,6 +35,7 @@ from napari_phenoscape.training import (
     augmenter,
     last_checkpoint,
     read_events,
+    read_experiment,
     specimens_of,
     train,
     views_of,
@@ -227,6 +228,15 @@ def test_another_experiment_cannot_go_on_with_a_run(experiment: Experiment) -> N
     run = result(train(with_steps(experiment, 1)))
     with pytest.raises(OptionError, match="trained with another 'modalities'"):
         result(train(experiment.model_copy(update={"modalities": ("rgb",)}), run))
+
+
+def test_steps_that_were_done_cannot_be_taken_back(experiment: Experiment) -> None:
+    run = result(train(with_steps(experiment, 2)))
+    with pytest.raises(OptionError, match=r"has learned for 2 steps, .* asks for 1 in all"):
+        result(train(with_steps(experiment, 1), run))
+    assert read_experiment(run).schedule.steps == 2
+    # the way out that it names is one
+    assert result(train(with_steps(experiment, 2), run)) == run
 
 
 def test_a_loss_that_is_no_number_names_the_specimens_and_keeps_the_checkpoint(

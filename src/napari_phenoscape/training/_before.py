@@ -148,8 +148,8 @@ def _number(experiment: Experiment, number: int) -> Iterator[Check]:
         )
     elif batch > max(number // BATCHES, 2):
         yield Check(
-            f"A batch of {batch} is more than a quarter of {number} specimens: nearly all of them "
-            "are in every step, and the net meets few new comparisons.",
+            f"A batch of {batch} is more than a quarter of {number} specimens: the same ones meet "
+            "every few steps, and the net sees few new comparisons.",
             change=fits,
         )
 

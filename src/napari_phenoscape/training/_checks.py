@@ -41,6 +41,16 @@ def check_ranks(schedule: Schedule, ranks: int) -> None:
         )
 
 
+def check_steps(schedule: Schedule, done: int, run: Path) -> None:
+    """Steps that are done cannot be taken back."""
+    if done > schedule.steps:
+        raise OptionError(
+            f"'{run.name}' has learned for {done} steps, and schedule.steps asks for "
+            f"{schedule.steps} in all. Set it to {done} to end there, or to more, or start a new "
+            "run."
+        )
+
+
 def check_same(experiment: Experiment, before: Experiment, run: Path) -> None:
     """All must be as it was but the steps, where to compute and keep, and what comes after.
 

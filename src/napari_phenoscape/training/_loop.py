@@ -38,6 +38,7 @@ from napari_phenoscape.training._checks import (
     check_batch,
     check_ranks,
     check_same,
+    check_steps,
     check_views,
     work_of,
 )
@@ -154,6 +155,8 @@ def _prepared(
         check_batch(experiment.schedule, crops)
         yield from _noted(small_levels(experiment, crops), notices)
         experiment = in_steps(experiment, crops)
+        if run is not None and state is not None:
+            check_steps(experiment.schedule, state.step, run)
         training = _training(experiment, collection, crops, watched, pretrained=not found)
         experiment, work, fabric = yield from _noted(training, notices)
     else:
