@@ -14,6 +14,17 @@ from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._experiment import Experiment, Schedule
 
 
+def check_start(experiment: Experiment) -> None:
+    """What a net is and begins with is known and there, before any specimen is read."""
+    from napari_phenoscape.nets import check_backbone, check_weights
+
+    if experiment.method.trains:
+        check_backbone(experiment.encoder.backbone)
+        check_weights(experiment.encoder.weights)
+    for features in experiment.method.features:
+        features.check()
+
+
 def check_batch(schedule: Schedule, crops: Crops) -> None:
     if schedule.batch_size > len(crops.ids):
         raise CollectionError(

@@ -38,6 +38,7 @@ from napari_phenoscape.training._checks import (
     check_batch,
     check_ranks,
     check_same,
+    check_start,
     check_steps,
     check_views,
     work_of,
@@ -147,6 +148,8 @@ def _prepared(
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
+    if run is None:
+        check_start(experiment)
     collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
