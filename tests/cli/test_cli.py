@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
+from napari_phenoscape.cli._changes import changed
 from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import read_clusters, read_embeddings
 from napari_phenoscape.events import Step, result
@@ -31,6 +32,7 @@ from napari_phenoscape.training import (
     Experiment,
     Grouping,
     KMeans,
+    Schedule,
     last_checkpoint,
     read_events,
     read_experiment,
@@ -248,6 +250,20 @@ def test_a_run_goes_on_with_more_steps(folder: Path) -> None:
     run = "".join(end.stdout.split("run ", 1)[1].splitlines())
     assert phenoscape("train", run, "--set", "schedule.steps=3").exit_code == 0
     assert "3 of 3 steps" in phenoscape("info", run).stdout
+
+
+def test_a_run_that_has_learned_says_so_and_how_it_would_go_on(run: Path) -> None:
+    end = phenoscape("train", run)
+    assert "all is learned: 2 of 2 steps were done before; --set schedule.steps=4" in end.stderr
+    assert "learning from" not in end.stderr
+
+
+def test_steps_that_are_set_count_where_a_file_counts_epochs(folder: Path) -> None:
+    counted = changed(Experiment.read(folder / "e.yaml"), ["schedule.epochs=5"])
+    assert changed(counted, ["schedule.steps=3"]).schedule == Schedule(
+        steps=3, epochs=0, checkpoint_every=60
+    )
+    assert changed(counted, ["schedule.steps=3", "schedule.epochs=2"]).schedule.epochs == 2
 
 
 def test_preview_writes_the_views_that_training_sees(folder: Path, tmp_path: Path) -> None:

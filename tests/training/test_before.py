@@ -92,6 +92,14 @@ def test_small_views_of_large_specimens_are_said(tmp_path):
     assert check.change == {"image_size": 96}
 
 
+def test_views_are_as_large_as_the_net_that_they_start_from_wants(collection, fitting):
+    change = {"image_size": 128, "encoder": {"backbone": "pretrained:efficientnet_lite0"}}
+    assert grave(checks(mended(fitting, change), collection)) == []
+    larger = mended(fitting, {**change, "image_size": 160})
+    (check,) = grave(checks(larger, collection))
+    assert check.change == {"image_size": 128}
+
+
 def test_pictures_without_a_mask_are_said_to_be_compared_with_their_background(tmp_path):
     bare = folder(tmp_path / "bare", mask=False)
     experiment = experiment_for(bare, "workstation", runs=tmp_path)

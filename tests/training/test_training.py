@@ -15,7 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 from napari_phenoscape.embeddings import embed
-from napari_phenoscape.errors import CollectionError, OptionError, RunError, TrainingError
+from napari_phenoscape.errors import (
+    CollectionError,
+    OptionError,
+    PhenoscapeError,
+    RunError,
+    TrainingError,
+)
 from napari_phenoscape.events import (
     Finished,
     Health,
@@ -35,6 +41,7 @@ from napari_phenoscape.training import (
     augmenter,
     last_checkpoint,
     read_events,
+    read_experiment,
     specimens_of,
     train,
     views_of,
@@ -227,6 +234,38 @@ def test_another_experiment_cannot_go_on_with_a_run(experiment: Experiment) -> N
     run = result(train(with_steps(experiment, 1)))
     with pytest.raises(OptionError, match="trained with another 'modalities'"):
         result(train(experiment.model_copy(update={"modalities": ("rgb",)}), run))
+
+
+def test_steps_that_were_done_cannot_be_taken_back(experiment: Experiment) -> None:
+    run = result(train(with_steps(experiment, 2)))
+    with pytest.raises(OptionError, match=r"has learned for 2 steps, .* asks for 1 in all"):
+        result(train(with_steps(experiment, 1), run))
+    assert read_experiment(run).schedule.steps == 2
+    # the way out that it names is one
+    assert result(train(with_steps(experiment, 2), run)) == run
+
+
+@pytest.mark.parametrize(
+    ("method", "encoder", "words"),
+    [
+        ("simclr", {"backbone": "resnet81"}, "Nearest: resnet18"),
+        ("simclr", {"backbone": "timm:test_resnext"}, "Nearest: test_resnet"),
+        ("simclr", {"backbone": "pretrained:dofa_base"}, "no pretrained net that training can"),
+        ("simclr", {"weights": "none.pth"}, "no file of weights at"),
+        ({"kind": "instant", "features": [{"kind": "pretrained", "weights": "none.pth"}]}, {},
+         "no file of weights at"),
+    ],
+    ids=["torchvision", "timm", "listed", "weights", "instant"],
+)  # fmt: skip
+def test_a_net_that_is_not_there_is_refused_before_specimens_are_read(
+    experiment: Experiment, method: object, encoder: dict[str, object], words: str
+) -> None:
+    given = {**experiment.model_dump(mode="json"), "method": method}
+    given["encoder"] |= encoder
+    events = []
+    with pytest.raises(PhenoscapeError, match=words):
+        events.extend(train(Experiment.parse(given)))
+    assert events == []
 
 
 @pytest.mark.parametrize("every", [2, 100], ids=["a checkpoint", "none yet"])

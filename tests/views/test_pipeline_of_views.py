@@ -201,7 +201,7 @@ def test_one_sampling_keeps_five_times_the_texture_of_kornias_chain():
         right = (pictures.diff(dim=3)[:, :, 1:] ** 2) * (masks[..., 1:] & masks[..., :-1])[:, :, 1:]
         return float((down.sum() + right.sum()) / masks.sum())
 
-    # 7.5 times, measured
+    # 8.2 times, measured
     assert energy(ours.image, ours.mask) > 5 * energy(theirs, inside)
 
 

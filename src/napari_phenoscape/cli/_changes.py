@@ -75,6 +75,8 @@ def changed(experiment: Experiment, change: list[str]) -> Experiment:
                 f"--set {text}: what stands after '=' is not YAML; a value was expected. Put it "
                 f"""into two kinds of quotation marks: --set '{name}="..."'."""
             ) from None
+        if name == "schedule.steps":
+            inner["epochs"] = 0  # or these would count instead
     return Experiment.parse(given, "--set").anchored(Path.cwd())
 
 

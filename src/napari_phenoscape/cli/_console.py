@@ -297,8 +297,11 @@ def listen(verb: Generator[Event, None, T]) -> T:
                         _note("note:", message)
                     case Started(run, specimens, step, steps, device):
                         ended = f"stopped and saved; `phenoscape train {run}` goes on"
-                        told.print(f"learning from {specimens} specimens, {device}")
-                        show("learning", step, steps)
+                        if step < steps:
+                            told.print(f"learning from {specimens} specimens, {device}")
+                            show("learning", step, steps)
+                        else:
+                            told.print(_learned(steps), soft_wrap=True)
                     case Step(step=step, steps=steps, loss=loss, terms=terms) as event:
                         first = first or event
                         last.append(event)
@@ -318,6 +321,12 @@ def listen(verb: Generator[Event, None, T]) -> T:
         finally:
             verb.close()
     raise KeyboardInterrupt(ended)
+
+
+def _learned(steps: int) -> str:
+    """What is said of a run all of whose steps were done before; an instant one has one step."""
+    longer = f"; --set schedule.steps={2 * steps} would train it longer" if steps > 1 else ""
+    return f"all is learned: {steps} of {steps} steps were done before{longer}"
 
 
 def _note(of: str, sentence: str) -> None:

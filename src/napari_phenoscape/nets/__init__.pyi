@@ -15,7 +15,9 @@ from ._fusion_options import (
 from ._grid import Grid as Grid
 from ._heads import patch_head as patch_head, projection_head as projection_head
 from ._linear_readout import LinearReadout as LinearReadout
+from ._nets import check_backbone as check_backbone
 from ._options import (
+    PRETRAINED_PREFIX as PRETRAINED_PREFIX,
     Encoder as Encoder,
     ProjectionHead as ProjectionHead,
 )
@@ -34,3 +36,4 @@ from ._readout import (
 from ._response import ResponseCurves as ResponseCurves
 from ._stem import Mix as Mix, Stem as Stem
 from ._stem_options import SpectralResponse as SpectralResponse, StemOption as StemOption
+from ._weights import check_weights as check_weights

@@ -28,6 +28,9 @@ class FeaturesOption(Option):
         """Name of the pretrained net whose weights it brings; "" without one."""
         return ""
 
+    def check(self) -> None:
+        """Raise `MissingFileError` where a file that it reads is not there."""
+
     def build(
         self, bands: Bands, mean: ArrayLike, std: ArrayLike, image_size: int, *, pretrained: bool
     ) -> Descriptor | PretrainedFeatures:
@@ -84,6 +87,11 @@ class PretrainedNetFeatures(FeaturesOption):
     def holds(self) -> str:
         """Name of the net."""
         return self.net
+
+    def check(self) -> None:
+        from napari_phenoscape.nets._weights import check_weights
+
+        check_weights(self.weights)
 
     @model_validator(mode="after")
     def _download_is_of_use(self) -> PretrainedNetFeatures:

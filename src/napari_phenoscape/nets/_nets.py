@@ -25,6 +25,25 @@ from napari_phenoscape.nets._weights import (
 )
 
 
+def check_backbone(name: str) -> None:
+    """Raise `OptionError` where there is no such net, or what builds it is not installed."""
+    if name.startswith(PRETRAINED_PREFIX):
+        listed(name)
+    elif name.startswith(TIMM_PREFIX):
+        try:
+            import timm
+        except ModuleNotFoundError:
+            raise OptionError(
+                f"The backbone '{name}' needs timm, which is not installed. "
+                'Run: pip install "napari-phenoscape[timm]", or choose a net of torchvision.'
+            ) from None
+        own = name.removeprefix(TIMM_PREFIX)
+        if not timm.is_model(own.partition(".")[0]):
+            raise _unknown(own, timm.list_models(), "a net of timm")
+    elif name not in (known := models.list_models(module=models)):
+        raise _unknown(name, known, "a classification net of torchvision")
+
+
 def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
     """What turns the planes of a stem into `Features`, pretrained if asked for.
 
@@ -37,6 +56,7 @@ def backbone(option: Encoder, stem: Stem, image_size: int) -> nn.Module:
         The pretrained weights are missing, or do not fit the net.
     """
     name = option.backbone
+    check_backbone(name)
     pretrained = name.startswith(PRETRAINED_PREFIX)
     weights = None
     if pretrained:
@@ -80,9 +100,6 @@ def look(encoder: nn.Module, planes: Tensor, name: str) -> Features:
 
 
 def _torchvision(name: str, image_size: int) -> nn.Module:
-    known = models.list_models(module=models)
-    if name not in known:
-        raise _unknown(name, known, "a classification net of torchvision")
     settings: dict[str, Any] = {}
     if name.startswith("vit_"):
         patch = int(name.rpartition("_")[2])
@@ -103,15 +120,8 @@ def _torchvision(name: str, image_size: int) -> nn.Module:
 
 
 def _timm(name: str, image_size: int, download: bool) -> nn.Module:
-    try:
-        import timm
-    except ModuleNotFoundError:
-        raise OptionError(
-            f"The backbone '{TIMM_PREFIX}{name}' needs timm, which is not installed. "
-            'Run: pip install "napari-phenoscape[timm]", or choose a net of torchvision.'
-        ) from None
-    if not timm.is_model(name.partition(".")[0]):
-        raise _unknown(name, timm.list_models(), "a net of timm")
+    import timm
+
     settings = {}
     if timm.models.get_pretrained_cfg(name).fixed_input_size:
         settings["img_size"] = image_size

@@ -34,13 +34,23 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+def check_weights(path: Path | None) -> None:
+    """Raise `MissingFileError` where weights are named, and nothing is there."""
+    if path is not None and not path.exists():
+        raise _missing(path)
+
+
+def _missing(path: Path) -> MissingFileError:
+    return MissingFileError(
+        f"There is no file of weights at '{path}'. {did_you_mean_file(path)}Correct 'weights', "
+        "or leave it out."
+    )
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name; never runs code that a file holds."""
     if not path.is_file():
-        raise MissingFileError(
-            f"There is no file of weights at '{path}'. {did_you_mean_file(path)}Correct 'weights', "
-            "or leave it out."
-        )
+        raise _missing(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

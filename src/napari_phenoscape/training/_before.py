@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from napari_phenoscape.cubes import Cube, as_modality, known_modalities
 from napari_phenoscape.errors import OptionError
+from napari_phenoscape.nets import PRETRAINED, PRETRAINED_PREFIX
 from napari_phenoscape.specimens import Collection
 from napari_phenoscape.training._experiment import Experiment
 from napari_phenoscape.training._fit import FEWEST_SPECIMENS
@@ -148,8 +149,8 @@ def _number(experiment: Experiment, number: int) -> Iterator[Check]:
         )
     elif batch > max(number // BATCHES, 2):
         yield Check(
-            f"A batch of {batch} is more than a quarter of {number} specimens: nearly all of them "
-            "are in every step, and the net meets few new comparisons.",
+            f"A batch of {batch} is more than a quarter of {number} specimens: the same ones meet "
+            "every few steps, and the net sees few new comparisons.",
             change=fits,
         )
 
@@ -182,17 +183,25 @@ def _bands(experiment: Experiment, cubes: Sequence[Cube]) -> Iterator[Check]:
 def _size(experiment: Experiment, collection: Collection) -> Iterator[Check]:
     longest, size = longest_side(collection), experiment.image_size
     fits = fitting_size(longest)
-    if size > LARGER * longest and fits < size:
+    least = _least(experiment)
+    if size > max(LARGER * longest, least) and fits < size:
         yield Check(
             f"Views of {size} px are larger than the median specimen ({longest:.0f} px): more to "
             "compute, and nothing more to see.",
-            change={"image_size": fits},
+            change={"image_size": max(fits, least)},
         )
     elif longest > SMALLER * size and fits > size:
         yield Check(
             f"Views of {size} px lose the detail of specimens of {longest:.0f} px.",
             change={"image_size": fits},
         )
+
+
+def _least(experiment: Experiment) -> int:
+    """Side in pixels below which the net that training starts from sees too few places; or 0."""
+    nets = {PRETRAINED_PREFIX + name: net for name, net in PRETRAINED.items()}
+    start = nets.get(experiment.encoder.backbone) if experiment.method.trains else None
+    return start.least if start else 0
 
 
 def _background(experiment: Experiment, cubes: Sequence[Cube]) -> Iterator[Check]:

@@ -14,6 +14,17 @@ from napari_phenoscape.specimens import Crops
 from napari_phenoscape.training._experiment import Experiment, Schedule
 
 
+def check_start(experiment: Experiment) -> None:
+    """What a net is and begins with is known and there, before any specimen is read."""
+    from napari_phenoscape.nets import check_backbone, check_weights
+
+    if experiment.method.trains:
+        check_backbone(experiment.encoder.backbone)
+        check_weights(experiment.encoder.weights)
+    for features in experiment.method.features:
+        features.check()
+
+
 def check_batch(schedule: Schedule, crops: Crops) -> None:
     if schedule.batch_size > len(crops.ids):
         raise CollectionError(
@@ -38,6 +49,16 @@ def check_ranks(schedule: Schedule, ranks: int) -> None:
         raise OptionError(
             f"A batch of {schedule.batch_size} cannot be shared equally by {ranks} devices. "
             f"Set schedule.batch_size to a multiple of them, e.g. {below}."
+        )
+
+
+def check_steps(schedule: Schedule, done: int, run: Path) -> None:
+    """Steps that are done cannot be taken back."""
+    if done > schedule.steps:
+        raise OptionError(
+            f"'{run.name}' has learned for {done} steps, and schedule.steps asks for "
+            f"{schedule.steps} in all. Set it to {done} to end there, or to more, or start a new "
+            "run."
         )
 
 

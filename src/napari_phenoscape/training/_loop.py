@@ -38,6 +38,8 @@ from napari_phenoscape.training._checks import (
     check_batch,
     check_ranks,
     check_same,
+    check_start,
+    check_steps,
     check_views,
     work_of,
 )
@@ -146,6 +148,8 @@ def _prepared(
     found = checkpoints(run) if run is not None else []
     state = read_state(found[-1]) if found else None
     notices: list[Notice] = []
+    if run is None:
+        check_start(experiment)
     collection, crops = yield from _noted(specimens_of(experiment, known=state), notices)
     if run is not None and state is not None:
         yield from _noted(state.check_specimens(crops, run), notices)
@@ -154,6 +158,8 @@ def _prepared(
         check_batch(experiment.schedule, crops)
         yield from _noted(small_levels(experiment, crops), notices)
         experiment = in_steps(experiment, crops)
+        if run is not None and state is not None:
+            check_steps(experiment.schedule, state.step, run)
         training = _training(experiment, collection, crops, watched, pretrained=not found)
         experiment, work, fabric = yield from _noted(training, notices)
     else:
