@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari.settings import get_settings
+from napari.settings import NapariSettings, get_settings
+from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.events import result
@@ -19,6 +20,16 @@ from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets._worker import guard_torch
 
 guard_torch()  # before any window is made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _napari_reads_and_writes_once() -> Iterator[None]:
+    """Every viewer reads all manifests and saves all settings: half of the time that it takes."""
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda *_, **__: iter(found))
+        patch.setattr(NapariSettings, "save", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +88,9 @@ def trained(specimens, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def choose_theme(monkeypatch) -> Iterator[Callable[[str], None]]:
-    """Gives napari's window another theme, for this test; the user's settings stay."""
-    settings = get_settings()
-    monkeypatch.setattr(type(settings), "save", lambda *_, **__: None)
-    appearance = settings.appearance
+def choose_theme() -> Iterator[Callable[[str], None]]:
+    """Gives napari's window another theme, for this test."""
+    appearance = get_settings().appearance
     before = appearance.theme
     yield lambda name: setattr(appearance, "theme", name)
     appearance.theme = before
