@@ -33,9 +33,9 @@ from napari_phenoscape.embeddings._table import table_of
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError, RunError
 from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Collection, Folder, Specimen
 from napari_phenoscape.training import Experiment, read_experiment, train
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(samples: Path) -> Path:
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs")}
     given["method"] = {"kind": "simclr", "readout": "plain", "beside": "nothing"}

@@ -18,7 +18,6 @@ from napari_phenoscape.embeddings._card import model_card
 from napari_phenoscape.errors import CheckpointError, MissingFileError, OptionError, RunError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import (
     Experiment,
     last_checkpoint,
@@ -27,13 +26,14 @@ from napari_phenoscape.training import (
     train,
 )
 from napari_phenoscape.views import Augmenter
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(folder / "runs")}
     given["method"] = {"kind": "simclr", "readout": "plain", "beside": "nothing"}

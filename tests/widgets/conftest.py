@@ -18,6 +18,7 @@ from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, Schedule, train
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets._worker import guard_torch
+from tests.least import BACKBONE
 
 guard_torch()  # before any window is made
 
@@ -80,6 +81,7 @@ def trained(specimens, tmp_path_factory) -> Path:
         collection=Folder(path=specimens),
         modalities=("rgb", "uv"),
         image_size=32,
+        encoder=Encoder(backbone=BACKBONE),
         schedule=Schedule(steps=2, batch_size=8),
         runtime=Runtime(device="cpu"),
         runs=tmp_path_factory.mktemp("trained"),
@@ -120,7 +122,7 @@ def experiment(specimens, tmp_path) -> Experiment:
     return Experiment(
         collection=Folder(path=specimens),
         image_size=32,
-        encoder=Encoder(backbone="shufflenet_v2_x0_5"),
+        encoder=Encoder(backbone=BACKBONE),
         schedule=Schedule(steps=100_000, batch_size=4, checkpoint_every=50_000),
         runtime=Runtime(device="cpu"),
         runs=tmp_path / "runs",
