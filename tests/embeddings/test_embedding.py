@@ -56,14 +56,14 @@ def run(samples: Path) -> Path:
 def test_each_modality_and_both_together_are_exported(run: Path) -> None:
     spaces = result(embed(run))
     assert {name: e.x.shape for name, e in spaces.items()} == {
-        "rgb": (24, 512),
-        "uv": (24, 512),
-        "joint": (24, 1024),
+        "rgb": (24, 1024),
+        "uv": (24, 1024),
+        "joint": (24, 2048),
     }
-    np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
+    np.testing.assert_array_equal(spaces["joint"].x[:, :1024], spaces["rgb"].x)
     table = pd.read_csv(embeddings_path(run).with_suffix(".csv"))
     assert list(table.columns[:2]) == ["filename", "x1"]
-    assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
+    assert {"x2048", "species", "morph", "sex"} <= set(table.columns)
 
 
 def test_parquet_gives_back_what_was_written(run: Path) -> None:

@@ -59,7 +59,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def experiment(samples: Path, sharing: str, steps: int = 4, **encoder: object) -> Experiment:
     given = least(samples)
     given["schedule"] |= {"steps": steps, "batch_size": 8, "warmup": 0, "checkpoint_every": 2}
-    given["encoder"] |= {"sharing": sharing} | encoder
+    given["encoder"] |= {"backbone": "squeezenet1_1", "sharing": sharing} | encoder
     given |= {
         "image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs"),
         "fusion": {"kind": "gated", "modality_dropout": 0.4}, "losses": LOSSES[:2],
