@@ -38,7 +38,6 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CollectionError, OptionError, RunError, TableError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import (
     Crops,
     Drawer,
@@ -50,6 +49,7 @@ from napari_phenoscape.specimens import (
     write_labels,
 )
 from napari_phenoscape.training import Experiment, KMeans, train
+from tests.least import least
 
 
 def directions(*degrees: float) -> np.ndarray:
@@ -86,7 +86,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose embeddings are the species and noise; every third specimen is ``known``."""
     folder = tmp_path_factory.mktemp("classify")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "runs": str(folder / "runs")}
     run = result(train(Experiment.parse(given)))

@@ -17,9 +17,9 @@ from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import CollectionError, OptionError
 from napari_phenoscape.events import Event, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import collect
 from napari_phenoscape.training import Experiment, crops_for, read_experiment, train
+from tests.least import least
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def opened(verb: Generator[Event, None, T]) -> tuple[Counter[str], T]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "runs": str(folder / "runs")}
     return result(train(Experiment.parse(given)))

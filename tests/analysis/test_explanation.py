@@ -53,7 +53,6 @@ from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFi
 from napari_phenoscape.events import Progress, result
 from napari_phenoscape.nets import Plain
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Crops, Folder
 from napari_phenoscape.spectra._spectra import spectra_table
 from napari_phenoscape.training import (
@@ -63,6 +62,7 @@ from napari_phenoscape.training import (
     SimCLRMethod,
     train,
 )
+from tests.least import least
 
 UV = ["UV_R", "UV_G", "UV_B"]
 
@@ -311,7 +311,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained on the samples and embedded; its clusters are the morphs."""
     folder = tmp_path_factory.mktemp("explain")
     samples = result(write_samples(folder / "samples", specimens=48, size=48, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 30, "batch_size": 24}
     # the net alone, as it is
     method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}

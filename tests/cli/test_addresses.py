@@ -16,8 +16,8 @@ from napari_phenoscape.cli._console import app
 from napari_phenoscape.embeddings import embed
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import Experiment, train
+from tests.least import least
 
 #: Where nobody answers.
 NOWHERE = "http://127.0.0.1:9/moths"
@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of some specimens, with clusters."""
     folder = tmp_path_factory.mktemp("addresses")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given |= {"method": "instant", "image_size": 16, "runs": str(folder / "runs")}
     given["grouping"] = {"method": {"kind": "kmeans", "clusters": 2}, "map": "pca"}
     experiment = Experiment.parse(given)

@@ -38,6 +38,7 @@ from napari_phenoscape.training import (
     read_experiment,
     read_state,
 )
+from tests.least import least
 
 TINY = ("--set", "schedule.steps=2", "--set", "schedule.batch_size=8", "--set", "image_size=32")
 
@@ -154,7 +155,7 @@ def test_another_collection_is_embedded_clustered_and_explained_beside_the_runs_
     (tmp_path / "some").mkdir()
     for path in sorted((folder / "multispectral").rglob("*.tif"))[::2]:
         shutil.copy(path, tmp_path / "some")
-    given = RGB_UV.anchored(folder).model_dump(mode="json")
+    given = least(folder)
     given["collection"] |= {"path": str(tmp_path / "some"), "metadata": None}
     yaml = tmp_path / "some.yaml"
     yaml.write_text(Experiment.parse(given).to_yaml())

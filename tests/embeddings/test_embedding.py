@@ -33,9 +33,9 @@ from napari_phenoscape.embeddings._table import table_of
 from napari_phenoscape.errors import CheckpointError, CollectionError, MissingFileError, RunError
 from napari_phenoscape.events import Notice, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Collection, Folder, Specimen
 from napari_phenoscape.training import Experiment, read_experiment, train
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(samples: Path) -> Path:
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 2, "batch_size": 8}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs")}
     given["method"] = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
@@ -56,14 +56,14 @@ def run(samples: Path) -> Path:
 def test_each_modality_and_both_together_are_exported(run: Path) -> None:
     spaces = result(embed(run))
     assert {name: e.x.shape for name, e in spaces.items()} == {
-        "rgb": (24, 512),
-        "uv": (24, 512),
-        "joint": (24, 1024),
+        "rgb": (24, 1024),
+        "uv": (24, 1024),
+        "joint": (24, 2048),
     }
-    np.testing.assert_array_equal(spaces["joint"].x[:, :512], spaces["rgb"].x)
+    np.testing.assert_array_equal(spaces["joint"].x[:, :1024], spaces["rgb"].x)
     table = pd.read_csv(embeddings_path(run).with_suffix(".csv"))
     assert list(table.columns[:2]) == ["filename", "x1"]
-    assert {"x1024", "species", "morph", "sex"} <= set(table.columns)
+    assert {"x2048", "species", "morph", "sex"} <= set(table.columns)
 
 
 def test_parquet_gives_back_what_was_written(run: Path) -> None:

@@ -24,6 +24,7 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Notice, Progress, result
 from napari_phenoscape.training import Experiment, _specimens, last_checkpoint, train
+from tests.forked import pythons
 
 SPECIMENS, PART = 30, 8
 FILES = ("embeddings/rgb.parquet", "embeddings/rgb.csv")
@@ -156,21 +157,10 @@ except RunError as error:
 
 
 def test_processes_on_two_kinds_of_device_end_with_a_sentence(run: Path) -> None:
-    processes = []
-    for rank, device in enumerate(("cpu", "cuda")):
-        words = {
-            "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
-            "RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "OMP_NUM_THREADS": "1",
-        }  # fmt: skip
-        asked = [sys.executable, "-c", AS_DEVICE, str(run), device]
-        environment = os.environ | words
-        processes.append(Popen(asked, env=environment, stderr=PIPE, encoding="utf-8"))
-    try:
-        said = processes[0].communicate(timeout=100)[1]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    asked = [["-c", AS_DEVICE, str(run), device] for device in ("cpu", "cuda")]
+    as_rank = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    environments = [as_rank | {"RANK": f"{rank}", "LOCAL_RANK": f"{rank}"} for rank in range(2)]
+    (_, _, said), _ = pythons(asked, environments)
     assert "Process 1 computes on 'cuda' and process 0 on 'cpu'; the numbers of one" in said
 
 

@@ -28,7 +28,6 @@ from napari_phenoscape.embeddings import embed
 from napari_phenoscape.errors import BandMismatchError, CollectionError, OptionError, RunError
 from napari_phenoscape.events import Event, Notice, Progress, Saved, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import (
     Collection,
     Crops,
@@ -42,6 +41,7 @@ from napari_phenoscape.specimens import (
 from napari_phenoscape.specimens.crops._disk import key_of, read_store
 from napari_phenoscape.specimens.crops._request import CropRequest
 from napari_phenoscape.training import Experiment, last_checkpoint, train
+from tests.least import least
 
 BOTH = [as_modality("rgb"), as_modality("uv")]
 SIZE = 12
@@ -425,7 +425,7 @@ def test_numbers_that_float16_does_not_hold_are_refused(tmp_path):
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     home = tmp_path_factory.mktemp("prepared")
     samples = result(write_samples(home / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 4, "batch_size": 8, "checkpoint_every": 2}
     return Experiment.parse({**given, "image_size": 32, "runs": str(home / "runs")})
 

@@ -19,9 +19,9 @@ from napari_phenoscape.events import result
 from napari_phenoscape.nets import Contrast, side_by_side
 from napari_phenoscape.nets._pretrained import WHEEL
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, last_checkpoint, train
+from tests.least import least
 
 pytest.importorskip("timm")
 pytest.importorskip(WHEEL)
@@ -37,7 +37,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def instant(samples: Path, runs: Path | str, **given: Any) -> Experiment:
-    option = RGB_UV.anchored(samples).model_dump(mode="json")
+    option = least(samples)
     option |= {"image_size": 32, "runs": str(runs), "method": QUICK}
     return Experiment.parse({**option, **given})
 

@@ -20,10 +20,10 @@ from napari_phenoscape._atomic import beside
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Finished, Progress, Started, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import EXPERIMENT, Experiment, last_checkpoint, read_events, train
 from napari_phenoscape.training._checkpoint import checkpoints, remove_partial_files
 from napari_phenoscape.training._run import new_run
+from tests.least import least
 
 #: What Python says before each operation that changes files.
 OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
@@ -45,11 +45,10 @@ sys.addaudithook(_hook)
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("checkpoint") / "samples"
     result(write_samples(folder, specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(folder).model_dump(mode="json")
+    given = least(folder)
     given["schedule"] |= {"steps": 2, "batch_size": 4, "checkpoint_every": 1}
     # what a step can keep between steps: momentum, an average, running statistics, all heads
     given["schedule"] |= {"optimizer": "lars", "average": 0.9}
-    given["encoder"] |= {"backbone": "shufflenet_v2_x0_5"}
     given["losses"] = [{"kind": "nt_xent"}, {"kind": "local_patches"}]
     given["head"] = {"hidden": 8, "out": 4}
     given["method"] = {"kind": "simclr", "readout": {"kind": "contrast", "views": 2}}

@@ -28,7 +28,6 @@ from napari_phenoscape.embeddings import (
 from napari_phenoscape.errors import CheckpointError, CollectionError, OptionError
 from napari_phenoscape.events import Finished, Progress, Saved, Started, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import (
     Experiment,
@@ -39,6 +38,7 @@ from napari_phenoscape.training import (
     read_events,
     train,
 )
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def instant(samples: Path, runs: Path, **given: Any) -> Experiment:
-    option = RGB_UV.anchored(samples).model_dump(mode="json")
+    option = least(samples)
     option |= {"image_size": 32, "runs": str(runs), "method": "instant"}
     return Experiment.parse({**option, **given})
 

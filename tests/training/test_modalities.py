@@ -38,6 +38,7 @@ from napari_phenoscape.training import (
     train,
 )
 from napari_phenoscape.views import Augmenter
+from tests.least import BACKBONE, least
 
 #: Two clusters, on a map that any number of specimens has.
 TWO = Grouping(method=KMeans(clusters=2), map=PCA())
@@ -56,9 +57,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def experiment(samples: Path, sharing: str, steps: int = 4, **encoder: object) -> Experiment:
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": steps, "batch_size": 8, "warmup": 0, "checkpoint_every": 2}
-    given["encoder"] |= {"backbone": "resnet18", "sharing": sharing} | encoder
+    given["encoder"] |= {"backbone": "squeezenet1_1", "sharing": sharing} | encoder
     given |= {
         "image_size": 32, "modalities": ["rgb", "uv"], "runs": str(samples.parent / "runs"),
         "fusion": {"kind": "gated", "modality_dropout": 0.4}, "losses": LOSSES[:2],
@@ -240,7 +241,7 @@ def test_export_tells_the_response_curves_of_each_modality(tmp_path: Path) -> No
         "collection": {"kind": "folder", "path": str(tmp_path), "pattern": "*.bsq"},
         "modalities": ["vis", "uv"], "image_size": 32, "runs": str(tmp_path / "runs"),
         "encoder": {
-            "backbone": "resnet18", "sharing": "trunk",
+            "backbone": BACKBONE, "sharing": "trunk",
             "stem": {"kind": "spectral_response", "curves": 4},
         },
         "schedule": {"steps": 1, "batch_size": 4},

@@ -16,11 +16,11 @@ from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.embeddings import embed, export, load_encoder, restore
 from napari_phenoscape.events import Notice, Progress, Step, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import BandStatistics, Folder
 from napari_phenoscape.training import Experiment, last_checkpoint, train
 from napari_phenoscape.training._read_net import Readouts
 from napari_phenoscape.training._readouts import worse
+from tests.least import least
 
 S = np.s_
 
@@ -32,10 +32,10 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def experiment(samples: Path, runs: Path, **given: Any) -> Experiment:
-    option = RGB_UV.anchored(samples).model_dump(mode="json")
+    option = least(samples)
     option |= {
         "image_size": 32, "runs": str(runs), "modalities": ["rgb"],
-        "encoder": {"backbone": "shufflenet_v2_x0_5"}, "head": {"hidden": 16, "out": 8},
+        "head": {"hidden": 16, "out": 8},
         "schedule": {"steps": 2, "batch_size": 8}, "runtime": {"device": "cpu", "threads": 1},
     }  # fmt: skip
     return Experiment.parse({**option, **given})

@@ -16,7 +16,6 @@ from napari_phenoscape.losses import NTXent
 from napari_phenoscape.nets import Encoder, ProjectionHead
 from napari_phenoscape.nets._fusion_options import Gated
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.specimens import Nuisance
 from napari_phenoscape.training import (
     Experiment,
@@ -29,13 +28,14 @@ from napari_phenoscape.training import (
 from napari_phenoscape.training._checkpoint import read_state
 from napari_phenoscape.training._optimizers import AdamW
 from napari_phenoscape.training._recipe import learning_rate, optimizer_of, step_seed
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("recipe")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 1, "batch_size": 8}
     given["encoder"]["backbone"] = "squeezenet1_1"
     return Experiment.parse({**given, "image_size": 32, "runs": str(folder / "runs")})

@@ -40,6 +40,7 @@ from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.training._run import new_run
 from napari_phenoscape.training.parallel import _runtime as runtime
 from napari_phenoscape.training.parallel._launch import _free_port
+from tests.forked import pythons
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "5"}
@@ -250,28 +251,9 @@ def by_hand(rank: int) -> dict[str, str]:
 def started(
     words: list[list[str]], environments: list[dict[str, str]]
 ) -> list[tuple[int, str, str]]:
-    """Start a Python of each rank by hand: no launcher ends the others when one fails.
-
-    Exit code, what it said, and what was wrong, of each.
-    """
+    """A process of each rank, started by hand: no launcher ends the others when one fails."""
     port = {"MASTER_PORT": str(_free_port()), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *own_words],
-            env=os.environ | port | own,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for own_words, own in zip(words, environments, strict=True)
-    ]
-    try:
-        said = [process.communicate(timeout=110) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [(p.returncode, *words) for p, words in zip(processes, said, strict=True)]
+    return pythons(words, [port | own for own in environments])
 
 
 def test_two_tasks_of_a_plain_srun_train_what_one_trains(

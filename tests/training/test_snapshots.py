@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from napari_phenoscape.events import Event, Finished, Progress, Step, result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.spectra import stretch, stretched
 from napari_phenoscape.training import (
     Example,
@@ -28,6 +27,7 @@ from napari_phenoscape.training import (
 )
 from napari_phenoscape.training._examples import Examples
 from napari_phenoscape.training._recipe import Batches
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def experiment(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Examples, "every", 2)
     monkeypatch.setattr(snapshots, "EVERY", 2)
     monkeypatch.setattr(snapshots, "SHARE", 1.0)
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 3, "batch_size": 8}
     return Experiment.parse({**given, "image_size": 32, "runs": str(tmp_path / "runs")})
 

@@ -34,7 +34,6 @@ from napari_phenoscape.events import (
 )
 from napari_phenoscape.losses import NTXent
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import (
     Experiment,
     Schedule,
@@ -50,6 +49,7 @@ from napari_phenoscape.training._gradient import Gradient, Objective
 from napari_phenoscape.training._interrupts import interrupt_held
 from napari_phenoscape.training._optimizers import LARS
 from napari_phenoscape.training._recipe import Batches, learning_rate
+from tests.least import BACKBONE, least
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def experiment(samples: Path, tmp_path: Path) -> Experiment:
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 6, "batch_size": 8, "checkpoint_every": 2}
     return Experiment.parse({**given, "image_size": 32, "runs": str(tmp_path / "runs")})
 
@@ -382,7 +382,7 @@ def test_gradient_caching_is_refused_with_batch_norm_before_a_run_is_made(
     experiment: Experiment,
 ) -> None:
     runtime = experiment.runtime.model_copy(update={"chunk": 4})
-    with pytest.raises(OptionError, match=r"'resnet18' has BatchNorm in 20 places"):
+    with pytest.raises(OptionError, match=r"'shufflenet_v2_x0_5' has BatchNorm in 56 places"):
         result(train(experiment.model_copy(update={"runtime": runtime})))
     assert not experiment.runs.exists()
 
@@ -443,6 +443,7 @@ def test_photographs_that_are_all_alike_are_called_collapsed_within_50_steps(
         "collection": {"kind": "folder", "path": str(tmp_path), "pattern": "*.tif"},
         "image_size": 32,
         "augmentations": preset,
+        "encoder": {"backbone": BACKBONE},
         "method": {"kind": "simclr", "readout": "plain"},
         "schedule": {"steps": 50, "batch_size": 16},
         "runs": str(tmp_path / "runs"),

@@ -11,15 +11,15 @@ from safetensors.torch import load_file
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import result
 from napari_phenoscape.samples import write_samples
-from napari_phenoscape.samples._experiments import RGB_UV
 from napari_phenoscape.training import Experiment, build_model, last_checkpoint, specimens_of, train
+from tests.least import least
 
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("transfer")
     samples = result(write_samples(folder / "samples", specimens=24, size=32, drawer=False))
-    given = RGB_UV.anchored(samples).model_dump(mode="json")
+    given = least(samples)
     given["schedule"] |= {"steps": 1, "batch_size": 8, "optimizer": "sgd", "weight_decay": 0}
     given |= {"image_size": 32, "modalities": ["rgb", "uv"], "runs": str(folder / "runs")}
     return Experiment.parse(given)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari.settings import get_settings
+from napari.settings import NapariSettings, get_settings
+from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
 
 from napari_phenoscape.events import result
@@ -17,8 +18,19 @@ from napari_phenoscape.specimens import Folder
 from napari_phenoscape.training import Experiment, Schedule, train
 from napari_phenoscape.training._experiment import Runtime
 from napari_phenoscape.widgets._worker import guard_torch
+from tests.least import BACKBONE
 
 guard_torch()  # before any window is made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _napari_reads_and_writes_once() -> Iterator[None]:
+    """Every viewer reads all manifests and saves all settings: half of the time that it takes."""
+    found = list(PluginManifest.discover())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda *_, **__: iter(found))
+        patch.setattr(NapariSettings, "save", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +81,7 @@ def trained(specimens, tmp_path_factory) -> Path:
         collection=Folder(path=specimens),
         modalities=("rgb", "uv"),
         image_size=32,
+        encoder=Encoder(backbone=BACKBONE),
         schedule=Schedule(steps=2, batch_size=8),
         runtime=Runtime(device="cpu"),
         runs=tmp_path_factory.mktemp("trained"),
@@ -77,11 +90,9 @@ def trained(specimens, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def choose_theme(monkeypatch) -> Iterator[Callable[[str], None]]:
-    """Gives napari's window another theme, for this test; the user's settings stay."""
-    settings = get_settings()
-    monkeypatch.setattr(type(settings), "save", lambda *_, **__: None)
-    appearance = settings.appearance
+def choose_theme() -> Iterator[Callable[[str], None]]:
+    """Gives napari's window another theme, for this test."""
+    appearance = get_settings().appearance
     before = appearance.theme
     yield lambda name: setattr(appearance, "theme", name)
     appearance.theme = before
@@ -111,7 +122,7 @@ def experiment(specimens, tmp_path) -> Experiment:
     return Experiment(
         collection=Folder(path=specimens),
         image_size=32,
-        encoder=Encoder(backbone="shufflenet_v2_x0_5"),
+        encoder=Encoder(backbone=BACKBONE),
         schedule=Schedule(steps=100_000, batch_size=4, checkpoint_every=50_000),
         runtime=Runtime(device="cpu"),
         runs=tmp_path / "runs",

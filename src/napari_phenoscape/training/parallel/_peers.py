@@ -136,7 +136,7 @@ class _Peers:
                     time.sleep(0.1)
                 check_alike(own, json.loads(self._store.get(str(peer))), peer)
         except DistError:
-            raise RunError(_GONE) from None
+            raise RunError(self._failed or _GONE) from None  # it went after it was heard
 
     def tell(self, failure: str, peer: int) -> None:
         """Say what went wrong in a process, unless it was said that another has failed."""
