@@ -1,6 +1,6 @@
 """Processes that are told what to do as `python` is, forks of one that has imported the product.
 
-Of a new one importing takes seconds, which most tests of processes spend for nothing.
+Importing takes a new one seconds, most of a test of processes. Where no system forks, it does.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import tempfile
 import time
 from pathlib import Path
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        "napari_phenoscape.cli._console",
-        "napari_phenoscape.embeddings._parts",
-        "napari_phenoscape.training._loop",
-        "napari_phenoscape.training._model",
-        "napari_phenoscape.training._readouts",
-        "napari_phenoscape.training._snapshots",
-        "lightning_fabric",
-        "torchmetrics",
-    ]
-)
+_CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
+_FORKS = multiprocessing.get_context("forkserver" if _CAN_FORK else "spawn")
+if _CAN_FORK:
+    _FORKS.set_forkserver_preload(
+        [
+            "napari_phenoscape.cli._console",
+            "napari_phenoscape.embeddings._parts",
+            "napari_phenoscape.training._loop",
+            "napari_phenoscape.training._model",
+            "napari_phenoscape.training._readouts",
+            "napari_phenoscape.training._snapshots",
+            "lightning_fabric",
+            "torchmetrics",
+        ]
+    )
 
 
 def pythons(

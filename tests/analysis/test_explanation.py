@@ -247,9 +247,13 @@ def test_of_neighbouring_bands_only_the_strongest_is_named():
 def band_means(images: np.ndarray, crops: Crops) -> Restored:
     """A net whose features are the standardised means of the bands."""
 
-    def model(inputs, mask=None, present=None):
-        h = inputs["all"].mean((2, 3)) - torch.from_numpy(crops.mean)
-        return Representations({"all": h}, {}, {}, {})
+    class Net:
+        def __call__(self, inputs, mask=None, present=None):
+            h = inputs["all"].mean((2, 3)) - torch.from_numpy(crops.mean)
+            return Representations({"all": h}, {}, {}, {})
+
+        def divide_nothing_out(self) -> None:
+            """It has no readout."""
 
     experiment = Experiment.model_construct(
         seed=0,
@@ -259,7 +263,7 @@ def band_means(images: np.ndarray, crops: Crops) -> Restored:
         method=SimCLRMethod(readout=Plain(), beside="nothing"),
     )
     return Restored(
-        experiment, None, crops, model, torch.device("cpu"), nullcontext, untrained=False
+        experiment, None, crops, Net(), torch.device("cpu"), nullcontext, untrained=False
     )
 
 
@@ -272,13 +276,38 @@ def test_what_is_lost_by_occlusion_is_the_margin_that_the_band_made():
     x = (levels - crops.mean).astype(np.float32)
     labels = np.array([1, 1, 2, 2])
     events = list(occlude(net, embeddings_of(x), labels))
-    assert events[-1] == Progress("occluding bands", 12, 12)
+    assert events[-1] == Progress("occluding bands", 16, 16)
     found = result(occlude(net, embeddings_of(x), labels))
     assert found.margin == pytest.approx(2 * np.cos(np.arctan2(0.01, 0.2)), abs=1e-3)
     assert found.lost[:, 1] == pytest.approx(found.margin, abs=1e-3)
     assert np.abs(found.lost[:, 0]).max() < 0.01
     with pytest.raises(CheckpointError, match="Embed and cluster again"):
         result(occlude(net, embeddings_of(x[:, ::-1]), labels))
+
+
+def test_a_readout_that_enlarges_what_no_view_varies_does_not_make_hidden_bands_count():
+    levels = np.array([[0.32, 0.1], [0.3, 0.1], [0.32, 0.5], [0.3, 0.5]])
+    images = np.ones((4, 2, 8, 8)) * levels[:, :, None, None]
+    crops = crops_of(images, Bands([Band("a"), Band("b")]))
+    crops = replace(crops, mean=np.array([0.2, 0.3], np.float32))  # all have more of band a
+    plain = band_means(images, crops)
+
+    class Net(type(plain.model)):
+        enlarged = torch.tensor([100.0, 1.0])
+
+        def __call__(self, *given, **named):
+            seen = super().__call__(*given, **named)
+            return seen._replace(h={"all": seen.h["all"] * self.enlarged})
+
+        def divide_nothing_out(self) -> None:
+            self.enlarged = torch.ones(2)
+
+    net, labels = replace(plain, model=Net()), np.array([1, 1, 2, 2])
+    centred = (levels - crops.mean).astype(np.float32)
+    found = result(occlude(net, embeddings_of(centred * Net.enlarged.numpy()), labels))
+    alone = result(occlude(plain, embeddings_of(centred), labels))
+    np.testing.assert_allclose(found.lost, alone.lost)
+    assert found.lost[:, 1].min() > 0.9 * found.margin.min() > 0.5
 
 
 def test_what_a_specimen_lacks_it_cannot_lose():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,6 +128,12 @@ class Restored:
                 for each in zip(*parts, strict=True)
             )
         )
+
+    def undivided(self) -> Restored:
+        """The same, but that nothing is divided out of the features, nor taken from them."""
+        model = deepcopy(self.model)
+        model.divide_nothing_out()
+        return replace(self, model=model, offsets={})
 
     def looks(self) -> Looks:
         """The views of a specimen from which it is embedded."""
@@ -300,8 +307,7 @@ def net_of(
     assert isinstance(net, InstantNet)
     load_weights(last_checkpoint(run), net, averaged=True)
     if untrained:
-        for space, readout in net.readouts.items():
-            readout.divide_nothing_out(net.widths[space])
+        net.divide_nothing_out()
     return net
 
 

@@ -135,6 +135,11 @@ class InstantNet(nn.Module):
         self.readouts[space].take(affine)
         return affine
 
+    def divide_nothing_out(self) -> None:
+        """Give the features themselves, standardised."""
+        for space, readout in self.readouts.items():
+            readout.divide_nothing_out(self.widths[space])
+
     def alone(self, places: Mapping[str, Sequence[int]]) -> MaskedBandEncoder:
         """What makes embeddings of an image of all bands; `places` as there."""
         return MaskedBandEncoder(self, places)

@@ -77,6 +77,13 @@ class Readouts(nn.Module):
         others = self.beside(images, mask, present).h
         return {space: self.joined(space, own, others[space]) for space, own in rows.items()}
 
+    def divide_nothing_out(self) -> None:
+        """Give the features themselves, standardised; what stands beside, too."""
+        for readout in self.readouts.values():
+            readout.divide_nothing_out([len(readout.centre)])
+        if self.beside is not None:
+            self.beside.divide_nothing_out()
+
     def confirm(self, space: str, share: float) -> None:
         """Let the net's part of a space be no longer than this share of the instant part."""
         own = next(iter(self.readouts.values())).centre
@@ -122,6 +129,10 @@ class ReadNet(nn.Module):
     def __init__(self, net: SimCLR, reading: Readouts) -> None:
         super().__init__()
         self.net, self.reading = net, reading
+
+    def divide_nothing_out(self) -> None:
+        """Give the features of the net, standardised, as they are."""
+        self.reading.divide_nothing_out()
 
     def alone(self, places: Mapping[str, Sequence[int]]) -> BandEncoder:
         """What makes embeddings of an image of all bands, without heads; `places` as there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from napari_phenoscape.embeddings import (
 )
 from napari_phenoscape.errors import CheckpointError
 from napari_phenoscape.events import Progress
-from napari_phenoscape.training import Looks, batches
+from napari_phenoscape.training import Looks, batches, level_means, without_means
 
 if TYPE_CHECKING:
     from napari_phenoscape.views import Views
@@ -62,8 +62,8 @@ class Occlusion:
     windows
         W of them.
     margin : (N,)
-        Cosine similarity to the centroid of the own cluster minus that to the most similar other
-        one, with all bands seen; NaN for noise.
+        Cosine similarity, before the readout, to the centroid of the own cluster minus that to the
+        most similar other one, with all bands seen; NaN for noise.
     lost : (N, W)
         How much less it is without the bands of a window; NaN where it has none of them.
     """
@@ -106,10 +106,14 @@ def windows_of(
 def occlude(
     net: Restored, embeddings: Embeddings, labels: NDArray[np.int64], width_nm: float = WINDOW_NM
 ) -> Generator[Progress, None, Occlusion]:
-    """Embed the specimens again with some of their bands hidden, a window at a time [1]_.
+    """See the specimens again with some of their bands hidden, a window at a time [1]_.
 
     A hidden band has everywhere the collection's mean, which the net standardises to zero; what
     is around a specimen has it in any case.
+
+    The margin is that in the features before the readout, standardised: a readout divides them by
+    what views vary, and no view lacks a band, so that it would make whatever is hidden count for
+    much, the same for all specimens.
 
     Parameters
     ----------
@@ -136,23 +140,31 @@ def occlude(
     check_specimens(embeddings, crops.ids)
     windows = windows_of(crops.bands, crops.positions(space).tolist(), width_nm)
     numbers = np.unique(labels[labels != NOISE])
-    centres = unit_length(centroids(embeddings.x, labels, numbers.tolist()))
-    looks = net.looks()
-    margin, lost = np.empty(len(labels)), np.empty((len(labels), len(windows)))
-    done, total = 0, len(labels) * len(looks) * (1 + len(windows))
-    hidden = [(), *(window.bands for window in windows)]
-    for batch in batches(crops):
-        own = labels[batch][:, None] == numbers
-        sums = np.zeros((len(hidden), len(batch), embeddings.x.shape[1]))
+    looks, features = net.looks(), net.undivided()
+    done, total = 0, len(labels) * len(looks) * (2 + len(windows))
+    rows = list(batches(crops))
+    seen = []
+    for batch in rows:
+        check_same(net.embedding(looks(batch), batch)[space], embeddings.x[batch])
+        seen.append(features.embedding(looks(batch), batch)[space])
+        done += 2 * len(looks) * len(batch)
+        yield Progress("occluding bands", done, total)
+    x: NDArray[np.floating[Any]] = np.concatenate(seen)[np.concatenate(rows).argsort()]
+    if crops.levels and net.offsets.get(space):
+        features = replace(features, offsets={space: level_means(x, crops.levels)})
+        x = without_means(x, crops.levels, features.offsets[space])
+    centres = unit_length(centroids(x, labels, numbers.tolist()))
+    margin = _margin(x, centres, labels[:, None] == numbers)
+    lost = np.empty((len(labels), len(windows)))
+    for batch in rows:
+        sums = np.zeros((len(windows), len(batch), x.shape[1]))
         for view in looks(batch):
-            for w, bands in enumerate(hidden):
-                sums[w] += _without(bands, view, looks, net, batch)[space]
+            for w, window in enumerate(windows):
+                sums[w] += _without(window.bands, view, looks, features, batch)[space]
                 done += len(batch)
                 yield Progress("occluding bands", done, total)
-        h, *without = sums / len(looks)
-        check_same(h, embeddings.x[batch])
-        margin[batch] = _margin(h, centres, own)
-        for w, each in enumerate(without):
+        own = labels[batch][:, None] == numbers
+        for w, each in enumerate(sums / len(looks)):
             lost[batch, w] = margin[batch] - _margin(each, centres, own)
     present = bands_present(crops)
     for w, window in enumerate(windows):
@@ -163,7 +175,7 @@ def occlude(
 def _without(
     bands: Sequence[int], view: Views, looks: Looks, net: Restored, batch: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float32]]:
-    """Embeddings by space from a view of n specimens, some of whose bands are hidden meanwhile."""
+    """Features by space of a view of n specimens, some of whose bands are hidden meanwhile."""
     import torch
 
     at = placed(np.array(bands, np.int64), view.image.device)
@@ -176,7 +188,7 @@ def _without(
 
 
 def _margin(
-    h: NDArray[np.float64], centres: NDArray[np.float64], own: NDArray[np.bool_]
+    h: NDArray[np.floating[Any]], centres: NDArray[np.float64], own: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """(n,) of features in a space: own cluster over the best of the others, in cosine."""
     to = unit_length(h) @ centres.T
