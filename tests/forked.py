@@ -51,7 +51,7 @@ def pythons(
             process.kill()
             process.join()
         return [
-            (process.exitcode or 0, *(path.read_text("utf-8") for path in output))
+            (process.exitcode, *(path.read_text("utf-8") for path in output))
             for process, output in zip(processes, outputs, strict=True)
         ]
 

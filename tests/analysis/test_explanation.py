@@ -335,15 +335,11 @@ def test_a_table_holds_bands_that_repeat_a_wavelength():
     assert table["hedges_g vs 2"][0] == found.effect(1, 2)[0]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def explained_run(folder: Path, method: dict[str, str]) -> Path:
     """Trained on the samples and embedded; its clusters are the morphs."""
-    folder = tmp_path_factory.mktemp("explain")
     samples = result(write_samples(folder / "samples", specimens=48, size=48, drawer=False))
     given = least(samples)
     given["schedule"] |= {"steps": 30, "batch_size": 24}
-    # the net alone, as it is
-    method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
     given |= {"image_size": 32, "runs": str(folder / "runs"), "method": method}
     run = result(train(Experiment.parse(given)))
     embeddings = result(embed(run))["rgb+uv"]
@@ -351,6 +347,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = table.groupby(["species", "morph"]).ngroup().to_numpy(np.int64) + 1
     write_clusters(clusters_of(labels, embeddings.ids), clusters_path(run, embeddings))
     return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The net alone, as it is."""
+    method = {"kind": "simclr", "readout": "plain", "beside": "nothing"}
+    return explained_run(tmp_path_factory.mktemp("explain"), method)
+
+
+@pytest.mark.parametrize("kind", ["instant", "simclr"])
+def test_with_the_default_readout_too_bands_are_missed_where_morphs_differ(
+    tmp_path: Path, kind: str
+) -> None:
+    run = explained_run(tmp_path, {"kind": kind})
+    embeddings = result(embed(run))["rgb+uv"]
+    labels = read_clusters(clusters_path(run, embeddings)).labels
+    found = result(occlude(result(restore(run)), embeddings, labels))
+    is_uv = np.array([window.name in UV for window in found.windows])
+    patched, plain = (found.lost[labels == number].mean(axis=0) for number in (1, 2))
+    # what shines in the UV misses it most; what does not misses none of it
+    assert patched[is_uv].min() > patched[~is_uv].max()
+    assert plain[is_uv].max() < 0.25 * plain[~is_uv].min()
 
 
 def test_morphs_of_the_uv_differ_in_the_uv_and_the_net_looks_there(run: Path) -> None:

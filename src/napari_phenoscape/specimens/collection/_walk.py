@@ -31,9 +31,9 @@ LITTER = frozenset(
 #: Endings of experiments, which stand beside the specimens that they are about.
 _EXPERIMENTS = (".yaml", ".yml")
 
-#: Files that together make a folder a run of ours, or prepared crops.
+#: Files that together make a folder a run of ours, or prepared crops: images, masks, manifest.
 _RUN = {"experiment.yaml", "events.jsonl"}
-_PREPARED = {"manifest.json", "images.npy", "masks.npy"}
+PREPARED = ("images.npy", "masks.npy", "manifest.json")
 
 
 def walked(root: Path) -> Generator[Progress, None, list[Path | Skipped]]:
@@ -97,7 +97,7 @@ def _walk(root: Path) -> Iterator[Path | Skipped]:
                 refuse_moment(error, folder)
             yield Skipped(folder, f"The folder cannot be read ({error.strerror}).")
             continue
-        if names.keys() >= _PREPARED or (folder != root and names.keys() >= _RUN):
+        if names.keys() >= set(PREPARED) or (folder != root and names.keys() >= _RUN):
             continue
         for name in sorted(names):
             path = folder / name

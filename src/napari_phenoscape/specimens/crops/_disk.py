@@ -22,11 +22,12 @@ from napari_phenoscape.cubes import Band, Bands
 from napari_phenoscape.errors import CollectionError
 from napari_phenoscape.specimens.collection._moment import refuse_moment
 from napari_phenoscape.specimens.collection._specimens import Skipped
+from napari_phenoscape.specimens.collection._walk import PREPARED
 from napari_phenoscape.specimens.crops._crops import Crops
 from napari_phenoscape.specimens.crops._mapped import OnDisk
 from napari_phenoscape.specimens.crops._request import CropRequest
 
-IMAGES, MASKS, MANIFEST = "images.npy", "masks.npy", "manifest.json"
+IMAGES, MASKS, MANIFEST = PREPARED
 
 #: Raised when the same sources and settings give other numbers than before.
 VERSION = 3
